@@ -1,0 +1,78 @@
+"""ONNX models behind one small class: the only importer of onnxruntime."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+from facevoice.errors import BundleError, InvalidInputError
+
+Device = Literal["cpu", "cuda"]
+DEVICES: Final[tuple[Device, ...]] = ("cpu", "cuda")
+
+_LOAD_ERRORS: Final = (  # they share no base class of their own
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NoSuchFile,
+    ort_errors.NotImplemented,
+)
+
+
+def available_devices() -> tuple[Device, ...]:
+    """The devices that the installed onnxruntime can use."""
+    providers = onnxruntime.get_available_providers()
+    return ("cpu", "cuda") if "CUDAExecutionProvider" in providers else ("cpu",)
+
+
+class Session:
+    """An ONNX model, ready to run.
+
+    path: a .onnx file.
+    device: "cpu" or "cuda" (cuda needs the onnxruntime-gpu package).
+    threads: processor threads for one run; None takes FACEVOICE_THREADS, else all cores.
+    """
+
+    def __init__(self, path: Path, *, device: Device = "cpu", threads: int | None = None) -> None:
+        if device not in available_devices():
+            raise InvalidInputError(
+                f"device {device!r} was asked for; this onnxruntime offers"
+                f" {', '.join(available_devices())}: install onnxruntime-gpu, or use cpu"
+            )
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # errors; its warnings are about graph clean-up
+        chosen = threads or int(os.environ.get("FACEVOICE_THREADS", "0"))
+        if chosen:
+            options.intra_op_num_threads = chosen
+        options.inter_op_num_threads = 1
+        # spinning threads take a core each from the decoder and from a neighbouring worker
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        provider = "CUDAExecutionProvider" if device == "cuda" else "CPUExecutionProvider"
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), sess_options=options, providers=[provider]
+            )
+        except Exception as error:  # onnxruntime's own errors share no public base class
+            if type(error).__module__.startswith("onnxruntime"):
+                raise BundleError(
+                    f"{path} is not a model that onnxruntime reads: {error}"
+                ) from error
+            raise
+        self.path = path
+        self.inputs = tuple(item.name for item in self._session.get_inputs())
+        self.outputs = tuple(item.name for item in self._session.get_outputs())
+
+    def run(self, *arrays: NDArray[Any]) -> Sequence[NDArray[np.float32]]:
+        """Feed the inputs in the model's order; return all outputs in order."""
+        feed = dict(zip(self.inputs, arrays, strict=True))
+        outputs: Sequence[NDArray[np.float32]] = self._session.run(None, feed)
+        return outputs
+
+    def __repr__(self) -> str:
+        return f"Session({self.path.name}: {', '.join(self.inputs)} -> {', '.join(self.outputs)})"
