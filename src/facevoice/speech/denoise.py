@@ -1,0 +1,197 @@
+"""Take steady background noise out of speech: spectral gating in plain numpy.
+
+The method is the stationary mode of noisereduce 3 (Sainburg, Thielk, Gentner 2020): a bin of the
+short-time Fourier transform passes if it is louder than the noise at its frequency, and the mask
+is smoothed. Two things differ, and settings turn both back:
+
+* noisereduce takes the noise from the whole clip unless it is given some; speech then gates
+  itself. Here the noise is heard in the clip's quietest frames.
+* noisereduce smooths the mask against zeros beyond its edges, which costs the voice's
+  fundamental up to half its amplitude; here the mask goes on beyond its edges.
+
+The non-stationary mode (noisereduce's default) judges a bin against its own running mean, so that
+a held vowel becomes noise: on clean studio speech it leaves a signal-to-distortion ratio of 10 to
+15 dB where this one leaves over 30, and it removes less steady noise.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facevoice.errors import InvalidInputError
+from facevoice.speech.spectrogram import hann_window
+from facevoice.types import Float32Array, Waveform
+
+_DYNAMIC_DB: Final = np.float32(80)  # noisereduce: what lies further below a bin's maximum is equal
+_SMALLEST_AMPLITUDE: Final = np.float32(1e-15)
+_DIGITAL_SILENCE: Final = 1e-10  # of the loudest frame's power: -100 dB
+_FEWEST_FRAMES: Final = 4  # of noise, for a mean and a deviation
+
+_Complex = NDArray[np.complex64]
+
+
+@dataclass(frozen=True, slots=True)
+class DenoiseSettings:
+    """The numbers of the gate.
+
+    n_fft: window of the transform in samples; the hop is a quarter of it.
+    strength: 1 removes a closed bin, 0.9 leaves a tenth of its amplitude (-20 dB), 0 all of it.
+    deviations: a bin opens this many standard deviations (of its decibels) above the noise's mean.
+    smooth_hz, smooth_seconds: half-widths of the triangles that smooth the mask.
+    quiet_fraction: how much of the clip's frames, the quietest, are taken for noise.
+    extend_edges: continue the mask beyond its edges when smoothing (noisereduce: no).
+    """
+
+    n_fft: int = 512
+    strength: float = 0.9
+    deviations: float = 1.5
+    smooth_hz: float = 500.0
+    smooth_seconds: float = 0.05
+    quiet_fraction: float = 0.15
+    extend_edges: bool = True
+
+    def __post_init__(self) -> None:
+        if self.n_fft < 4 or self.n_fft % 4:
+            raise InvalidInputError(f"n_fft must be a multiple of 4, got {self.n_fft}")
+        for name in ("strength", "quiet_fraction"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InvalidInputError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
+
+    @property
+    def hop(self) -> int:
+        """Samples from one frame to the next."""
+        return self.n_fft // 4
+
+
+DEFAULT_SETTINGS: Final = DenoiseSettings()
+
+
+def remove_noise(
+    waveform: Waveform,
+    *,
+    noise: Waveform | None = None,
+    settings: DenoiseSettings = DEFAULT_SETTINGS,
+) -> Waveform:
+    """Quieten what is no louder than the background.
+
+    Args:
+        waveform: sound at any rate and of any length; one too short to judge (under 4 frames, at
+            16 kHz 32 ms) comes back as it is.
+        noise: the background alone, at the same rate; None takes the quietest frames.
+        settings: the numbers of the gate.
+
+    Returns:
+        Sound of the same length, rate and start.
+
+    Raises:
+        InvalidInputError: if the noise has another rate.
+    """
+    if noise is not None and noise.rate_hz != waveform.rate_hz:
+        raise InvalidInputError(f"noise must have the sound's rate, got {noise!r} for {waveform!r}")
+    spectrum = _transform(waveform.samples, settings)
+    if noise is not None:
+        background = _transform(noise.samples, settings)
+    else:
+        background = _quietest(spectrum, settings.quiet_fraction)
+    if len(spectrum) < _FEWEST_FRAMES or len(background) < _FEWEST_FRAMES:
+        return waveform
+    noise_db = _decibels(background)
+    threshold = noise_db.mean(axis=0) + np.float32(settings.deviations) * noise_db.std(axis=0)
+    strength = np.float32(settings.strength)
+    mask = (_decibels(spectrum) > threshold) * strength + (np.float32(1) - strength)
+    mask = _smooth(mask, waveform.rate_hz, settings)
+    cleaned = _inverse(spectrum * mask, len(waveform.samples), settings)
+    return Waveform(cleaned, waveform.rate_hz, waveform.start_seconds)
+
+
+def _transform(samples: Float32Array, settings: DenoiseSettings) -> _Complex:
+    """Short-time Fourier transform with zeros beyond the edges: (T, n_fft // 2 + 1) complex64."""
+    n_fft, hop = settings.n_fft, settings.hop
+    hops = -(-len(samples) // hop)
+    padded = np.zeros(n_fft + hops * hop, np.float32)
+    padded[n_fft // 2 : n_fft // 2 + len(samples)] = samples
+    frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop]
+    return np.fft.rfft(frames * hann_window(n_fft), axis=1).astype(np.complex64, copy=False)
+
+
+def _inverse(spectrum: _Complex, length: int, settings: DenoiseSettings) -> Float32Array:
+    """Undo _transform by weighted overlap-add: (length,) float32."""
+    n_fft, hop = settings.n_fft, settings.hop
+    window = hann_window(n_fft)
+    frames = np.fft.irfft(spectrum, n=n_fft, axis=1).astype(np.float32, copy=False) * window
+    count, overlap = len(frames), n_fft // hop
+    parts = frames.reshape(count, overlap, hop)
+    weights = np.square(window).reshape(overlap, hop)
+    total = np.zeros((count + overlap - 1, hop), np.float32)
+    weight = np.zeros_like(total)
+    for shift in range(overlap):
+        total[shift : shift + count] += parts[:, shift]
+        weight[shift : shift + count] += weights[shift]
+    start = n_fft // 2
+    sound = total.reshape(-1)[start : start + length]
+    return sound / weight.reshape(-1)[start : start + length]
+
+
+def _quietest(spectrum: _Complex, fraction: float) -> _Complex:
+    """The quietest frames, digital silence left out; none if there are too few."""
+    power = np.square(np.abs(spectrum)).sum(axis=1)
+    sounding = np.flatnonzero(power > _DIGITAL_SILENCE * power.max(initial=0.0))
+    count = max(_FEWEST_FRAMES, int(len(sounding) * fraction))
+    order = np.argsort(power[sounding], kind="stable")
+    return spectrum[sounding[order[:count]]]
+
+
+def _decibels(spectrum: _Complex) -> Float32Array:
+    decibels = 20 * np.log10(np.abs(spectrum) + _SMALLEST_AMPLITUDE)
+    clipped: Float32Array = np.maximum(decibels, decibels.max(axis=0) - _DYNAMIC_DB)
+    return clipped
+
+
+def _smooth(mask: Float32Array, rate_hz: int, settings: DenoiseSettings) -> Float32Array:
+    """Average the mask (T, F) under a triangle in frequency times a triangle in time."""
+    bins = int(settings.smooth_hz / (rate_hz / (settings.n_fft / 2)))
+    frames = int(settings.smooth_seconds * rate_hz / settings.hop)
+    outside = None if settings.extend_edges else np.float32(1 - settings.strength)
+    if bins > 0:
+        mask = mask @ _frequency_smoother(mask.shape[1], bins, settings.extend_edges)
+    if frames < 1:
+        return mask
+    kernel = triangle(frames)
+    if outside is None:
+        padded = np.pad(mask, ((frames, frames), (0, 0)), mode="edge")
+    else:
+        closed = np.full((1, mask.shape[1]), outside, np.float32)
+        if bins > 0:
+            closed = closed @ _frequency_smoother(mask.shape[1], bins, extend=False)
+        edge = np.repeat(closed, frames, axis=0)
+        padded = np.concatenate([edge, mask, edge])
+    count = len(mask)
+    smooth = np.zeros_like(mask)
+    for shift, weight in enumerate(kernel):
+        smooth += weight * padded[shift : shift + count]
+    return smooth
+
+
+def triangle(reach: int) -> Float32Array:
+    """Weights 1 .. reach + 1 .. 1, scaled to sum 1: (2 * reach + 1,) float32."""
+    weights = reach + 1 - np.abs(np.arange(-reach, reach + 1))
+    scaled: Float32Array = (weights / weights.sum()).astype(np.float32)
+    return scaled
+
+
+@lru_cache(maxsize=8)
+def _frequency_smoother(size: int, reach: int, extend: bool) -> Float32Array:  # noqa: FBT001
+    """The triangle as a matrix (size, size) that multiplies rows of bins from the right."""
+    matrix = np.zeros((size, size), np.float32)
+    for offset, weight in zip(range(-reach, reach + 1), triangle(reach), strict=True):
+        source = np.arange(size) + offset
+        inside = (source >= 0) & (source < size)
+        if extend:
+            source = np.clip(source, 0, size - 1)
+            inside[:] = True
+        np.add.at(matrix, (source[inside], np.flatnonzero(inside)), weight)
+    matrix.flags.writeable = False
+    return matrix
