@@ -1,0 +1,104 @@
+"""Turn a face upright: a similarity transform that brings five landmarks to a template.
+
+The paper aligns "through the identification block of SeetaFace" and works on pictures of 256x256:
+``TEMPLATE`` is the mean shape of that block. Coordinates are continuous: pixel i covers [i, i + 1),
+which is how Pillow warps. SeetaFace's own convention may differ by half a pixel: 0.2 % of the
+picture, far below the landmarks' scatter.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from facevoice.errors import InvalidInputError
+from facevoice.faces.detect import check_picture
+from facevoice.types import ALIGNED_SIZE, Float64Array, UInt8Array
+
+Points = NDArray[np.floating[Any]]
+
+# github.com/seetaface/SeetaFaceEngine, FaceIdentification/tools/aligner.cpp: std_points
+TEMPLATE: Final[Float64Array] = np.array(
+    [
+        (89.3095, 72.9025),
+        (169.3095, 72.9025),
+        (127.8949, 127.0441),
+        (96.8796, 184.8907),
+        (159.1065, 184.7601),
+    ]
+)
+"""(5, 2) x and y in the 256x256 picture: left eye, right eye, nose, left and right mouth corner."""
+TEMPLATE.flags.writeable = False
+
+_BORDER: Final = 2  # pixels about the region that interpolation may touch
+_LARGEST_SHRINK: Final = 64  # beyond 16384 source pixels a side the landmarks are nonsense
+
+
+def similarity(source: Points, target: Points) -> Float64Array:
+    """Least-squares rotation, uniform scale and shift (Umeyama 1991); no mirroring.
+
+    source, target: (N, 2) points, N >= 2.
+    Returns A (2, 3) such that A[:, :2] @ source + A[:, 2] is near target.
+    Raises InvalidInputError if the source points coincide or are not finite.
+    """
+    source, target = np.asarray(source, np.float64), np.asarray(target, np.float64)
+    if source.ndim != 2 or source.shape != target.shape or source.shape[1:] != (2,):
+        raise InvalidInputError(
+            f"source and target must both be (N, 2), got {source.shape} and {target.shape}"
+        )
+    source_mean, target_mean = source.mean(axis=0), target.mean(axis=0)
+    source_left, target_left = source - source_mean, target - target_mean
+    variance = (source_left**2).sum()
+    if not np.isfinite(variance) or variance <= 0:
+        raise InvalidInputError(f"points must be finite and differ, got {source.tolist()}")
+    left, stretch, right = np.linalg.svd(target_left.T @ source_left)
+    sign = np.array([1.0, np.sign(np.linalg.det(left) * np.linalg.det(right)) or 1.0])
+    linear = (left * sign) @ right * ((stretch * sign).sum() / variance)
+    return np.column_stack([linear, target_mean - linear @ source_mean])
+
+
+def align(image: UInt8Array, landmarks: Points, size: int = ALIGNED_SIZE) -> UInt8Array:
+    """Cut out one face, upright, its landmarks as near the template as a similarity brings them.
+
+    Bilinear; a face that is shrunk 1.5 times or more is averaged over whole blocks first, so that
+    it does not alias. Beyond the picture its edge pixels are repeated: black wedges would be strong
+    features that tell of the framing, not of the face.
+
+    image: (H, W, 3) uint8 RGB.
+    landmarks: (5, 2) x and y in pixels, in the order of ``Face.landmarks``.
+    size: side of the result; the template is scaled to it.
+    Returns (size, size, 3) uint8 RGB. Raises InvalidInputError for landmarks that coincide, are not
+    finite, or lie so far apart that the face would measure more than 16384 pixels.
+    """
+    check_picture(image)
+    forward = similarity(landmarks, TEMPLATE * (size / ALIGNED_SIZE))
+    linear = np.linalg.inv(forward[:, :2])  # pixels of the result -> of the picture
+    shift = -linear @ forward[:, 2]
+    shrink = float(np.sqrt(np.linalg.det(linear)))
+    if shrink * size > _LARGEST_SHRINK * ALIGNED_SIZE:
+        raise InvalidInputError(f"landmarks lie too far apart: {np.asarray(landmarks).tolist()}")
+    block = max(1, round(shrink))
+    corners = np.array([(0, 0), (size, 0), (0, size), (size, size)]) @ linear.T + shift
+    start = np.floor(corners.min(axis=0)).astype(int) - _BORDER * block
+    stop = np.ceil(corners.max(axis=0)).astype(int) + _BORDER * block
+    stop += (start - stop) % block
+    region = Image.fromarray(_region(image, start, stop))
+    if block > 1:
+        region = region.reduce(block)
+    inner = np.column_stack([linear, shift - start]) / block
+    warped = region.transform(
+        (size, size), Image.Transform.AFFINE, tuple(inner.ravel()), Image.Resampling.BILINEAR
+    )
+    return np.array(warped)
+
+
+def _region(image: UInt8Array, start: NDArray[np.intp], stop: NDArray[np.intp]) -> UInt8Array:
+    """The pixels from start (x, y) up to stop (x, y); beyond the picture its edge is repeated."""
+    height, width = image.shape[:2]
+    if (start >= 0).all() and stop[0] <= width and stop[1] <= height:
+        return np.ascontiguousarray(image[start[1] : stop[1], start[0] : stop[0]])
+    rows = np.clip(np.arange(start[1], stop[1]), 0, height - 1)
+    columns = np.clip(np.arange(start[0], stop[0]), 0, width - 1)
+    region: UInt8Array = image[rows[:, None], columns]
+    return region

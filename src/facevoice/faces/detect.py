@@ -1,0 +1,118 @@
+"""What a face detector is, and the arithmetic of boxes that detectors and trackers share.
+
+A box is (left, top, right, bottom) in pixels; arrays of boxes are (N, 4). Coordinates are
+continuous: pixel i covers [i, i + 1), so its centre lies at i + 0.5.
+"""
+
+import math
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facevoice.errors import InvalidInputError
+from facevoice.types import Face, Float32Array, UInt8Array
+
+Boxes = NDArray[np.floating[Any]]
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """Finds faces in a picture."""
+
+    def __call__(self, image: UInt8Array) -> list[Face]:
+        """Find all faces, the most prominent first.
+
+        image: (H, W, 3) uint8 RGB, any H and W from 1 up.
+        """
+        ...
+
+
+@runtime_checkable
+class RefiningDetector(Detector, Protocol):
+    """A detector that can also look only where a face was a moment ago, which is much cheaper."""
+
+    def refine(self, image: UInt8Array, boxes: Boxes) -> list[Face | None]:
+        """Find each face again near its earlier box; None where it is lost.
+
+        image: (H, W, 3) uint8 RGB.
+        boxes: (N, 4), left, top, right, bottom in pixels.
+        """
+        ...
+
+
+def check_picture(image: UInt8Array) -> None:
+    """Raise InvalidInputError unless image is (H, W, 3) uint8 with H and W at least 1."""
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
+        raise InvalidInputError(
+            f"a picture must be (H, W, 3) uint8 RGB and not empty, got {image.shape} {image.dtype}"
+        )
+
+
+def prominence(face: Face) -> float:
+    """How much a face stands out: its size (square root of the box's area) times confidence."""
+    return face.confidence * math.sqrt(face.area)
+
+
+def stack_boxes(faces: list[Face]) -> Float32Array:
+    """The boxes of faces: (N, 4) float32, also for none."""
+    return np.array([face.box for face in faces], np.float32).reshape(-1, 4)
+
+
+def overlap(first: Boxes, second: Boxes) -> Float32Array:
+    """Intersection over union of every box of one array with every box of the other.
+
+    first: (N, 4); second: (M, 4). Returns (N, M), 0 to 1.
+    """
+    shared = _intersection(first[:, None], second[None])
+    union = _area(first)[:, None] + _area(second)[None] - shared
+    return np.asarray(shared / np.maximum(union, np.finfo(np.float32).tiny), np.float32)
+
+
+def suppress(
+    boxes: Boxes,
+    scores: NDArray[np.floating[Any]],
+    threshold: float,
+    *,
+    measure: Literal["union", "smaller"] = "union",
+    pixel: float = 0.0,
+) -> NDArray[np.intp]:
+    """Greedy non-maximum suppression.
+
+    A box goes if its overlap with a kept box of a higher score exceeds the threshold.
+
+    boxes: (N, 4); scores: (N,).
+    measure: divide the intersection by the union, or by the smaller of the two areas.
+    pixel: added to every width and height (1 counts both border pixels, as MTCNN's last step does).
+    Returns the kept indices, best score first.
+    """
+    order = np.argsort(-scores, kind="stable")
+    ranked = boxes[order]
+    areas = _area(ranked, pixel)
+    kept = []
+    left = np.arange(len(order))
+    while left.size:
+        best, left = left[0], left[1:]
+        kept.append(best)
+        shared = _intersection(ranked[best], ranked[left], pixel)
+        if measure == "union":
+            whole = areas[best] + areas[left] - shared
+        else:
+            whole = np.minimum(areas[best], areas[left])
+        left = left[shared <= threshold * whole]
+    return order[np.array(kept, np.intp)]
+
+
+def _area(boxes: Boxes, pixel: float = 0.0) -> Boxes:
+    width = boxes[..., 2] - boxes[..., 0] + pixel
+    height = boxes[..., 3] - boxes[..., 1] + pixel
+    return width * height
+
+
+def _intersection(first: Boxes, second: Boxes, pixel: float = 0.0) -> Boxes:
+    """Areas shared by boxes that broadcast against each other: (..., 4) and (..., 4)."""
+    lower = np.maximum(first[..., :2], second[..., :2])
+    upper = np.minimum(first[..., 2:], second[..., 2:])
+    sides = np.maximum(upper - lower + np.float32(pixel), 0)
+    shared: Boxes = sides[..., 0] * sides[..., 1]
+    return shared

@@ -1,0 +1,237 @@
+"""MTCNN face detector with five landmarks on onnxruntime.
+
+K. Zhang, Z. Zhang, Z. Li, Y. Qiao: Joint Face Detection and Alignment Using Multitask Cascaded
+Convolutional Networks, IEEE Signal Processing Letters 2016. Weights and arithmetic (pyramid, area
+resizing, rounding, order of suppression) follow facenet-pytorch 2.5.3, whose results this gives.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from PIL import Image
+
+from facevoice.errors import BundleError, HashMismatchError, InvalidInputError
+from facevoice.faces.area import AreaSums
+from facevoice.faces.detect import Boxes, check_picture, prominence, suppress
+from facevoice.session import Device, Session
+from facevoice.types import Face, Float32Array, UInt8Array
+
+MODELS: Final = Path(__file__).parent / "models"
+
+_CELL: Final = 12  # side of the P-Net's window
+_STRIDE: Final = 2
+_PYRAMID_FACTOR: Final = 0.709
+_SMALLEST_FACE: Final = 20
+_LARGEST_RATIO: Final = 15
+_REDUCED_FACE: Final = 64  # a smallest face of twice this many pixels is halved before the search
+_BATCH: Final = 256
+
+# where refine looks for a face, in sides of its earlier square box: shifts (x, y) and growth
+_LOOKS: Final = np.array(
+    [(0, 0, 1.0), (0, 0, 1.3), (-0.2, 0, 1.1), (0.2, 0, 1.1), (0, -0.2, 1.1), (0, 0.2, 1.1)],
+    np.float32,
+)
+
+
+def smallest_face(height: int, width: int) -> int:
+    """The smallest face searched for by default: a fifteenth of the short side, at least 20 px."""
+    return max(_SMALLEST_FACE, min(height, width) // _LARGEST_RATIO)
+
+
+class Mtcnn:
+    """Finds faces by three networks: proposals in a pyramid, refinement, output with landmarks.
+
+    min_face_pixels: smallest face searched for; None = ``smallest_face`` of the picture. The time
+        falls with its square. From 128 up the picture is first reduced by a whole factor, such that
+        the smallest face keeps 64 pixels (the last network looks at 48).
+    thresholds: least probability of a face for the three networks to pass it on.
+    device: "cpu" or "cuda".
+    threads: see Session.
+    """
+
+    def __init__(
+        self,
+        *,
+        min_face_pixels: int | None = None,
+        thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7),
+        device: Device = "cpu",
+        threads: int | None = None,
+    ) -> None:
+        if min_face_pixels is not None and min_face_pixels < _CELL:
+            raise InvalidInputError(
+                f"min_face_pixels must be {_CELL} or more, got {min_face_pixels}"
+            )
+        self.min_face_pixels = min_face_pixels
+        self.thresholds = thresholds
+        self._propose, self._refine, self._output = (
+            Session(path, device=device, threads=threads) for path in _checked_models()
+        )
+
+    def __call__(self, image: UInt8Array) -> list[Face]:
+        """Find all faces, the most prominent (size times confidence) first.
+
+        image: (H, W, 3) uint8 RGB. Boxes may reach beyond the picture.
+        """
+        check_picture(image)
+        smallest = self.min_face_pixels or smallest_face(*image.shape[:2])
+        reduction = max(1, smallest // _REDUCED_FACE)
+        if reduction > 1:
+            image = np.asarray(Image.fromarray(image).reduce(reduction))
+        area = AreaSums(image)
+        boxes = self._search(area, smallest / reduction)
+        boxes, scores, offsets = self._narrow(area, boxes)
+        kept = suppress(boxes, scores, 0.7)
+        boxes = _square(_shift(boxes[kept], offsets[kept]))
+        boxes, scores, points = self._conclude(area, boxes)
+        kept = suppress(boxes, scores, 0.7, measure="smaller", pixel=1)
+        faces = [_face(boxes[i], points[i], scores[i], reduction) for i in kept]
+        return sorted((face for face in faces if face), key=prominence, reverse=True)
+
+    def refine(self, image: UInt8Array, boxes: Boxes) -> list[Face | None]:
+        """Find each face again near its earlier box, without a search; None where it is lost.
+
+        The refinement network looks at and around each box; the output network then sees the best
+        view. A face may have moved by about a third of its size.
+
+        image: (H, W, 3) uint8 RGB.
+        boxes: (N, 4), left, top, right, bottom in pixels, as ``__call__`` found them a moment ago.
+        """
+        check_picture(image)
+        return [self._refine_one(image, box) for box in np.asarray(boxes, np.float32)]
+
+    def _refine_one(self, image: UInt8Array, box: Float32Array) -> Face | None:
+        around = _square(box[None])
+        side = around[:, 2:3] - around[:, :1]
+        middle = (around[:, :2] + around[:, 2:]) / 2 + _LOOKS[:, :2] * side
+        half = side * _LOOKS[:, 2:] / 2
+        looks = np.concatenate([middle - half, middle + half], axis=1)
+        region, shift = _cut_out(image, looks)
+        if region.size == 0:
+            return None
+        area = AreaSums(region)
+        found, scores, offsets = self._narrow(area, looks - shift)
+        if not len(found):
+            return None
+        best = np.argmax(scores, keepdims=True)
+        found, scores, points = self._conclude(area, _square(_shift(found[best], offsets[best])))
+        if not len(found):
+            return None
+        return _face(found[0] + shift, points[0] + shift[:2], scores[0], 1)
+
+    def _search(self, area: AreaSums, smallest: float) -> Float32Array:
+        """Scan the pyramid with the P-Net: square boxes (N, 4) that may hold a face."""
+        found = [np.empty((0, 9), np.float32)]
+        scale = _CELL / smallest
+        side = min(area.height, area.width) * scale
+        while side >= _CELL:
+            level = area.resize(int(area.height * scale + 1), int(area.width * scale + 1))
+            face, offsets = self._propose.run(level)
+            proposals = _proposals(face[0, 0], offsets[0], scale, self.thresholds[0])
+            found.append(proposals[suppress(proposals[:, :4], proposals[:, 4], 0.5)])
+            scale, side = scale * _PYRAMID_FACTOR, side * _PYRAMID_FACTOR
+        every = np.concatenate(found)
+        every = every[suppress(every[:, :4], every[:, 4], 0.7)]
+        boxes, offsets = every[:, :4], every[:, 5:]
+        size = boxes[:, 2:] - boxes[:, :2]
+        return _square(boxes + offsets * np.tile(size, 2))
+
+    def _narrow(
+        self, area: AreaSums, boxes: Float32Array
+    ) -> tuple[Float32Array, Float32Array, Float32Array]:
+        """Judge square boxes with the R-Net: who passes (M, 4), scores (M,), offsets (M, 4)."""
+        boxes, face, offsets = _judge(self._refine, area, boxes, 24)
+        passed = face[:, 0] > self.thresholds[1]
+        return boxes[passed], face[passed, 0], offsets[passed]
+
+    def _conclude(
+        self, area: AreaSums, boxes: Float32Array
+    ) -> tuple[Float32Array, Float32Array, Float32Array]:
+        """Judge square boxes with the O-Net: final boxes (M, 4), scores (M,), points (M, 5, 2)."""
+        boxes, face, offsets, landmarks = _judge(self._output, area, boxes, 48)
+        passed = face[:, 0] > self.thresholds[2]
+        boxes, fractions = boxes[passed], landmarks[passed].reshape(-1, 2, 5).transpose(0, 2, 1)
+        size = boxes[:, 2:] - boxes[:, :2] + 1
+        points = size[:, None] * fractions + boxes[:, None, :2] - 1
+        return _shift(boxes, offsets[passed]), face[passed, 0], points
+
+
+def _checked_models() -> list[Path]:
+    """The three model files, after comparing their bytes with the manifest."""
+    listed = json.loads((MODELS / "manifest.json").read_text())["files"]
+    paths = [MODELS / f"{name}.onnx" for name in ("pnet", "rnet", "onet")]
+    for path in paths:
+        if not path.is_file():
+            raise BundleError(f"{path} is missing: install facevoice again")
+        if hashlib.sha256(path.read_bytes()).hexdigest() != listed[path.name]["sha256"]:
+            raise HashMismatchError(
+                f"{path} is not the file that was shipped: install facevoice again"
+            )
+    return paths
+
+
+def _proposals(
+    face: Float32Array, offsets: Float32Array, scale: float, threshold: float
+) -> Float32Array:
+    """Cells of one level that may hold a face, as (N, 9): box, score, four offsets.
+
+    face: (h, w) probabilities; offsets: (4, h, w), in sides of the box.
+    """
+    rows, columns = np.nonzero(face >= threshold)
+    corner = np.stack([columns, rows], axis=1).astype(np.float32) * _STRIDE
+    start = np.floor((corner + 1) / np.float32(scale))
+    stop = np.floor((corner + _CELL) / np.float32(scale))
+    score = face[rows, columns, None]
+    return np.concatenate([start, stop, score, offsets[:, rows, columns].T], axis=1)
+
+
+def _judge(
+    session: Session, area: AreaSums, boxes: Float32Array, side: int
+) -> tuple[Float32Array, ...]:
+    """Run a network on what the boxes show; boxes wholly outside the picture are dropped.
+
+    Returns the remaining boxes and the network's outputs for them.
+    """
+    # MTCNN counts pixels from 1, so its left edge 1 is the picture's first pixel
+    whole = np.trunc(boxes).astype(np.intp) - (1, 1, 0, 0)
+    whole[:, :2] = np.maximum(whole[:, :2], 0)
+    whole[:, 2:] = np.minimum(whole[:, 2:], (area.width, area.height))
+    inside = (whole[:, 2:] > whole[:, :2]).all(axis=1)
+    boxes, whole = boxes[inside], whole[inside]
+    batches = [
+        session.run(area.crops(whole[start : start + _BATCH], side))
+        for start in range(0, max(len(whole), 1), _BATCH)
+    ]
+    return boxes, *(np.concatenate(parts) for parts in zip(*batches, strict=True))
+
+
+def _shift(boxes: Float32Array, offsets: Float32Array) -> Float32Array:
+    """Move the edges of boxes (N, 4) by offsets (N, 4) in sides of the box."""
+    return boxes + offsets * np.tile(boxes[:, 2:] - boxes[:, :2] + 1, 2)
+
+
+def _square(boxes: Float32Array) -> Float32Array:
+    """The squares (N, 4) about the middles of boxes (N, 4), as large as their longer sides."""
+    size = boxes[:, 2:] - boxes[:, :2]
+    longer = size.max(axis=1, keepdims=True)
+    corner = boxes[:, :2] + size * np.float32(0.5) - longer * np.float32(0.5)
+    return np.concatenate([corner, corner + longer], axis=1)
+
+
+def _cut_out(image: UInt8Array, boxes: Float32Array) -> tuple[UInt8Array, Float32Array]:
+    """The part of a picture that boxes reach with some margin, and its origin as (x, y, x, y)."""
+    margin = (boxes[:, 2:] - boxes[:, :2]).max() / 2
+    left, top = np.maximum(boxes[:, :2].min(axis=0) - margin, 0).astype(int)
+    right, bottom = np.ceil(boxes[:, 2:].max(axis=0) + margin).astype(int)
+    region = image[top : max(bottom, 0), left : max(right, 0)]
+    return region, np.array([left, top, left, top], np.float32)
+
+
+def _face(box: Float32Array, points: Float32Array, score: float, reduction: int) -> Face | None:
+    """A Face in the full picture's pixels; None if the networks turned its box inside out."""
+    if not (box[2:] > box[:2]).all():
+        return None
+    scale = np.float32(reduction)
+    return Face(box * scale, points * scale, float(score))
