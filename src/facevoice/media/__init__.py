@@ -1,0 +1,33 @@
+"""Files in, pictures and sound out: the only package that imports ``av`` and ``soxr``.
+
+Time is the container's presentation time in seconds, taken literally (``pts * time_base``): nothing
+is shifted to zero, so pictures and sound of one file share one clock. Everything that reads a
+stream is a generator that holds a few frames at a time, whatever the length of the file.
+"""
+
+from facevoice.media.arrays import waveform_of
+from facevoice.media.frames import iter_frames
+from facevoice.media.probe import (
+    AUDIO_SUFFIXES,
+    IMAGE_SUFFIXES,
+    MEDIA_SUFFIXES,
+    VIDEO_SUFFIXES,
+    MediaInfo,
+    find_media,
+    probe,
+)
+from facevoice.media.sound import iter_waveform, read_waveform
+
+__all__ = [
+    "AUDIO_SUFFIXES",
+    "IMAGE_SUFFIXES",
+    "MEDIA_SUFFIXES",
+    "VIDEO_SUFFIXES",
+    "MediaInfo",
+    "find_media",
+    "iter_frames",
+    "iter_waveform",
+    "probe",
+    "read_waveform",
+    "waveform_of",
+]

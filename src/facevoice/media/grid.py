@@ -1,0 +1,148 @@
+"""Decoded sound mixed down and resampled onto one grid: sample n stands at n / rate seconds."""
+
+import functools
+import math
+from collections.abc import Generator
+from contextlib import closing
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+import soxr
+from av.audio.frame import AudioFrame
+
+from facevoice.media.container import NoStreamError, decoded, sound_stream
+from facevoice.media.stills import still_size
+from facevoice.types import Float32Array
+
+_TOLERANCE: Final = 0.015  # seconds; below the 20 ms of one lost packet, above the jitter of stamps
+_LOUDEST: Final = 4.0  # full scales; a damaged packet may decode to anything
+_HALF: Final = math.sqrt(0.5)
+_WEIGHTS: Final = {"FC": 1.0, "FL": _HALF, "FR": _HALF, "LFE": 0.0, "LFE2": 0.0}
+_OTHER_CHANNEL: Final = 0.5
+_FULL_SCALE: Final = {"u1": 128.0, "i2": 32768.0, "i4": 2147483648.0}
+
+
+class Piece(NamedTuple):
+    """Samples whose first stands at ``position / rate`` seconds."""
+
+    position: int
+    samples: Float32Array
+
+
+def pieces_of(
+    path: Path, rate: int, start: float | None, stop: float | None
+) -> Generator[Piece, None, None]:
+    """Sound of a span in order: pieces that neither overlap nor leave the span."""
+    low = -math.inf if start is None else round(start * rate)
+    high = math.inf if stop is None else round(stop * rate)
+    with closing(_resampled(path, rate, start)) as pieces:
+        for piece in pieces:
+            if piece.position >= high:
+                return
+            cut = _cut(piece, low, high)
+            if len(cut.samples):
+                low = cut.position + len(cut.samples)
+                yield cut
+
+
+def _resampled(path: Path, rate: int, start: float | None) -> Generator[Piece, None, None]:
+    """Sound from at or before ``start`` on; pieces may be empty, and overlap where stamps do."""
+    if still_size(path) is not None:
+        raise NoStreamError(str(path))
+    run: _Run | None = None
+    with closing(decoded(path, sound_stream, start)) as frames:
+        for time, frame, _ in frames:
+            if not isinstance(frame, AudioFrame) or (mono := _mono(frame)) is None:
+                continue
+            if run is None or not run.continues(time, frame.sample_rate):
+                if run is not None:
+                    yield run.flush()
+                run = _Run(time, frame.sample_rate, rate)
+            yield run.push(mono)
+    if run is not None:
+        yield run.flush()
+
+
+def _cut(piece: Piece, low: float, high: float) -> Piece:
+    """The part of a piece in [low, high)."""
+    length = len(piece.samples)
+    first = int(min(max(low - piece.position, 0), length))
+    last = int(min(max(high - piece.position, first), length))
+    return Piece(piece.position + first, piece.samples[first:last])
+
+
+class _Run:
+    """A stretch of sound without a gap, resampled as one stream onto the grid n / rate.
+
+    The resampler's input starts at a whole multiple of the rates' common period, by up to that
+    many zeros before the sound: so samples fall on the grid exactly, wherever decoding starts.
+    """
+
+    def __init__(self, start_seconds: float, native_hz: int, rate_hz: int) -> None:
+        common = math.gcd(native_hz, rate_hz)
+        self._up, self._down = rate_hz // common, native_hz // common
+        self._native_hz = native_hz
+        first = round(start_seconds * native_hz)
+        lead = first % self._down
+        self._fed = first
+        self._first_index = self._ceil(first)
+        self._resampler: soxr.ResampleStream | None = None
+        if native_hz != rate_hz:
+            self._resampler = soxr.ResampleStream(native_hz, rate_hz, 1, dtype="float32")
+        self._lead = np.zeros(lead, np.float32)
+        self.next_index = (first - lead) // self._down * self._up
+
+    def _ceil(self, native_index: int) -> int:
+        return -(-native_index * self._up // self._down)
+
+    def continues(self, time: float, native_hz: int) -> bool:
+        """Whether sound at ``time`` follows without a gap or overlap worth the name."""
+        off = abs(time - self._fed / self._native_hz)
+        return native_hz == self._native_hz and off <= _TOLERANCE
+
+    def push(self, samples: Float32Array) -> Piece:
+        """Take (N,) native samples; give what the resampler has ready."""
+        self._fed += len(samples)
+        if len(self._lead):
+            samples = np.concatenate((self._lead, samples))
+            self._lead = self._lead[:0]
+        return self._resampled(samples, last=False)
+
+    def flush(self) -> Piece:
+        """End the run; give the rest."""
+        piece = self._resampled(np.zeros(0, np.float32), last=True)
+        return _cut(piece, self._first_index, self._ceil(self._fed))
+
+    def _resampled(self, samples: Float32Array, *, last: bool) -> Piece:
+        if self._resampler is not None:
+            samples = self._resampler.resample_chunk(samples, last=last)
+        piece = Piece(self.next_index, samples)
+        self.next_index += len(samples)
+        return _cut(piece, self._first_index, math.inf)
+
+
+def _mono(frame: AudioFrame) -> Float32Array | None:
+    """A decoded frame mixed down to (N,) float32; None if it holds nothing usable."""
+    if not frame.samples or frame.sample_rate <= 0:
+        return None
+    try:
+        raw = frame.to_ndarray()
+    except ValueError:  # a sample format that PyAV cannot hand over (64-bit integers)
+        return None
+    weights = _mixing_weights(tuple(channel.name for channel in frame.layout.channels))
+    sound = raw if frame.format.is_planar else raw.reshape(-1, len(weights)).T
+    scale = _FULL_SCALE.get(raw.dtype.str[1:], 1.0)
+    mono = (weights / scale) @ sound.astype(np.float32)
+    if raw.dtype == np.uint8:
+        mono -= 1
+    if np.isnan(mono.sum()):
+        mono = np.nan_to_num(mono)
+    return np.clip(mono, -_LOUDEST, _LOUDEST)
+
+
+@functools.cache
+def _mixing_weights(channels: tuple[str, ...]) -> Float32Array:
+    """(C,) weights by channel name, sum 1; all alike if there is nothing but low frequencies."""
+    weights = np.array([_WEIGHTS.get(name, _OTHER_CHANNEL) for name in channels], np.float32)
+    return weights / weights.sum() if weights.any() else np.full_like(weights, 1 / len(channels))

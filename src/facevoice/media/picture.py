@@ -1,0 +1,79 @@
+"""From a decoded picture to pixels as a viewer sees them: RGB, upright, square."""
+
+import struct
+from typing import Final
+
+import numpy as np
+from av.error import FFmpegError
+from av.sidedata.sidedata import SideData
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+
+from facevoice.types import UInt8Array
+
+MAX_SIDE: Final = 16_384
+"""The longest side of a picture that is read, in pixels."""
+MAX_PIXELS: Final = 2**27
+"""The most pixels of a picture that is read (134 million, 400 MB as RGB)."""
+
+_MOST_ANAMORPHIC: Final = 4.0  # pixel aspect ratios beyond it (or below 1/4) are damage
+
+
+def fits(width: int, height: int) -> bool:
+    """Whether a picture of this size in pixels is one that we read."""
+    return max(width, height) <= MAX_SIDE and width * height <= MAX_PIXELS
+
+
+def pixel_ratio(stream: VideoStream) -> float:
+    """Width of a pixel over its height; 1 if the file says nothing sensible."""
+    ratio = float(stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or 1)
+    return ratio if 1 / _MOST_ANAMORPHIC <= ratio <= _MOST_ANAMORPHIC else 1.0
+
+
+def upright_size(picture: VideoFrame, ratio: float) -> tuple[int, int]:
+    """Width and height of what ``upright_rgb`` makes of a picture."""
+    width, height = _square_size(picture, ratio)
+    transposed, _, _ = _orientation(picture)
+    return (height, width) if transposed else (width, height)
+
+
+def upright_rgb(picture: VideoFrame, scaler: VideoReformatter, ratio: float) -> UInt8Array | None:
+    """A decoded picture as (H, W, 3) uint8 RGB, upright; None if it cannot be converted.
+
+    Full resolution: pixels that are not square (``ratio``) are stretched along their shorter side.
+    10-bit and wide-gamut film is reduced to 8 bits without tone mapping.
+    """
+    width, height = _square_size(picture, ratio)
+    if not fits(width, height):
+        return None
+    try:
+        scaled = scaler.reformat(picture, width=width, height=height, format="rgb24")
+        image = np.asarray(scaled.to_ndarray(), np.uint8)
+    except (FFmpegError, ValueError):
+        return None
+    transposed, mirrored, flipped = _orientation(picture)
+    image = image.transpose(1, 0, 2) if transposed else image
+    image = image[:, ::-1] if mirrored else image
+    image = image[::-1] if flipped else image
+    return np.ascontiguousarray(image)
+
+
+def _square_size(picture: VideoFrame, ratio: float) -> tuple[int, int]:
+    width, height = picture.width, picture.height
+    return (round(width * ratio), height) if ratio >= 1 else (width, round(height / ratio))
+
+
+def _orientation(picture: VideoFrame) -> tuple[bool, bool, bool]:
+    """Whether to transpose, then mirror left-right, then flip top-bottom.
+
+    The display matrix maps x to (a, b) and y to (c, d); it is rounded to the nearest of the
+    eight ways to lay a picture on a screen.
+    """
+    matrix = picture.side_data.get("DISPLAYMATRIX")
+    if not isinstance(matrix, SideData):
+        return False, False, False
+    a, b, _, c, d = struct.unpack("=5i", bytes(matrix)[:20])
+    if abs(b) > abs(a):
+        return True, c < 0, b < 0
+    return False, a < 0, d < 0

@@ -1,0 +1,240 @@
+"""What a file is, and which files of a folder are media."""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from av.audio.frame import AudioFrame
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+
+from facevoice.errors import MediaNotFoundError, MediaPermissionError
+from facevoice.media.container import (
+    MediaFrame,
+    MediaStream,
+    check_file,
+    check_size,
+    decode,
+    first_instant,
+    opened,
+    packets,
+    picture_stream,
+    sound_stream,
+    unreadable,
+)
+from facevoice.media.picture import pixel_ratio, upright_size
+from facevoice.media.stills import still_size
+
+VIDEO_SUFFIXES: Final = frozenset(
+    (
+        ".3g2",
+        ".3gp",
+        ".asf",
+        ".avi",
+        ".dv",
+        ".f4v",
+        ".flv",
+        ".m2ts",
+        ".m2v",
+        ".m4v",
+        ".mkv",
+        ".mov",
+        ".mp4",
+        ".mpeg",
+        ".mpg",
+        ".mts",
+        ".mxf",
+        ".ogv",
+        ".ts",
+        ".vob",
+        ".webm",
+        ".wmv",
+    )
+)
+AUDIO_SUFFIXES: Final = frozenset(
+    (
+        ".aac",
+        ".ac3",
+        ".aif",
+        ".aiff",
+        ".amr",
+        ".au",
+        ".caf",
+        ".flac",
+        ".m4a",
+        ".mka",
+        ".mp2",
+        ".mp3",
+        ".oga",
+        ".ogg",
+        ".opus",
+        ".wav",
+        ".wma",
+    )
+)
+IMAGE_SUFFIXES: Final = frozenset(
+    (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+)
+MEDIA_SUFFIXES: Final = VIDEO_SUFFIXES | AUDIO_SUFFIXES | IMAGE_SUFFIXES
+"""Suffixes by which ``find_media`` knows media; files given by name may have any."""
+
+_MOST_PACKETS: Final = 5_000  # looked at for a first frame, then the header is believed
+
+
+@dataclass(frozen=True, slots=True)
+class MediaInfo:
+    """What a file holds.
+
+    path: the file.
+    kind: video if it has pictures that move (with or without sound), audio if it has sound alone
+        (the cover picture of an album does not count), image if it is a still picture.
+    start_seconds: presentation time of the first instant of any stream, as the container says,
+        not shifted: may be negative or large; 0 for a still picture.
+    duration_seconds: by the container's header, failing that the streams'; None if unknown. A
+        file that is cut short may hold less than it says. 0 for a still picture.
+    has_video, has_audio: a stream of which something decodes.
+    width, height: of the upright picture in square pixels; 0 without a picture.
+    frame_rate_hz: average pictures a second; None without video or if unknown.
+    audio_rate_hz: native samples a second; None without sound.
+    """
+
+    path: Path
+    kind: Literal["video", "audio", "image"]
+    start_seconds: float
+    duration_seconds: float | None
+    has_video: bool
+    has_audio: bool
+    width: int
+    height: int
+    frame_rate_hz: float | None
+    audio_rate_hz: int | None
+
+
+def probe(path: Path) -> MediaInfo:
+    """Look at a file: reads its header and decodes the first frame of picture and sound.
+
+    A stream of which nothing decodes counts as absent, so what ``has_video`` and ``has_audio``
+    promise is there. Of a still picture only the header is read.
+
+    Raises:
+        MediaNotFoundError: no such file, or a folder.
+        MediaPermissionError: this user may not read it.
+        MediaUnreadableError: empty, not media, damaged beyond use, or a picture of absurd size.
+    """
+    path = Path(path)
+    check_file(path)
+    size = still_size(path)
+    if size is not None:
+        return MediaInfo(path, "image", 0.0, 0.0, False, False, *size, None, None)  # noqa: FBT003
+    with opened(path) as container:
+        picture, sound = picture_stream(container), sound_stream(container)
+        streams = [stream for stream in (picture, sound) if stream is not None]
+        if picture is not None:
+            check_size(path, picture.codec_context.width, picture.codec_context.height)
+        firsts = _first_frames(container, streams)
+        if not firsts:
+            raise unreadable(path, "its streams are empty or damaged: nothing in it decodes")
+        width = height = 0
+        if picture is not None and picture.index in firsts:
+            width, height = picture.codec_context.width, picture.codec_context.height
+            first = firsts[picture.index]
+            if isinstance(first, VideoFrame):
+                width, height = upright_size(first, pixel_ratio(picture))
+            check_size(path, width, height)
+        audio_rate = None
+        if sound is not None and sound.index in firsts:
+            heard = firsts[sound.index]
+            told = heard if isinstance(heard, AudioFrame) else sound.codec_context
+            audio_rate = told.sample_rate
+        present = [stream for stream in streams if stream.index in firsts]
+        instants = [t for t in map(first_instant, present) if t is not None]
+        rate = picture.average_rate or picture.guessed_rate if width and picture else None
+        return MediaInfo(
+            path=path,
+            kind="video" if width else "audio",
+            start_seconds=min(instants, default=0.0),
+            duration_seconds=_duration(container, present),
+            has_video=width > 0,
+            has_audio=audio_rate is not None,
+            width=width,
+            height=height,
+            frame_rate_hz=float(rate) if rate else None,
+            audio_rate_hz=audio_rate,
+        )
+
+
+def _first_frames(
+    container: InputContainer, streams: list[MediaStream]
+) -> dict[int, MediaFrame | None]:
+    """The first frame of each stream by its index; a stream that does not decode has no entry.
+
+    None stands for a stream whose first packet is too far into the file to look for it.
+    """
+    found: dict[int, MediaFrame | None] = {}
+    waiting = {stream.index for stream in streams}
+    tried: set[int] = set()
+    for count, packet in enumerate(packets(container, *streams)):
+        if not waiting:
+            return found
+        if count >= _MOST_PACKETS:
+            found.update(dict.fromkeys(waiting - tried))
+            return found
+        index = packet.stream.index
+        if index in waiting:
+            tried.add(index)
+            frames = decode(packet)
+            if frames:
+                found[index] = frames[0]
+                waiting.discard(index)
+    return found
+
+
+def _duration(container: InputContainer, streams: list[MediaStream]) -> float | None:
+    """Length in seconds by the container's header, failing that by its longest stream."""
+    if container.duration is not None and container.duration > 0:
+        return container.duration / 1_000_000
+    lengths = [float(s.duration * s.time_base) for s in streams if s.duration and s.time_base]
+    return max(lengths, default=None)
+
+
+def find_media(paths: Iterable[Path]) -> list[Path]:
+    """The files to read: files as given, folders searched for known media suffixes.
+
+    A folder is searched with all below it, its files sorted by path; hidden files and folders
+    and what links lead to are left out. A file that comes up again is listed once.
+
+    Raises:
+        MediaNotFoundError: a path that does not exist, or a folder without media.
+        MediaPermissionError: a folder that may not be read.
+    """
+    found: dict[Path, None] = {}
+    for path in map(Path, paths):
+        if path.is_dir():
+            inside = sorted(_media_below(path))
+            if not inside:
+                raise MediaNotFoundError(
+                    f"the folder {path} holds no file with a known media suffix such as .mp4,"
+                    " .wav or .jpg: name a file or another folder"
+                )
+            found.update(dict.fromkeys(inside))
+        elif path.exists():
+            found[path] = None
+        else:
+            raise MediaNotFoundError(f"{path} does not exist: check the path")
+    return list(found)
+
+
+def _media_below(folder: Path) -> Iterator[Path]:
+    def refuse(error: OSError) -> None:
+        if isinstance(error, PermissionError):
+            raise MediaPermissionError(
+                f"the folder {error.filename} may not be read by this user: change its permissions"
+            ) from error
+
+    for root, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if not name.startswith(".") and Path(name).suffix.lower() in MEDIA_SUFFIXES:
+                yield Path(root, name)
