@@ -1,1 +1,60 @@
-"""facevoice."""
+"""facevoice: what a face and a voice say together.
+
+>>> import facevoice
+>>> predictor = facevoice.load()
+>>> predictor("clip.mp4").emotion  # doctest: +SKIP
+'happy'
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from facevoice.branches import Blend, Branch
+    from facevoice.errors import FacevoiceError
+    from facevoice.predict import Prediction, Predictor, load
+    from facevoice.tables import to_frame
+    from facevoice.types import EMOTIONS, Evidence, FaceTrack, Scores, Waveform
+
+__version__ = version("facevoice")
+
+_HOME: Final = {  # imported on first use, so that importing facevoice is cheap
+    "EMOTIONS": "types",
+    "Blend": "branches",
+    "Branch": "branches",
+    "Evidence": "types",
+    "FaceTrack": "types",
+    "FacevoiceError": "errors",
+    "Prediction": "predict",
+    "Predictor": "predict",
+    "Scores": "types",
+    "Waveform": "types",
+    "load": "predict",
+    "to_frame": "tables",
+}
+
+__all__ = [
+    "EMOTIONS",
+    "Blend",
+    "Branch",
+    "Evidence",
+    "FaceTrack",
+    "FacevoiceError",
+    "Prediction",
+    "Predictor",
+    "Scores",
+    "Waveform",
+    "load",
+    "to_frame",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'facevoice' has no attribute {name!r}")
+    return getattr(import_module(f"facevoice.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

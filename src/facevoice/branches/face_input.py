@@ -1,0 +1,74 @@
+"""Aligned faces -> what a face network eats; every number comes from the bundle."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from facevoice.errors import BundleError
+from facevoice.faces.sample import crop_and_resize, evenly_spaced
+from facevoice.types import FaceTrack, Float32Array
+
+_GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow and FER2013
+
+
+@dataclass(frozen=True, slots=True)
+class FaceInput:
+    """How a face network wants its pictures.
+
+    frames: faces taken from a clip, evenly spaced; a shorter clip gives what it has.
+    crop: left, top, right, bottom in the aligned 256x256 picture; a square.
+    size: side of the network's input in pixels.
+    channels: "rgb", "bgr" or "grey".
+    mean, std: one a channel, of values in [0, 1].
+    """
+
+    frames: int
+    crop: tuple[float, float, float, float]
+    size: int
+    channels: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        wanted = {"rgb": 3, "bgr": 3, "grey": 1}.get(self.channels)
+        if wanted is None:
+            raise BundleError(f"channels must be rgb, bgr or grey, got {self.channels!r}")
+        if len(self.mean) != wanted or len(self.std) != wanted:
+            raise BundleError(f"mean and std must have {wanted} numbers for {self.channels}")
+        if self.frames < 1 or self.size < 1 or len(self.crop) != 4:
+            raise BundleError(f"frames, size and crop do not make sense: {self}")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "FaceInput":
+        """Build from a bundle's JSON."""
+        try:
+            return cls(
+                frames=int(values["frames"]),
+                crop=tuple(values["crop"]),
+                size=int(values["size"]),
+                channels=str(values["channels"]),
+                mean=tuple(values["mean"]),
+                std=tuple(values["std"]),
+            )
+        except KeyError as error:
+            raise BundleError(f"the bundle's face input lacks {error}") from None
+
+    def select(self, track: FaceTrack) -> FaceTrack:
+        """The faces that the network will see."""
+        return track.take(evenly_spaced(len(track), self.frames))
+
+    def pictures(self, track: FaceTrack) -> Float32Array:
+        """All faces of a track as (T, C, size, size) float32."""
+        return self.normalised(crop_and_resize(track.images, self.crop, self.size))
+
+    def normalised(self, faces: "np.ndarray[Any, np.dtype[np.uint8]]") -> Float32Array:
+        """(T, size, size, 3) uint8 RGB -> (T, C, size, size) float32."""
+        pictures: Float32Array = faces.astype(np.float32) / np.float32(255)
+        if self.channels == "grey":
+            pictures = (pictures @ _GREY)[..., None]
+        elif self.channels == "bgr":
+            pictures = pictures[..., ::-1]
+        scaled = (pictures - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
+        return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2), dtype=np.float32)

@@ -1,0 +1,47 @@
+"""Faces over time: a CNN for each frame, then a two-layer BLSTM (the paper, steps 3-4)."""
+
+from facevoice.branches.base import check_classes, check_temperature, softmax, tempered
+from facevoice.branches.face_input import FaceInput
+from facevoice.session import Session
+from facevoice.types import Evidence, Modality, Scores
+
+
+class FaceSequence:
+    """The paper's VGG-Face, ResNet-18 and DenseNet-121 branches.
+
+    cnn: (N, C, H, W) float32 -> features (N, D).
+    blstm: (1, T, D) float32 -> logits (1, K); any T from 1 up.
+    """
+
+    modality: Modality | None = "face"
+
+    def __init__(
+        self,
+        name: str,
+        labels: tuple[str, ...],
+        cnn: Session,
+        blstm: Session,
+        face_input: FaceInput,
+        *,
+        temperature: float = 1.0,
+    ) -> None:
+        check_temperature(name, temperature)
+        self.name = name
+        self.labels = labels
+        self.temperature = temperature
+        self._cnn = cnn
+        self._blstm = blstm
+        self._input = face_input
+
+    def score(self, evidence: Evidence) -> Scores | None:
+        """Score the clip's faces as a sequence; None without faces."""
+        if evidence.faces is None:
+            return None
+        pictures = self._input.pictures(self._input.select(evidence.faces))
+        (features,) = self._cnn.run(pictures)
+        (logits,) = self._blstm.run(features[None])
+        check_classes(self.name, logits.shape[1], self.labels)
+        return Scores(self.labels, tempered(softmax(logits[0]), self.temperature))
+
+    def __repr__(self) -> str:
+        return f"FaceSequence({self.name}: {self._input.frames} faces)"

@@ -1,0 +1,139 @@
+"""A bundle of tiny networks with random weights, in the real format: for tests of the machinery."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from facevoice.speech.spectrogram import SpectrogramSettings
+from facevoice.types import EMOTIONS
+
+FEATURES = 4
+
+
+def _linear(inputs: int, outputs: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, 3, (inputs, outputs)).astype(np.float32)
+
+
+def _save(
+    path: Path, nodes: list[Any], inputs: dict[str, list[Any]], weights: dict[str, Any]
+) -> None:
+    tensors = [numpy_helper.from_array(np.asarray(value), name) for name, value in weights.items()]
+    graph = helper.make_graph(
+        nodes,
+        path.stem,
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+            for name, shape in inputs.items()
+        ],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", "k"])],
+        tensors,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+
+def save_picture_net(path: Path, outputs: int, *, channels: int = 1, seed: int = 0) -> None:
+    """(N, C, H, W) -> (N, outputs): the means of a 2x2 grid, times random weights."""
+    nodes = [
+        helper.make_node("ReduceMean", ["pictures"], ["rows"], axes=[3], keepdims=1),
+        helper.make_node("GlobalAveragePool", ["pictures"], ["mean"]),
+        helper.make_node("GlobalMaxPool", ["pictures"], ["max"]),
+        helper.make_node("GlobalMaxPool", ["rows"], ["row_max"]),
+        helper.make_node("Concat", ["mean", "max", "row_max"], ["joined"], axis=1),
+        helper.make_node("Flatten", ["joined"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "weights"], ["logits"]),
+    ]
+    _save(
+        path,
+        nodes,
+        {"pictures": ["n", channels, "h", "w"]},
+        {"weights": _linear(3 * channels, outputs, seed)},
+    )
+
+
+def save_sequence_net(path: Path, outputs: int, *, seed: int = 0) -> None:
+    """(1, T, FEATURES) -> (1, outputs): the mean over time, times random weights."""
+    nodes = [
+        helper.make_node("ReduceMean", ["features"], ["mean"], axes=[1], keepdims=0),
+        helper.make_node("MatMul", ["mean", "weights"], ["logits"]),
+    ]
+    weights = {"weights": _linear(FEATURES, outputs, seed)}
+    _save(path, nodes, {"features": ["n", "t", FEATURES]}, weights)
+
+
+def make_toy_bundle(folder: Path, labels: tuple[str, ...] = EMOTIONS) -> Path:
+    """Write a bundle whose tree has the base bundle's shape, plus a face sequence."""
+    folder.mkdir(parents=True)
+    count = len(labels)
+    save_picture_net(folder / "expression.onnx", count, seed=1)
+    save_picture_net(folder / "spectrogram.onnx", count, seed=2)
+    save_picture_net(folder / "cnn.onnx", FEATURES, channels=3, seed=3)
+    save_sequence_net(folder / "blstm.onnx", count, seed=4)
+    grey = {"crop": [2, 2, 252, 252], "size": 48, "channels": "grey", "mean": [0.0], "std": [1.0]}
+    colour = {
+        "crop": [16, 16, 240, 240],
+        "size": 64,
+        "channels": "rgb",
+        "mean": [0.5] * 3,
+        "std": [0.5] * 3,
+    }
+    face = [
+        {
+            "kind": "face_vote",
+            "name": "expression",
+            "weight": 1.0,
+            "model": "expression.onnx",
+            "input": {"frames": 16, **grey},
+            "pooling": "mean",
+            "mirror": True,
+        },
+        {
+            "kind": "face_sequence",
+            "name": "sequence",
+            "weight": 0.5,
+            "cnn": "cnn.onnx",
+            "blstm": "blstm.onnx",
+            "input": {"frames": 4, **colour},
+            "temperature": 1.5,
+        },
+    ]
+    voice = [
+        {
+            "kind": "spectrogram_net",
+            "name": "spectrogram",
+            "weight": 1.0,
+            "model": "spectrogram.onnx",
+            "input": SpectrogramSettings().to_dict(),
+            "channels": 1,
+        }
+    ]
+    card = {
+        "format": 1,
+        "name": "toy",
+        "version": "0",
+        "description": "Random weights, for tests.",
+        "labels": list(labels),
+        "licences": {"code": "MIT", "weights": "MIT", "data": "none"},
+        "provenance": {"made_by": "tests/toy_bundle.py"},
+        "figures": {},
+        "files": {
+            path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(folder.glob("*.onnx"))
+        },
+        "tree": {
+            "kind": "blend",
+            "name": "system",
+            "members": [
+                {"kind": "blend", "name": "face", "weight": 0.5, "members": face},
+                {"kind": "blend", "name": "voice", "weight": 0.5, "members": voice},
+            ],
+        },
+    }
+    (folder / "bundle.json").write_text(json.dumps(card, indent=2), encoding="utf-8")
+    return folder
