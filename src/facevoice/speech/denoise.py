@@ -2,20 +2,24 @@
 
 The method is the stationary mode of noisereduce 3 (Sainburg, Thielk, Gentner 2020): a bin of the
 short-time Fourier transform passes if it is louder than the noise at its frequency, and the mask
-is smoothed. Two things differ, and settings turn both back:
+is smoothed. Three things differ, and settings turn them back:
 
 * noisereduce takes the noise from the whole clip unless it is given some; speech then gates
   itself. Here the noise is heard in the clip's quietest frames.
 * noisereduce smooths the mask against zeros beyond its edges, which costs the voice's
-  fundamental up to half its amplitude; here the mask goes on beyond its edges.
+  fundamental up to half its amplitude; here the mask goes on beyond its edges. Its default
+  triangle of 500 Hz and 50 ms also lets the noise around each harmonic through; ours is narrower.
+* The noise's deviation counts as at most 6 dB. Steady noise has 5.6 dB; more means that there was
+  no pause and the quietest frames are speech.
 
 The non-stationary mode (noisereduce's default) judges a bin against its own running mean, so that
-a held vowel becomes noise: on clean studio speech it leaves a signal-to-distortion ratio of 10 to
-15 dB where this one leaves over 30, and it removes less steady noise.
+a held vowel becomes noise. Median speech-to-distortion ratio on clean studio speech (RAVDESS):
+10 to 15 dB there, 10 dB with noisereduce's stationary mode as it comes, over 60 dB here (19 dB
+where the clip is cut so that it has no pause); and in steady noise at 3 to 20 dB this one comes
+closest to the clean spectrogram.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -40,6 +44,7 @@ class DenoiseSettings:
     n_fft: window of the transform in samples; the hop is a quarter of it.
     strength: 1 removes a closed bin, 0.9 leaves a tenth of its amplitude (-20 dB), 0 all of it.
     deviations: a bin opens this many standard deviations (of its decibels) above the noise's mean.
+    most_deviation_db: the standard deviation counts as at most this.
     smooth_hz, smooth_seconds: half-widths of the triangles that smooth the mask.
     quiet_fraction: how much of the clip's frames, the quietest, are taken for noise.
     extend_edges: continue the mask beyond its edges when smoothing (noisereduce: no).
@@ -48,8 +53,9 @@ class DenoiseSettings:
     n_fft: int = 512
     strength: float = 0.9
     deviations: float = 1.5
-    smooth_hz: float = 500.0
-    smooth_seconds: float = 0.05
+    most_deviation_db: float = 6.0
+    smooth_hz: float = 150.0
+    smooth_seconds: float = 0.03
     quiet_fraction: float = 0.15
     extend_edges: bool = True
 
@@ -99,7 +105,8 @@ def remove_noise(
     if len(spectrum) < _FEWEST_FRAMES or len(background) < _FEWEST_FRAMES:
         return waveform
     noise_db = _decibels(background)
-    threshold = noise_db.mean(axis=0) + np.float32(settings.deviations) * noise_db.std(axis=0)
+    deviation = np.minimum(noise_db.std(axis=0), np.float32(settings.most_deviation_db))
+    threshold = noise_db.mean(axis=0) + np.float32(settings.deviations) * deviation
     strength = np.float32(settings.strength)
     mask = (_decibels(spectrum) > threshold) * strength + (np.float32(1) - strength)
     mask = _smooth(mask, waveform.rate_hz, settings)
@@ -154,44 +161,23 @@ def _smooth(mask: Float32Array, rate_hz: int, settings: DenoiseSettings) -> Floa
     """Average the mask (T, F) under a triangle in frequency times a triangle in time."""
     bins = int(settings.smooth_hz / (rate_hz / (settings.n_fft / 2)))
     frames = int(settings.smooth_seconds * rate_hz / settings.hop)
-    outside = None if settings.extend_edges else np.float32(1 - settings.strength)
-    if bins > 0:
-        mask = mask @ _frequency_smoother(mask.shape[1], bins, settings.extend_edges)
-    if frames < 1:
-        return mask
-    kernel = triangle(frames)
-    if outside is None:
-        padded = np.pad(mask, ((frames, frames), (0, 0)), mode="edge")
-    else:
-        closed = np.full((1, mask.shape[1]), outside, np.float32)
-        if bins > 0:
-            closed = closed @ _frequency_smoother(mask.shape[1], bins, extend=False)
-        edge = np.repeat(closed, frames, axis=0)
-        padded = np.concatenate([edge, mask, edge])
-    count = len(mask)
-    smooth = np.zeros_like(mask)
-    for shift, weight in enumerate(kernel):
-        smooth += weight * padded[shift : shift + count]
-    return smooth
+    reach = ((frames, frames), (bins, bins))
+    if settings.extend_edges:
+        padded = np.pad(mask, reach, mode="edge")
+    else:  # as noisereduce: closed before and after the clip, nothing beyond the frequencies
+        closed = np.pad(mask, (reach[0], (0, 0)), constant_values=np.float32(1 - settings.strength))
+        padded = np.pad(closed, ((0, 0), reach[1]))
+    return _average_triangle(_average_triangle(padded.T, bins).T, frames)
 
 
-def triangle(reach: int) -> Float32Array:
-    """Weights 1 .. reach + 1 .. 1, scaled to sum 1: (2 * reach + 1,) float32."""
-    weights = reach + 1 - np.abs(np.arange(-reach, reach + 1))
-    scaled: Float32Array = (weights / weights.sum()).astype(np.float32)
-    return scaled
+def _average_triangle(padded: Float32Array, reach: int) -> Float32Array:
+    """Weighted mean along the first axis under 1, 2, ... reach + 1 ... 2, 1; drops the padding.
 
-
-@lru_cache(maxsize=8)
-def _frequency_smoother(size: int, reach: int, extend: bool) -> Float32Array:  # noqa: FBT001
-    """The triangle as a matrix (size, size) that multiplies rows of bins from the right."""
-    matrix = np.zeros((size, size), np.float32)
-    for offset, weight in zip(range(-reach, reach + 1), triangle(reach), strict=True):
-        source = np.arange(size) + offset
-        inside = (source >= 0) & (source < size)
-        if extend:
-            source = np.clip(source, 0, size - 1)
-            inside[:] = True
-        np.add.at(matrix, (source[inside], np.flatnonzero(inside)), weight)
-    matrix.flags.writeable = False
-    return matrix
+    A triangle is a box applied twice, and a box is a difference of running sums.
+    """
+    total = padded.astype(np.float64)
+    for _ in range(2):
+        sums = np.zeros((len(total) + 1, *total.shape[1:]))
+        np.cumsum(total, axis=0, out=sums[1:])
+        total = (sums[reach + 1 :] - sums[: -reach - 1]) / (reach + 1)
+    return total.astype(np.float32)

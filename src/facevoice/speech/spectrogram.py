@@ -155,7 +155,7 @@ def log_spectrogram(waveform: Waveform, settings: SpectrogramSettings) -> Float3
     else:
         samples = np.zeros_like(samples)
     magnitude = stft_magnitude(samples, settings.n_fft, settings.win_length, settings.hop)
-    power = band_filters(settings) @ np.square(magnitude)
+    power = _multiply_banded(band_filters(settings), np.square(magnitude))
     loudest = float(np.max(power, initial=0.0))
     if loudest <= 0:
         return np.zeros(power.shape, np.float32)
@@ -185,8 +185,9 @@ def spectrogram_images(waveform: Waveform, settings: SpectrogramSettings) -> Flo
     if columns == 0:
         return np.zeros((1, height, width), np.float32)
     if settings.time == "stretch":
-        resized: Float32Array = picture @ resize_matrix(columns, width).T
-        return np.minimum(resized, np.float32(1))[np.newaxis]
+        over_time = np.ascontiguousarray(picture.T)
+        resized = _multiply_banded(resize_matrix(columns, width), over_time).T
+        return np.ascontiguousarray(np.minimum(resized, np.float32(1)))[np.newaxis]
     if columns < width:
         images = np.zeros((1, height, width), np.float32)
         start = (width - columns) // 2
@@ -241,6 +242,21 @@ def band_filters(settings: SpectrogramSettings) -> Float32Array:
         )
     filters.flags.writeable = False
     return filters
+
+
+def _multiply_banded(matrix: Float32Array, array: Float32Array) -> Float32Array:
+    """``matrix @ array`` for a matrix whose rows are mostly zeros around one short run.
+
+    Row by row, the products stay small enough for BLAS to use one thread: a thread pool per
+    worker process costs more than it gains.
+    """
+    result = np.zeros((len(matrix), array.shape[1]), np.float32)
+    used = matrix != 0
+    starts = used.argmax(axis=1)
+    stops = matrix.shape[1] - used[:, ::-1].argmax(axis=1)
+    for row, start, stop in zip(range(len(matrix)), starts.tolist(), stops.tolist(), strict=True):
+        result[row] = matrix[row, start:stop] @ array[start:stop]
+    return result
 
 
 def hz_to_mel(hz: float) -> float:

@@ -13,6 +13,7 @@ import numpy as np
 
 from facevoice.errors import BundleError, HashMismatchError, InvalidInputError
 from facevoice.session import Device, Session
+from facevoice.speech.cut import cut
 from facevoice.speech.denoise import remove_noise
 from facevoice.types import Float32Array, Float64Array, MissingCode, Waveform
 
@@ -23,12 +24,11 @@ CHUNK_SAMPLES: Final = 512
 """The detector judges 32 ms at a time."""
 
 SILENT_BELOW_DBFS: Final = -60.0
-"""A clip whose loudest instant lies below this is silent: no voice can be judged in it."""
+"""A clip whose loudest sample lies below this is silent; Silero hears no voice there either."""
 
 SHORTEST_SPEECH_SECONDS: Final = 0.25
 """Less speech than this is too short to judge."""
 
-_FADE_SECONDS: Final = 0.01  # where two pieces are joined; within the 30 ms of padding
 _CONTEXT_SAMPLES: Final = 64  # of the chunk before, put in front of each chunk
 _BLOCK_CHUNKS: Final = 512  # 16 s in one call: bounds the memory, not the result
 _STATE_SHAPE: Final = (1, 1, 128)
@@ -82,6 +82,15 @@ class Speech:
     spans: Float64Array
     missing: MissingCode | None
 
+    def __post_init__(self) -> None:
+        if (self.waveform is None) != (self.missing is not None):
+            raise InvalidInputError(
+                f"Speech names a missing code exactly if it has no waveform,"
+                f" got {self.waveform!r} and {self.missing!r}"
+            )
+        if self.spans.ndim != 2 or self.spans.shape[1] != 2:
+            raise InvalidInputError(f"Speech.spans must be (S, 2), got {self.spans.shape}")
+
     def __repr__(self) -> str:
         what = f"missing: {self.missing}" if self.missing else repr(self.waveform)
         return f"Speech({len(self.spans)} spans, {what})"
@@ -90,7 +99,10 @@ class Speech:
 def find_speech(waveform: Waveform | None, detector: VoiceDetector) -> Speech:
     """Find the speech, take the noise out and cut the rest away.
 
-    The paper, voice stream: "remove background noise, cut away what is not speech".
+    The paper, voice stream: "remove background noise, cut away what is not speech". The detector
+    hears the sound as it is: it was trained with noise, and finds more of the speech in steady
+    noise that way (mean recall 0.95 against 0.94 at 0 to 20 dB; less false speech in a babble of
+    voices is what that costs).
 
     Args:
         waveform: sound at 16 kHz, or None if the file has no audio stream.
@@ -118,36 +130,6 @@ def find_speech(waveform: Waveform | None, detector: VoiceDetector) -> Speech:
     if float(np.sum(spans[:, 1] - spans[:, 0])) < SHORTEST_SPEECH_SECONDS:
         return Speech(None, spans, "too_short")
     return Speech(cut(remove_noise(waveform), spans), spans, None)
-
-
-def cut(waveform: Waveform, spans: Float64Array) -> Waveform:
-    """Keep only the spans, joined by cross-fades of equal power and 10 ms, so that none clicks.
-
-    Args:
-        waveform: the whole sound.
-        spans: (S, 2) presentation seconds, sorted and disjoint; beyond the sound is ignored.
-
-    Returns:
-        The pieces as one sound that starts with the first; each joint shortens it by the fade.
-    """
-    bounds = np.rint((spans - waveform.start_seconds) * waveform.rate_hz).astype(np.int64)
-    bounds = np.clip(bounds, 0, len(waveform.samples))
-    joined = np.zeros(0, np.float32)
-    for start, stop in bounds.tolist():
-        joined = _join(joined, waveform.samples[start:stop], int(_FADE_SECONDS * waveform.rate_hz))
-    first = bounds[0, 0] / waveform.rate_hz if len(bounds) else 0.0
-    return Waveform(joined, waveform.rate_hz, waveform.start_seconds + float(first))
-
-
-def _join(left: Float32Array, right: Float32Array, fade: int) -> Float32Array:
-    overlap = min(fade, len(left), len(right))
-    if overlap == 0:
-        return np.concatenate([left, right])
-    angle = (np.arange(overlap, dtype=np.float32) + np.float32(0.5)) * np.float32(
-        np.pi / 2 / overlap
-    )
-    blend = left[-overlap:] * np.cos(angle) + right[:overlap] * np.sin(angle)
-    return np.concatenate([left[:-overlap], blend, right[overlap:]])
 
 
 class SileroVoice:
