@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import facevoice
 from facevoice import media
 from facevoice.errors import (
     FacevoiceError,
@@ -224,3 +225,14 @@ def test_real_clips(path: Path) -> None:
         assert whole.stop_seconds <= info.start_seconds + info.duration_seconds + 0.1
         if len(parts) == round((parts[-1].stop_seconds - parts[0].start_seconds) / 0.7 + 0.499):
             assert np.abs(joined[lead:] - whole.samples).max() < 1e-4
+
+
+def test_the_sample_clip_shows_and_speaks() -> None:
+    path = Path(facevoice.__file__).parent / "samples" / "sample.mp4"
+    info = media.probe(path)
+    assert (info.kind, info.width, info.height, info.has_audio) == ("video", 640, 360, True)
+    assert path.stat().st_size < 1_000_000
+    sound = media.read_waveform(path, rate_hz=16_000)
+    assert sound is not None
+    assert np.abs(sound.samples).max() > 0.2
+    assert len(list(media.iter_frames(path, rate_hz=5))) == 20
