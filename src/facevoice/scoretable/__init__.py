@@ -1,0 +1,23 @@
+"""Scores of several branches on the same clips, with their truth: what fusion is fitted on."""
+
+from facevoice.scoretable.files import (
+    read_score_table,
+    table_of_frame,
+    table_to_frame,
+    write_score_table,
+)
+from facevoice.scoretable.folds import grouped_folds, shared_groups, twins
+from facevoice.scoretable.join import join
+from facevoice.scoretable.table import ScoreTable
+
+__all__ = [
+    "ScoreTable",
+    "grouped_folds",
+    "join",
+    "read_score_table",
+    "shared_groups",
+    "table_of_frame",
+    "table_to_frame",
+    "twins",
+    "write_score_table",
+]
