@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facevoice.errors import InvalidInputError
+from facevoice.faces.area import cut_out
 from facevoice.faces.detect import check_picture
 from facevoice.types import ALIGNED_SIZE, Float64Array, UInt8Array
 
@@ -83,7 +84,7 @@ def align(image: UInt8Array, landmarks: Points, size: int = ALIGNED_SIZE) -> UIn
     start = np.floor(corners.min(axis=0)).astype(int) - _BORDER * block
     stop = np.ceil(corners.max(axis=0)).astype(int) + _BORDER * block
     stop += (start - stop) % block
-    region = Image.fromarray(_region(image, start, stop))
+    region = Image.fromarray(cut_out(image, start, stop))
     if block > 1:
         region = region.reduce(block)
     inner = np.column_stack([linear, shift - start]) / block
@@ -91,14 +92,3 @@ def align(image: UInt8Array, landmarks: Points, size: int = ALIGNED_SIZE) -> UIn
         (size, size), Image.Transform.AFFINE, tuple(inner.ravel()), Image.Resampling.BILINEAR
     )
     return np.array(warped)
-
-
-def _region(image: UInt8Array, start: NDArray[np.intp], stop: NDArray[np.intp]) -> UInt8Array:
-    """The pixels from start (x, y) up to stop (x, y); beyond the picture its edge is repeated."""
-    height, width = image.shape[:2]
-    if (start >= 0).all() and stop[0] <= width and stop[1] <= height:
-        return np.ascontiguousarray(image[start[1] : stop[1], start[0] : stop[0]])
-    rows = np.clip(np.arange(start[1], stop[1]), 0, height - 1)
-    columns = np.clip(np.arange(start[0], stop[0]), 0, width - 1)
-    region: UInt8Array = image[rows[:, None], columns]
-    return region

@@ -2,7 +2,9 @@
 
 K. Zhang, Z. Zhang, Z. Li, Y. Qiao: Joint Face Detection and Alignment Using Multitask Cascaded
 Convolutional Networks, IEEE Signal Processing Letters 2016. Weights and arithmetic (pyramid, area
-resizing, rounding, order of suppression) follow facenet-pytorch 2.5.3, whose results this gives.
+resizing, rounding, order of suppression) follow facenet-pytorch 2.5.3, whose results this gives,
+with one repair: that package stretches what is left of a crop that reaches beyond the picture, so
+the landmarks of faces at the border slip; here they are measured again with the edge continued.
 """
 
 import hashlib
@@ -14,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from facevoice.errors import BundleError, HashMismatchError, InvalidInputError
-from facevoice.faces.area import AreaSums
+from facevoice.faces.area import AreaSums, cut_out
 from facevoice.faces.detect import Boxes, check_picture, prominence, suppress
 from facevoice.session import Device, Session
 from facevoice.types import Face, Float32Array, UInt8Array
@@ -31,7 +33,7 @@ _BATCH: Final = 256
 
 # where refine looks for a face, in sides of its earlier square box: shifts (x, y) and growth
 _LOOKS: Final = np.array(
-    [(0, 0, 1.0), (0, 0, 1.3), (-0.2, 0, 1.1), (0.2, 0, 1.1), (0, -0.2, 1.1), (0, 0.2, 1.1)],
+    [(0, 0, 1.0), (0, 0, 1.2), (-0.15, 0, 1.0), (0.15, 0, 1.0), (0, -0.15, 1.0), (0, 0.15, 1.0)],
     np.float32,
 )
 
@@ -47,6 +49,8 @@ class Mtcnn:
     min_face_pixels: smallest face searched for; None = ``smallest_face`` of the picture. The time
         falls with its square. From 128 up the picture is first reduced by a whole factor, such that
         the smallest face keeps 64 pixels (the last network looks at 48).
+    repair_border: measure faces at the border again (see above); without, results are those of
+        facenet-pytorch.
     thresholds: least probability of a face for the three networks to pass it on.
     device: "cpu" or "cuda".
     threads: see Session.
@@ -57,6 +61,7 @@ class Mtcnn:
         *,
         min_face_pixels: int | None = None,
         thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7),
+        repair_border: bool = True,
         device: Device = "cpu",
         threads: int | None = None,
     ) -> None:
@@ -66,6 +71,7 @@ class Mtcnn:
             )
         self.min_face_pixels = min_face_pixels
         self.thresholds = thresholds
+        self.repair_border = repair_border
         self._propose, self._refine, self._output = (
             Session(path, device=device, threads=threads) for path in _checked_models()
         )
@@ -78,17 +84,23 @@ class Mtcnn:
         check_picture(image)
         smallest = self.min_face_pixels or smallest_face(*image.shape[:2])
         reduction = max(1, smallest // _REDUCED_FACE)
+        searched = image
         if reduction > 1:
-            image = np.asarray(Image.fromarray(image).reduce(reduction))
-        area = AreaSums(image)
+            searched = np.asarray(Image.fromarray(image).reduce(reduction))
+        area = AreaSums(searched)
         boxes = self._search(area, smallest / reduction)
         boxes, scores, offsets = self._narrow(area, boxes)
         kept = suppress(boxes, scores, 0.7)
         boxes = _square(_shift(boxes[kept], offsets[kept]))
         boxes, scores, points = self._conclude(area, boxes)
+        # backwards: scores often tie at 1.0, and facenet-pytorch prefers the last of equals here
+        boxes, scores, points = boxes[::-1], scores[::-1], points[::-1]
         kept = suppress(boxes, scores, 0.7, measure="smaller", pixel=1)
-        faces = [_face(boxes[i], points[i], scores[i], reduction) for i in kept]
-        return sorted((face for face in faces if face), key=prominence, reverse=True)
+        found = (_face(boxes[i], points[i], scores[i], reduction) for i in kept)
+        faces = [face for face in found if face]
+        if self.repair_border:
+            faces = [self._repaired(image, face) for face in faces]
+        return sorted(faces, key=prominence, reverse=True)
 
     def refine(self, image: UInt8Array, boxes: Boxes) -> list[Face | None]:
         """Find each face again near its earlier box, without a search; None where it is lost.
@@ -98,20 +110,28 @@ class Mtcnn:
 
         image: (H, W, 3) uint8 RGB.
         boxes: (N, 4), left, top, right, bottom in pixels, as ``__call__`` found them a moment ago.
+        Raises InvalidInputError for boxes of another shape.
         """
         check_picture(image)
+        if boxes.ndim != 2 or boxes.shape[1] != 4:
+            raise InvalidInputError(f"boxes must be (N, 4), got {boxes.shape}")
         return [self._refine_one(image, box) for box in np.asarray(boxes, np.float32)]
 
     def _refine_one(self, image: UInt8Array, box: Float32Array) -> Face | None:
+        height, width = image.shape[:2]
+        seen = np.minimum(box[2:], (width, height)) - np.maximum(box[:2], 0)
+        if not (seen > 0).all() or (box[2:] - box[:2]).max() > 4 * max(height, width):
+            return None
         around = _square(box[None])
         side = around[:, 2:3] - around[:, :1]
         middle = (around[:, :2] + around[:, 2:]) / 2 + _LOOKS[:, :2] * side
         half = side * _LOOKS[:, 2:] / 2
         looks = np.concatenate([middle - half, middle + half], axis=1)
-        region, shift = _cut_out(image, looks)
-        if region.size == 0:
-            return None
-        area = AreaSums(region)
+        margin = side[0, 0] / 2  # for what the refinement network moves and squares
+        start = np.floor(looks[:, :2].min(axis=0) - margin).astype(np.intp)
+        stop = np.ceil(looks[:, 2:].max(axis=0) + margin).astype(np.intp)
+        shift = np.tile(start, 2).astype(np.float32)
+        area = AreaSums(cut_out(image, start, stop))
         found, scores, offsets = self._narrow(area, looks - shift)
         if not len(found):
             return None
@@ -120,6 +140,14 @@ class Mtcnn:
         if not len(found):
             return None
         return _face(found[0] + shift, points[0] + shift[:2], scores[0], 1)
+
+    def _repaired(self, image: UInt8Array, face: Face) -> Face:
+        """The face measured again if the output network's crop reached beyond the picture."""
+        height, width = image.shape[:2]
+        around = _square(face.box[None])[0]
+        if (around[:2] >= 0).all() and around[2] <= width and around[3] <= height:
+            return face
+        return self._refine_one(image, face.box) or face
 
     def _search(self, area: AreaSums, smallest: float) -> Float32Array:
         """Scan the pyramid with the P-Net: square boxes (N, 4) that may hold a face."""
@@ -218,15 +246,6 @@ def _square(boxes: Float32Array) -> Float32Array:
     longer = size.max(axis=1, keepdims=True)
     corner = boxes[:, :2] + size * np.float32(0.5) - longer * np.float32(0.5)
     return np.concatenate([corner, corner + longer], axis=1)
-
-
-def _cut_out(image: UInt8Array, boxes: Float32Array) -> tuple[UInt8Array, Float32Array]:
-    """The part of a picture that boxes reach with some margin, and its origin as (x, y, x, y)."""
-    margin = (boxes[:, 2:] - boxes[:, :2]).max() / 2
-    left, top = np.maximum(boxes[:, :2].min(axis=0) - margin, 0).astype(int)
-    right, bottom = np.ceil(boxes[:, 2:].max(axis=0) + margin).astype(int)
-    region = image[top : max(bottom, 0), left : max(right, 0)]
-    return region, np.array([left, top, left, top], np.float32)
 
 
 def _face(box: Float32Array, points: Float32Array, score: float, reduction: int) -> Face | None:

@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from facevoice.errors import InvalidInputError
+from facevoice.faces.sample import centre_crop, crop_and_resize, evenly_spaced
+
+PICTURES = np.random.default_rng(0).integers(0, 256, (3, 256, 256, 3), np.uint8)
+
+
+def test_middles_of_equal_bins() -> None:
+    assert evenly_spaced(100, 4).tolist() == [12, 37, 62, 87]
+    assert evenly_spaced(5, 1).tolist() == [2]
+    assert evenly_spaced(32, 16).tolist() == list(range(1, 32, 2))
+
+
+def test_fewer_than_wanted_are_taken_once() -> None:
+    assert evenly_spaced(3, 16).tolist() == [0, 1, 2]
+    assert evenly_spaced(0, 16).tolist() == []
+
+
+@settings(deadline=None)
+@given(st.integers(0, 5000), st.integers(1, 64))
+def test_indices_rise_and_fit(available: int, wanted: int) -> None:
+    indices = evenly_spaced(available, wanted)
+    assert indices.dtype == np.intp
+    assert len(indices) == min(available, wanted)
+    assert (np.diff(indices) > 0).all()
+    assert all(0 <= index < available for index in indices)
+    if available >= wanted:  # neither end is favoured by more than the rounding
+        assert abs(indices[0] - (available - 1 - indices[-1])) <= 1
+
+
+@pytest.mark.parametrize(("available", "wanted"), [(-1, 4), (4, 0)])
+def test_impossible_choices(available: int, wanted: int) -> None:
+    with pytest.raises(InvalidInputError):
+        evenly_spaced(available, wanted)
+
+
+def test_centre_crop() -> None:
+    assert (centre_crop(PICTURES) == PICTURES[:, 16:240, 16:240]).all()
+    with pytest.raises(InvalidInputError, match="cannot crop 300"):
+        centre_crop(PICTURES, 300)
+
+
+def test_crop_at_its_own_size_copies() -> None:
+    assert (crop_and_resize(PICTURES, (10, 20, 110, 120), 100) == PICTURES[:, 20:120, 10:110]).all()
+
+
+def test_crop_shrinks_without_aliasing() -> None:
+    stripes = np.zeros((1, 256, 256, 3), np.uint8)
+    stripes[:, :, ::2] = 255
+    small = crop_and_resize(stripes, (0.5, 0, 250.5, 250), 48)
+    assert small.shape == (1, 48, 48, 3)
+    assert np.abs(small.astype(int) - 127).max() < 8
+
+
+def test_crop_beyond_the_picture_repeats_the_edge() -> None:
+    ramp = np.broadcast_to(np.arange(256, dtype=np.uint8)[:, None, None], (1, 256, 256, 3))
+    crop = crop_and_resize(ramp, (2, -18, 252, 232), 250)[0]
+    assert (crop[:18] == 0).all()
+    assert (crop[18:, 0, 0] == np.arange(232)).all()
+    assert crop_and_resize(ramp, (200, 200, 300, 300), 10)[0, -1, -1, 0] == 255
+
+
+def test_no_pictures() -> None:
+    assert crop_and_resize(PICTURES[:0], (0, 0, 256, 256), 64).shape == (0, 64, 64, 3)
+
+
+@pytest.mark.parametrize("box", [(10, 10, 10, 20), (0, 0, np.nan, 5), (5, 0, 0, 5)])
+def test_empty_boxes_are_refused(box: tuple[float, float, float, float]) -> None:
+    with pytest.raises(InvalidInputError, match="left, top, right, bottom"):
+        crop_and_resize(PICTURES, box, 48)
+    with pytest.raises(InvalidInputError, match="uint8 RGB"):
+        crop_and_resize(PICTURES[0], (0, 0, 1, 1), 48)
