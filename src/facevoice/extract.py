@@ -45,6 +45,10 @@ MOST_FACES: Final = 8
 PERSON_SECONDS: Final = 0.5
 """A face must be seen that long to count among the people."""
 
+_SHORTEST_CLIP_SECONDS: Final = 0.1
+_OVERHANG_SECONDS: Final = 0.5  # sound often outlasts the length that the container names
+_ROUNDING: Final = 1e-6
+
 
 @dataclass(slots=True)
 class _Seen:
@@ -81,21 +85,17 @@ class Extractor:
             FacevoiceError: the file cannot be read (see ``media``), or the part is empty.
         """
         info = info if info is not None else media.probe(path)
-        start, stop = _span(info, start_seconds, stop_seconds)
-        length = stop - start if stop is not None else math.inf
-        window = length if length <= WHOLE_CLIP_SECONDS else WINDOW_SECONDS
         if info.kind == "image":
             (frame,) = media.iter_frames(path)
             yield self._still(frame)
             return
-        rate = max(SLOWEST_SAMPLING_HZ, FACES_WANTED / max(window, 1e-3))
-        seen = self._face_windows(path, info, start, stop, window, rate)
-        sound = _sound_windows(path, info, start, stop, window)
-        for number, (faces, waveform) in enumerate(_together(seen, sound)):
-            begin = start + number * window
-            end = begin + window if stop is None else min(begin + window, stop)
-            speech = find_speech(waveform if info.has_audio else None, self._voice)
-            yield _evidence(faces, speech, begin, end, rate, has_video=info.has_video)
+        plan = _plan(info, start_seconds, stop_seconds)
+        seen = self._face_windows(path, info, plan)
+        sound = _sound_windows(path, info, plan)
+        for number, faces, waveform in _together(seen, sound):
+            speech = find_speech(_sound_or_silence(waveform, info), self._voice)
+            begin, end = plan.bounds(number)
+            yield _evidence(faces, speech, begin, end, plan.rate_hz, has_video=info.has_video)
 
     def of_arrays(
         self,
@@ -149,75 +149,118 @@ class Extractor:
         return _evidence(seen, speech, 0.0, 0.0, math.inf, has_video=True)
 
     def _face_windows(
-        self,
-        path: Path,
-        info: media.MediaInfo,
-        start: float,
-        stop: float | None,
-        window: float,
-        rate: float,
-    ) -> Iterator[_Seen]:
-        """What was seen in each window, up to the last one with a picture."""
+        self, path: Path, info: media.MediaInfo, plan: "_Plan"
+    ) -> Iterator[tuple[int, _Seen]]:
+        """The number of each window with a picture, and what was seen in it."""
         if not info.has_video:
             return
         follower = FaceFollower(self._detector)
-        seen, number = _Seen([], {}, []), 0
-        frames = media.iter_frames(path, rate_hz=rate, start_seconds=start, stop_seconds=stop)
-        for frame in frames:
-            while frame.time_seconds >= start + (number + 1) * window and math.isfinite(window):
-                yield seen
-                seen, number = _Seen([], {}, []), number + 1
+        seen, current = _Seen([], {}, []), 0
+        for frame in media.iter_frames(
+            path, rate_hz=plan.rate_hz, start_seconds=plan.start, stop_seconds=plan.asked_stop
+        ):
+            number = plan.number(frame.time_seconds)
+            if number > current:
+                if seen.times:
+                    yield current, seen
+                seen, current = _Seen([], {}, []), number
             _look(follower, frame, seen)
-        yield seen
+        if seen.times:
+            yield current, seen
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How a file is cut: windows [start + k * window, start + (k + 1) * window).
+
+    stop: where the file says it ends, or the stop that was asked for; None if nobody knows.
+    asked_stop: the stop that was asked for. What a file holds beyond its own word is looked at.
+    rate_hz: instants a second at which faces are looked for.
+    """
+
+    start: float
+    stop: float | None
+    asked_stop: float | None
+    window: float
+    rate_hz: float
+
+    def number(self, time: float) -> int:
+        return max(0, math.floor((time - self.start) / self.window + _ROUNDING))
+
+    def bounds(self, number: int) -> tuple[float, float]:
+        begin = self.start + number * self.window
+        end = begin + self.window
+        if self.stop is not None and begin < self.stop:
+            end = min(end, self.stop)
+        return begin, end
+
+
+def _plan(info: media.MediaInfo, start: float | None, stop: float | None) -> _Plan:
+    begin, end = _span(info, start, stop)
+    length = math.inf if end is None else end - begin
+    if length > WHOLE_CLIP_SECONDS:
+        return _Plan(begin, end, stop, WINDOW_SECONDS, FACES_WANTED / WINDOW_SECONDS)
+    rate = max(SLOWEST_SAMPLING_HZ, FACES_WANTED / max(length, _SHORTEST_CLIP_SECONDS))
+    return _Plan(begin, end, stop, length + _OVERHANG_SECONDS, rate)
 
 
 def _span(
     info: media.MediaInfo, start: float | None, stop: float | None
 ) -> tuple[float, float | None]:
-    """The part to look at; stop is None if the file does not say how long it is."""
+    """The part to look at; its end is None if neither the user nor the file names one."""
     first = info.start_seconds
     last = None if info.duration_seconds is None else first + info.duration_seconds
     begin = first if start is None else max(start, first)
-    end = last if stop is None else (stop if last is None else min(stop, last))
-    if (start is not None and stop is not None and stop <= start) or (
-        end is not None and end <= begin and info.kind != "image" and (start or stop) is not None
-    ):
-        length = "of unknown end" if last is None else f"to {last:.3f} s"
+    ends = [time for time in (last, stop) if time is not None]
+    end = min(ends) if ends else None
+    asked = start is not None or stop is not None
+    if asked and end is not None and end <= begin:
+        length = "to an unknown end" if last is None else f"to {last:.3f} s"
         raise InvalidInputError(
-            f"{info.path}: nothing lies between {start} and {stop} s; the file runs from"
-            f" {first:.3f} {length}"
+            f"{info.path}: nothing lies between {'the start' if start is None else start} and"
+            f" {'the end' if stop is None else stop}; the file runs from {first:.3f} {length}"
         )
     return begin, end
 
 
 def _sound_windows(
-    path: Path, info: media.MediaInfo, start: float, stop: float | None, window: float
-) -> Iterator[Waveform | None]:
+    path: Path, info: media.MediaInfo, plan: _Plan
+) -> Iterator[tuple[int, Waveform]]:
+    """The number of each window that holds sound, and the sound."""
     if not info.has_audio:
         return
-    yield from media.iter_waveform(
+    for waveform in media.iter_waveform(
         path,
         rate_hz=SPEECH_RATE_HZ,
-        window_seconds=window,
-        start_seconds=start,
-        stop_seconds=stop,
-        origin_seconds=start,
-    )
+        window_seconds=plan.window,
+        start_seconds=plan.start,
+        stop_seconds=plan.asked_stop,
+        origin_seconds=plan.start,
+    ):
+        yield plan.number(waveform.start_seconds), waveform
 
 
 def _together(
-    seen: Iterator[_Seen], sound: Iterator[Waveform | None]
-) -> Iterator[tuple[_Seen | None, Waveform | None]]:
-    """Pair the windows of picture and sound; whichever ends first is None from there on."""
+    seen: Iterator[tuple[int, _Seen]], sound: Iterator[tuple[int, Waveform]]
+) -> Iterator[tuple[int, _Seen | None, Waveform | None]]:
+    """Pair picture and sound by window number; every number up to the last one comes once."""
+    faces, waveform = next(seen, None), next(sound, None)
     number = 0
-    while True:
-        faces, waveform = next(seen, None), next(sound, None)
-        if faces is None and waveform is None:
-            if number == 0:
-                yield None, None  # a clip shorter than a frame still gets its reasons
-            return
-        yield faces, waveform
+    while number == 0 or faces is not None or waveform is not None:
+        now_faces = now_waveform = None
+        if faces is not None and faces[0] == number:
+            now_faces, faces = faces[1], next(seen, None)
+        if waveform is not None and waveform[0] == number:
+            now_waveform, waveform = waveform[1], next(sound, None)
+        yield number, now_faces, now_waveform
         number += 1
+
+
+def _sound_or_silence(waveform: Waveform | None, info: media.MediaInfo) -> Waveform | None:
+    """An empty waveform where a file with sound has none in this window: that is silence."""
+    if waveform is None and info.has_audio:
+        return Waveform(np.zeros(0, np.float32), SPEECH_RATE_HZ)
+    return waveform
 
 
 def _look(follower: FaceFollower, frame: Frame, seen: _Seen) -> None:

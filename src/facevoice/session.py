@@ -58,12 +58,8 @@ class Session:
             self._session = onnxruntime.InferenceSession(
                 str(path), sess_options=options, providers=[provider]
             )
-        except Exception as error:  # onnxruntime's own errors share no public base class
-            if type(error).__module__.startswith("onnxruntime"):
-                raise BundleError(
-                    f"{path} is not a model that onnxruntime reads: {error}"
-                ) from error
-            raise
+        except _LOAD_ERRORS as error:
+            raise BundleError(f"{path}: onnxruntime cannot load this model: {error}") from error
         self.path = path
         self.inputs = tuple(item.name for item in self._session.get_inputs())
         self.outputs = tuple(item.name for item in self._session.get_outputs())

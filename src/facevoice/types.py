@@ -33,6 +33,7 @@ MissingCode = Literal[
 MISSING_CODES: Final[tuple[MissingCode, ...]] = get_args(MissingCode)
 
 _SUM_TOLERANCE: Final = 1e-4
+_EXACT_TOLERANCE: Final = 1e-9  # a sum that near to 1 is left alone, so that scores pass unchanged
 
 
 def _require(condition: bool, message: str) -> None:  # noqa: FBT001 - reads as an assertion
@@ -337,7 +338,8 @@ class Scores:
                 raise LabelMismatchError(
                     f"part {name!r} scores {part.labels} but the whole scores {self.labels}"
                 )
-        _set(self, "values", _frozen_array(values / total))
+        exact = values if abs(total - 1) <= _EXACT_TOLERANCE else values / total
+        _set(self, "values", _frozen_array(exact))
         _set(self, "parts", MappingProxyType(dict(self.parts)))
 
     def __getitem__(self, label: str) -> float:

@@ -1,7 +1,9 @@
 """Turn a face upright: a similarity transform that brings five landmarks to a template.
 
 The paper aligns "through the identification block of SeetaFace" and works on pictures of 256x256:
-``TEMPLATE`` is the mean shape of that block. Coordinates are continuous: pixel i covers [i, i + 1),
+``TEMPLATE`` is the mean shape of that block, moved down by 20 pixels (ours): SeetaFace cuts the
+forehead off, which identification can do without and raised brows cannot, and the pictures that
+expression networks learn from show it. Coordinates are continuous: pixel i covers [i, i + 1),
 which is how Pillow warps. SeetaFace's own convention may differ by half a pixel: 0.2 % of the
 picture, far below the landmarks' scatter.
 """
@@ -20,15 +22,16 @@ from facevoice.types import ALIGNED_SIZE, Float64Array, UInt8Array
 Points = NDArray[np.floating[Any]]
 
 # github.com/seetaface/SeetaFaceEngine, FaceIdentification/tools/aligner.cpp: std_points
-TEMPLATE: Final[Float64Array] = np.array(
-    [
-        (89.3095, 72.9025),
-        (169.3095, 72.9025),
-        (127.8949, 127.0441),
-        (96.8796, 184.8907),
-        (159.1065, 184.7601),
-    ]
+_MEAN_SHAPE: Final = (
+    (89.3095, 72.9025),
+    (169.3095, 72.9025),
+    (127.8949, 127.0441),
+    (96.8796, 184.8907),
+    (159.1065, 184.7601),
 )
+_FOREHEAD: Final = (0.0, 20.0)
+
+TEMPLATE: Final[Float64Array] = np.add(_MEAN_SHAPE, _FOREHEAD)
 """(5, 2) x and y in the 256x256 picture: left eye, right eye, nose, left and right mouth corner."""
 TEMPLATE.flags.writeable = False
 

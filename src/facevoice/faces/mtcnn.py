@@ -142,12 +142,13 @@ class Mtcnn:
         return _face(found[0] + shift, points[0] + shift[:2], scores[0], 1)
 
     def _repaired(self, image: UInt8Array, face: Face) -> Face:
-        """The face measured again if the output network's crop reached beyond the picture."""
+        """The face with its landmarks measured again if its crop reached beyond the picture."""
         height, width = image.shape[:2]
         around = _square(face.box[None])[0]
         if (around[:2] >= 0).all() and around[2] <= width and around[3] <= height:
             return face
-        return self._refine_one(image, face.box) or face
+        again = self._refine_one(image, face.box)
+        return face if again is None else Face(face.box, again.landmarks, face.confidence)
 
     def _search(self, area: AreaSums, smallest: float) -> Float32Array:
         """Scan the pyramid with the P-Net: square boxes (N, 4) that may hold a face."""

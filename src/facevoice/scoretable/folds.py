@@ -64,7 +64,7 @@ def twins(table: ScoreTable) -> list[tuple[str, ...]]:
     silent are left out. Scores that are coarse by nature (votes of few frames) may coincide.
     """
     seen: dict[bytes, list[str]] = {}
-    for row in np.flatnonzero(table.present.any(axis=1)):
+    for row in np.flatnonzero(table.answered):
         key = np.ascontiguousarray(table.scores[row]).tobytes()
         seen.setdefault(key, []).append(str(table.ids[row]))
     return [tuple(names) for names in seen.values() if len(names) > 1]

@@ -122,6 +122,11 @@ class ScoreTable:
         return np.asarray(~np.isnan(self.scores[:, :, 0]), np.bool_)
 
     @property
+    def answered(self) -> NDArray[np.bool_]:
+        """(N,) whether any branch has scores for the clip."""
+        return np.asarray(self.present.any(axis=1), np.bool_)
+
+    @property
     def labelled(self) -> NDArray[np.bool_]:
         """(N,) whether the truth is known."""
         return np.asarray(self.truth >= 0, np.bool_)

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from facevoice.errors import RecipeError
+from facevoice.errors import InvalidInputError, RecipeError
 from facevoice.speech.spectrogram import SpectrogramSettings, spectrogram_images
 from facevoice.speech.voice import SPEECH_RATE_HZ
 from facevoice.train.augment import change_faces, change_speech, mask_spectrograms
@@ -124,6 +124,20 @@ def resize_pictures(images: UInt8Array, size: int) -> UInt8Array:
     )
 
 
+def spectrogram_settings(recipe: Recipe) -> SpectrogramSettings:
+    """The recipe's spectrogram: the defaults (the paper's 224x224) but for what it states.
+
+    Raises:
+        RecipeError: an unknown key or a wrong value.
+    """
+    try:
+        return SpectrogramSettings.from_dict(
+            SpectrogramSettings().to_dict() | dict(recipe.spectrogram)
+        )
+    except InvalidInputError as error:
+        raise RecipeError(f"recipe key spectrogram: {error}") from error
+
+
 class SpectrogramSource:
     """Spectrogram images of a "speech" folder."""
 
@@ -131,7 +145,7 @@ class SpectrogramSource:
 
     def __init__(self, prepared: Prepared, recipe: Recipe) -> None:
         self._speech = prepared.speech()
-        self._settings = SpectrogramSettings.from_dict(dict(recipe.spectrogram))
+        self._settings = spectrogram_settings(recipe)
         self._recipe = recipe
 
     def training_batch(

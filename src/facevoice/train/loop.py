@@ -96,7 +96,7 @@ def train(recipe: Recipe, prepared: Prepared, run: Path, report: Report | None =
         line = {
             "epoch": state.epoch,
             "loss": round(loss, 4),
-            **_figures(prepared.y[split.val], scores),
+            **_figures(prepared.y[split.val], scores, prepared.labels),
         }
         line["seconds"] = round(time.monotonic() - started, 1)
         with (run / "log.jsonl").open("a", encoding="utf-8") as stream:
@@ -177,12 +177,11 @@ def score_rows(net: nn.Module, source: Source, rows: Indices) -> NDArray[np.floa
     return sums / counts[:, None]
 
 
-def _figures(y: NDArray[np.int64], scores: NDArray[np.float64]) -> dict[str, float]:
-    predicted = scores.argmax(axis=1)
-    return {
-        "val_war": round(float(metrics.war(y, predicted)), 4),
-        "val_uar": round(float(metrics.uar(y, predicted, scores.shape[1])), 4),
-    }
+def _figures(
+    y: NDArray[np.int64], scores: NDArray[np.float64], labels: tuple[str, ...]
+) -> dict[str, float]:
+    matrix = metrics.ConfusionMatrix.of_scores(scores, y, labels)
+    return {"val_war": round(matrix.war, 4), "val_uar": round(matrix.uar, 4)}
 
 
 def _start_or_resume(
@@ -203,7 +202,7 @@ def _start_or_resume(
             _load_checkpoint(run / "checkpoint.pt", state)
         return
     side = recipe.input_size
-    shape = (source.channels, side, side)
+    shape: tuple[int, ...] = (source.channels, side, side)
     if recipe.branch == "spectrogram_net":
         shape = next(iter(source.evaluation_batches(np.array([0]), 1)))[1].shape[1:]
     facts = wanted | {

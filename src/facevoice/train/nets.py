@@ -97,7 +97,7 @@ def parameter_count(net: nn.Module) -> int:
     return sum(parameter.numel() for parameter in net.parameters())
 
 
-def multiply_adds(net: nn.Module, shape: tuple[int, int, int]) -> int:
+def multiply_adds(net: nn.Module, shape: tuple[int, ...]) -> int:
     """Multiply-adds of the convolutions and linear layers for one input of shape (C, H, W)."""
     total = 0
 

@@ -1,0 +1,40 @@
+"""facevoice models: the bundles that are here, with the licences of code, weights and data."""
+
+import argparse
+import json
+from pathlib import Path
+
+
+def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare the verb."""
+    command = verbs.add_parser("models", help="list bundles with their licences and figures")
+    command.add_argument("folders", nargs="*", type=Path, help="further bundles, by folder")
+    command.add_argument("--json", action="store_true", help="their cards as JSON Lines")
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print each bundle's card."""
+    from facevoice.bundle import read_card, shipped_bundles
+
+    for folder in [*shipped_bundles(), *options.folders]:
+        card = read_card(folder)
+        if options.json:
+            print(json.dumps(card, ensure_ascii=False))
+            continue
+        size = sum((folder / name).stat().st_size for name in card["files"])
+        print(f"{card['name']} {card['version']}  ({size / 1e6:.1f} MB)  {folder}")
+        print(f"  {card.get('description', '')}")
+        print(f"  labels: {', '.join(card['labels'])}")
+        for subject, licence in card["licences"].items():
+            print(f"  licence of {subject}: {licence}")
+        for name, figure in card.get("figures", {}).items():
+            print(f"  {name}: {_figure(figure)}")
+        print()
+    return 0
+
+
+def _figure(figure: object) -> str:
+    if isinstance(figure, dict):
+        return ", ".join(f"{key} {value}" for key, value in figure.items())
+    return str(figure)

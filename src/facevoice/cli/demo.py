@@ -1,0 +1,44 @@
+"""facevoice demo: the whole system on the sample clip that ships."""
+
+import argparse
+from pathlib import Path
+
+from facevoice.cli.options import add_model_options
+
+NOTE = (
+    "The sample is a still photograph moved by a script, with a synthetic voice: it shows that the"
+    " system works, it says nothing about the person shown."
+)
+
+
+def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare the verb."""
+    command = verbs.add_parser(
+        "demo", help="run the whole system on the sample clip and write a report page"
+    )
+    command.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("demo.html"),
+        metavar="FILE",
+        help="where the page goes (default: demo.html)",
+    )
+    add_model_options(command)
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Predict the sample, print the table, write the page."""
+    from facevoice.cli.table import render
+    from facevoice.page import write_clip_page
+    from facevoice.predict import load
+    from facevoice.samples import SAMPLE
+
+    predictor = load(options.bundle, device=options.device, threads=options.threads)
+    prediction = write_clip_page(predictor, SAMPLE, options.output, title="Demo", note=NOTE)
+    print(render(prediction, predictor.bundle.tree))
+    print(NOTE)
+    print(f"The report page is {options.output}: open it in a browser.")
+    print("Your turn: facevoice predict YOUR_VIDEO.mp4")
+    return 0

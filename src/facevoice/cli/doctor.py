@@ -1,0 +1,72 @@
+"""facevoice doctor: what is installed, what is missing, how to get it."""
+
+import argparse
+import importlib.metadata
+import platform
+import sys
+from typing import Final
+
+_NEEDED: Final = ("numpy", "onnxruntime", "av", "soxr", "pillow")
+_EXTRAS: Final = {
+    "opensmile": (("opensmile",), "IS09 and IS10 features (research licence, non-commercial)"),
+    "tables": (("pandas", "pyarrow"), "DataFrames and Parquet"),
+    "train": (
+        ("torch", "torchvision", "lightning-fabric", "onnx", "scikit-learn", "skl2onnx"),
+        "training and export",
+    ),
+}
+
+
+def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare the verb."""
+    command = verbs.add_parser("doctor", help="say what is installed and what is missing")
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print versions, extras, devices and the bundles' health; 1 if something needed is broken."""
+    del options
+    from facevoice import __version__
+
+    print(f"facevoice {__version__}, Python {platform.python_version()}, {platform.platform()}")
+    print(f"interpreter {sys.executable}")
+    broken = 0
+    for package in _NEEDED:
+        version = _version(package)
+        broken += version is None
+        print(f"  {package:18} {version or 'MISSING: pip install facevoice'}")
+    for extra, (packages, purpose) in _EXTRAS.items():
+        versions = {package: _version(package) for package in packages}
+        missing = [package for package, version in versions.items() if version is None]
+        if missing:
+            state = f"not installed ({', '.join(missing)}): pip install 'facevoice[{extra}]'"
+        else:
+            state = ", ".join(f"{package} {version}" for package, version in versions.items())
+        print(f"  extra {extra:12} {state}\n  {'':18} for {purpose}")
+    return 1 if broken or _check_models() else 0
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _check_models() -> int:
+    """Load every shipped bundle, with its hashes checked; returns how many are broken."""
+    from facevoice.bundle import load_bundle, shipped_bundles
+    from facevoice.errors import FacevoiceError
+    from facevoice.session import available_devices
+
+    print(f"  devices            {', '.join(available_devices())}")
+    broken = 0
+    for folder in shipped_bundles():
+        try:
+            bundle = load_bundle(folder)
+        except FacevoiceError as error:
+            broken += 1
+            print(f"  bundle {folder.name:11} BROKEN: {error}")
+        else:
+            print(f"  bundle {folder.name:11} {bundle.version}, files intact")
+    return broken

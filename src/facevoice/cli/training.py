@@ -1,0 +1,60 @@
+"""facevoice train and facevoice bundle: a recipe -> a run; runs and a tree -> a bundle."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from facevoice.cli.options import say
+from facevoice.errors import MissingDependencyError
+
+
+def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare the verbs."""
+    command = verbs.add_parser("train", help="train a branch from a recipe (extra train)")
+    command.add_argument("recipe", type=Path, help="a TOML file, see recipes/")
+    command.add_argument("--data", type=Path, required=True, help="a prepared folder")
+    command.add_argument(
+        "-o", "--output", type=Path, help="the run folder (default: runs-out/NAME); resumes there"
+    )
+    command.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a recipe key"
+    )
+    command.set_defaults(run=run_train)
+    bundle = verbs.add_parser("bundle", help="make a bundle from finished runs (extra train)")
+    bundle.add_argument("runs", nargs="+", type=Path, help="run folders")
+    bundle.add_argument("--tree", type=Path, required=True, help="a TOML file, see recipes/")
+    bundle.add_argument("-o", "--output", type=Path, required=True, help="the bundle folder")
+    bundle.set_defaults(run=run_bundle)
+
+
+def run_train(options: argparse.Namespace) -> int:
+    """Train, printing one line an epoch on standard error."""
+    from facevoice.train.prepared import open_prepared
+    from facevoice.train.recipe import load_recipe
+
+    recipe = load_recipe(options.recipe, options.set)
+    prepared = open_prepared(options.data)
+    try:
+        from facevoice.train.loop import train
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError.of(str(error.name), "train", "training") from None
+    run = options.output or Path("runs-out") / recipe.name
+    say(f"training {recipe.name} on {len(prepared.ids)} samples of {prepared.meta['corpus']}")
+    train(recipe, prepared, run, _report)
+    say(f"run finished: {run}")
+    return 0
+
+
+def _report(line: dict[str, Any]) -> None:
+    say("  ".join(f"{key} {value}" for key, value in line.items()))
+
+
+def run_bundle(options: argparse.Namespace) -> int:
+    """Assemble a bundle and say where it is."""
+    try:
+        from facevoice.train.assemble import assemble
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError.of(str(error.name), "train", "bundling") from None
+    folder = assemble(options.runs, options.tree, options.output)
+    say(f"bundle written to {folder}; try: facevoice predict CLIP --bundle {folder}")
+    return 0

@@ -1,0 +1,152 @@
+"""Finished runs + a tree written in TOML -> a bundle folder that the predictor loads."""
+
+import datetime as dt
+import hashlib
+import json
+import shutil
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from facevoice import __version__, metrics
+from facevoice.bundle import FORMAT, load_bundle
+from facevoice.errors import RecipeError
+from facevoice.train.export import Run, export, node_of
+
+_TREE_KEYS = frozenset({"name", "version", "description", "licences", "tree"})
+
+
+def assemble(runs: Sequence[Path], tree_file: Path, output: Path) -> Path:
+    """Export each run, check it against torch, fit its temperature, and write the bundle.
+
+    The tree names a run by ``run = "NAME"``, the name in its recipe; every other node is a blend.
+    The folder appears under its name when all of it is written and loads.
+
+    Raises:
+        RecipeError: the tree names an unknown run, a run is not used, or labels differ.
+    """
+    spec = _read_tree(tree_file)
+    by_name = {run.recipe.name: run for run in map(Run.open, runs)}
+    labels = {tuple(run.facts["labels"]) for run in by_name.values()}
+    if len(labels) != 1:
+        raise RecipeError(f"the runs do not share one label set: {sorted(labels)}")
+    building = output.with_name(f".{output.name}.building")
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir(parents=True)
+    try:
+        used: dict[str, float] = {}
+        tree = _node(spec["tree"], by_name, building, used)
+        unused = sorted(set(by_name) - set(used))
+        if unused:
+            raise RecipeError(f"{tree_file} does not use the runs {', '.join(unused)}")
+        card = _card(spec, tree, by_name, used, building)
+        text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
+        (building / "bundle.json").write_text(text, encoding="utf-8")
+        load_bundle(building)
+        _replace_folder(building, output)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return output
+
+
+def _read_tree(path: Path) -> dict[str, Any]:
+    try:
+        spec = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RecipeError(f"no tree file {path}; the repository's are in recipes/") from None
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{path} is not TOML: {error}") from error
+    if set(spec) != _TREE_KEYS:
+        raise RecipeError(f"{path} must have the keys {sorted(_TREE_KEYS)}, got {sorted(spec)}")
+    return spec
+
+
+def _node(
+    node: Mapping[str, Any], runs: Mapping[str, Run], folder: Path, used: dict[str, float]
+) -> dict[str, Any]:
+    if "run" not in node:
+        members = [_node(member, runs, folder, used) for member in node["members"]]
+        return {
+            **{key: value for key, value in node.items() if key != "members"},
+            "kind": "blend",
+            "members": members,
+        }
+    name = node["run"]
+    if name not in runs:
+        raise RecipeError(f"the tree names the run {name!r}; given: {', '.join(runs)}")
+    model = f"{name}.onnx"
+    used[name] = export(runs[name], folder / model)
+    rest = {key: value for key, value in node.items() if key != "run"}
+    return {**node_of(runs[name], model), **rest}
+
+
+def _card(
+    spec: Mapping[str, Any],
+    tree: Mapping[str, Any],
+    runs: Mapping[str, Run],
+    parity: Mapping[str, float],
+    folder: Path,
+) -> dict[str, Any]:
+    first = next(iter(runs.values()))
+    return {
+        "format": FORMAT,
+        "name": spec["name"],
+        "version": spec["version"],
+        "description": spec["description"],
+        "labels": list(first.facts["labels"]),
+        "licences": spec["licences"],
+        "provenance": {
+            "made_with": f"facevoice {__version__}",
+            "date": dt.datetime.now(dt.UTC).date().isoformat(),
+            "branches": {
+                name: {
+                    "corpus": run.facts["corpus"],
+                    "rows": run.facts["rows"],
+                    "recipe": run.facts["recipe"],
+                    "parameters": run.facts["parameters"],
+                    "multiply_adds": run.facts["multiply_adds"],
+                    "parity_with_torch": float(f"{parity[name]:.2g}"),
+                    "sha256": _sha256(folder / f"{name}.onnx"),
+                }
+                for name, run in runs.items()
+            },
+        },
+        "figures": {name: _figures(run) for name, run in runs.items()},
+        "files": {path.name: _sha256(path) for path in sorted(folder.glob("*.onnx"))},
+        "tree": tree,
+    }
+
+
+def _figures(run: Run) -> dict[str, Any]:
+    figures: dict[str, Any] = {}
+    for part in ("val", "test"):
+        stored = run.scores(part)
+        if stored is None:
+            continue
+        matrix = metrics.ConfusionMatrix.of_scores(
+            stored["scores"], stored["y"], [str(label) for label in stored["labels"]]
+        )
+        figures |= {
+            f"{part}_count": matrix.total,
+            f"{part}_war": round(matrix.war, 4),
+            f"{part}_uar": round(matrix.uar, 4),
+        }
+    return figures
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _replace_folder(new: Path, place: Path) -> None:
+    """Put a finished folder in place of an older bundle, never over anything else."""
+    if place.exists():
+        if not (place / "bundle.json").exists() and any(place.iterdir()):
+            raise RecipeError(f"{place} exists and is no bundle: choose another folder")
+        old = place.with_name(f".{place.name}.old")
+        place.rename(old)
+        new.rename(place)
+        shutil.rmtree(old)
+    else:
+        new.rename(place)

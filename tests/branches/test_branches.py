@@ -1,0 +1,165 @@
+import numpy as np
+import onnx
+import pytest
+from branch_contract import BranchContract
+from onnx import TensorProto, helper, numpy_helper
+
+from evidence_factory import make_evidence
+from facevoice.branches import Blend, FaceSequence, FaceVote, FunctionalsSvm, SpectrogramNet
+from facevoice.branches.base import softmax, tempered
+from facevoice.branches.face_input import FaceInput
+from facevoice.errors import BundleError
+from facevoice.session import Session
+from facevoice.speech.spectrogram import SpectrogramSettings
+from facevoice.types import EMOTIONS, FaceTrack
+
+GREY = FaceInput(16, (3.0, 3.0, 253.0, 253.0), 48, "grey", (0.0,), (1.0,))
+COLOUR = FaceInput(4, (16.0, 16.0, 240.0, 240.0), 64, "rgb", (0.5,) * 3, (0.5,) * 3)
+
+
+@pytest.fixture(scope="session")
+def sessions(toy_bundle):
+    return {path.stem: Session(path) for path in toy_bundle.glob("*.onnx")}
+
+
+class TestFaceVote(BranchContract):
+    @pytest.fixture(params=["mean", "votes"])
+    def branch(self, sessions, request):
+        pooling = request.param
+        return FaceVote("vote", EMOTIONS, sessions["expression"], GREY, pooling=pooling)
+
+    def test_other_evidence_gives_other_scores(self, branch, sessions):
+        # votes are counts and may agree by chance: compare what each frame shows instead
+        first, second = (branch.frame_scores(make_evidence(seed=seed))[1] for seed in (0, 7))
+        assert not np.array_equal(first, second)
+
+    def test_votes_are_the_frequencies_of_the_frames_arg_max(self, sessions):
+        vote = FaceVote("vote", EMOTIONS, sessions["expression"], GREY, pooling="votes")
+        evidence = make_evidence(faces=5)
+        times, each = vote.frame_scores(evidence)
+        assert times.tolist() == [0, 1, 2, 3, 4]
+        expected = np.bincount(each.argmax(axis=1), minlength=7) / 5
+        np.testing.assert_allclose(vote.score(evidence).values, expected)
+
+    def test_the_mirror_makes_a_face_and_its_mirror_image_equal(self, sessions):
+        vote = FaceVote("vote", EMOTIONS, sessions["expression"], GREY, pooling="mean", mirror=True)
+        images = np.random.default_rng(0).integers(0, 256, (1, 256, 256, 3), np.uint8)
+        scores = []
+        for picture in (images, images[:, :, ::-1]):
+            track = FaceTrack.of_images(np.ascontiguousarray(picture))
+            scores.append(vote.score(make_evidence_with(track)).values)
+        np.testing.assert_allclose(scores[0], scores[1], atol=1e-4)
+
+    def test_only_so_many_frames_are_looked_at(self, sessions):
+        vote = FaceVote("vote", EMOTIONS, sessions["expression"], GREY, pooling="mean")
+        times, _ = vote.frame_scores(make_evidence(faces=40))
+        assert len(times) == 16
+
+
+def make_evidence_with(track: FaceTrack):
+    from facevoice.types import Evidence
+
+    return Evidence(track, None, 0.0, 1.0, missing={"voice": "no_speech"})
+
+
+class TestFaceSequence(BranchContract):
+    @pytest.fixture
+    def branch(self, sessions):
+        return FaceSequence("sequence", EMOTIONS, sessions["cnn"], sessions["blstm"], COLOUR)
+
+
+class TestSpectrogramNet(BranchContract):
+    @pytest.fixture
+    def branch(self, sessions):
+        settings = SpectrogramSettings()
+        return SpectrogramNet("spectrogram", EMOTIONS, sessions["spectrogram"], settings)
+
+
+class TestFunctionalsSvm(BranchContract):
+    @pytest.fixture
+    def branch(self, tmp_path):
+        pytest.importorskip("opensmile")
+        path = tmp_path / "svm.onnx"
+        _save_linear_classifier(path, features=384)
+        return FunctionalsSvm("is09", EMOTIONS, Session(path), "is09")
+
+    def test_an_unknown_feature_set_is_refused(self, sessions):
+        with pytest.raises(BundleError, match="known: is09, is10"):
+            FunctionalsSvm("svm", EMOTIONS, sessions["expression"], "is11")  # type: ignore[arg-type]
+
+
+def _save_linear_classifier(path, features):
+    """What an exported SVM looks like from outside: features -> (class index, probabilities)."""
+    rng = np.random.default_rng(0)
+    weights = rng.normal(0, 1e-3, (features, len(EMOTIONS))).astype(np.float32)
+    nodes = [
+        helper.make_node("Tanh", ["features"], ["bounded"]),
+        helper.make_node("MatMul", ["bounded", "weights"], ["decisions"]),
+        helper.make_node("Softmax", ["decisions"], ["probabilities"], axis=1),
+        helper.make_node("ArgMax", ["probabilities"], ["index"], axis=1, keepdims=0),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "svm",
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", features])],
+        [
+            helper.make_tensor_value_info("index", TensorProto.INT64, ["n"]),
+            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", 7]),
+        ],
+        [numpy_helper.from_array(weights, "weights")],
+    )
+    opsets = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
+
+
+class TestBlend(BranchContract):
+    @pytest.fixture
+    def branch(self, sessions):
+        face = FaceVote("face", EMOTIONS, sessions["expression"], GREY, pooling="mean")
+        voice = SpectrogramNet("voice", EMOTIONS, sessions["spectrogram"], SpectrogramSettings())
+        return Blend("system", [face, voice], [0.88, 0.34], temperature=1.3)
+
+
+def test_softmax_is_stable_for_large_logits():
+    values = softmax(np.array([[1000.0, 1000.0, -1000.0]], np.float32))
+    np.testing.assert_allclose(values, [[0.5, 0.5, 0.0]])
+
+
+def test_temperature_flattens_and_keeps_the_order():
+    values = np.array([0.7, 0.2, 0.1, 0.0])
+    flat = tempered(values, 2.0)
+    assert flat.argsort().tolist() == values.argsort().tolist()
+    assert flat.max() < 0.7
+    logits = np.log(values[:3])
+    np.testing.assert_allclose(tempered(values[:3], 2.0), softmax(logits.astype(np.float32) / 2))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"channels": "hsv"}, {"mean": [0.0] * 2}, {"frames": 0}, {"size": 0}, {"crop": [0, 1]}],
+)
+def test_face_input_refuses_nonsense(change):
+    good = {
+        "frames": 4, "crop": [0, 0, 256, 256], "size": 8, "channels": "rgb",
+        "mean": [0.0] * 3, "std": [1.0] * 3,
+    }  # fmt: skip
+    FaceInput.from_dict(good)
+    with pytest.raises(BundleError):
+        FaceInput.from_dict(good | change)
+
+
+def test_face_input_names_what_a_bundle_lacks():
+    with pytest.raises(BundleError, match="'frames'"):
+        FaceInput.from_dict({})
+
+
+def test_face_input_orders_channels_and_normalises():
+    faces = np.zeros((1, 2, 2, 3), np.uint8)
+    faces[..., 0] = 255
+    shape = {"frames": 1, "crop": [0, 0, 2, 2], "size": 2, "mean": [0.0] * 3, "std": [0.5] * 3}
+    rgb = FaceInput.from_dict({**shape, "channels": "rgb"}).normalised(faces)
+    bgr = FaceInput.from_dict({**shape, "channels": "bgr"}).normalised(faces)
+    assert rgb[0, :, 0, 0].tolist() == [2, 0, 0]
+    assert bgr[0, :, 0, 0].tolist() == [0, 0, 2]
+    grey = FaceInput.from_dict({**shape, "channels": "grey", "mean": [0.0], "std": [1.0]})
+    assert float(grey.normalised(faces)[0, 0, 0, 0]) == pytest.approx(0.299)
