@@ -1,0 +1,73 @@
+"""The tree of branches with the scores that each of them gave."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from facevoice.branches import Blend, Branch, leaves
+from facevoice.types import Modality, Scores
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One branch and its part in the result.
+
+    modalities: what its leaves read.
+    scores: None if it had nothing to say.
+    share: its weight in the node above, among the members that had something to say, 0 to 1;
+        1 at the root, None without scores.
+    counted: whether the result would be another one without it.
+    """
+
+    name: str
+    modalities: frozenset[Modality]
+    scores: Scores | None
+    share: float | None
+    counted: bool
+    members: tuple["Node", ...] = ()
+
+    def walk(self) -> Iterator["Node"]:
+        """This node and all below, depth first."""
+        yield self
+        for member in self.members:
+            yield from member.walk()
+
+    @property
+    def modality(self) -> Modality | None:
+        """The one modality that it reads; None if it reads several or none."""
+        (*_, one) = self.modalities or [None]
+        return one if len(self.modalities) == 1 else None
+
+
+def node_of(branch: Branch, scores: Scores | None) -> Node:
+    """A branch with its scores, and all its members with theirs."""
+    return _node(branch, scores, None if scores is None else 1.0, counted=scores is not None)
+
+
+def _node(branch: Branch, scores: Scores | None, share: float | None, *, counted: bool) -> Node:
+    modalities = frozenset(leaf.modality for leaf in leaves(branch) if leaf.modality is not None)
+    members: list[Node] = []
+    if isinstance(branch, Blend):
+        parts = {} if scores is None else scores.parts
+        weights = dict(zip((each.name for each in branch.members), branch.weights, strict=True))
+        total = sum(weight for name, weight in weights.items() if name in parts)
+        for member in branch.members:
+            part = parts.get(member.name)
+            weight = weights[member.name] / total if part is not None and total > 0 else None
+            members.append(
+                _node(member, part, weight, counted=counted and weight is not None and weight > 0)
+            )
+    return Node(branch.name, modalities, scores, share, counted, tuple(members))
+
+
+def counted_modalities(root: Node) -> frozenset[Modality]:
+    """What the result rests on: the modalities of the leaves that counted."""
+    counted = [node.modalities for node in root.walk() if node.counted and not node.members]
+    return frozenset().union(*counted)
+
+
+def by_modality(root: Node) -> list[tuple[Modality | None, tuple[Node, ...]]]:
+    """The root's members (or the root, if it has none) grouped by what they read, in order."""
+    groups: dict[Modality | None, list[Node]] = {}
+    for node in root.members or (root,):
+        groups.setdefault(node.modality, []).append(node)
+    return [(modality, tuple(nodes)) for modality, nodes in groups.items()]
