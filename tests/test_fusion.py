@@ -18,6 +18,7 @@ from facevoice.fusion import (
     Node,
     WeightTree,
     blend,
+    grid,
     published_tree,
     search_coarse_to_fine,
     search_grid,
@@ -59,8 +60,8 @@ def war(table: ScoreTable, scores: np.ndarray) -> float:
 
 def tried(table: ScoreTable, steps: int) -> dict[tuple[int, ...], float]:
     """WAR of every weight vector, one by one, through the public blend."""
-    grid = product(range(steps + 1), repeat=len(table.branches))
-    vectors = [vector for vector in grid if any(vector)]
+    every = product(range(steps + 1), repeat=len(table.branches))
+    vectors = [vector for vector in every if any(vector)]
     return {vector: war(table, blend(table.scores, vector)) for vector in vectors}
 
 
@@ -94,8 +95,8 @@ def test_search_equals_brute_force_on_tables_like_the_papers(seed: int, members:
 def test_search_equals_a_naive_brute_force_where_nothing_ties() -> None:
     table = table1_scores(2, rounding="none").select(["vggface", "resnet18", "audio"])
     columns = table.scores.transpose(1, 0, 2).reshape(3, -1)
-    grid = np.array(list(product(np.arange(26) * 0.04, repeat=3)))[1:]
-    decided = (grid @ columns).reshape(len(grid), len(table), 7).argmax(axis=2)
+    vectors = np.array(list(product(np.arange(26) * 0.04, repeat=3)))[1:]
+    decided = (vectors @ columns).reshape(len(vectors), len(table), 7).argmax(axis=2)
     counts = (decided == table.truth).sum(axis=1)
     found = search_grid(table, step=0.04)
     assert round(found.value * len(table)) == counts.max()
@@ -166,6 +167,20 @@ def test_compiled_search_gives_the_same() -> None:
         for name in ("best", "count", "chosen", "lowest", "highest", "complete"):
             np.testing.assert_array_equal(getattr(fast, name), getattr(slow, name), err_msg=name)
     assert not compiled.search_boxes(leads, low, high, 0, 10).complete
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_hard_searches_end_with_and_without_numba(
+    monkeypatch: pytest.MonkeyPatch, installed: bool
+) -> None:
+    if installed:
+        pytest.importorskip("numba")
+        monkeypatch.setattr(grid, "_BOXES_BEFORE_COMPILING", 10)
+    else:
+        monkeypatch.delitem(sys.modules, "facevoice.fusion.compiled", raising=False)
+        monkeypatch.setitem(sys.modules, "numba", None)
+    table = random_table(0, count=20)
+    assert_same_as_tried(search_grid(table, step=1 / 6), table, 6)
 
 
 @settings(max_examples=40, deadline=None)

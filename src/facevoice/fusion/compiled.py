@@ -102,8 +102,7 @@ def _search(
     max_boxes did not suffice).
     """
     rows = np.empty((depth_limit, len(clip)), np.int64)
-    sizes = np.zeros(depth_limit, np.int64)
-    gained = np.zeros(depth_limit, np.int64)
+    sizes, gained = np.zeros(depth_limit, np.int64), np.zeros(depth_limit, np.int64)
     low = np.empty((depth_limit, ends.shape[1]), np.int64)
     high = np.empty((depth_limit, ends.shape[1]), np.int64)
     rows[0] = np.arange(len(clip))

@@ -82,7 +82,7 @@ def search_grid(
         step: 1 / step must be a whole number.
         objective: "war", "uar", or "log_loss", which tries each vector and so needs a coarse grid.
         name: of the node.
-        max_boxes: give up beyond (about a minute for a million in numpy, a second in numba).
+        max_boxes: give up beyond; a million take some ten seconds in numpy, two with numba.
 
     Raises:
         InvalidInputError: no labelled clip, an unusable step, or the search is too long.
