@@ -21,7 +21,6 @@ of ``ScoreTable`` under the names of its fields.
 import csv
 import importlib
 import io
-import os
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -34,9 +33,9 @@ from facevoice.errors import (
     InvalidInputError,
     MediaNotFoundError,
     MissingDependencyError,
-    OutputError,
 )
 from facevoice.scoretable.table import ScoreTable
+from facevoice.writing import replacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,16 +78,8 @@ def write_score_table(table: ScoreTable, path: str | Path) -> None:
     """
     target = Path(path)
     writer = _format(target, _WRITERS)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as stream:
-            writer(table, stream)
-        temporary.replace(target)
-    except OSError as error:
-        raise OutputError(f"cannot write {target}: {error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(target) as temporary, temporary.open("wb") as stream:
+        writer(table, stream)
 
 
 def table_of_frame(frame: "pd.DataFrame") -> ScoreTable:
