@@ -198,6 +198,15 @@ def test_nothing_found_is_said_in_plain_words(predictor: Predictor, clip: Path) 
     assert not any(address.startswith("data:image/jpeg") for address in parsed.pictures)
 
 
+def test_a_long_clip_without_an_answer_has_no_course(predictor: Predictor, clip: Path) -> None:
+    windows = [window(3.0 * number, face=False, voice=False) for number in range(5)]
+    prediction, page = clip_page(Told(predictor.bundle, windows), clip)
+    parsed = check(page)
+    assert prediction.windows == 5
+    assert "No answer" in parsed.text
+    assert "Over time" not in parsed.text
+
+
 @pytest.mark.parametrize(
     ("code", "modality", "words"),
     [

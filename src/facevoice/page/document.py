@@ -59,7 +59,7 @@ def document(clip: Clip, *, title: str | None, note: str | None) -> str:
 </head>
 <body>
 <header>
-<p>Emotion from face and voice</p>
+<p>Emotion in face and voice, as a model guesses it</p>
 <h1>{heading}</h1>
 <p>{escape(_summary(clip))}</p>
 {remark}

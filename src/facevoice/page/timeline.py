@@ -13,11 +13,12 @@ from facevoice.types import Float64Array
 
 def timeline_section(clip: Clip, colours: Colours) -> str:
     """The fused scores of a long clip and the sound of any; empty without both."""
-    plots = [_scores(clip, colours)] if len(clip.stretches) > 1 else []
+    course = len(clip.stretches) > 1 and clip.root.scores is not None
+    plots = [_scores(clip, colours)] if course else []
     plots += _sound(clip)
     if not plots:
         return ""
-    heading = "Over time" if len(clip.stretches) > 1 else "The sound"
+    heading = "Over time" if course else "The sound"
     return f"<section><h2>{heading}</h2>{''.join(plots)}</section>"
 
 
