@@ -17,9 +17,8 @@ import numpy as np
 from table1_scores import Rounding, table1_scores
 
 from facevoice.fusion import GridResult, search_grid
-from facevoice.metrics import TIE_TOLERANCE
 from facevoice.scoretable import ScoreTable
-from facevoice.types import Float64Array
+from facevoice.types import TIE_TOLERANCE, Float64Array
 
 
 def brute_force(

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy import optimize
 
 from facevoice.branches import base as branches
+from facevoice.branches.base import tempered
 from facevoice.calibration import (
     fit_class_offsets,
     fit_temperature,
@@ -14,7 +15,6 @@ from facevoice.calibration import (
     logit_adjustment,
     nested_class_offsets,
     risk_coverage,
-    tempered,
 )
 from facevoice.errors import InvalidInputError
 from facevoice.metrics import ConfusionMatrix, expected_calibration_error, log_loss

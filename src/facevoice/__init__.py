@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from facevoice.branches import Blend, Branch
     from facevoice.errors import FacevoiceError
-    from facevoice.predict import Prediction, Predictor, load
+    from facevoice.predict import Predictor, load
+    from facevoice.prediction import Prediction
     from facevoice.tables import to_frame
     from facevoice.types import EMOTIONS, Evidence, FaceTrack, Scores, Waveform
 
@@ -26,7 +27,7 @@ _HOME: Final = {  # imported on first use, so that importing facevoice is cheap
     "Evidence": "types",
     "FaceTrack": "types",
     "FacevoiceError": "errors",
-    "Prediction": "predict",
+    "Prediction": "prediction",
     "Predictor": "predict",
     "Scores": "types",
     "Waveform": "types",

@@ -10,28 +10,14 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from facevoice.branches.base import SMALLEST_SCORE
 from facevoice.errors import InvalidInputError
 from facevoice.metrics import predicted_classes
 from facevoice.metrics.confusion import IntArray, checked_scores
 from facevoice.types import Float64Array
 
-SMALLEST_SCORE: Final = 1e-12
-"""What a score of 0 counts as where a logarithm is taken."""
-
 _LOWEST_TEMPERATURE: Final = 0.05
 _HIGHEST_TEMPERATURE: Final = 20.0
-
-
-def tempered(scores: NDArray[Any], temperature: float) -> Float64Array:
-    """Flatten (temperature > 1) or sharpen (< 1) distributions (..., K); the order stays.
-
-    Guo et al. 2017: softmax(logits / T), with the logarithm of the scores as logits.
-    """
-    if temperature == 1.0:
-        return np.asarray(scores, np.float64)
-    powered = np.maximum(np.asarray(scores, np.float64), SMALLEST_SCORE) ** (1.0 / temperature)
-    normalised: Float64Array = powered / powered.sum(axis=-1, keepdims=True)
-    return normalised
 
 
 def _logits_and_truth(scores: NDArray[Any], truth: NDArray[Any]) -> tuple[Float64Array, IntArray]:

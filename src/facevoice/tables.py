@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from facevoice.branches import Blend, Branch
 from facevoice.errors import MissingDependencyError
-from facevoice.predict import Prediction
+from facevoice.prediction import Prediction
 from facevoice.types import MODALITIES, Scores
 
 if TYPE_CHECKING:

@@ -32,6 +32,9 @@ MissingCode = Literal[
 ]
 MISSING_CODES: Final[tuple[MissingCode, ...]] = get_args(MissingCode)
 
+TIE_TOLERANCE: Final = 2.0**-39
+"""Scores that differ by less (about 2e-12) are equal; the first label of equals wins."""
+
 _SUM_TOLERANCE: Final = 1e-4
 _EXACT_TOLERANCE: Final = 1e-9  # a sum that near to 1 is left alone, so that scores pass unchanged
 
@@ -351,8 +354,8 @@ class Scores:
 
     @property
     def emotion(self) -> str:
-        """The label with the highest score; the first of equals."""
-        return self.labels[int(np.argmax(self.values))]
+        """The label with the highest score; the first of equals (see ``TIE_TOLERANCE``)."""
+        return self.labels[int(np.argmax(self.values >= self.values.max() - TIE_TOLERANCE))]
 
     @property
     def confidence(self) -> float:

@@ -10,7 +10,8 @@ from facevoice.cli.options import Counter, add_model_options, say
 from facevoice.errors import FacevoiceError, InvalidInputError
 
 if TYPE_CHECKING:
-    from facevoice.predict import Prediction, Predictor
+    from facevoice.predict import Predictor
+    from facevoice.prediction import Prediction
 
 Format = Literal["table", "json", "csv", "parquet"]
 _SUFFIXES: Final[dict[str, Format]] = {

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from facevoice.branches import Blend, Branch
-from facevoice.predict import Prediction
+from facevoice.prediction import Prediction
 from facevoice.types import MISSING_CODES, MODALITIES, MissingCode, Scores
 
 MEANING: Final[dict[MissingCode, str]] = dict(

@@ -10,7 +10,8 @@ from typing import IO, Literal
 
 from facevoice.cli.table import render
 from facevoice.errors import InvalidInputError
-from facevoice.predict import Prediction, Predictor
+from facevoice.predict import Predictor
+from facevoice.prediction import Prediction
 from facevoice.tables import columns_of, flat_row, to_frame
 from facevoice.writing import replacing
 

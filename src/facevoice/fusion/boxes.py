@@ -28,10 +28,9 @@ from typing import Final, Literal
 import numpy as np
 
 from facevoice.errors import InvalidInputError
-from facevoice.metrics import TIE_TOLERANCE
 from facevoice.scoretable import ScoreTable
 from facevoice.scoretable.table import IntArray
-from facevoice.types import Float64Array
+from facevoice.types import TIE_TOLERANCE, Float64Array
 
 CountObjective = Literal["war", "uar"]
 

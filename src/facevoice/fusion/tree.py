@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from facevoice.calibration import tempered
+from facevoice.branches.base import tempered
 from facevoice.errors import InvalidInputError
 from facevoice.scoretable import ScoreTable
 from facevoice.types import Float64Array

@@ -1,7 +1,6 @@
 """What recognition is judged by: figures, their intervals, and tests between systems."""
 
 from facevoice.metrics.confusion import (
-    TIE_TOLERANCE,
     ConfusionMatrix,
     GroupSpread,
     group_spread,
@@ -29,7 +28,6 @@ from facevoice.metrics.reliability import (
 
 __all__ = [
     "FEW_GROUPS",
-    "TIE_TOLERANCE",
     "ConfusionMatrix",
     "GroupSpread",
     "Interval",

@@ -14,15 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facevoice.errors import InvalidInputError
-from facevoice.types import Float64Array
+from facevoice.types import TIE_TOLERANCE, Float64Array
 
 IntArray = NDArray[np.int64]
-
-TIE_TOLERANCE: Final = 2.0**-39
-"""Scores that differ by less (about 2e-12) are equal; the lowest class index of equals wins.
-
-Rounding in a weighted sum is a thousand times smaller, so a tie stays a tie however it is summed.
-"""
 
 UNANSWERED: Final = -1
 """The predicted class of a clip without scores."""

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from facevoice.page.clip import look_at
 from facevoice.page.document import document
-from facevoice.predict import Prediction, Predictor
+from facevoice.predict import Predictor
+from facevoice.prediction import Prediction
 from facevoice.writing import replacing
 
 __all__ = ["clip_page", "write_clip_page"]

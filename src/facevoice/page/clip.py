@@ -15,7 +15,8 @@ from facevoice.bundle import Bundle
 from facevoice.page.nodes import Node, node_of
 from facevoice.page.sound import Sound, read_sound
 from facevoice.page.strip import FaceStrip, Thumbnail
-from facevoice.predict import Prediction, Predictor
+from facevoice.predict import Predictor
+from facevoice.prediction import Prediction
 from facevoice.types import Evidence, Float64Array, MissingCode, Modality, Scores
 
 MOST_STRETCHES: Final = 120

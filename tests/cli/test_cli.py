@@ -1,0 +1,156 @@
+import csv
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+
+from facevoice.cli import main
+from facevoice.samples import SAMPLE
+
+
+def facevoice(*arguments: object) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+def test_predict_prints_a_table_a_person_can_read(capsys, toy_bundle):
+    assert facevoice("predict", SAMPLE, "--bundle", toy_bundle) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    lines = out.splitlines()
+    assert lines[0].startswith(str(SAMPLE))
+    assert "s of speech" in lines[0]
+    assert lines[1].split() == [
+        "verdict", "angry", "disgust", "fear", "happy", "neutral", "sad", "surprise",
+    ]  # fmt: skip
+    titles = [line.split()[0] for line in lines[2:5]]
+    assert titles == ["fused", "├", "│"]
+
+
+def test_predict_prints_json_lines_and_goes_on_after_an_error(capsys, toy_bundle, tmp_path):
+    (tmp_path / "empty.mp4").touch()
+    status = facevoice("predict", tmp_path, SAMPLE, "--json", "--bundle", toy_bundle)
+    out, err = capsys.readouterr()
+    records = [json.loads(line) for line in out.splitlines()]
+    assert status == 1
+    assert [record["error"] and record["error"]["kind"] for record in records] == [
+        "unreadable",
+        None,
+    ]
+    assert err.count("\n") == 1
+    assert "empty.mp4" in err
+
+
+def test_nothing_found_is_no_failure(capsys, toy_bundle, tmp_path):
+    from PIL import Image
+
+    Image.new("RGB", (64, 64)).save(tmp_path / "black.png")
+    assert facevoice("predict", tmp_path / "black.png", "--bundle", toy_bundle) == 0
+    out = capsys.readouterr().out
+    assert "no face: no_face (no face was found)" in out
+    assert "no voice: no_audio_stream" in out
+
+
+def test_csv_has_one_row_an_input(capsys, toy_bundle, tmp_path):
+    gone = tmp_path / "gone.mp4"
+    assert facevoice("predict", SAMPLE, gone, "--csv", "--bundle", toy_bundle) == 1
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert {row["path"] for row in rows} == {str(SAMPLE), str(gone)}
+    good = next(row for row in rows if row["path"] == str(SAMPLE))
+    assert float(good["scores.happy"]) >= 0
+    assert good["error.kind"] == ""
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".txt", ".parquet"])
+def test_the_format_follows_the_suffix(capsys, toy_bundle, tmp_path, suffix):
+    output = tmp_path / "deep" / f"out{suffix}"
+    assert facevoice("predict", SAMPLE, "-o", output, "--bundle", toy_bundle) == 0
+    assert capsys.readouterr().out == ""
+    assert [path.name for path in output.parent.iterdir()] == [output.name]
+    if suffix == ".parquet":
+        import pandas as pd
+
+        assert pd.read_parquet(output)["path"].tolist() == [str(SAMPLE)]
+    else:
+        assert str(SAMPLE) in output.read_text()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["-o", "out.xyz"], ["--json", "-o", "out.csv"], ["--bundle", "nonsense"], ["--start", "99"]],
+)
+def test_what_cannot_be_done_is_said_in_one_line(capsys, toy_bundle, arguments):
+    options = arguments if "--bundle" in arguments else [*arguments, "--bundle", toy_bundle]
+    assert facevoice("predict", SAMPLE, *options) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("facevoice: ")
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("arguments", [[], ["predict"], ["nonsense"], ["predict", "--threads=0"]])
+def test_wrong_usage_is_status_2(capsys, arguments):
+    with pytest.raises(SystemExit) as caught:
+        facevoice(*arguments)
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_broken_pipe_is_quiet(toy_bundle):
+    command = [sys.executable, "-m", "facevoice", "predict", *[str(SAMPLE)] * 2, "--json"]
+    with subprocess.Popen(
+        [*command, "--bundle", str(toy_bundle)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+def test_models_shows_the_licences(capsys, toy_bundle):
+    assert facevoice("models", toy_bundle) == 0
+    out = capsys.readouterr().out
+    for subject in ("code", "weights", "data"):
+        assert f"licence of {subject}: " in out
+    assert facevoice("models", "--json", toy_bundle) == 0
+    cards = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert cards[-1]["name"] == "toy"
+
+
+def test_doctor_names_what_is_there(capsys):
+    assert facevoice("doctor") == 0
+    out = capsys.readouterr().out
+    for word in ("onnxruntime", "extra opensmile", "extra train", "bundle base"):
+        assert word in out
+
+
+def test_datasets_lists_layout_licence_and_citation(capsys):
+    assert facevoice("datasets") == 0
+    out = capsys.readouterr().out
+    for word in ("fer2013", "ravdess-speech", "layout:", "licence:", "cite:"):
+        assert word in out
+
+
+def test_evaluate_prints_figures_for_every_node(capsys, toy_bundle, tmp_path):
+    labels = tmp_path / "labels.csv"
+    labels.write_text(f"file,emotion,speaker\n{SAMPLE},happy,A\n{SAMPLE},bored,B\n")
+    table = tmp_path / "scores.csv"
+    assert facevoice("evaluate", labels, "-o", table, "--bundle", toy_bundle) == 0
+    out = capsys.readouterr().out
+    for node in ("fused", "face.expression", "face.sequence", "voice.spectrogram"):
+        assert node in out
+    assert "left out: 1 with label bored" in out
+    assert table.exists()
+    assert facevoice("evaluate", labels, "--json", "--bundle", toy_bundle) == 0
+    assert json.loads(capsys.readouterr().out)["clips"] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("", "needs a column"), ("file,label\n", "no row"), ("file,label\na,\n", "line 2")],
+)
+def test_evaluate_refuses_bad_label_files(capsys, toy_bundle, tmp_path, text, message):
+    labels = tmp_path / "labels.csv"
+    labels.write_text(text)
+    assert facevoice("evaluate", labels, "--bundle", toy_bundle) == 1
+    assert message in capsys.readouterr().err
