@@ -5,11 +5,51 @@
 
 from typing import Final
 
-from facevoice.datasets import fer2013, ravdess
-from facevoice.datasets.corpus import Corpus
+from facevoice.datasets import (
+    afew,
+    affectnet,
+    caer,
+    crema_d,
+    dfew,
+    emodb,
+    fer2013,
+    generic,
+    meld,
+    ravdess,
+)
+from facevoice.datasets.corpus import CONTENTS, Content, Corpus, Dropped, Found
+from facevoice.datasets.leaks import Leak, check_split, find_leaks, leaking_ids
 
 CORPORA: Final[dict[str, Corpus]] = {
-    corpus.name: corpus for corpus in (fer2013.CORPUS, ravdess.SPEECH)
+    corpus.name: corpus
+    for corpus in (
+        afew.VIDEO,
+        afew.FACES,
+        affectnet.CORPUS,
+        fer2013.CORPUS,
+        ravdess.VIDEO,
+        ravdess.SPEECH,
+        ravdess.CROPS,
+        crema_d.VIDEO,
+        crema_d.SPEECH,
+        emodb.CORPUS,
+        meld.CORPUS,
+        *dfew.CORPORA,
+        caer.CORPUS,
+        generic.MANIFEST,
+        generic.FOLDERS,
+    )
 }
 
-__all__ = ["CORPORA", "Corpus"]
+__all__ = [
+    "CONTENTS",
+    "CORPORA",
+    "Content",
+    "Corpus",
+    "Dropped",
+    "Found",
+    "Leak",
+    "check_split",
+    "find_leaks",
+    "leaking_ids",
+]

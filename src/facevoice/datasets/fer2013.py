@@ -1,44 +1,117 @@
-"""FER2013: 48x48 grey face pictures from the web, seven emotions (Goodfellow et al. 2013)."""
+"""FER2013: 48x48 grey face pictures from the web, seven emotions (Goodfellow et al. 2013).
 
+Two published forms: folders of pictures, and ``fer2013.csv`` with the pixels in its rows. The
+corpus is known to repeat pictures, also across its splits: see ``leaks``.
+"""
+
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from facevoice.datasets.corpus import Corpus, Found, nothing_found, require_folder
-from facevoice.types import EMOTIONS, Sample
+import numpy as np
+from PIL import Image
 
-_LAYOUT: Final = "train/<emotion>/*.jpg|png and test/<emotion>/*.jpg|png"
-_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png"})
-_SYNONYMS: Final = {
-    "anger": "angry",
-    "disgusted": "disgust",
-    "fearful": "fear",
-    "happiness": "happy",
-    "sadness": "sad",
-    "surprised": "surprise",
-}
+from facevoice.datasets.corpus import (
+    PICTURE_SUFFIXES,
+    Corpus,
+    Found,
+    Gathering,
+    emotion_of,
+)
+from facevoice.errors import DatasetError
+from facevoice.types import EMOTIONS, Sample, UInt8Array
+
+_LAYOUT: Final = (
+    "train/<emotion>/*.jpg|png and test/<emotion>/*.jpg|png, or fer2013.csv (or"
+    " icml_face_data.csv) with the columns emotion, pixels, Usage"
+)
+_TABLES: Final = ("fer2013.csv", "icml_face_data.csv")
+_CODES: Final = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+_SPLITS: Final = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
+_SIDE: Final = 48
+
+
+@dataclass(frozen=True, slots=True)
+class RowSample(Sample):
+    """A picture in a row of a CSV file.
+
+    start, stop: where its pixels stand in the file, in bytes.
+    """
+
+    start: int
+    stop: int
+
+    def content(self) -> bytes:
+        """The bytes that make the picture."""
+        with self.path.open("rb") as stream:
+            stream.seek(self.start)
+            return stream.read(self.stop - self.start)
 
 
 def find(root: Path) -> Found:
-    """The pictures under root, the official public and private test sets together as "test".
+    """The pictures under root; of the folder form both official test sets are "test"."""
+    gathering = Gathering("fer2013", root, _LAYOUT)
+    table = next((root / name for name in _TABLES if (root / name).is_file()), None)
+    if table is not None:
+        _rows(table, gathering)
+    else:
+        _folders(root, gathering)
+    return gathering.found()
 
-    Each picture is its own group: the corpus does not say who is shown.
-    """
-    require_folder(root, "fer2013", _LAYOUT)
-    samples = []
-    dropped: dict[str, int] = {}
+
+def _folders(root: Path, gathering: Gathering) -> None:
     for split in ("train", "test"):
         for path in sorted((root / split).glob("*/*")):
-            name = path.parent.name.lower()
-            label = _SYNONYMS.get(name, name)
-            if path.suffix.lower() not in _SUFFIXES or label not in EMOTIONS:
-                reason = f"folder {path.parent.name}, suffix {path.suffix}"
-                dropped[reason] = dropped.get(reason, 0) + 1
+            label = emotion_of(path.parent.name)
+            if path.suffix.lower() not in PICTURE_SUFFIXES or label is None:
+                gathering.drop(path, f"folder {path.parent.name}, suffix {path.suffix}")
                 continue
             identity = f"{split}/{label}/{path.name}"
-            samples.append(Sample(identity, path, label, split, group=identity))
-    if not samples:
-        raise nothing_found(root, "fer2013", _LAYOUT)
-    return Found(tuple(samples), dropped)
+            gathering.keep(Sample(identity, path, label, split, group=identity))
+
+
+def _rows(table: Path, gathering: Gathering) -> None:
+    with table.open("rb") as stream:
+        names = [name.strip().strip('"') for name in stream.readline().decode().split(",")]
+        if sorted(names) != ["Usage", "emotion", "pixels"]:
+            raise DatasetError(f"fer2013: {table} has the columns {names}; expected {_LAYOUT}")
+        place = {name: names.index(name) for name in names}
+        start = stream.tell()
+        for number, line in enumerate(stream, start=1):
+            cells = line.split(b",")
+            begin = start + sum(len(cell) + 1 for cell in cells[: place["pixels"]])
+            start += len(line)
+            if len(cells) != 3:
+                gathering.drop(table, "row without three cells")
+                continue
+            pixels = cells[place["pixels"]]
+            code, usage = (cells[place[key]].decode().strip() for key in ("emotion", "Usage"))
+            if not code.isdigit() or int(code) >= len(_CODES) or usage not in _SPLITS:
+                gathering.drop(table, f"row of emotion {code}, usage {usage}")
+                continue
+            identity = f"{_SPLITS[usage]}/{number:05d}"
+            gathering.keep(
+                RowSample(
+                    identity, table, _CODES[int(code)], _SPLITS[usage], identity,
+                    start=begin, stop=begin + len(pixels),
+                )
+            )  # fmt: skip
+
+
+def read(sample: Sample) -> UInt8Array:
+    """The picture of a sample of either form: (H, W) or (H, W, 3) uint8.
+
+    Raises:
+        OSError, ValueError: it cannot be decoded.
+    """
+    if isinstance(sample, RowSample):
+        text = sample.content().decode("ascii").strip().strip('"')
+        pixels = np.array([int(value) for value in text.split()], np.int64)
+        if pixels.size != _SIDE**2 or pixels.min() < 0 or pixels.max() > 255:
+            raise ValueError(f"{sample.id}: not {_SIDE}x{_SIDE} pixels of 0 to 255")
+        return pixels.reshape(_SIDE, _SIDE).astype(np.uint8)
+    with Image.open(sample.path) as image:
+        return np.asarray(image.convert("L"))
 
 
 CORPUS: Final = Corpus(
@@ -47,6 +120,9 @@ CORPUS: Final = Corpus(
     content="face_images",
     labels=EMOTIONS,
     layout=_LAYOUT,
+    mapping="its seven are our seven",
+    splits="train and test; of the CSV form also val (PublicTest)",
+    groups="",
     licence="no formal licence; published for the ICML 2013 challenge, for research",
     citation=(
         "I. J. Goodfellow et al., Challenges in Representation Learning: A report on three machine"
@@ -54,4 +130,5 @@ CORPUS: Final = Corpus(
     ),
     obtain="search for the data set 'FER-2013'; folder form of 28,709 + 7,178 pictures",
     find=find,
+    read=read,
 )

@@ -1,135 +1,293 @@
-"""Corpus folder -> prepared folder: decode and clean each sample once, as prediction does."""
+"""Corpus folder -> prepared folder: decode, detect, align and clean each sample once.
+
+What is done stands in files of its own (``parts``), so an interrupted preparation goes on where it
+was, and ends with the very bytes of an uninterrupted one.
+"""
 
 import csv
+import hashlib
 import json
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
-from facevoice import media
-from facevoice.datasets import Corpus
-from facevoice.errors import DatasetError, FacevoiceError
-from facevoice.speech.voice import SPEECH_RATE_HZ, SileroVoice, find_speech
-from facevoice.train.prepared import FORMAT, INT16_SCALE, Prepared, open_prepared
-from facevoice.types import Sample, UInt8Array
+from facevoice import __version__
+from facevoice.datasets import Content, Corpus, Dropped, Leak, check_split, leaking_ids
+from facevoice.datasets.corpus import Found
+from facevoice.errors import DatasetError
+from facevoice.faces.sample import evenly_spaced
+from facevoice.speech.voice import SPEECH_RATE_HZ
+from facevoice.train.contact import write_contact_sheet
+from facevoice.train.parts import CLIPS, PARTS, Unit, Work, merge, missing_of, outcomes, shapes_of
+from facevoice.train.prepared import FORMAT, Prepared, open_prepared
+from facevoice.train.workers import run, threads_each
+from facevoice.types import Sample
 from facevoice.writing import replacing
 
 Progress = Callable[[int, int], None]
-_CHUNK: Final = 8
+"""Called with how many samples are done, of how many; first with those of an earlier run."""
+
+_SETTINGS: Final = "settings.json"
+_LEAK_IDS: Final = 8  # named in the record for each leak
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the user may choose about a preparation.
+
+    content: how the files are to be read, where the corpus would be read otherwise.
+    labels: keep only these, in this order.
+    limit: take only so many samples, evenly spread over the corpus.
+    size: side of pictures (contents pictures and face_images); None: 256 aligned, else as is.
+    allow_leaks: accept a split that leaks, and record it.
+    drop_leaks: leave out the training and validation samples that leak.
+    """
+
+    content: Content | None = None
+    labels: tuple[str, ...] = ()
+    limit: int | None = None
+    size: int | None = None
+    allow_leaks: bool = False
+    drop_leaks: bool = False
 
 
 def prepare(
-    corpus: Corpus, root: Path, output: Path, *, workers: int = 1, progress: Progress | None = None
+    corpus: Corpus,
+    root: Path,
+    output: Path,
+    choices: Choices | None = None,
+    *,
+    workers: int = 1,
+    threads: int | None = None,
+    progress: Progress | None = None,
 ) -> Prepared:
-    """Prepare a corpus; samples that cannot be used are counted by reason and left out.
+    """Prepare a corpus; samples that cannot be used are counted and listed in ``dropped.csv``.
+
+    threads: processor threads of each worker; None: its share of the cores.
 
     Raises:
-        DatasetError: the layout is another, or no sample could be used.
+        DatasetError: the layout is another, the split leaks, no sample could be used, or
+            ``output`` holds another preparation.
+        OutputError: the disk is full or not writable; what is finished stays.
     """
-    found = corpus.find(root)
-    dropped = dict(found.dropped)
-    kept: list[Sample] = []
-    arrays: list[np.ndarray] = []
-    read = _read_image if corpus.content == "face_images" else _read_speech
-    results = _mapped(read, found.samples, workers)
-    for count, (sample, result) in enumerate(zip(found.samples, results, strict=True), start=1):
-        if isinstance(result, str):
-            dropped[result] = dropped.get(result, 0) + 1
+    choices = choices if choices is not None else Choices()
+    if choices.content is not None:
+        corpus = replace(corpus, content=choices.content)
+    selection = _select(corpus, root, choices)
+    threads = threads if threads is not None else threads_each(workers)
+    work = Work(corpus, output, choices.size, threads)
+    units = work.units(selection.samples)
+    source = _source_digest(units, selection)
+    _claim(work)
+    done = _finished(output, source)
+    if done is not None:
+        return done
+    ready = [unit for unit in units if work.done(unit)]
+    count = sum(len(unit.samples) for unit in ready)
+    _show(progress, count, len(selection.samples))
+    waiting = [unit for unit in units if not work.done(unit)]
+    for unit in run(work, waiting, workers=workers, threads=threads):
+        count += len(unit.samples)
+        _show(progress, count, len(selection.samples))
+    return _finish(work, units, selection, root, source)
+
+
+@dataclass(frozen=True, slots=True)
+class _Selection:
+    """What is to be prepared: samples, label set, and what was left out before."""
+
+    samples: tuple[Sample, ...]
+    labels: tuple[str, ...]
+    dropped: tuple[Dropped, ...]
+    leaks: tuple[Leak, ...]
+
+
+def _select(corpus: Corpus, root: Path, choices: Choices) -> _Selection:
+    found: Found = corpus.find(root)
+    labels = choices.labels or found.labels or corpus.labels
+    dropped = list(found.dropped)
+    samples = []
+    for sample in found.samples:
+        if sample.label in labels:
+            samples.append(sample)
         else:
-            kept.append(sample)
-            arrays.append(result)
-        if progress is not None:
-            progress(count, len(found.samples))
-    if not kept:
+            dropped.append(Dropped(sample.path, f"label {sample.label}"))
+    if choices.limit is not None:
+        samples = [samples[index] for index in evenly_spaced(len(samples), choices.limit)]
+    leaks = check_split(samples, allow=choices.allow_leaks or choices.drop_leaks)
+    if choices.drop_leaks:
+        going = leaking_ids(samples, leaks)
+        reason = "leak: also in the test or validation set"
+        dropped += [Dropped(item.path, reason) for item in samples if item.id in going]
+        samples = [item for item in samples if item.id not in going]
+        leaks = ()
+    if not samples:
         raise DatasetError(
-            f"{corpus.name}: none of {len(found.samples)} samples is usable: {dropped}"
+            f"{corpus.name}: of {len(found.samples)} samples under {root} none has a label among"
+            f" {', '.join(labels)}"
         )
-    _write(corpus, output, kept, arrays, dropped)
-    return open_prepared(output)
+    return _Selection(tuple(samples), tuple(labels), tuple(dropped), leaks)
 
 
-def _mapped(
-    read: Callable[[Sample], np.ndarray | str], samples: tuple[Sample, ...], workers: int
-) -> Iterator[np.ndarray | str]:
-    if workers == 1:
-        yield from map(read, samples)
+def _show(progress: Progress | None, done: int, total: int) -> None:
+    if progress is not None:
+        progress(done, total)
+
+
+def _source_digest(units: Sequence[Unit], selection: _Selection) -> str:
+    """A hash of what goes in: units by their keys, labels, splits, groups."""
+    digest = hashlib.sha256(repr(selection.labels).encode())
+    digest.update(repr(selection.leaks).encode())
+    for unit in units:
+        digest.update(unit.key.encode())
+        for sample in unit.samples:
+            digest.update(f"{sample.label}\0{sample.split}\0{sample.group}\0".encode())
+    return digest.hexdigest()
+
+
+def _claim(work: Work) -> None:
+    """Note in the folder what is being prepared in it; refuse one that holds something else."""
+    path = work.output / _SETTINGS
+    wanted = {
+        "format": FORMAT,
+        "facevoice": __version__,
+        "corpus": work.corpus.name,
+        "content": work.corpus.content,
+        "size": work.size,
+    }
+    try:
+        present = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        present = None
+    except ValueError as error:
+        raise DatasetError(f"{path} is damaged ({error}): choose another folder") from error
+    if present is not None and present != wanted:
+        differing = ", ".join(
+            f"{key} {present.get(key)!r}, not {value!r}"
+            for key, value in wanted.items()
+            if present.get(key) != value
+        )
+        raise DatasetError(f"{work.output} holds another preparation ({differing}): choose another")
+    if present is None:
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
+    for folder in (work.output, work.output / CLIPS, work.output / PARTS):
+        for stale in folder.glob(".*.tmp"):  # of a process that was killed while it wrote
+            stale.unlink(missing_ok=True)
+
+
+def _finished(output: Path, source: str) -> Prepared | None:
+    """The prepared folder if exactly this was finished in it before."""
+    if not (output / "prepared.json").is_file():
+        return None
+    prepared = open_prepared(output)
+    return prepared if prepared.meta.get("source_sha256") == source else None
+
+
+def _finish(
+    work: Work, units: Sequence[Unit], selection: _Selection, root: Path, source: str
+) -> Prepared:
+    """Merge the parts and write the tables; ``prepared.json`` last: it says that all is there."""
+    output, corpus = work.output, work.corpus
+    (output / "prepared.json").unlink(missing_ok=True)
+    rows: list[list[str]] = []
+    dropped = [[_relative(item.path, root), item.reason, ""] for item in selection.dropped]
+    for unit in units:
+        for sample, unusable in zip(unit.samples, outcomes(work, unit), strict=True):
+            place = _relative(sample.path, root)
+            if unusable is not None:
+                dropped.append([place, unusable.reason, unusable.detail.replace(str(root), "ROOT")])
+                continue
+            row = [sample.id, str(sample.label), sample.split, sample.group, place]
+            if work.has_clips:
+                path = work.path(unit)
+                row += [path.relative_to(output).as_posix(), *missing_of(path)]
+            rows.append(row)
+    _table(output / "dropped.csv", ["file", "reason", "detail"], dropped)
+    reasons = Counter(reason for _, reason, _ in dropped)
+    if not rows:
+        raise DatasetError(
+            f"{corpus.name}: none of {len(selection.samples)} samples is usable: {dict(reasons)};"
+            f" {output / 'dropped.csv'} lists them"
+        )
+    if not work.has_clips:
+        _merge(work, units)
+    columns = ["id", "label", "split", "group", "source"]
+    columns += ["file", "missing_face", "missing_voice"] if work.has_clips else []
+    _table(output / "samples.csv", columns, rows)
+    meta = _meta(work, selection, len(rows), reasons, source)
+    with replacing(output / "prepared.json") as path:
+        path.write_text(json.dumps(meta, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    shutil.rmtree(output / PARTS, ignore_errors=True)
+    prepared = open_prepared(output)
+    write_contact_sheet(prepared, output / "contact_sheet.jpg")
+    return prepared
+
+
+def _meta(
+    work: Work, selection: _Selection, count: int, reasons: Counter[str], source: str
+) -> dict[str, Any]:
+    content = work.corpus.content
+    packed = "face_images" if content in {"pictures", "face_images"} else content
+    return {
+        "format": FORMAT,
+        "facevoice": __version__,
+        "corpus": work.corpus.name,
+        "content": "clips" if work.has_clips else packed,
+        "read_as": content,
+        "labels": list(selection.labels),
+        "licence": work.corpus.licence,
+        "citation": work.corpus.citation,
+        "count": count,
+        "dropped": dict(sorted(reasons.items())),
+        "leaks": [
+            {
+                "kind": leak.kind,
+                "what": leak.what,
+                "splits": list(leak.splits),
+                "count": len(leak.ids),
+                "ids": list(leak.ids[:_LEAK_IDS]),
+            }
+            for leak in selection.leaks
+        ],
+        "rate_hz": None if packed == "face_images" else SPEECH_RATE_HZ,
+        "source_sha256": source,
+    }
+
+
+def _merge(work: Work, units: Sequence[Unit]) -> None:
+    shapes = shapes_of(work, units)
+    if work.corpus.content == "speech":
+        offsets = np.cumsum([0, *(shape[0] for shape in shapes)]).astype(np.int64)
+        with replacing(work.output / "offsets.npy") as path, path.open("wb") as stream:
+            np.save(stream, offsets)
+        merge(work.output / "speech.npy", work, units, (int(offsets[-1]),))
         return
-    os.environ["FACEVOICE_THREADS"] = "1"  # a worker a core, not workers x cores threads
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(read, samples, chunksize=_CHUNK)
+    counts = Counter(shapes)
+    if len(counts) > 1:
+        seen = ", ".join(f"{shape}: {count}" for shape, count in counts.most_common(4))
+        raise DatasetError(
+            f"{work.corpus.name}: pictures differ in shape ({seen}): state one side for all with"
+            " --size, in another folder"
+        )
+    merge(work.output / "images.npy", work, units, (len(shapes), *shapes[0]))
 
 
-def _read_image(sample: Sample) -> UInt8Array | str:
-    try:
-        with Image.open(sample.path) as image:
-            mode = "L" if image.mode in {"L", "1", "I;16"} else "RGB"
-            return np.asarray(image.convert(mode))
-    except (UnidentifiedImageError, OSError):
-        return "picture cannot be decoded"
-
-
-_detector: SileroVoice | None = None  # one a process: loading it costs more than a clip
-
-
-def _read_speech(sample: Sample) -> np.ndarray | str:
-    global _detector  # noqa: PLW0603 - see above
-    if _detector is None:
-        _detector = SileroVoice()
-    try:
-        waveform = media.read_waveform(sample.path, rate_hz=SPEECH_RATE_HZ)
-    except FacevoiceError as error:
-        return f"sound: {error.kind}"
-    speech = find_speech(waveform, _detector)
-    if speech.waveform is None:
-        return f"speech: {speech.missing}"
-    clipped = np.clip(speech.waveform.samples, -1, 1)
-    return np.round(clipped * INT16_SCALE).astype(np.int16)
-
-
-def _write(
-    corpus: Corpus,
-    output: Path,
-    samples: list[Sample],
-    arrays: list[np.ndarray],
-    dropped: dict[str, int],
-) -> None:
-    if corpus.content == "face_images":
-        shapes = {array.shape for array in arrays}
-        if len(shapes) > 1:
-            raise DatasetError(f"{corpus.name}: pictures differ in size: {sorted(shapes)[:4]}")
-        _save(output / "images.npy", np.stack(arrays))
-    else:
-        lengths = [len(array) for array in arrays]
-        _save(output / "offsets.npy", np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
-        _save(output / "speech.npy", np.concatenate(arrays))
+def _table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     with (
-        replacing(output / "samples.csv") as path,
-        path.open("w", newline="", encoding="utf-8") as stream,
+        replacing(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as stream,
     ):
         table = csv.writer(stream, lineterminator="\n")
-        table.writerow(["id", "label", "split", "group"])
-        table.writerows([item.id, item.label, item.split, item.group] for item in samples)
-    meta = {
-        "format": FORMAT,
-        "corpus": corpus.name,
-        "content": corpus.content,
-        "labels": list(corpus.labels),
-        "licence": corpus.licence,
-        "citation": corpus.citation,
-        "count": len(samples),
-        "dropped": dropped,
-        "rate_hz": SPEECH_RATE_HZ if corpus.content == "speech" else None,
-    }
-    with replacing(output / "prepared.json") as path:  # last: its presence says that all is there
-        path.write_text(json.dumps(meta, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        table.writerow(columns)
+        table.writerows(rows)
 
 
-def _save(path: Path, array: np.ndarray) -> None:
-    with replacing(path) as temporary, temporary.open("wb") as stream:
-        np.save(stream, array)
+def _relative(path: Path, root: Path) -> str:
+    folder = root if root.is_dir() else root.parent
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name

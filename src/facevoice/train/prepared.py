@@ -1,16 +1,22 @@
 """Prepared data: a corpus decoded, cleaned and packed once, so that training reads arrays alone.
 
 A prepared folder holds
-    prepared.json  corpus, content, labels, licence, citation, counts, what was dropped and why
-    samples.csv    id, label, split, group: one row a sample, in the order of the arrays
+    prepared.json  corpus, content, labels, licence, citation, counts, what was dropped, leaks
+    samples.csv    id, label, split, group, source: one row a sample, in the order of the arrays;
+                   for content "clips" also file, missing_face, missing_voice
+    dropped.csv    file, reason, detail: everything that was left out
+    clips/         content "clips": the evidence of each sample (see clipfile)
     images.npy     content "face_images": (N, H, W) or (N, H, W, 3) uint8
     speech.npy     content "speech": all cleaned speech at 16 kHz end to end, (S,) int16
     offsets.npy    content "speech": (N + 1,) int64, where each sample's speech starts in it
+    settings.json  what a restart must agree with
+    contact_sheet.jpg  a face of each of the first samples, to check by eye
 """
 
 import csv
 import hashlib
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -20,10 +26,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facevoice.errors import DatasetError
-from facevoice.types import Float32Array
+from facevoice.faces.sample import Box, crop_and_resize
+from facevoice.train.clipfile import INT16_SCALE, read_clip
+from facevoice.types import ALIGNED_SIZE, Evidence, FaceTrack, Float32Array, Waveform
 
-FORMAT: Final = 1
-INT16_SCALE: Final = 32767.0
+FORMAT: Final = 2
+_READABLE: Final = (1, 2)  # format 1 lacks clips, leaks and the columns source and file
+_WHOLE: Final[Box] = (0.0, 0.0, float(ALIGNED_SIZE), float(ALIGNED_SIZE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +41,7 @@ class Prepared:
 
     labels: names; y: (N,) int64 indices into them.
     ids, splits, groups: N strings each.
+    files: of content "clips" the N files of evidence, relative to the folder; else empty.
     """
 
     folder: Path
@@ -40,6 +50,7 @@ class Prepared:
     splits: tuple[str, ...]
     groups: tuple[str, ...]
     y: NDArray[np.int64]
+    files: tuple[str, ...] = ()
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -48,8 +59,13 @@ class Prepared:
 
     @property
     def content(self) -> str:
-        """What the arrays hold: "face_images" or "speech"."""
+        """What it holds: "clips", "face_images" or "speech"."""
         return str(self.meta["content"])
+
+    @property
+    def leaks(self) -> tuple[dict[str, Any], ...]:
+        """Groups and contents on several sides of the split, which somebody has allowed."""
+        return tuple(self.meta.get("leaks", ()))
 
     @property
     def fingerprint(self) -> str:
@@ -72,6 +88,61 @@ class Prepared:
             for start, stop in pairwise(offsets)
         ]
 
+    def evidence(self, row: int) -> Evidence:
+        """The evidence of one clip (content "clips").
+
+        Raises:
+            DatasetError: the folder holds no clips, or the clip's file is damaged.
+        """
+        if not self.files:
+            raise DatasetError(f"{self.folder} holds {self.content}, no clips")
+        return read_clip(self.folder / self.files[row])
+
+    def evidences(
+        self, rows: Iterable[int] | None = None, *, box: Box | None = None
+    ) -> Iterator[tuple[int, Evidence]]:
+        """Rows (all by default) with their evidence, rebuilt as a predictor would see it.
+
+        Pictures and sounds give evidence of one modality: a track of one face, or speech.
+
+        box: where in an aligned 256x256 picture the stored pictures lie (the branch's crop);
+            None: they fill it. Only content "face_images" reads it.
+        """
+        rows = range(len(self.ids)) if rows is None else rows
+        if self.content == "clips":
+            for row in rows:
+                yield row, self.evidence(row)
+        elif self.content == "face_images":
+            images = self.images()
+            for row in rows:
+                yield row, _seen(np.asarray(images[row]), box if box is not None else _WHOLE)
+        else:
+            speech, rate = self.speech(), int(self.meta["rate_hz"])
+            for row in rows:
+                yield row, _heard(Waveform(speech[row], rate))
+
+
+def _seen(image: NDArray[np.uint8], box: Box) -> Evidence:
+    """The evidence of a picture that lies in ``box``: around it, its edges are repeated."""
+    colour = image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
+    height, width = colour.shape[:2]
+    left, top, right, bottom = box
+    across, down = width / (right - left), height / (bottom - top)
+    frame = (
+        -left * across,
+        -top * down,
+        (ALIGNED_SIZE - left) * across,
+        (ALIGNED_SIZE - top) * down,
+    )
+    faces = FaceTrack.of_images(crop_and_resize(colour[None], frame, ALIGNED_SIZE))
+    return Evidence(faces, None, 0.0, 0.0, missing={"voice": "no_audio_stream"}, people=1)
+
+
+def _heard(speech: Waveform) -> Evidence:
+    stop = speech.stop_seconds
+    spans = np.array([[0.0, stop]])
+    return Evidence(None, speech, 0.0, stop, spans, missing={"face": "no_video_stream"})
+
 
 def open_prepared(folder: Path) -> Prepared:
     """Open a prepared folder.
@@ -88,9 +159,10 @@ def open_prepared(folder: Path) -> Prepared:
             f"{folder} is no prepared folder ({Path(error.filename).name} is absent): make one with"
             " 'facevoice prepare CORPUS --root FOLDER -o FOLDER'"
         ) from None
-    if meta.get("format") != FORMAT:
+    if meta.get("format") not in _READABLE:
+        known = ", ".join(map(str, _READABLE))
         raise DatasetError(
-            f"{folder} has format {meta.get('format')!r}, this version reads {FORMAT}"
+            f"{folder} has format {meta.get('format')!r}, this version reads {known}"
         )
     index = {label: k for k, label in enumerate(meta["labels"])}
     return Prepared(
@@ -100,4 +172,5 @@ def open_prepared(folder: Path) -> Prepared:
         splits=tuple(row["split"] for row in rows),
         groups=tuple(row["group"] for row in rows),
         y=np.array([index[row["label"]] for row in rows], np.int64),
+        files=tuple(row["file"] for row in rows) if meta["content"] == "clips" else (),
     )

@@ -1,0 +1,106 @@
+"""AFEW, the corpus of the paper: clips of films and TV series (Dhall et al. 2012, EmotiW).
+
+``afew`` reads the videos; ``afew-faces`` the aligned faces that come with them, with the sound of
+the videos where these are there too. The test set of the challenge carries no labels.
+
+Not verified (the corpus is given on request only): that file names tell the film. A clip is
+therefore its own group. The organisers split the corpus by film. The places of the aligned faces
+are those that published readers of the corpus use.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from facevoice.datasets.corpus import (
+    PICTURE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    Content,
+    Corpus,
+    Found,
+    Gathering,
+    emotion_of,
+    files_below,
+)
+from facevoice.types import EMOTIONS, Sample
+
+_VIDEO_LAYOUT: Final = (
+    "Train_AFEW/<Emotion>/*.avi, Val_AFEW/<Emotion>/*.avi and optionally Test_AFEW/*.avi"
+)
+_FACE_LAYOUT: Final = (
+    "Train_AFEW/AlignedFaces_LBPTOP_Points/Faces/<clip>/*.jpg and"
+    " Val_AFEW/AlignedFaces_LBPTOP_Points_Val/Faces/<clip>/*.jpg (or .../<Emotion>/<clip>/*.jpg),"
+    " beside <Emotion>/<clip>.avi, which tell the labels and bring the sound"
+)
+_FOLDERS: Final = {"train": "Train_AFEW", "val": "Val_AFEW", "test": "Test_AFEW"}
+UNLABELLED: Final = "no label (test set of the challenge)"
+
+
+@dataclass(frozen=True, slots=True)
+class FaceFolder(Sample):
+    """A clip as a folder of aligned faces (``path``); sound: the file that it is heard in."""
+
+    sound: Path | None
+
+
+def find_video(root: Path) -> Found:
+    """The clips under root; those of the test set have no label and are dropped."""
+    gathering = Gathering("afew", root, _VIDEO_LAYOUT)
+    for split, folder in _FOLDERS.items():
+        for path in files_below(root / folder, VIDEO_SUFFIXES):
+            label = emotion_of(path.parent.name)
+            identity = f"{split}/{path.stem}"
+            if label is not None:
+                gathering.keep(Sample(identity, path, label, split, group=identity))
+            elif split == "test":
+                gathering.drop(path, UNLABELLED)
+            else:
+                gathering.drop(path, f"folder {path.parent.name} is no emotion")
+    return gathering.found()
+
+
+def find_faces(root: Path) -> Found:
+    """The folders of aligned faces under root."""
+    gathering = Gathering("afew-faces", root, _FACE_LAYOUT)
+    for split, name in _FOLDERS.items():
+        videos = {path.stem: path for path in files_below(root / name, VIDEO_SUFFIXES)}
+        pictures = files_below(root / name, PICTURE_SUFFIXES, "AlignedFaces*/**/*")
+        for folder in sorted({path.parent for path in pictures}):
+            video = videos.get(folder.name)
+            label = emotion_of(folder.parent.name)
+            if label is None and video is not None:
+                label = emotion_of(video.parent.name)
+            identity = f"{split}/{folder.name}"
+            if label is not None:
+                gathering.keep(FaceFolder(identity, folder, label, split, identity, video))
+            elif split == "test":
+                gathering.drop(folder, UNLABELLED)
+            else:
+                gathering.drop(folder, "no <Emotion>/<clip>.avi tells the label")
+    return gathering.found()
+
+
+def _corpus(name: str, title: str, content: Content, layout: str) -> Corpus:
+    return Corpus(
+        name=name,
+        title=title,
+        content=content,
+        labels=EMOTIONS,
+        layout=layout,
+        mapping="its seven are our seven; the unlabelled test set is dropped",
+        splits="train and val (773 and 383 clips)",
+        groups="",
+        licence="on request, for academic research only",
+        citation=(
+            "A. Dhall et al., Collecting Large, Richly Annotated Facial-Expression Databases from"
+            " Movies, IEEE MultiMedia 19(3), 2012"
+        ),
+        obtain="by agreement with the organisers of EmotiW: sites.google.com/view/emotiw2020",
+        find=find_video if content == "clips" else find_faces,
+    )
+
+
+VIDEO: Final = _corpus("afew", "AFEW clips of films", "clips", _VIDEO_LAYOUT)
+FACES: Final = _corpus(
+    "afew-faces", "AFEW, the aligned faces that come with it", "face_folders", _FACE_LAYOUT
+)

@@ -1,0 +1,50 @@
+"""CAER: clips of TV shows in seven emotions (Lee et al. 2019).
+
+Not verified: that the numbers of the clips tell the show. A clip is therefore its own group.
+"""
+
+from pathlib import Path
+from typing import Final
+
+from facevoice.datasets.corpus import (
+    VIDEO_SUFFIXES,
+    Corpus,
+    Found,
+    Gathering,
+    emotion_of,
+    files_below,
+)
+from facevoice.types import EMOTIONS, Sample
+
+_LAYOUT: Final = "train/<Emotion>/*.avi, validation/<Emotion>/*.avi and test/<Emotion>/*.avi"
+_FOLDERS: Final = {"train": "train", "val": "validation", "test": "test"}
+
+
+def find(root: Path) -> Found:
+    """The clips under root."""
+    gathering = Gathering("caer", root, _LAYOUT)
+    for split, folder in _FOLDERS.items():
+        for path in files_below(root / folder, VIDEO_SUFFIXES, "*/*"):
+            label = emotion_of(path.parent.name)
+            identity = f"{split}/{path.parent.name}/{path.stem}"
+            if label is None:
+                gathering.drop(path, f"folder {path.parent.name} is no emotion")
+            else:
+                gathering.keep(Sample(identity, path, label, split, group=identity))
+    return gathering.found()
+
+
+CORPUS: Final = Corpus(
+    name="caer",
+    title="CAER clips of TV shows",
+    content="clips",
+    labels=EMOTIONS,
+    layout=_LAYOUT,
+    mapping="Anger -> angry; the others are named as ours",
+    splits="train, val (validation) and test",
+    groups="",
+    licence="for non-commercial research only",
+    citation="J. Lee et al., Context-Aware Emotion Recognition Networks, ICCV 2019",
+    obtain="caer-dataset.github.io",
+    find=find,
+)

@@ -1,0 +1,89 @@
+"""DFEW: clips of films in seven emotions, five folds (Jiang et al. 2020).
+
+Not verified (the corpus is given on request only): the folder of the videos. They are found by
+their number anywhere under the root. The tables' places and codes are those of published readers.
+"""
+
+import csv
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from facevoice.datasets.corpus import VIDEO_SUFFIXES, Corpus, Found, Gathering, files_below
+from facevoice.errors import DatasetError
+from facevoice.types import EMOTIONS, Sample
+
+FOLDS: Final = (1, 2, 3, 4, 5)
+_LAYOUT: Final = (
+    "EmoLabel_DataSplit/train(single-labeled)/set_{fold}.csv and"
+    " EmoLabel_DataSplit/test(single-labeled)/set_{fold}.csv with the columns video_name, label,"
+    " and the videos <number>.mp4, each at any depth"
+)
+_CODES: Final = {
+    "1": "happy",
+    "2": "sad",
+    "3": "neutral",
+    "4": "angry",
+    "5": "surprise",
+    "6": "disgust",
+    "7": "fear",
+}
+
+
+def find(root: Path, fold: int) -> Found:
+    """The clips that one fold's tables name; the corpus does not tell the film."""
+    layout = _LAYOUT.format(fold=fold)
+    gathering = Gathering("dfew", root, layout)
+    videos = {_number(path.stem): path for path in files_below(root, VIDEO_SUFFIXES)}
+    for split in ("train", "test"):
+        pattern = f"{split}(single-labeled)/set_{fold}.csv"
+        table = next(iter(sorted(root.rglob(pattern))), None)
+        if table is None:
+            continue
+        for name, code in _rows(table):
+            label = _CODES.get(code)
+            path = videos.get(_number(name))
+            if path is None:
+                gathering.drop(root / f"{name}.mp4", "file of the table is absent")
+            elif label is None:
+                gathering.drop(path, f"label code {code}")
+            else:
+                gathering.keep(Sample(_number(name), path, label, split, group=_number(name)))
+    return gathering.found()
+
+
+def _rows(table: Path) -> list[tuple[str, str]]:
+    with table.open(encoding="utf-8-sig", newline="") as stream:
+        reader = csv.DictReader(stream)
+        if not {"video_name", "label"} <= set(reader.fieldnames or ()):
+            raise DatasetError(f"dfew: {table} lacks the columns video_name and label")
+        return [(row["video_name"].strip(), row["label"].strip()) for row in reader]
+
+
+def _number(name: str) -> str:
+    """Names come with and without leading zeros and suffix."""
+    return Path(name).stem.lstrip("0") or "0"
+
+
+def _corpus(fold: int) -> Corpus:
+    return Corpus(
+        name="dfew" if fold == 1 else f"dfew-fold{fold}",
+        title=f"DFEW clips of films, fold {fold} of {len(FOLDS)}",
+        content="clips",
+        labels=EMOTIONS,
+        layout=_LAYOUT.format(fold=fold),
+        mapping="1 to 7 -> happy sad neutral angry surprise disgust fear; clips of several labels"
+        " are not in the tables",
+        splits=f"train and test of fold {fold}",
+        groups="",
+        licence="on request, for academic research only",
+        citation=(
+            "X. Jiang et al., DFEW: A Large-Scale Database for Recognizing Dynamic Facial"
+            " Expressions in the Wild, ACM Multimedia 2020"
+        ),
+        obtain="by agreement: dfew-dataset.github.io",
+        find=partial(find, fold=fold),
+    )
+
+
+CORPORA: Final = tuple(_corpus(fold) for fold in FOLDS)

@@ -1,0 +1,55 @@
+"""EMO-DB: ten German actors speaking ten sentences in seven emotions (Burkhardt et al. 2005).
+
+Names are e.g. 03a01Fa: two digits speaker, three characters text, a letter emotion (of its German
+name), a letter version.
+"""
+
+import re
+from pathlib import Path
+from typing import Final
+
+from facevoice.datasets.corpus import SOUND_SUFFIXES, Corpus, Found, Gathering, files_below
+from facevoice.types import EMOTIONS, Sample
+
+_LAYOUT: Final = "wav/SSTTTEV.wav|flac, at any depth (SS: speaker, E: emotion's letter)"
+_NAME: Final = re.compile(r"(?P<speaker>\d\d)[ab]\d\d(?P<emotion>[AEFLNTW])[a-z]?")
+_CODES: Final = {
+    "A": "fear",  # Angst
+    "E": "disgust",  # Ekel
+    "F": "happy",  # Freude
+    "L": "boredom",  # Langeweile
+    "N": "neutral",
+    "T": "sad",  # Trauer
+    "W": "angry",  # Wut
+}
+
+
+def find(root: Path) -> Found:
+    """The recordings under root; boredom is dropped. The group is the speaker (ED03 ...)."""
+    gathering = Gathering("emodb", root, _LAYOUT)
+    for path in files_below(root, SOUND_SUFFIXES):
+        match = _NAME.fullmatch(path.stem)
+        if match is None:
+            gathering.drop(path, "name is not EMO-DB's")
+        elif _CODES[match["emotion"]] not in EMOTIONS:
+            gathering.drop(path, f"label {_CODES[match['emotion']]}")
+        else:
+            label, group = _CODES[match["emotion"]], f"ED{match['speaker']}"
+            gathering.keep(Sample(path.stem, path, label, "train", group))
+    return gathering.found()
+
+
+CORPUS: Final = Corpus(
+    name="emodb",
+    title="EMO-DB, the Berlin database of emotional speech",
+    content="speech",
+    labels=EMOTIONS,
+    layout=_LAYOUT,
+    mapping="letters W E A F N T -> angry disgust fear happy neutral sad; boredom (L) dropped",
+    splits="none: leave speakers out",
+    groups="speaker (ED03 ... ED16)",
+    licence="free for research",
+    citation="F. Burkhardt et al., A Database of German Emotional Speech, INTERSPEECH 2005",
+    obtain="emodb.bilderbar.info",
+    find=find,
+)

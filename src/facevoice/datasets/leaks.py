@@ -1,0 +1,122 @@
+"""A split leaks when a speaker, a film or a file's content stands on both sides of it."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from facevoice.datasets.fer2013 import RowSample
+from facevoice.errors import DatasetError
+from facevoice.types import Sample
+
+_SHOWN: Final = 3
+_BLOCK: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """Something that stands in several splits.
+
+    kind: "group", or "content" (files of the same bytes).
+    what: the group's name, or the first of the sample ids.
+    splits: where it stands.
+    ids: of the samples concerned.
+    """
+
+    kind: Literal["group", "content"]
+    what: str
+    splits: tuple[str, ...]
+    ids: tuple[str, ...]
+
+
+def find_leaks(samples: Iterable[Sample]) -> tuple[Leak, ...]:
+    """Groups and contents that stand in more than one split.
+
+    Content is compared by SHA-256, of such files only as have a twin of the same length.
+    Samples whose path is a folder are compared by group alone.
+    """
+    samples = list(samples)
+    return (
+        *_across("group", samples, lambda sample: sample.group),
+        *_across("content", _same_length(samples), _digest),
+    )
+
+
+def check_split(samples: Iterable[Sample], *, allow: bool = False) -> tuple[Leak, ...]:
+    """Refuse a split that leaks; with ``allow`` the leaks are returned for the record.
+
+    Raises:
+        DatasetError: it leaks and that was not allowed.
+    """
+    leaks = find_leaks(samples)
+    if leaks and not allow:
+        shown = "; ".join(
+            f"{leak.kind} {leak.what} in {' and '.join(leak.splits)}" for leak in leaks[:_SHOWN]
+        )
+        raise DatasetError(
+            f"the split leaks {len(leaks)} times, so its figures would flatter: {shown}"
+            f"{'; ...' if len(leaks) > _SHOWN else ''}. Leave the training copies out with"
+            " --drop-leaks, mend the split, or take it as it is with --allow-leaks: every report"
+            " will say so"
+        )
+    return leaks
+
+
+def leaking_ids(samples: Sequence[Sample], leaks: Iterable[Leak]) -> frozenset[str]:
+    """The samples to leave out for a clean split.
+
+    Of each leak the test samples stay; failing these the validation samples; the rest goes.
+    """
+    split_of = {sample.id: sample.split for sample in samples}
+    going: set[str] = set()
+    for leak in leaks:
+        kept = next(split for split in ("test", "val", *leak.splits) if split in leak.splits)
+        going.update(identity for identity in leak.ids if split_of[identity] != kept)
+    return frozenset(going)
+
+
+def _across(
+    kind: Literal["group", "content"], samples: Iterable[Sample], key: Callable[[Sample], str]
+) -> list[Leak]:
+    found: defaultdict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        found[key(sample)].append(sample)
+    leaks = []
+    for name, members in found.items():
+        splits = tuple(sorted({member.split for member in members}))
+        if len(splits) > 1:
+            ids = tuple(member.id for member in members)
+            leaks.append(Leak(kind, name if kind == "group" else ids[0], splits, ids))
+    return leaks
+
+
+def _same_length(samples: Iterable[Sample]) -> list[Sample]:
+    """The samples whose content is as long as that of a sample of another split."""
+    lengths: defaultdict[int, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        if isinstance(sample, RowSample):
+            lengths[sample.stop - sample.start].append(sample)
+        elif sample.path.is_file():
+            lengths[sample.path.stat().st_size].append(sample)
+    return [
+        member
+        for members in lengths.values()
+        if len({member.split for member in members}) > 1
+        for member in members
+    ]
+
+
+def _digest(sample: Sample) -> str:
+    if isinstance(sample, RowSample):
+        return hashlib.sha256(sample.content()).hexdigest()
+    return _file_digest(sample.path)
+
+
+def _file_digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

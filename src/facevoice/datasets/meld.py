@@ -1,0 +1,82 @@
+"""MELD: utterances of the TV series Friends in seven emotions (Poria et al. 2019)."""
+
+import csv
+from pathlib import Path
+from typing import Final
+
+from facevoice.datasets.corpus import VIDEO_SUFFIXES, Corpus, Found, Gathering, emotion_of
+from facevoice.errors import DatasetError
+from facevoice.types import EMOTIONS, Sample
+
+_LAYOUT: Final = (
+    "train_sent_emo.csv, dev_sent_emo.csv, test_sent_emo.csv and the folders train_splits,"
+    " dev_splits_complete, output_repeated_splits_test with dia<D>_utt<U>.mp4, each at any depth"
+)
+_PARTS: Final = {
+    "train": ("train_sent_emo.csv", "train_splits"),
+    "val": ("dev_sent_emo.csv", "dev_splits_complete"),
+    "test": ("test_sent_emo.csv", "output_repeated_splits_test"),
+}
+_COLUMNS: Final = frozenset({"Dialogue_ID", "Utterance_ID", "Emotion"})
+
+
+def find(root: Path) -> Found:
+    """The utterances that the tables name; the group is the dialogue.
+
+    The same six friends talk in every split: MELD does not tell how well unseen people are read.
+    """
+    gathering = Gathering("meld", root, _LAYOUT)
+    for split, (table_name, folder_name) in _PARTS.items():
+        table = next(iter(sorted(root.rglob(table_name))), None)
+        folder = next((item for item in sorted(root.rglob(folder_name)) if item.is_dir()), None)
+        if table is None or folder is None:
+            continue
+        videos = {
+            path.stem: path for path in folder.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES
+        }
+        for name, dialogue, emotion in _rows(table):
+            label = emotion_of(emotion)
+            if name not in videos:
+                gathering.drop(folder / f"{name}.mp4", "file of the table is absent")
+            elif label is None:
+                gathering.drop(videos[name], f"label {emotion}")
+            else:
+                group = f"{split}/dia{dialogue}"
+                gathering.keep(Sample(f"{split}/{name}", videos[name], label, split, group))
+    return gathering.found()
+
+
+def _rows(table: Path) -> list[tuple[str, str, str]]:
+    """File name, dialogue and emotion of each utterance."""
+    with table.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
+        reader = csv.DictReader(stream)
+        lacking = _COLUMNS - set(reader.fieldnames or ())
+        if lacking:
+            raise DatasetError(f"meld: {table} lacks the columns {sorted(lacking)}")
+        return [
+            (
+                f"dia{row['Dialogue_ID']}_utt{row['Utterance_ID']}",
+                row["Dialogue_ID"],
+                row["Emotion"],
+            )
+            for row in reader
+        ]
+
+
+CORPUS: Final = Corpus(
+    name="meld",
+    title="MELD, utterances of the TV series Friends",
+    content="clips",
+    labels=EMOTIONS,
+    layout=_LAYOUT,
+    mapping="anger, joy, sadness -> angry, happy, sad; the others are named as ours",
+    splits="train, val (dev) and test",
+    groups="dialogue (the same actors speak in all splits)",
+    licence="annotations GPL-3.0; the pictures and sound belong to the makers of the series",
+    citation=(
+        "S. Poria et al., MELD: A Multimodal Multi-Party Dataset for Emotion Recognition in"
+        " Conversations, ACL 2019"
+    ),
+    obtain="affective-meld.github.io",
+    find=find,
+)
