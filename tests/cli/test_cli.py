@@ -124,11 +124,17 @@ def test_doctor_names_what_is_there(capsys):
         assert word in out
 
 
-def test_datasets_lists_layout_licence_and_citation(capsys):
+def test_datasets_lists_the_corpora_and_tells_all_about_one(capsys):
     assert facevoice("datasets") == 0
     out = capsys.readouterr().out
-    for word in ("fer2013", "ravdess-speech", "layout:", "licence:", "cite:"):
+    for word in ("afew", "fer2013", "ravdess-speech", "manifest"):
+        assert f"\n{word} " in f"\n{out}"
+    assert facevoice("datasets", "fer2013") == 0
+    out = capsys.readouterr().out
+    for word in ("layout:", "mapping:", "splits:", "licence:", "cite:", "obtain:"):
         assert word in out
+    assert facevoice("datasets", "nonsense") == 1
+    assert "known: afew" in capsys.readouterr().err
 
 
 def test_evaluate_prints_figures_for_every_node(capsys, toy_bundle, tmp_path):

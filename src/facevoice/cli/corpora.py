@@ -39,7 +39,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         "--size", type=positive, metavar="PIXELS", help="side of pictures (not of clips)"
     )
     command.add_argument(
-        "--limit", type=positive, metavar="N", help="only N samples, evenly spread, to try it"
+        "--limit", type=positive, metavar="N", help="only N samples, of all labels, to try it"
     )
     leaks = command.add_mutually_exclusive_group()
     leaks.add_argument(
@@ -94,7 +94,8 @@ def run_prepare(options: argparse.Namespace) -> int:
     """Prepare a corpus and say what was kept and dropped."""
     from facevoice.datasets import CONTENTS
     from facevoice.errors import InvalidInputError
-    from facevoice.train.prepare import Choices, prepare
+    from facevoice.train.prepare import prepare
+    from facevoice.train.selection import Choices
 
     if options.content not in {None, *CONTENTS}:
         raise InvalidInputError(f"--as takes {_CONTENTS}, got {options.content!r}")

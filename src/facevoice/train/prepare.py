@@ -10,23 +10,21 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from facevoice import __version__
-from facevoice.datasets import Content, Corpus, Dropped, Leak, check_split, leaking_ids
-from facevoice.datasets.corpus import Found
+from facevoice.datasets import Corpus
 from facevoice.errors import DatasetError
-from facevoice.faces.sample import evenly_spaced
 from facevoice.speech.voice import SPEECH_RATE_HZ
 from facevoice.train.contact import write_contact_sheet
 from facevoice.train.parts import CLIPS, PARTS, Unit, Work, merge, missing_of, outcomes, shapes_of
 from facevoice.train.prepared import FORMAT, Prepared, open_prepared
+from facevoice.train.selection import Choices, Selection, select
 from facevoice.train.workers import run, threads_each
-from facevoice.types import Sample
 from facevoice.writing import replacing
 
 Progress = Callable[[int, int], None]
@@ -34,26 +32,6 @@ Progress = Callable[[int, int], None]
 
 _SETTINGS: Final = "settings.json"
 _LEAK_IDS: Final = 8  # named in the record for each leak
-
-
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """What the user may choose about a preparation.
-
-    content: how the files are to be read, where the corpus would be read otherwise.
-    labels: keep only these, in this order.
-    limit: take only so many samples, evenly spread over the corpus.
-    size: side of pictures (contents pictures and face_images); None: 256 aligned, else as is.
-    allow_leaks: accept a split that leaks, and record it.
-    drop_leaks: leave out the training and validation samples that leak.
-    """
-
-    content: Content | None = None
-    labels: tuple[str, ...] = ()
-    limit: int | None = None
-    size: int | None = None
-    allow_leaks: bool = False
-    drop_leaks: bool = False
 
 
 def prepare(
@@ -78,7 +56,7 @@ def prepare(
     choices = choices if choices is not None else Choices()
     if choices.content is not None:
         corpus = replace(corpus, content=choices.content)
-    selection = _select(corpus, root, choices)
+    selection = select(corpus, root, choices)
     threads = threads if threads is not None else threads_each(workers)
     work = Work(corpus, output, choices.size, threads)
     units = work.units(selection.samples)
@@ -97,49 +75,12 @@ def prepare(
     return _finish(work, units, selection, root, source)
 
 
-@dataclass(frozen=True, slots=True)
-class _Selection:
-    """What is to be prepared: samples, label set, and what was left out before."""
-
-    samples: tuple[Sample, ...]
-    labels: tuple[str, ...]
-    dropped: tuple[Dropped, ...]
-    leaks: tuple[Leak, ...]
-
-
-def _select(corpus: Corpus, root: Path, choices: Choices) -> _Selection:
-    found: Found = corpus.find(root)
-    labels = choices.labels or found.labels or corpus.labels
-    dropped = list(found.dropped)
-    samples = []
-    for sample in found.samples:
-        if sample.label in labels:
-            samples.append(sample)
-        else:
-            dropped.append(Dropped(sample.path, f"label {sample.label}"))
-    if choices.limit is not None:
-        samples = [samples[index] for index in evenly_spaced(len(samples), choices.limit)]
-    leaks = check_split(samples, allow=choices.allow_leaks or choices.drop_leaks)
-    if choices.drop_leaks:
-        going = leaking_ids(samples, leaks)
-        reason = "leak: also in the test or validation set"
-        dropped += [Dropped(item.path, reason) for item in samples if item.id in going]
-        samples = [item for item in samples if item.id not in going]
-        leaks = ()
-    if not samples:
-        raise DatasetError(
-            f"{corpus.name}: of {len(found.samples)} samples under {root} none has a label among"
-            f" {', '.join(labels)}"
-        )
-    return _Selection(tuple(samples), tuple(labels), tuple(dropped), leaks)
-
-
 def _show(progress: Progress | None, done: int, total: int) -> None:
     if progress is not None:
         progress(done, total)
 
 
-def _source_digest(units: Sequence[Unit], selection: _Selection) -> str:
+def _source_digest(units: Sequence[Unit], selection: Selection) -> str:
     """A hash of what goes in: units by their keys, labels, splits, groups."""
     digest = hashlib.sha256(repr(selection.labels).encode())
     digest.update(repr(selection.leaks).encode())
@@ -190,7 +131,7 @@ def _finished(output: Path, source: str) -> Prepared | None:
 
 
 def _finish(
-    work: Work, units: Sequence[Unit], selection: _Selection, root: Path, source: str
+    work: Work, units: Sequence[Unit], selection: Selection, root: Path, source: str
 ) -> Prepared:
     """Merge the parts and write the tables; ``prepared.json`` last: it says that all is there."""
     output, corpus = work.output, work.corpus
@@ -230,7 +171,7 @@ def _finish(
 
 
 def _meta(
-    work: Work, selection: _Selection, count: int, reasons: Counter[str], source: str
+    work: Work, selection: Selection, count: int, reasons: Counter[str], source: str
 ) -> dict[str, Any]:
     content = work.corpus.content
     packed = "face_images" if content in {"pictures", "face_images"} else content

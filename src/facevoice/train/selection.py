@@ -1,0 +1,84 @@
+"""Which samples of a corpus are prepared: labels wanted, leaks, a limit."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from facevoice.datasets import Content, Corpus, Dropped, Leak, check_split, leaking_ids
+from facevoice.errors import DatasetError
+from facevoice.types import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the user may choose about a preparation.
+
+    content: how the files are to be read, where the corpus would be read otherwise.
+    labels: keep only these, in this order.
+    limit: take only so many samples, as many of each label as there are.
+    size: side of pictures (contents pictures and face_images); None: 256 aligned, else as is.
+    allow_leaks: accept a split that leaks, and record it.
+    drop_leaks: leave out the training and validation samples that leak.
+    """
+
+    content: Content | None = None
+    labels: tuple[str, ...] = ()
+    limit: int | None = None
+    size: int | None = None
+    allow_leaks: bool = False
+    drop_leaks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is to be prepared: samples, label set, and what was left out before."""
+
+    samples: tuple[Sample, ...]
+    labels: tuple[str, ...]
+    dropped: tuple[Dropped, ...]
+    leaks: tuple[Leak, ...]
+
+
+def select(corpus: Corpus, root: Path, choices: Choices) -> Selection:
+    """Find the samples of a corpus and choose among them.
+
+    Raises:
+        DatasetError: the layout is another, the split leaks, or no sample has a label wanted.
+    """
+    found = corpus.find(root)
+    labels = choices.labels or found.labels or corpus.labels
+    dropped = list(found.dropped)
+    samples = []
+    for sample in found.samples:
+        if sample.label in labels:
+            samples.append(sample)
+        else:
+            dropped.append(Dropped(sample.path, f"label {sample.label}"))
+    if choices.limit is not None:
+        samples = _some(samples, choices.limit)
+    leaks = check_split(samples, allow=choices.allow_leaks or choices.drop_leaks)
+    if choices.drop_leaks:
+        going = leaking_ids(samples, leaks)
+        reason = "leak: also in the test or validation set"
+        dropped += [Dropped(item.path, reason) for item in samples if item.id in going]
+        samples = [item for item in samples if item.id not in going]
+        leaks = ()
+    if not samples:
+        raise DatasetError(
+            f"{corpus.name}: of {len(found.samples)} samples under {root} none has a label among"
+            f" {', '.join(labels)}"
+        )
+    return Selection(tuple(samples), tuple(labels), tuple(dropped), leaks)
+
+
+def _some(samples: Sequence[Sample], limit: int) -> list[Sample]:
+    """Labels in turn, of each label in an order that is random but always the same."""
+    seen: Counter[str | None] = Counter()
+    ranked = []
+    for sample in sorted(samples, key=lambda item: hashlib.sha256(item.id.encode()).digest()):
+        ranked.append((seen[sample.label], str(sample.label), sample.id))
+        seen[sample.label] += 1
+    chosen = {identity for _, _, identity in sorted(ranked)[:limit]}
+    return [sample for sample in samples if sample.id in chosen]
