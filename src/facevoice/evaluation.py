@@ -1,11 +1,12 @@
 """Labelled clips -> a score table with a column for every node of a bundle's tree.
 
 The labels come in a CSV file with a header: a column ``file`` (path, relative to the CSV file), a
-column of labels (``label`` or ``emotion``), and optionally ``group`` or ``speaker``.
+column of labels (``label`` or ``emotion``), and optionally ``group`` or ``speaker``, and ``split``.
+Evidence that is made already (a prepared corpus) is scored in the same way.
 """
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -15,23 +16,48 @@ import numpy as np
 from facevoice import metrics
 from facevoice.branches import Blend, Branch
 from facevoice.errors import DatasetError
-from facevoice.predict import Prediction, Predictor
+from facevoice.predict import Predictor
+from facevoice.prediction import Prediction
+from facevoice.rebundle import leaf_names
 from facevoice.scoretable import ScoreTable
-from facevoice.types import Modality, Scores
+from facevoice.types import Evidence, Modality, Scores
 
 LABEL_COLUMNS: Final = ("label", "emotion")
 GROUP_COLUMNS: Final = ("group", "speaker")
+TOP: Final = "fused"
+"""The column of a score table that holds the scores of the whole tree."""
 
 Watch = Callable[[int, Prediction], None]
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledClip:
-    """A file and what it is said to show; group: speaker or film, the file itself if unknown."""
+    """A file and what it is said to show.
+
+    id: the file as the labels name it. group: speaker or film, the id if unknown.
+    split: e.g. "val"; "" if nobody cut the clips.
+    """
 
     path: Path
     label: str
     group: str
+    id: str
+    split: str = ""
+
+
+LabelledEvidence = tuple[str, Evidence, str | None, str, str]
+"""(id, evidence, label or None, group, split) of a clip whose evidence is made already."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """A clip's row before it is in a table."""
+
+    id: str
+    label: str
+    group: str
+    split: str
+    prediction: Prediction
 
 
 def read_labels(path: Path) -> list[LabelledClip]:
@@ -47,6 +73,8 @@ def read_labels(path: Path) -> list[LabelledClip]:
             rows = list(reader)
     except FileNotFoundError:
         raise DatasetError(f"no file of labels {path}") from None
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path} is no CSV file of labels: {error}") from error
     label = next((name for name in LABEL_COLUMNS if name in columns), None)
     group = next((name for name in GROUP_COLUMNS if name in columns), None)
     if label is None or "file" not in columns:
@@ -56,10 +84,13 @@ def read_labels(path: Path) -> list[LabelledClip]:
         )
     clips = []
     for number, row in enumerate(rows, start=2):
-        if not row["file"] or not row[label]:
+        name = row["file"]
+        if not name or not row[label]:
             raise DatasetError(f"{path}, line {number}: file or {label} is empty")
-        place = path.parent / row["file"]
-        clips.append(LabelledClip(place, row[label], row[group] if group else row["file"]))
+        belongs = (row[group] if group else "") or name
+        clips.append(
+            LabelledClip(path.parent / name, row[label], belongs, name, row.get("split") or "")
+        )
     if not clips:
         raise DatasetError(f"{path} has no row of labels")
     return clips
@@ -81,40 +112,88 @@ def score_clips(
     Returns the table, and the number of clips left out by reason. A clip that cannot be read has
     no scores and counts as wrong.
     """
+    kept, left_out = _judged(predictor, clips, classes)
+    predictions = predictor.predict_many([clip.path for clip in kept])
+    scored = (
+        _Scored(clip.id, clip.label, clip.group, clip.split, prediction)
+        for clip, prediction in zip(kept, predictions, strict=True)
+    )
+    return _table(predictor, scored, watch), left_out
+
+
+def score_evidence(
+    predictor: Predictor, items: Iterable[LabelledEvidence], *, watch: Watch | None = None
+) -> tuple[ScoreTable, dict[str, int]]:
+    """The same for clips whose evidence is made already, one at a time.
+
+    Clips whose label the bundle does not know are left out and counted; those without a label
+    stay, with unknown truth.
+    """
+    known = {*predictor.bundle.labels, ""}
+    left_out: dict[str, int] = {}
+
+    def scored() -> Iterator[_Scored]:
+        for name, evidence, label, group, split in items:
+            if (label or "") in known:
+                prediction = predictor.of_evidence(evidence)
+                yield _Scored(name, label or "", group or name, split, prediction)
+            else:
+                left_out[f"label {label}"] = left_out.get(f"label {label}", 0) + 1
+
+    return _table(predictor, scored(), watch), left_out
+
+
+def _judged(
+    predictor: Predictor, clips: Sequence[LabelledClip], classes: Sequence[str] | None
+) -> tuple[list[LabelledClip], dict[str, int]]:
     labels = predictor.bundle.labels
-    judged = set(labels if classes is None else classes)
+    judged = set(labels if classes is None else classes) & set(labels)
     left_out: dict[str, int] = {}
     kept = []
     for clip in clips:
-        if clip.label in judged and clip.label in labels:
+        if clip.label in judged:
             kept.append(clip)
         else:
             reason = f"label {clip.label}"
             left_out[reason] = left_out.get(reason, 0) + 1
     if not kept:
         raise DatasetError(f"no clip has one of the labels {', '.join(sorted(judged))}")
+    return kept, left_out
+
+
+def _table(predictor: Predictor, scored: Iterable[_Scored], watch: Watch | None) -> ScoreTable:
     tree = predictor.bundle.tree
-    names = ["fused", *(name for name, _ in nodes(tree))]
-    rows, reasons = [], []
-    paths = [clip.path for clip in kept]
-    for number, prediction in enumerate(predictor.predict_many(paths), start=1):
-        rows.append(_row(prediction.scores, tree))
-        reasons.append(_reasons(prediction, tree))
+    rows, reasons, clips = [], [], []
+    for number, clip in enumerate(scored, start=1):
+        rows.append(_row(clip.prediction.scores, tree))
+        reasons.append(_reasons(clip.prediction, tree))
+        clips.append((clip.id, clip.label, clip.group, clip.split))
         if watch is not None:
-            watch(number, prediction)
+            watch(number, clip.prediction)
+    if not clips:
+        raise DatasetError("there is no clip to score")
+    ids, labels, groups, splits = zip(*clips, strict=True)
     table = ScoreTable.of_arrays(
         np.array(rows),
-        [clip.label for clip in kept],
-        branches=names,
-        labels=labels,
-        ids=_unique([clip.path.name for clip in kept], paths),
-        groups=[clip.group for clip in kept],
+        list(labels),
+        branches=[TOP, *(name for name, _ in nodes(tree))],
+        labels=predictor.bundle.labels,
+        ids=ids,
+        groups=groups,
+        splits=splits,
     )
-    return replace(table, missing=np.array(reasons)), left_out
+    return replace(table, missing=np.array(reasons))
 
 
-def _unique(names: list[str], paths: list[Path]) -> list[str]:
-    return names if len(set(names)) == len(names) else [str(path) for path in paths]
+def leaves_only(table: ScoreTable, tree: Branch) -> ScoreTable:
+    """The branches that are no blends, under the names that weights use: what fusion is fitted on.
+
+    table: with a column for every node, as ``score_clips`` gives it.
+    """
+    dotted = [name for name, node in nodes(tree) if not isinstance(node, Blend)] or [TOP]
+    names = leaf_names(dotted)
+    chosen = table.select(dotted)
+    return replace(chosen, branches=tuple(names[name] for name in dotted))
 
 
 def nodes(tree: Branch, prefix: str = "") -> Iterator[tuple[str, Branch]]:

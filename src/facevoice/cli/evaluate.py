@@ -1,48 +1,146 @@
-"""facevoice evaluate: how well a bundle does on labelled clips, node by node."""
+"""facevoice evaluate: what a bundle or a fusion is worth on labelled clips."""
 
 import argparse
 import contextlib
+import csv
 import json
+import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from facevoice.cli.options import Counter, add_model_options, say
+from facevoice.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from facevoice.evaluation import NodeFigures
-    from facevoice.predict import Prediction
+    from facevoice.prediction import Prediction
+    from facevoice.scoretable import ScoreTable
+    from facevoice.weights_file import FittedFusion
+
+_TABLES: Final = (".npz", ".csv", ".parquet")
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the verb."""
     command = verbs.add_parser(
-        "evaluate", help="measure a bundle on labelled clips: WAR, UAR and intervals for each node"
+        "evaluate",
+        help="measure a bundle or a fusion on labelled clips: WAR, UAR, intervals, report card",
+        description="Measure a bundle on labelled clips (LABELS.CSV), or the weights of facevoice"
+        " fuse on a score table.",
     )
     command.add_argument(
-        "labels",
+        "input",
         type=Path,
-        metavar="LABELS.CSV",
-        help="columns file, label (or emotion) and optionally group (or speaker)",
+        metavar="LABELS.CSV|TABLE",
+        help="columns file, label (or emotion) and optionally group (or speaker) and split; or a"
+        " score table (.parquet .csv .npz)",
     )
+    command.add_argument(
+        "--weights", type=Path, metavar="FILE", help="weights.json, as facevoice fuse writes it"
+    )
+    command.add_argument("--split", help="the clips to judge, where there are several splits")
     command.add_argument(
         "-o",
         "--output",
         type=Path,
-        metavar="FILE",
-        help="keep the score table (.npz .csv .parquet)",
+        metavar="FOLDER|TABLE",
+        help="write the report card there (HTML, Markdown, JSON, LaTeX); of LABELS.CSV, a name"
+        " that ends in .npz .csv .parquet keeps the score table instead",
     )
+    command.add_argument("--title", default="Report card", help="heading of the report card")
     command.add_argument("--json", action="store_true", help="figures as one JSON object")
     add_model_options(command)
     command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Score every clip and print the figures; 1 if a clip could not be read."""
-    from facevoice.evaluation import figures_of, read_labels, score_clips
+    """Print the figures or write the report card; 1 if a clip could not be read."""
+    if _is_table(options.input):
+        return _run_table(options)
+    return _run_labels(options)
+
+
+def _is_table(path: Path) -> bool:
+    """Whether a file is a score table: a CSV is one if its header names branches."""
+    if path.suffix.lower() != ".csv":
+        return path.suffix.lower() in _TABLES
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            header = next(csv.reader(stream), [])
+    except (OSError, UnicodeDecodeError):
+        return False  # read_labels says what is wrong with it
+    return "branch" in header and "id" in header
+
+
+def _run_table(options: argparse.Namespace) -> int:
+    from facevoice.report.card import one_split
+    from facevoice.report.figures import figures_of_scores
+    from facevoice.report.fit import figure_lines
+    from facevoice.scoretable import read_score_table
+    from facevoice.weights_file import read_weights
+
+    table = read_score_table(options.input)
+    if options.weights is not None:
+        return _card(options, table, read_weights(options.weights))
+    if options.output is not None:
+        raise InvalidInputError("a report card is about weights: name them by --weights")
+    judged = one_split(table, options.split)
+    figures = [figures_of_scores(judged, judged.column(name), name) for name in judged.branches]
+    if options.json:
+        from facevoice.report.record import figures_record
+
+        print(json.dumps({"branches": [figures_record(each) for each in figures]}))
+    else:
+        print("\n".join(figure_lines(figures)))
+    return 0
+
+
+def _card(options: argparse.Namespace, table: "ScoreTable", fitted: "FittedFusion") -> int:
+    """Make the report card; print it, or write it in all its formats."""
+    from facevoice.report import report_card, write_report
+    from facevoice.report.fit import figure_lines
+    from facevoice.report.record import report_record
+    from facevoice.report.words import LEAK_HEADINGS, verdict
+
+    card = report_card(
+        table,
+        fitted,
+        split=options.split,
+        name=str(options.input),
+        title=options.title,
+        command=_command(options),
+    )
+    if options.json:
+        print(json.dumps(report_record(card), allow_nan=False))
+    else:
+        print(f"{card.data.name}: {card.data.labelled} labelled clips")
+        print("\n".join((LEAK_HEADINGS[card.leak.verdict], *card.leak.findings)))
+        print("\n".join(figure_lines([*card.branches, card.system])))
+        print(verdict(card))
+    if options.output is not None:
+        for path in write_report(card, options.output):
+            say(f"written: {path}")
+    return 0
+
+
+def _command(options: argparse.Namespace) -> str:
+    words = ["facevoice", "evaluate", str(options.input)]
+    if options.weights is None:
+        words += ["--bundle", str(options.bundle)]
+    for name in ("weights", "split", "output"):
+        value = getattr(options, name)
+        words += [] if value is None else [f"--{name}", str(value)]
+    return shlex.join(words)
+
+
+def _run_labels(options: argparse.Namespace) -> int:
+    from facevoice.evaluation import figures_of, leaves_only, read_labels, score_clips
     from facevoice.predict import load
     from facevoice.scoretable import write_score_table
 
-    clips = read_labels(options.labels)
+    clips = read_labels(options.input)
+    if options.split is not None:
+        clips = [clip for clip in clips if clip.split == options.split]
     predictor = load(options.bundle, device=options.device, threads=options.threads)
     counter = Counter(len(clips), "clips")
     failed: list[Prediction] = []
@@ -55,6 +153,13 @@ def run(options: argparse.Namespace) -> int:
 
     with contextlib.closing(counter):
         table, left_out = score_clips(predictor, clips, watch=watch)
+    status = 1 if failed else 0
+    if options.weights is not None or (
+        options.output is not None and options.output.suffix.lower() not in _TABLES
+    ):
+        leaves = leaves_only(table, predictor.bundle.tree)
+        _card(options, leaves, _fitted(options, predictor.bundle.card))
+        return status
     if options.output is not None:
         write_score_table(table, options.output)
     figures = figures_of(table)
@@ -62,7 +167,18 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(_record(figures, left_out, len(failed), predictor.bundle.sha256)))
     else:
         print(_text(figures, left_out, len(failed)))
-    return 1 if failed else 0
+    return status
+
+
+def _fitted(options: argparse.Namespace, card: Any) -> "FittedFusion":
+    """The weights asked for, or those of the bundle."""
+    from facevoice.rebundle import bundle_weights
+    from facevoice.weights_file import FittedFusion, read_weights
+
+    if options.weights is not None:
+        return read_weights(options.weights)
+    told = {"search": f"weights of the bundle {card['name']} {card['version']}"}
+    return FittedFusion(bundle_weights(card), search=told)
 
 
 def _record(

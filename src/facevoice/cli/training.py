@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from facevoice.cli.options import say
-from facevoice.errors import MissingDependencyError
+from facevoice.errors import InvalidInputError, MissingDependencyError
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -20,9 +20,16 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change a recipe key"
     )
     command.set_defaults(run=run_train)
-    bundle = verbs.add_parser("bundle", help="make a bundle from finished runs (extra train)")
-    bundle.add_argument("runs", nargs="+", type=Path, help="run folders")
-    bundle.add_argument("--tree", type=Path, required=True, help="a TOML file, see recipes/")
+    bundle = verbs.add_parser(
+        "bundle",
+        help="make a bundle from finished runs (extra train), or from a bundle and new weights",
+    )
+    bundle.add_argument(
+        "runs", nargs="+", type=Path, help="run folders; with --weights the one bundle"
+    )
+    source = bundle.add_mutually_exclusive_group(required=True)
+    source.add_argument("--tree", type=Path, help="a TOML file, see recipes/")
+    source.add_argument("--weights", type=Path, help="weights.json, as facevoice fuse writes it")
     bundle.add_argument("-o", "--output", type=Path, required=True, help="the bundle folder")
     bundle.set_defaults(run=run_bundle)
 
@@ -51,10 +58,24 @@ def _report(line: dict[str, Any]) -> None:
 
 def run_bundle(options: argparse.Namespace) -> int:
     """Assemble a bundle and say where it is."""
+    if options.weights is not None:
+        return _reweight(options)
     try:
         from facevoice.train.assemble import assemble
     except ModuleNotFoundError as error:
         raise MissingDependencyError.of(str(error.name), "train", "bundling") from None
     folder = assemble(options.runs, options.tree, options.output)
+    say(f"bundle written to {folder}; try: facevoice predict CLIP --bundle {folder}")
+    return 0
+
+
+def _reweight(options: argparse.Namespace) -> int:
+    """The same networks under other weights; needs no training library."""
+    from facevoice.rebundle import reweighted
+    from facevoice.weights_file import read_weights
+
+    if len(options.runs) != 1:
+        raise InvalidInputError(f"--weights are for one bundle, got {len(options.runs)}")
+    folder = reweighted(options.runs[0], read_weights(options.weights), options.output)
     say(f"bundle written to {folder}; try: facevoice predict CLIP --bundle {folder}")
     return 0

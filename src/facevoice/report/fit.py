@@ -1,0 +1,134 @@
+"""What a weight search found, as text for a terminal."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from facevoice.fusion import GridResult, WeightTree, best_branch, compare
+from facevoice.provenance import fingerprint, groups_known
+from facevoice.report.figures import Figures, figures_of_scores
+from facevoice.report.words import between, p_value, percent, points
+from facevoice.scoretable import ScoreTable
+from facevoice.types import Float64Array
+from facevoice.weight_choice import Choice, SearchPlan
+
+
+def fit_text(table: ScoreTable, plan: SearchPlan, choice: Choice, name: str) -> str:
+    """The result of ``choose_weights`` on a table: weights, their range, figures, comparison."""
+    return "\n".join(_lines(table.rows(table.labelled), plan, choice, name))
+
+
+def _lines(known: ScoreTable, plan: SearchPlan, choice: Choice, name: str) -> Iterator[str]:
+    groups = len(np.unique(known.groups)) if groups_known(known) else 0
+    yield (
+        f"{name}: {len(known)} labelled clips, {groups or 'unknown'} groups,"
+        f" {len(known.branches)} branches, sha256 {fingerprint(known)[:12]}"
+    )
+    yield f"search {plan.search}" + (
+        f", objective {plan.objective.replace('_', '-')}, step {plan.step:g}"
+        if "objective" in choice.fitted.search
+        else ""
+    )
+    yield from _weights(choice)
+    if choice.fitted.class_offsets is not None:
+        pairs = zip(known.labels, choice.fitted.class_offsets.offsets, strict=True)
+        yield "class offsets: " + ", ".join(f"{label} {offset:+.1f}" for label, offset in pairs)
+    if choice.fitted.abstain_below is not None:
+        yield f"keep silent below a score of {choice.fitted.abstain_below:.3f}"
+    yield ""
+    yield from figure_lines(_figures(known, choice))
+    yield ""
+    yield from _comparison(known, choice)
+    yield from choice.notes
+
+
+def _weights(choice: Choice) -> Iterator[str]:
+    fusion = choice.fitted.fusion
+    found = {search.name: search for search in choice.searches}
+    if not isinstance(fusion, WeightTree):
+        yield f"a regression over {', '.join(fusion.members)}"
+        return
+    for node in fusion.nodes:
+        if node.name in found:
+            yield from search_lines(found[node.name])
+        else:
+            yield f"node {node.name}"
+            width = max(map(len, node.members))
+            total = sum(node.weights)
+            for member, weight in zip(node.members, node.weights, strict=True):
+                yield f"  {member:{width}}  {weight:6.3f}  {100 * weight / total:5.1f} %"
+    if fusion.root.temperature != 1:
+        yield f"temperature of {fusion.root.name}: {fusion.root.temperature:.2f}"
+
+
+def search_lines(found: GridResult) -> Iterator[str]:
+    """One node's search: the best value, how many vectors reach it, each weight and its range."""
+    if found.objective == "log_loss":
+        best = f"log-loss {found.value:.4f} nats"
+    else:
+        best = f"{found.objective.upper()} {percent(found.value, 2)} %"
+    yield (
+        f"node {found.name}: {best}, reached by {found.optimal:,} of {found.vectors:,}"
+        " weight vectors"
+    )
+    width = max(map(len, found.members))
+    total = float(found.weights.sum())
+    yield f"  {'':{width}}  weight    share  all that do as well"
+    for place, member in enumerate(found.members):
+        weight = float(found.weights[place])
+        yield (
+            f"  {member:{width}}  {weight:6.3g}  {100 * weight / total:5.1f} %"
+            f"  {found.lowest[place]:g} to {found.highest[place]:g}"
+        )
+
+
+def _figures(known: ScoreTable, choice: Choice) -> list[Figures]:
+    figures = [figures_of_scores(known, known.column(name), name) for name in known.branches]
+    figures.append(figures_of_scores(known, choice.scores, "fused, on these clips"))
+    if choice.held_out is not None:
+        figures.append(figures_of_scores(known, choice.held_out, "fused, held out"))
+    return figures
+
+
+def figure_lines(figures: list[Figures]) -> Iterator[str]:
+    """WAR, UAR and macro-F1 in percent with 95 % intervals, one system a line."""
+    width = max(len(each.name) for each in figures)
+    method = figures[0].uar.method.replace(" bootstrap", "s")
+    yield (
+        f"{'percent':{width}}    WAR  95 % Wilson    UAR  95 % by {method:7} macro-F1  ECE"
+        "  coverage"
+    )
+    for each in figures:
+        ece = "–" if each.calibration is None else percent(each.calibration.ece)
+        yield (
+            f"{each.name:{width}}  {percent(each.matrix.war):>5}  {between(each.war):11}"
+            f"  {percent(each.matrix.uar):>5}  {between(each.uar):15}"
+            f"  {percent(each.matrix.macro_f1):>7}  {ece:>4}  {percent(each.coverage):>7}"
+        )
+
+
+def _comparison(known: ScoreTable, choice: Choice) -> Iterator[str]:
+    best = best_branch(known)
+    judged = choice.scores if choice.held_out is None else choice.held_out
+    where = "on these clips" if choice.held_out is None else "held out"
+    yield f"fused ({where}) against the best single branch, {best}: " + _tests(known, judged, best)
+    told = choice.fitted
+    if choice.held_out is None and told.search.get("search") not in ("equal", "published"):
+        yield (
+            "The weights were chosen on these very clips, so their figures flatter: --folds 5"
+            " shows what the search is worth on others."
+        )
+    if not groups_known(known):
+        yield "Nobody named speakers or films: intervals and tests take clips for independent."
+
+
+def _tests(known: ScoreTable, scores: Float64Array, best: str) -> str:
+    by_group = groups_known(known)
+    parts = []
+    for figure in ("war", "uar"):
+        test = compare(
+            known, scores, known.column(best), figure="war" if figure == "war" else "uar",
+            by_group=by_group,
+        )  # fmt: skip
+        parts.append(f"{figure.upper()} {points(test.difference)} points ({p_value(test)})")
+    return ", ".join(parts) + f"; paired permutation of {'groups' if by_group else 'clips'}"

@@ -1,0 +1,100 @@
+"""Does anything that a figure rests on stand on both sides?"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from facevoice.provenance import clip_digests, fingerprint, groups_known
+from facevoice.scoretable import ScoreTable, shared_groups, twins
+from facevoice.weights_file import FitRecord, FittedFusion
+
+Verdict = Literal["leak", "suspect", "unknown", "none found"]
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class LeakStatus:
+    """The worst that was found, and what exactly.
+
+    verdict: "leak": the figures are not to be believed; "suspect": look at the clips named;
+        "unknown": it cannot be told, e.g. since nobody named the speakers; "none found".
+    findings: a sentence each.
+    """
+
+    verdict: Verdict
+    findings: tuple[str, ...]
+
+
+def leak_status(whole: ScoreTable, judged: ScoreTable, fitted: FittedFusion | None) -> LeakStatus:
+    """Look for leaks between splits, between clips, and between fitting and judging.
+
+    Args:
+        whole: the table with all its splits.
+        judged: the clips that figures are computed on, one split or all of them.
+        fitted: what is judged; None if nothing was fitted.
+    """
+    leaks, suspects, unknown = [], [], []
+    shared = shared_groups(whole)
+    if shared:
+        names = [f"{group} ({', '.join(splits)})" for group, splits in shared.items()]
+        leaks.append(f"{len(shared)} groups stand in several splits: {_some(names)}.")
+    across, within = _twins(whole, judged)
+    if across:
+        leaks.append(f"{len(across)} clips stand in several splits: {_some(across)}.")
+    if within:
+        suspects.append(
+            f"{len(within)} sets of clips have equal scores in every branch, as one clip under"
+            f" several names has: {_some(within)}."
+        )
+    if not groups_known(judged):
+        unknown.append(
+            "Nobody named the speakers or films of the clips: whether one stands on both sides"
+            " cannot be told, and the intervals take clips for independent."
+        )
+    if fitted is not None and fitted.fitted_on is not None:
+        leaks += _seen_before(judged, fitted, fitted.fitted_on)
+        if not fitted.fitted_on.groups and groups_known(judged):
+            unknown.append("Nobody named the speakers or films of the clips fitted on.")
+    for verdict, findings in (("leak", leaks), ("suspect", suspects), ("unknown", unknown)):
+        if findings:
+            return LeakStatus(verdict, (*leaks, *suspects, *unknown))  # type: ignore[arg-type]
+    return LeakStatus("none found", ())
+
+
+def _twins(whole: ScoreTable, judged: ScoreTable) -> tuple[list[str], list[str]]:
+    """Sets of clips with equal scores: across splits, and within the clips judged."""
+    split_of = dict(zip(whole.ids.tolist(), whole.splits.tolist(), strict=True))
+    inside = set(judged.ids.tolist())
+    across, within = [], []
+    for names in twins(whole):
+        if len({split_of[name] for name in names}) > 1:
+            across.append(" = ".join(names))
+        elif inside.issuperset(names):
+            within.append(" = ".join(names))
+    return across, within
+
+
+def _seen_before(judged: ScoreTable, fitted: FittedFusion, record: FitRecord) -> list[str]:
+    known = judged.rows(judged.labelled)
+    if record.sha256 == fingerprint(known):
+        return ["The weights were fitted on these very clips: the figures flatter them."]
+    digests = clip_digests(known, fitted.leaves)
+    seen = set(record.digests) - {""}
+    again = [str(name) for name, digest in zip(known.ids, digests, strict=True) if digest in seen]
+    groups = sorted(set(record.groups) & set(known.groups.tolist()))
+    findings = []
+    if again:
+        findings.append(
+            f"{len(again)} clips have the scores of clips that the weights were fitted on:"
+            f" {_some(again)}."
+        )
+    if groups:
+        findings.append(
+            f"{len(groups)} groups are among those that the weights were fitted on:"
+            f" {_some(groups)}."
+        )
+    return findings
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,335 @@
+"""The report as one HTML page: no script, nothing loaded from anywhere."""
+
+from html import escape
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+import facevoice.page
+from facevoice.report import draw, words
+from facevoice.report.card import NodeWeights, RareClasses, ReportCard
+from facevoice.report.figures import Figures
+from facevoice.report.words import between, p_value, percent, points
+
+_STYLES: Final = (
+    Path(facevoice.page.__file__).with_name("style.css"),
+    Path(__file__).with_name("style.css"),
+)
+_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
+
+
+def html_report(card: ReportCard) -> str:
+    """The whole page."""
+    sections = (
+        _summary(card),
+        _models(card),
+        _classes(card),
+        _weights(card),
+        _ablation(card),
+        _honesty(card),
+        _groups(card),
+        _rare(card),
+        _provenance(card),
+    )
+    style = "\n".join(path.read_text(encoding="utf-8") for path in _STYLES)
+    title = escape(card.title)
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
+<title>{title} - facevoice</title>
+<style>
+{style}</style>
+</head>
+<body>
+<header>
+<p>What a fusion of branches is worth</p>
+<h1>{title}</h1>
+<p>{escape(_subtitle(card))}</p>
+</header>
+<main>
+{"".join(sections)}
+</main>
+<footer><p>Made by facevoice {escape(card.versions["facevoice"])} on {escape(card.date)}; the page
+loads nothing from anywhere.</p></footer>
+</body>
+</html>
+"""
+
+
+def _subtitle(card: ReportCard) -> str:
+    data = card.data
+    split = f", split {data.split}" if data.split else ""
+    groups = f"{data.groups} groups" if data.groups else "groups unknown"
+    return f"{data.name}{split}: {data.labelled} clips, {groups}, {len(card.branches)} branches"
+
+
+def _section(heading: str, about: str, body: str) -> str:
+    text = f'<p class="about">{escape(about)}</p>' if about else ""
+    return f"<section><h2>{escape(heading)}</h2>{text}{body}</section>"
+
+
+def _summary(card: ReportCard) -> str:
+    system = card.system
+    leak = card.leak
+    findings = " ".join(leak.findings) or words.LEAK_CHECKED
+    kind = leak.verdict.replace(" ", "-")
+    notes = "".join(
+        f"<li>{escape(text)}</li>"
+        for text in (words.silent_classes(system), *words.cautions(card), *card.notes)
+        if text
+    )
+    tiles = "".join(
+        f'<div class="tile"><h3>{name}</h3><p class="figure">{percent(value)}<small> %</small></p>'
+        f"<p>{between(interval)} %<br>{escape(words.method(interval))}, 95 %</p></div>"
+        for name, value, interval in (
+            ("UAR, mean recall of the classes", system.matrix.uar, system.uar),
+            ("WAR, accuracy", system.matrix.war, system.war_by_group or system.war),
+            ("Macro-F1", system.matrix.macro_f1, system.macro_f1),
+        )
+    )
+    return (
+        f'<section><div class="leak {kind}"><b>{escape(words.LEAK_HEADINGS[leak.verdict])}.</b>'
+        f' {escape(findings)}</div><p class="first">{escape(words.verdict(card))}</p>'
+        f'<div class="tiles">{tiles}</div>'
+        + (f'<ul class="remarks">{notes}</ul>' if notes else "")
+        + "</section>"
+    )
+
+
+def _models(card: ReportCard) -> str:
+    chance = 1 / max(int((card.system.matrix.support > 0).sum()), 1)
+    rows = [
+        _model_row(each, chance, best=each is card.system) for each in (*card.branches, card.system)
+    ]
+    missing = "".join(
+        f"<li>{escape(branch)} is silent on "
+        + escape(", ".join(f"{count} ({code})" for code, count in codes.items()))
+        + "</li>"
+        for branch, codes in card.data.missing.items()
+    )
+    head = "".join(
+        f'<th scope="col">{name}</th>'
+        for name in ("", "UAR %", "95 %", "WAR %", "95 %", "Macro-F1 %", "ECE %", "Coverage %")
+    )
+    about = (
+        "Each branch by itself, and the fusion. The mark is the figure, the line its interval, the"
+        f" tick what guessing gives ({percent(chance)} %). UAR: {words.method(card.system.uar)};"
+        f" WAR: {words.method(card.system.war)}. A clip without scores counts as wrong."
+    )
+    table = (
+        f'<div class="scroll"><table class="models"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+    silent = f'<ul class="remarks">{missing}</ul>' if missing else ""
+    return _section("Branches and fusion", about, table + silent)
+
+
+def _model_row(figures: Figures, chance: float, *, best: bool) -> str:
+    matrix = figures.matrix
+    ece = "–" if figures.calibration is None else percent(figures.calibration.ece)
+    return (
+        f'<tr{" class=best" if best else ""}><th scope="row">{escape(figures.name)}</th>'
+        f"<td>{percent(matrix.uar)}</td><td>{draw.interval_bar(matrix.uar, figures.uar, chance)}"
+        f"<small>{between(figures.uar)}</small></td><td>{percent(matrix.war)}</td>"
+        f"<td>{draw.interval_bar(matrix.war, figures.war, chance)}"
+        f"<small>{between(figures.war)}</small></td><td>{percent(matrix.macro_f1)}</td>"
+        f"<td>{ece}</td><td>{percent(figures.coverage)}</td></tr>"
+    )
+
+
+def _classes(card: ReportCard) -> str:
+    matrix = card.system.matrix
+    return _section(
+        "Class by class",
+        "The fusion's confusion in percent: each row is a true class and adds up to 100. Bars:"
+        " recall (broad) and precision (narrow).",
+        f'<div class="two wide">{draw.confusion_table(matrix)}{draw.class_bars(matrix)}</div>',
+    )
+
+
+def _weights(card: ReportCard) -> str:
+    if not card.weights:
+        return _section("Weights", "", f"<p>{escape(words.searched(card))}</p>")
+    about = words.searched(card)
+    if any(node.folds is not None for node in card.weights):
+        about += " Each tick is the share found when one fold was held out."
+    if any(node.lowest is not None for node in card.weights):
+        about += (
+            " “Equally good” is the range of each weight over all vectors that do as well on the"
+            " clips fitted on: a wide range says that these clips do not determine the weight."
+        )
+    return _section("Weights", about, "".join(_node(node) for node in card.weights))
+
+
+def _node(node: NodeWeights) -> str:
+    rows = []
+    for place, member in enumerate(node.members):
+        folds = None if node.folds is None else node.folds[:, place]
+        cells = [
+            escape(member),
+            draw.share_bar(node.share[place], folds),
+            f"{percent(node.share[place])} %",
+            words.weight(node.weights[place]),
+        ]
+        if node.lowest is not None and node.highest is not None:
+            cells.append(f"{node.lowest[place]:g} – {node.highest[place]:g}")
+        if folds is not None:
+            cells.append(f"{percent(folds.min(), 0)} – {percent(folds.max(), 0)} %")
+        rows.append(cells)
+    head = ["", "", "Share", "Weight"]
+    head += ["Equally good"] if node.lowest is not None else []
+    head += ["In the folds"] if node.folds is not None else []
+    facts = [] if node.optimal is None else [f"{node.optimal:,} equally good weight vectors"]
+    facts += [] if node.temperature == 1 else [f"temperature {node.temperature:.2f}"]
+    told = f" <small>{'; '.join(facts)}</small>" if facts else ""
+    return f'<h3>{escape(node.name)}{told}</h3><div class="weights">{draw.table(head, rows)}</div>'
+
+
+def _ablation(card: ReportCard) -> str:
+    if not card.ablation:
+        return ""
+    rows = [
+        [
+            f"without {escape(each.branch)}",
+            percent(each.uar.without),
+            points(-each.uar.test.difference),
+            p_value(each.uar.test),
+            percent(each.war.without),
+            points(-each.war.test.difference),
+            p_value(each.war.test),
+        ]
+        for each in card.ablation
+    ]
+    unit = "groups" if card.by_group else "clips"
+    return _section(
+        "What each branch brings",
+        "One branch silenced, the weights of the others scaled up. Changes in points against the"
+        f" whole fusion; p: two-sided paired permutation of {unit}, not corrected for the number"
+        " of tests.",
+        draw.table(["", "UAR %", "change", "", "WAR %", "change", ""], rows),
+    )
+
+
+def _honesty(card: ReportCard) -> str:
+    calibration, curve = card.system.calibration, card.risk
+    if calibration is None or curve is None:
+        return ""
+    facts = (
+        f"Expected calibration error {percent(calibration.ece)} % in 15 bins (perfectly calibrated"
+        f" scores would show {percent(calibration.ece_calibrated)} % on so many clips). Log-loss"
+        f" {calibration.log_loss:.3f} nats, Brier score {calibration.brier:.3f} of 2."
+    )
+    answers = []
+    for share in (0.9, 0.75, 0.5, 0.25):
+        if curve.coverage[-1] >= share:
+            place = int(np.argmax(curve.coverage >= share - 1e-12))
+            answers.append(f"{percent(float(curve.risk[place]))} % at {share:.0%} answered")
+    risk = f"Wrong answers: {percent(float(curve.risk[-1]))} % of all answered"
+    risk += f"; {', '.join(answers)}." if answers else "."
+    if card.abstain_below is not None:
+        risk += f" {_abstention(card)}"
+    return _section(
+        "How honest the scores are",
+        "",
+        '<div class="two"><figure><h3>Reliability</h3>'
+        f"{draw.reliability(calibration.bins)}<figcaption>{escape(facts)}</figcaption></figure>"
+        "<figure><h3>Silence when unsure</h3>"
+        f"{draw.risk_curve(curve, card.abstain_below)}<figcaption>{escape(risk)}</figcaption>"
+        "</figure></div>",
+    )
+
+
+def _abstention(card: ReportCard) -> str:
+    curve, threshold = card.risk, card.abstain_below
+    if curve is None or threshold is None:
+        return ""
+    answered = np.flatnonzero(curve.threshold >= threshold)
+    if not len(answered):
+        return f"Below {threshold:.3f} it keeps silent: on all of these clips."
+    place = answered[-1]
+    return (
+        f"Below a score of {threshold:.3f} it keeps silent: {percent(curve.coverage[place])} % of"
+        f" these clips are answered, {percent(curve.risk[place])} % of them wrongly (the circle)."
+    )
+
+
+def _groups(card: ReportCard) -> str:
+    spread = card.groups
+    if spread is None:
+        return ""
+    order = np.argsort(-spread.war, kind="stable")
+    rows = [
+        [escape(spread.groups[place]), percent(float(spread.war[place])), f"{spread.size[place]}"]
+        for place in order
+    ]
+    return _section(
+        "Speakers or films",
+        f"WAR of each of {len(order)} groups, from the highest to the lowest: between"
+        f" {percent(float(spread.war.max()))} % and {percent(float(spread.war.min()))} %, standard"
+        f" deviation {percent(spread.deviation)} points; dashes mark the mean of the groups. The"
+        " box is 100 % high.",
+        draw.group_bars(spread)
+        + f"<details><summary>All groups</summary>{draw.table(['', 'WAR %', 'clips'], rows)}"
+        "</details>",
+    )
+
+
+def _rare(card: ReportCard) -> str:
+    rare = card.rare
+    if rare is None:
+        return ""
+    where = (
+        "fitted for the best UAR on other folds of these clips, so each clip is judged by offsets"
+        " that have not seen its group. They are not part of the fusion above"
+        if rare.nested
+        else "stored with the weights and part of the fusion above"
+    )
+    return _section(
+        "Rare classes",
+        f"What it changes to raise some classes' scores by constant factors: {where}.",
+        _rare_table(card, rare),
+    )
+
+
+def _rare_table(card: ReportCard, rare: RareClasses) -> str:
+    before, after = rare.before, rare.after
+    rows = [
+        [name, percent(one), percent(two), points(two - one), ""]
+        for name, one, two in (
+            ("UAR", before.uar, after.uar),
+            ("WAR", before.war, after.war),
+            ("Macro-F1", before.macro_f1, after.macro_f1),
+        )
+    ]
+    rows[0][4] = p_value(rare.test)
+    for place, label in enumerate(card.system.matrix.labels):
+        one, two = float(before.recall[place]), float(after.recall[place])
+        change = points(two - one) if np.isfinite(one) else "–"
+        factor = f"score × {np.exp(rare.offsets[place]):.2f}"
+        rows.append([f"Recall of {escape(label)}", percent(one), percent(two), change, factor])
+    return draw.table(["%", "without", "with", "change", ""], rows)
+
+
+def _provenance(card: ReportCard) -> str:
+    data = card.data
+    rows = [
+        ("Data", _subtitle(card)),
+        ("SHA-256", data.sha256),
+        ("Clips by class", ", ".join(f"{name} {count}" for name, count in data.support.items())),
+        ("Command", card.command or "made through the Python API"),
+        ("Search", words.searched(card)),
+        ("Leaks", words.LEAK_HEADINGS[card.leak.verdict]),
+        ("Versions", ", ".join(f"{name} {text}" for name, text in card.versions.items())),
+        ("Date", card.date),
+    ]
+    if card.search.get("command"):
+        rows.insert(5, ("Weights made by", str(card.search["command"])))
+    facts = "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in rows
+    )
+    return f"<section><h2>Where this comes from</h2><dl>{facts}</dl></section>"

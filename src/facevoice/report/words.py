@@ -1,0 +1,119 @@
+"""Numbers and sentences that the formats share. Plain text; each format escapes it."""
+
+import math
+
+from facevoice.metrics import Interval, PairedTest
+from facevoice.report.card import ReportCard
+from facevoice.report.figures import Figures
+from facevoice.report.leaks import Verdict
+
+LEAK_HEADINGS: dict[Verdict, str] = {
+    "leak": "Leak found: do not believe these figures",
+    "suspect": "Possible leak: look at these clips",
+    "unknown": "Leaks cannot be ruled out",
+    "none found": "No leak found",
+}
+LEAK_CHECKED = (
+    "No group stands in two splits, no clip has the scores of another, and nothing judged here was"
+    " fitted on, as far as the table and the weights tell."
+)
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A share of 1 in percent, without the sign; a dash for NaN."""
+    return f"{100 * share:.{digits}f}" if math.isfinite(share) else "–"
+
+
+def points(difference: float) -> str:
+    """A difference of shares in percentage points, with its sign."""
+    value = 100 * difference
+    return f"{'+' if value > 0 else '−' if value < 0 else '±'}{abs(value):.1f}"
+
+
+def weight(value: float) -> str:
+    """A weight in three digits."""
+    return "< .001" if 0 < value < 0.001 else f"{value:.3g}"
+
+
+def between(interval: Interval) -> str:
+    """An interval in percent."""
+    return f"{percent(interval.low)}–{percent(interval.high)}"
+
+
+def p_value(test: PairedTest) -> str:
+    """A p-value as one writes it."""
+    if test.p_value < 0.001:
+        return "p < .001"
+    return f"p = {test.p_value:.3f}".replace("0.", ".") if test.p_value < 1 else "p = 1"
+
+
+def method(interval: Interval, groups: str = "groups") -> str:
+    """How an interval came about."""
+    if interval.method == "wilson":
+        return "Wilson"
+    unit = groups if interval.method == "group bootstrap" else "clips"
+    return f"bootstrap over {interval.units} {unit}"
+
+
+def verdict(card: ReportCard) -> str:
+    """What the comparison with the best single branch says, in one or two sentences."""
+    test, branch = card.comparison.war, card.comparison.branch
+    how = (
+        f"({p_value(test)}, paired permutation by {'group' if card.by_group else 'clip'};"
+        f" UAR {points(card.comparison.uar.difference)}, {p_value(card.comparison.uar)})"
+    )
+    gain = f"{points(test.difference)} points of WAR"
+    if test.units == 0:
+        return f"The fusion is right on the same clips as the best single branch, {branch}."
+    if test.p_value >= 0.05:
+        return (
+            f"Against the best single branch, {branch}, the fusion makes {gain} {how}: these"
+            " clips do not show that they differ."
+        )
+    better = "better" if test.difference > 0 else "worse"
+    return f"The fusion is {better} than the best single branch, {branch}, by {gain} {how}."
+
+
+def silent_classes(figures: Figures) -> str:
+    """Which classes are never predicted, or never right; empty if none."""
+    matrix = figures.matrix
+    never, wrong = [], []
+    for place, label in enumerate(matrix.labels):
+        if not matrix.support[place]:
+            continue
+        if not matrix.counts[:, place].sum():
+            never.append(label)
+        elif not matrix.counts[place, place]:
+            wrong.append(label)
+    said = [f"Never predicted: {', '.join(never)}."] if never else []
+    said += [f"Predicted, yet never right: {', '.join(wrong)}."] if wrong else []
+    absent = [
+        label for label, count in zip(matrix.labels, matrix.support, strict=True) if not count
+    ]
+    said += [f"Not among the clips, so not in the UAR: {', '.join(absent)}."] if absent else []
+    return " ".join(said)
+
+
+def cautions(card: ReportCard) -> tuple[str, ...]:
+    """What a reader must know before trusting an interval."""
+    found = dict.fromkeys(
+        interval.caution
+        for interval in (card.system.war_by_group, card.system.uar)
+        if interval is not None and interval.caution
+    )
+    return tuple(f"Intervals: {caution}." for caution in found)
+
+
+def searched(card: ReportCard) -> str:
+    """How the weights were found."""
+    told = card.search
+    if not told:
+        return "Weights as given; how they were found is not known."
+    text = f"Search: {told.get('search', 'unknown')}"
+    if "objective" in told:
+        text += f", objective {str(told['objective']).upper().replace('_', '-')}"
+    if "step" in told:
+        text += f", step {told['step']:g}"
+    if "folds" in told:
+        text += f", {told['folds']} grouped folds"
+    return text + "."

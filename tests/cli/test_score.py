@@ -1,0 +1,80 @@
+"""facevoice score: labelled clips -> a score table."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facevoice.cli import main
+from facevoice.evaluation import score_evidence
+from facevoice.predict import load
+from facevoice.rebundle import leaf_names
+from facevoice.samples import SAMPLE
+from facevoice.scoretable import read_score_table
+
+
+def facevoice(*arguments: object) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> Path:
+    path = tmp_path / "labels.csv"
+    path.write_text(f"file,emotion,speaker,split\n{SAMPLE},happy,A,val\ngone.mp4,sad,B,test\n")
+    return path
+
+
+def test_the_table_holds_every_branch_and_no_blend(
+    capsys: pytest.CaptureFixture[str], labels: Path, toy_bundle: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "val.parquet"
+    assert facevoice("score", labels, "--bundle", toy_bundle, "--split", "val", "-o", out) == 0
+    table = read_score_table(out)
+    assert table.branches == ("expression", "sequence", "spectrogram")
+    assert table.ids.tolist() == [str(SAMPLE)]
+    assert (table.groups.tolist(), table.splits.tolist()) == (["A"], ["val"])
+    assert table.labels[table.truth[0]] == "happy"
+    assert "1 clips x 3 branches" in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_read_stays_without_scores(
+    labels: Path, toy_bundle: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "all.csv"
+    assert facevoice("score", labels, "--bundle", toy_bundle, "--nodes", "-o", out) == 1
+    table = read_score_table(out)
+    assert "fused" in table.branches
+    assert table.answered.tolist() == [True, False]
+
+
+def test_an_unknown_split_is_named(
+    capsys: pytest.CaptureFixture[str], labels: Path, toy_bundle: Path, tmp_path: Path
+) -> None:
+    options = ("--bundle", toy_bundle, "--split", "dev", "-o", tmp_path / "x.csv")
+    assert facevoice("score", labels, *options) == 1
+    assert "no clip in split 'dev'; splits: test, val" in capsys.readouterr().err
+
+
+def test_made_evidence_is_scored_the_same(labels: Path, toy_bundle: Path, tmp_path: Path) -> None:
+    out = tmp_path / "val.npz"
+    facevoice("score", labels, "--bundle", toy_bundle, "--split", "val", "--nodes", "-o", out)
+    predictor = load(toy_bundle)
+    evidence = [evidence for evidence, _ in predictor.trace(SAMPLE)]
+    items = [
+        ("one", evidence[0], "happy", "A", "val"),
+        ("two", evidence[0], None, "", ""),
+        ("three", evidence[0], "bored", "A", "val"),
+    ]
+    table, left_out = score_evidence(predictor, items)
+    assert left_out == {"label bored": 1}
+    assert table.truth.tolist() == [3, -1]
+    assert table.groups.tolist() == ["A", "two"]
+    np.testing.assert_array_equal(table.scores[0], table.scores[1])
+    if len(evidence) == 1:
+        np.testing.assert_allclose(table.scores[0], read_score_table(out).scores[0])
+
+
+def test_leaves_of_one_name_keep_their_path() -> None:
+    assert leaf_names(["face.a", "voice.a", "voice.b"]) == {
+        "face.a": "face.a", "voice.a": "voice.a", "voice.b": "b",
+    }  # fmt: skip
