@@ -27,7 +27,7 @@ _CELL: Final = 12  # side of the P-Net's window
 _STRIDE: Final = 2
 _PYRAMID_FACTOR: Final = 0.709
 _SMALLEST_FACE: Final = 20
-_LARGEST_RATIO: Final = 15
+_LARGEST_RATIO: Final = 12
 _REDUCED_FACE: Final = 64  # a smallest face of twice this many pixels is halved before the search
 _BATCH: Final = 256
 
@@ -39,7 +39,7 @@ _LOOKS: Final = np.array(
 
 
 def smallest_face(height: int, width: int) -> int:
-    """The smallest face searched for by default: a fifteenth of the short side, at least 20 px."""
+    """The smallest face searched for by default: a twelfth of the short side, at least 20 px."""
     return max(_SMALLEST_FACE, min(height, width) // _LARGEST_RATIO)
 
 

@@ -70,6 +70,8 @@ def train(recipe: Recipe, prepared: Prepared, run: Path, report: Report | None =
     seed_everything(recipe.seed, verbose=False)
     source, split = source_of(prepared, recipe), split_of(prepared, recipe)
     net = NETS[recipe.net](source.channels, len(prepared.labels), recipe.width, recipe.dropout)
+    if recipe.initial:
+        _load_initial(net, Path(recipe.initial))
     net = net.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(
         _parameter_groups(net, recipe.weight_decay), lr=recipe.learning_rate
@@ -112,6 +114,16 @@ def train(recipe: Recipe, prepared: Prepared, run: Path, report: Report | None =
     with replacing(run / "model.pt") as path:
         torch.save(net.state_dict(), path)
     return run
+
+
+def _load_initial(net: nn.Module, run: Path) -> None:
+    path = run / "model.pt"
+    if not path.is_file():
+        raise RecipeError(f"recipe key initial: {path} is absent; train that run first")
+    try:
+        net.load_state_dict(torch.load(path, weights_only=True))
+    except RuntimeError as error:
+        raise RecipeError(f"recipe key initial: {path} fits another network: {error}") from error
 
 
 def _parameter_groups(net: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

@@ -29,6 +29,7 @@ class Recipe:
     spectrogram: numbers of the spectrogram image, see ``SpectrogramSettings`` (SpectrogramNet).
     val_groups, test_groups: groups held out for validation and test.
     val_fraction: share of the training groups held out when val_groups is empty.
+    initial: a run folder whose weights to start from; empty starts from random ones.
     epochs, batch_size, learning_rate, weight_decay: one-cycle AdamW.
     label_smoothing: share of the target spread over all labels.
     balance: "none", or "sampler" (draw by inverse class frequency to the power ``balance_power``).
@@ -53,6 +54,7 @@ class Recipe:
     val_groups: tuple[str, ...] = ()
     test_groups: tuple[str, ...] = ()
     val_fraction: float = 0.1
+    initial: str = ""
     epochs: int = 30
     batch_size: int = 128
     learning_rate: float = 2e-3
