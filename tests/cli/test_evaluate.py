@@ -1,0 +1,96 @@
+"""facevoice evaluate on score tables, and report cards of labelled clips."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from facevoice.cli import main
+from facevoice.samples import SAMPLE
+from facevoice.scoretable import write_score_table
+from facevoice.weight_choice import SearchPlan, choose_weights
+from facevoice.weights_file import write_weights
+from score_tables import BRANCHES, skilled
+
+
+def facevoice(*arguments: object) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    path = tmp_path / "weights.json"
+    plan = SearchPlan("equal", {"system": BRANCHES}, folds=3)
+    write_weights(choose_weights(skilled(), plan).fitted, path)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".npz", ".parquet"])
+def test_a_table_of_any_format_gives_figures(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, suffix: str
+) -> None:
+    table = tmp_path / f"test{suffix}"
+    write_score_table(skilled(1), table)
+    assert facevoice("evaluate", table) == 0
+    out = capsys.readouterr().out
+    for word in ("WAR", "UAR", "95 % Wilson", *BRANCHES):
+        assert word in out
+    assert facevoice("evaluate", table, "--json") == 0
+    assert len(json.loads(capsys.readouterr().out)["branches"]) == 3
+
+
+def test_weights_on_a_table_give_the_report_card(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, weights: Path
+) -> None:
+    table, folder = tmp_path / "test.npz", tmp_path / "report"
+    write_score_table(skilled().append(skilled(1, split="test")), table)
+    options = ("--weights", weights, "--split", "test", "-o", folder, "--title", "Mine")
+    assert facevoice("evaluate", table, *options) == 0
+    out = capsys.readouterr().out
+    assert "No leak found" in out
+    assert "best single branch, strong" in out
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["report.html", "report.json", "report.md", "report.tex"]
+    page = (folder / "report.html").read_text()
+    assert "<h1>Mine</h1>" in page
+    assert f"--weights {weights} --split test" in page
+    assert facevoice("evaluate", table, *options[:4], "--json") == 0
+    assert json.loads(capsys.readouterr().out)["leak"]["verdict"] == "none found"
+
+
+def test_a_report_of_a_table_needs_weights(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    write_score_table(skilled(1), tmp_path / "t.npz")
+    assert facevoice("evaluate", tmp_path / "t.npz", "-o", tmp_path / "report") == 1
+    assert "name them by --weights" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("one,x,a,nan,nan,1", "NaN in a part"),
+        ("one,x,bored,.5,.5,0", "which is no label"),
+        ("one,x,a,.5,.9,0", "sum that is not 1"),
+    ],
+)
+def test_an_unsound_table_is_refused_with_its_row(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, row: str, message: str
+) -> None:
+    (tmp_path / "t.csv").write_text(f"id,branch,truth,a,b,c\n{row}\n")
+    assert facevoice("evaluate", tmp_path / "t.csv") == 1
+    err = capsys.readouterr().err
+    assert message in err
+    assert "t.csv" in err
+
+
+def test_labelled_clips_give_a_report_of_the_bundle(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, toy_bundle: Path
+) -> None:
+    labels, folder = tmp_path / "labels.csv", tmp_path / "report"
+    labels.write_text(f"file,emotion,speaker\n{SAMPLE},happy,A\n")
+    assert facevoice("evaluate", labels, "--bundle", toy_bundle, "-o", folder) == 0
+    assert "expression" in capsys.readouterr().out
+    record = json.loads((folder / "report.json").read_text())
+    assert [node["name"] for node in record["weights"]] == ["face", "voice", "system"]
+    assert record["search"]["search"] == "weights of the bundle toy 0"

@@ -1,0 +1,279 @@
+"""The report card: right figures, leaks found, every format sound and self-contained."""
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+
+from facevoice.errors import InvalidInputError
+from facevoice.fusion import WeightTree
+from facevoice.metrics import ConfusionMatrix
+from facevoice.report import (
+    ReportCard,
+    figures_of_scores,
+    html_report,
+    latex_report,
+    markdown_report,
+    report_card,
+    write_report,
+)
+from facevoice.report.record import report_record
+from facevoice.scoretable import ScoreTable
+from facevoice.types import EMOTIONS
+from facevoice.weight_choice import SearchPlan, choose_weights, nodes_of
+from facevoice.weights_file import FittedFusion
+from score_tables import BRANCHES, LABELS, renamed, skilled
+
+SCHEMA = Path(__file__).parents[2] / "docs" / "report.schema.json"
+VOID = {"meta", "br", "img", "link", "input"}
+
+
+def fit(table: ScoreTable, search: str = "log-loss", folds: int = 3) -> FittedFusion:
+    plan = SearchPlan(search, nodes_of(table.branches), step=0.1, folds=folds)
+    return choose_weights(table, plan).fitted
+
+
+@pytest.fixture(scope="module")
+def card() -> ReportCard:
+    fitted = replace(fit(skilled(), "grid"), abstain_below=0.5)
+    return report_card(skilled(1, split="test"), fitted, resamples=100, command="a <b> & c")
+
+
+class Tags(HTMLParser):
+    """Checks that tags close in order, and keeps what they are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_papers_confusion_gives_the_papers_figures() -> None:
+    percent = np.array([
+        [72.45, 0, 5.10, 3.06, 16.33, 2.04, 1.02], [15, 0, 0, 15, 62.5, 7.5, 0],
+        [24.29, 0, 34.29, 1.43, 27.14, 8.57, 4.29], [3.47, 0, 0, 81.94, 10.42, 4.17, 0],
+        [6.22, 0, 1.04, 2.07, 86.53, 4.15, 0], [11.25, 0, 3.75, 7.5, 40, 37.5, 0],
+        [21.43, 0, 21.43, 7.14, 46.43, 3.57, 0],
+    ])  # fmt: skip
+    support = np.array([98, 40, 70, 144, 193, 80, 28])
+    counts = np.rint(percent * support[:, None] / 100).astype(int)
+    truth, predicted = (
+        np.repeat(axis, counts.ravel()) for axis in np.indices(counts.shape).reshape(2, -1)
+    )
+    table = ScoreTable.of_arrays(np.eye(7)[predicted], truth)
+    figures = figures_of_scores(table, table.column("branch 1"), "Fig. 2", resamples=50)
+    assert round(100 * figures.matrix.war, 2) == 62.79
+    assert round(100 * figures.matrix.uar, 2) == 44.67
+    assert round(100 * figures.matrix.macro_f1, 1) == 43.4
+    assert (round(100 * figures.war.low, 1), round(100 * figures.war.high, 1)) == (59.0, 66.4)
+    fusion = FittedFusion(WeightTree.equal(("branch 1",)))
+    page = html_report(report_card(table, fusion, resamples=20))
+    for value in ("62.8", "44.7", "43.4", "59.0–66.4", "72.45", "86.53"):
+        assert value in page
+    assert "Never predicted: disgust. Predicted, yet never right: surprise." in page
+    assert table.labels == EMOTIONS
+
+
+def test_the_card_agrees_with_the_metrics(card: ReportCard) -> None:
+    table = skilled(1, split="test")
+    fitted = fit(skilled(), "grid")
+    matrix = ConfusionMatrix.of_scores(fitted.fuse(table), table.truth, LABELS)
+    assert card.system.matrix.war == matrix.war
+    assert card.comparison.branch == "strong"
+    assert card.comparison.war.difference == pytest.approx(matrix.war - card.branches[0].matrix.war)
+    assert [each.branch for each in card.ablation] == list(BRANCHES)
+    assert card.leak.verdict == "none found"
+    node = card.weights[0]
+    assert node.folds is not None
+    assert node.lowest is not None
+    assert node.highest is not None
+    assert node.folds.shape == (3, 3)
+    assert (node.lowest <= node.weights).all()
+    assert (node.weights <= node.highest).all()
+    assert card.system.war_by_group is not None
+    assert card.system.war_by_group.units == 16
+
+
+def test_the_page_is_whole_and_loads_nothing(card: ReportCard) -> None:
+    page = html_report(card)
+    tags = Tags()
+    tags.feed(page)
+    tags.close()
+    assert tags.open == []
+    assert not {"script", "img", "link", "iframe"} & {tag for tag, _ in tags.seen}
+    assert not re.search(r"https?://|@import|url\(", page)
+    assert "a &lt;b&gt; &amp; c" in page
+    for heading in (
+        "Class by class",
+        "Weights",
+        "What each branch brings",
+        "Reliability",
+        "Silence when unsure",
+        "Speakers or films",
+        "Rare classes",
+        card.data.sha256,
+    ):
+        assert heading in page  # fmt: skip
+
+
+def test_no_format_shows_accuracy_alone(card: ReportCard) -> None:
+    for text in (html_report(card), markdown_report(card), latex_report(card)):
+        assert "UAR" in text
+        assert "No leak found" in text
+        assert re.search(r"\d\d\.\d(–|--)\d\d\.\d", text)
+
+
+def test_names_cannot_break_a_format() -> None:
+    names = ("a|b", "<i>&_%", "c\\{}")
+    table = replace(skilled(1), branches=names)
+    fitted = FittedFusion(WeightTree.equal(names))
+    hostile = report_card(table, fitted, resamples=20, title="<script>", name="x\n\\end{table}")
+    tags = Tags()
+    tags.feed(html_report(hostile))
+    assert "script" not in {tag for tag, _ in tags.seen}
+    latex = latex_report(hostile)
+    assert r"\&\_\%" in latex
+    assert "\n\\end{table}\n%" not in latex
+    rows = [line for line in markdown_report(hostile).splitlines() if line.startswith("| a/b")]
+    assert rows[0].count("|") == 10
+
+
+def test_all_files_are_written_and_the_record_fits_its_schema(
+    card: ReportCard, tmp_path: Path
+) -> None:
+    paths = write_report(card, tmp_path / "deep" / "report")
+    assert [path.suffix for path in paths] == [".html", ".md", ".json", ".tex"]
+    record = json.loads(paths[2].read_text())
+    schema = json.loads(SCHEMA.read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(record, schema)
+    bare = report_card(skilled(1, count=3, speakers=3), FittedFusion(WeightTree.equal(BRANCHES)))
+    jsonschema.validate(json.loads(json.dumps(report_record(bare), allow_nan=False)), schema)
+
+
+def test_a_leaking_split_is_found() -> None:
+    val = skilled(0)
+    test = replace(skilled(1, split="test"), groups=val.groups)
+    card = report_card(val.append(test), fit(val), split="test", resamples=20)
+    assert card.leak.verdict == "leak"
+    assert card.leak.findings[0].startswith("16 groups stand in several splits: speaker 0-0")
+    assert "do not believe" in html_report(card)
+
+
+def test_weights_judged_on_their_own_clips_are_a_leak() -> None:
+    card = report_card(skilled(), fit(skilled()), resamples=20)
+    assert card.leak.verdict == "leak"
+    assert "these very clips" in card.leak.findings[0]
+
+
+def test_a_clip_under_another_name_is_found_again() -> None:
+    val, test = skilled(0), skilled(1, split="test")
+    stolen = replace(renamed(val.rows(np.arange(2)), "copy of "), splits=np.array(["test", "test"]))
+    stolen = replace(stolen, groups=np.array(["new", "new"]))
+    across = report_card(val.append(test).append(stolen), fit(val), split="test", resamples=20)
+    assert across.leak.verdict == "leak"
+    assert "0-0 = copy of 0-0" in across.leak.findings[0]
+    apart = report_card(test.append(stolen), fit(val), resamples=20)
+    assert apart.leak.verdict == "leak"
+    assert (
+        "2 clips have the scores of clips that the weights were fitted on"
+        in (apart.leak.findings[0])
+    )
+    twice = test.append(renamed(test.rows(np.arange(1)), "again "))
+    assert report_card(twice, fit(val), resamples=20).leak.verdict == "suspect"
+
+
+def test_unknown_groups_are_said() -> None:
+    table = skilled(1)
+    card = report_card(replace(table, groups=table.ids), fit(skilled()), resamples=20)
+    assert card.leak.verdict == "unknown"
+    assert card.groups is None
+    assert "paired permutation by clip" in markdown_report(card)
+
+
+def test_a_class_that_does_not_occur_is_named_and_not_counted() -> None:
+    table = skilled(1)
+    card = report_card(table.rows(table.truth != 2), fit(skilled()), resamples=20)
+    recall = card.system.matrix.recall
+    assert np.isnan(recall[2])
+    assert card.system.matrix.uar == pytest.approx(np.nanmean(recall))
+    assert "Not among the clips, so not in the UAR: c." in html_report(card)
+
+
+def test_one_clip_gives_a_report() -> None:
+    card = report_card(skilled(1, count=1), fit(skilled()), resamples=20)
+    assert card.data.labelled == 1
+    assert card.rare is None
+    assert "No class offsets" in html_report(card) or "One group only" in html_report(card)
+    latex_report(card)
+    json.dumps(report_record(card), allow_nan=False)
+
+
+def test_clips_that_no_branch_can_judge_count_as_wrong() -> None:
+    table = skilled(1)
+    scores = table.scores.copy()
+    scores[:40] = np.nan
+    missing = np.full(table.missing.shape, "", "<U7")
+    missing[:40] = "no_face"
+    card = report_card(replace(table, scores=scores, missing=missing), fit(skilled()), resamples=20)
+    assert card.system.coverage == 0.75
+    assert card.system.matrix.unanswered.sum() == 40
+    page = html_report(card)
+    assert "no answer" in page
+    assert "strong is silent on 40 (no_face)" in page
+
+
+def test_nothing_answered_gives_a_report() -> None:
+    table = skilled(1, count=8)
+    card = report_card(
+        replace(table, scores=np.full_like(table.scores, np.nan)), fit(skilled()), resamples=20
+    )
+    assert card.system.matrix.war == 0
+    assert card.system.calibration is None
+    html_report(card)
+    markdown_report(card)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (skilled().append(skilled(1, split="test")), "holds the splits 'test', 'val'"),
+        (skilled().select(BRANCHES[:2]), "no branch 'blind' in the table"),
+        (replace(skilled(), truth=np.full(160, -1)), "no clip to judge has a known truth"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused(table: ScoreTable, message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        report_card(table, fit(skilled(), folds=0), resamples=20)
+
+
+def test_stored_offsets_are_part_of_the_fusion() -> None:
+    plan = SearchPlan("equal", {"system": BRANCHES}, class_offsets="uar")
+    fitted = choose_weights(skilled(), plan).fitted
+    card = report_card(skilled(1), fitted, resamples=20)
+    assert card.rare is not None
+    assert not card.rare.nested
+    assert card.rare.after.war == card.system.matrix.war
+
+
+def test_a_regression_has_no_weights_and_still_a_report() -> None:
+    card = report_card(skilled(1), fit(skilled(), "stacking"), resamples=20)
+    assert card.weights == ()
+    assert len(card.ablation) == 3
+    assert "Search: stacking" in html_report(card)
