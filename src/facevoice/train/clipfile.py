@@ -9,6 +9,7 @@ A zip of arrays (``numpy.load`` reads it) without dates, so equal evidence gives
 """
 
 import io
+import zipfile
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -71,7 +72,7 @@ def read_clip(path: Path) -> Evidence:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return unpack_clip({name: arrays[name] for name in arrays.files})
-    except (OSError, KeyError, ValueError, EOFError) as error:
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DatasetError(
             f"the prepared clip {path} cannot be read ({error}): delete it and prepare again"
         ) from error
