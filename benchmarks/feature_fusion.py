@@ -1,0 +1,323 @@
+"""Real fusion at scale: which way of choosing weights holds up on speakers never seen?
+
+    python benchmarks/feature_fusion.py [--corpora crema ravdess] [--keep FOLDER]
+
+Reads ``$FACEVOICE_DATA/crema_ravdess_features.npz``: per clip an embedding of the voice (1024) and
+tokens of the face (up to 5 x 768), for CREMA-D (6 labels, 91 speakers) and RAVDESS (7 labels
+without calm, 24 speakers). Speakers are dealt to folds by ``feature_folds.csv`` (CREMA 5, RAVDESS
+6). For every fold, with the others as training clips:
+
+1. out-of-fold scores of the training clips, by inner folds of speakers;
+2. a temperature for each branch and the weights, from those scores alone;
+3. the branches anew on all training clips; scores of the fold.
+
+Branches: logistic regression and an SVM (RBF) on the voice; logistic regression on the mean face
+token and a two-layer BLSTM over the tokens, directions summed as in the paper. Prints figures of
+each branch and search over all folds together, and the paired permutation by speaker against the
+best single branch (chosen on the very clips of the test, which favours the branch).
+"""
+
+import argparse
+import csv
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facevoice.branches.base import tempered
+from facevoice.calibration import fit_temperature
+from facevoice.fusion import best_branch, compare
+from facevoice.report.figures import figures_of_scores
+from facevoice.report.fit import figure_lines
+from facevoice.report.words import p_value, points
+from facevoice.scoretable import ScoreTable, grouped_folds, read_score_table, write_score_table
+from facevoice.types import EMOTIONS, Float64Array
+from facevoice.weight_choice import SearchPlan, choose_weights
+
+FOLDS: Final = Path(__file__).with_name("feature_folds.csv")
+OUTER: Final = {"crema": 5, "ravdess": 6}
+PREFIX: Final = {"crema": "CREMA", "ravdess": "RAV"}
+INNER: Final = 4
+JOINT: Final = ("equal", "grid", "nested", "shrunk", "log-loss", "stacking")
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Features of N clips: voice (N, 1024), face (N, 5, 768) with length (N,) tokens that count."""
+
+    ids: Array
+    voice: Array
+    face: Array
+    length: Array
+    truth: Array
+    speaker: Array
+    labels: tuple[str, ...]
+
+    def rows(self, chosen: Array) -> "Clips":
+        """Some of the clips."""
+        return Clips(
+            self.ids[chosen],
+            self.voice[chosen],
+            self.face[chosen],
+            self.length[chosen],
+            self.truth[chosen],
+            self.speaker[chosen],
+            self.labels,
+        )
+
+    def table(self, scores: Float64Array, split: str) -> ScoreTable:
+        """Scores (N, B, K) as a table."""
+        return ScoreTable.of_arrays(
+            scores,
+            self.truth,
+            branches=tuple(BRANCHES),
+            labels=self.labels,
+            ids=self.ids,
+            groups=self.speaker,
+            splits=split,
+        )
+
+
+def load(path: Path, corpus: str) -> Clips:
+    """One corpus of the archive, without calm."""
+    archive = np.load(path, allow_pickle=False)
+    emotion = archive["emotion"]
+    chosen = np.char.startswith(archive["speaker"], PREFIX[corpus]) & (emotion != "calm")
+    labels = tuple(label for label in EMOTIONS if label in set(emotion[chosen].tolist()))
+    place = {label: index for index, label in enumerate(labels)}
+    return Clips(
+        archive["id"][chosen],
+        archive["audio"][chosen].astype(np.float32),
+        archive["video"][chosen].astype(np.float32),
+        archive["video_length"][chosen].astype(np.int64),
+        np.array([place[label] for label in emotion[chosen].tolist()]),
+        archive["speaker"][chosen],
+        labels,
+    )
+
+
+def mean_token(clips: Clips) -> Array:
+    """(N, 768) mean of the face tokens that count."""
+    counted = np.arange(clips.face.shape[1]) < clips.length[:, None]
+    total: Array = (clips.face * counted[:, :, None]).sum(axis=1)
+    return total / np.maximum(clips.length, 1)[:, None]
+
+
+def standardised(train: Array, test: Array) -> tuple[Array, Array]:
+    """Both with the training clips' mean 0 and deviation 1."""
+    mean, deviation = train.mean(axis=0), train.std(axis=0) + 1e-6
+    return (train - mean) / deviation, (test - mean) / deviation
+
+
+def logistic(train: Array, truth: Array, test: Array, penalty: float) -> Float64Array:
+    """Multinomial logistic regression; penalty: C of scikit-learn."""
+    from sklearn.linear_model import LogisticRegression
+
+    fitted, judged = standardised(train, test)
+    model = LogisticRegression(C=penalty, max_iter=300).fit(fitted, truth)
+    scores: Float64Array = model.predict_proba(judged).astype(np.float64)
+    return scores
+
+
+def svm(train: Clips, test: Clips) -> Float64Array:
+    """RBF support vector machine on the voice; softmax of its one-against-rest decisions."""
+    from sklearn.svm import SVC
+
+    fitted, judged = standardised(train.voice, test.voice)
+    width = fitted.shape[1]
+
+    def kernel(left: Array) -> Array:
+        squares = (left**2).sum(axis=1)[:, None] + (fitted**2).sum(axis=1)
+        closeness: Array = np.exp(-(squares - 2 * left @ fitted.T) / width)
+        return closeness
+
+    model = SVC(C=2.0, kernel="precomputed", decision_function_shape="ovr", cache_size=500)
+    model.fit(kernel(fitted), train.truth)
+    decisions = model.decision_function(kernel(judged)).astype(np.float64)
+    powered = np.exp(decisions - decisions.max(axis=1, keepdims=True))
+    scores: Float64Array = powered / powered.sum(axis=1, keepdims=True)
+    return scores
+
+
+def blstm(train: Clips, test: Clips, epochs: int = 12, seed: int = 0) -> Float64Array:
+    """Two-layer BLSTM over the face tokens, directions summed, mean over tokens, then linear."""
+    import torch
+    from torch import nn
+
+    torch.manual_seed(seed)
+    mean, deviation = mean_token(train).mean(axis=0), mean_token(train).std(axis=0) + 1e-6
+    size, width = len(train.labels), 96
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm = nn.LSTM(768, width, 2, batch_first=True, bidirectional=True, dropout=0.3)
+            self.drop, self.head = nn.Dropout(0.4), nn.Linear(width, size)
+
+        def forward(self, tokens: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
+            packed = nn.utils.rnn.pack_padded_sequence(
+                tokens, length, batch_first=True, enforce_sorted=False
+            )
+            states, _ = nn.utils.rnn.pad_packed_sequence(self.lstm(packed)[0], batch_first=True)
+            both = states[..., :width] + states[..., width:]
+            logits: torch.Tensor = self.head(self.drop(both.sum(1) / length[:, None]))
+            return logits
+
+    def tensors(clips: Clips) -> tuple[torch.Tensor, torch.Tensor]:
+        scaled = ((clips.face - mean) / deviation).astype(np.float32)
+        return torch.from_numpy(scaled), torch.from_numpy(np.maximum(clips.length, 1))
+
+    net, (tokens, length) = Net(), tensors(train)
+    truth = torch.from_numpy(train.truth)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=0.05)
+    steps = epochs * -(-len(truth) // 64)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=steps)
+    for _ in range(epochs):
+        for batch in torch.split(torch.randperm(len(truth)), 64):
+            loss = nn.functional.cross_entropy(net(tokens[batch], length[batch]), truth[batch])
+            optimiser.zero_grad()
+            torch.autograd.backward(loss)
+            optimiser.step()
+            schedule.step()
+    net.eval()
+    with torch.inference_mode():
+        scores: Float64Array = net(*tensors(test)).softmax(1).double().numpy()
+    return scores
+
+
+BRANCHES: Final[dict[str, Callable[[Clips, Clips], Float64Array]]] = {
+    "voice logistic": lambda train, test: logistic(train.voice, train.truth, test.voice, 1e-3),
+    "voice svm": svm,
+    "face logistic": lambda train, test: logistic(
+        mean_token(train), train.truth, mean_token(test), 1e-3
+    ),
+    "face blstm": blstm,
+}
+NODES: Final = {
+    "voice": ("voice logistic", "voice svm"),
+    "face": ("face logistic", "face blstm"),
+    "system": ("voice", "face"),
+}
+
+
+def scores_of(train: Clips, test: Clips) -> Float64Array:
+    """(N, B, K) scores of test clips by all branches trained on others."""
+    return np.stack([fit(train, test) for fit in BRANCHES.values()], axis=1)
+
+
+def fold_table(clips: Clips, held: Array) -> ScoreTable:
+    """Out-of-fold scores of the training clips (split val) and scores of those held (test)."""
+    train, test = clips.rows(~held), clips.rows(held)
+    shape = (len(train.ids), len(BRANCHES), len(clips.labels))
+    inner = np.full(shape, np.nan)
+    folds = grouped_folds(train.table(np.full(shape, 1 / shape[2]), "val"), INNER)
+    for fold in range(INNER):
+        inner[folds == fold] = scores_of(train.rows(folds != fold), train.rows(folds == fold))
+    outer = scores_of(train, test)
+    for place in range(len(BRANCHES)):
+        temperature = fit_temperature(inner[:, place], train.truth)
+        inner[:, place] = tempered(inner[:, place], temperature)
+        outer[:, place] = tempered(outer[:, place], temperature)
+    return train.table(inner, "val").append(test.table(outer, "test"))
+
+
+def fused(table: ScoreTable, step: float) -> dict[str, Float64Array]:
+    """(N, K) scores of the test clips by each search, fitted on the validation clips alone."""
+    val, test = table.split("val"), table.split("test")
+    plans = {name: SearchPlan(name, {"system": tuple(BRANCHES)}, step=step) for name in JOINT}
+    plans |= {f"{name}, node by node": SearchPlan(name, NODES, step=step)
+              for name in ("grid", "log-loss")}  # fmt: skip
+    found = {name: choose_weights(val, plan).fitted.fuse(test) for name, plan in plans.items()}
+    product = np.log(np.maximum(test.scores, 1e-12)).sum(axis=1)
+    powered = np.exp(product - product.max(axis=1, keepdims=True))
+    return found | {"product of scores": powered / powered.sum(axis=1, keepdims=True)}
+
+
+def judge(tables: list[ScoreTable], step: float) -> None:
+    """Print the figures over all folds together, and each search against the best branch."""
+    results = [fused(table, step) for table in tables]
+    tests = [table.split("test") for table in tables]
+    whole = tests[0]
+    for table in tests[1:]:
+        whole = whole.append(table)
+    scores = {name: np.concatenate([each[name] for each in results]) for name in results[0]}
+    figures = [figures_of_scores(whole, whole.column(name), name) for name in whole.branches]
+    figures += [figures_of_scores(whole, values, name) for name, values in scores.items()]
+    print("\n".join(figure_lines(figures)))
+    best = best_branch(whole)
+    print(f"against the best single branch, {best}; paired permutation by speaker:")
+    for name, values in scores.items():
+        war = compare(whole, values, whole.column(best), figure="war")
+        uar = compare(whole, values, whole.column(best), figure="uar")
+        print(
+            f"  {name:24} WAR {points(war.difference)} ({p_value(war)}),"
+            f" UAR {points(uar.difference)} ({p_value(uar)})"
+        )
+
+
+def read_folds() -> dict[str, int]:
+    """Fold by speaker."""
+    with FOLDS.open(encoding="utf-8", newline="") as stream:
+        return {row["speaker"]: int(row["fold"]) for row in csv.DictReader(stream)}
+
+
+def deal_folds(path: Path) -> None:
+    """Write feature_folds.csv anew: even in clips and class mix, whole speakers."""
+    with FOLDS.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["corpus", "speaker", "fold"])
+        for corpus, count in OUTER.items():
+            clips = load(path, corpus)
+            shape = (len(clips.ids), len(BRANCHES), len(clips.labels))
+            table = clips.table(np.full(shape, 1 / shape[2]), "")
+            fold_of = dict(zip(clips.speaker.tolist(), grouped_folds(table, count), strict=True))
+            writer.writerows((corpus, name, fold_of[name]) for name in sorted(fold_of))
+
+
+def main() -> None:
+    """Run all of it."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--corpora", nargs="+", choices=tuple(OUTER), default=list(OUTER))
+    parser.add_argument("--keep", type=Path, help="folder of score tables, reused if there")
+    parser.add_argument("--speakers", type=int, help="only so many of each corpus, for a trial")
+    parser.add_argument("--step", type=float, default=0.05, help="of the grids (default: 0.05)")
+    parser.add_argument("--deal", action="store_true", help="write feature_folds.csv and stop")
+    options = parser.parse_args()
+    if "FACEVOICE_DATA" not in os.environ:
+        parser.error("FACEVOICE_DATA names no folder of real data")
+    path = Path(os.environ["FACEVOICE_DATA"]) / "crema_ravdess_features.npz"
+    if options.deal:
+        deal_folds(path)
+        return
+    for corpus in options.corpora:
+        clips, started = load(path, corpus), time.perf_counter()
+        if options.speakers is not None:
+            few = np.unique(clips.speaker)[: options.speakers]
+            clips = clips.rows(np.isin(clips.speaker, few))
+        fold_of = read_folds()
+        folds = np.array([fold_of[name] for name in clips.speaker.tolist()])
+        tables = []
+        for fold in np.unique(folds):
+            kept = None if options.keep is None else options.keep / f"{corpus}-{fold}.npz"
+            if kept is not None and kept.is_file():
+                tables.append(read_score_table(kept))
+                continue
+            tables.append(fold_table(clips, folds == fold))
+            if kept is not None:
+                write_score_table(tables[-1], kept)
+            print(f"{corpus}, fold {fold}: {time.perf_counter() - started:.0f} s", flush=True)
+        print(f"\n{corpus}: {len(clips.ids)} clips, {len(set(clips.speaker.tolist()))} speakers,"
+              f" {len(tables)} folds")  # fmt: skip
+        judge(tables, options.step)
+        print(f"{time.perf_counter() - started:.0f} s\n")
+
+
+if __name__ == "__main__":
+    main()
