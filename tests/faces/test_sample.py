@@ -2,9 +2,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from facevoice.errors import InvalidInputError
-from facevoice.faces.sample import centre_crop, crop_and_resize, evenly_spaced
+from facevoice.faces.sample import (
+    centre_crop,
+    crop_and_resize,
+    evenly_spaced,
+    place_crops,
+)
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (3, 256, 256, 3), np.uint8)
 
@@ -74,3 +80,20 @@ def test_empty_boxes_are_refused(box: tuple[float, float, float, float]) -> None
         crop_and_resize(PICTURES, box, 48)
     with pytest.raises(InvalidInputError, match="uint8 RGB"):
         crop_and_resize(PICTURES[0], (0, 0, 1, 1), 48)
+
+
+@pytest.mark.parametrize("shape", [(2, 48, 48), (2, 48, 48, 3)])
+def test_placed_crops_come_out_again_as_they_were(shape):
+    smooth = np.random.default_rng(0).integers(0, 256, (*shape[:1], 6, 6, *shape[3:]), np.uint8)
+    crops = np.stack([np.asarray(Image.fromarray(item).resize((48, 48))) for item in smooth])
+    box = (2, 2, 252, 252)
+    placed = place_crops(crops, box)
+    assert placed.shape == (2, 256, 256, 3)
+    again = crop_and_resize(placed, box, 48).astype(int)
+    colour = crops if crops.ndim == 4 else np.repeat(crops[..., None], 3, axis=3)
+    assert np.abs(again - colour).mean() < 2
+
+
+def test_crops_must_be_placed_inside():
+    with pytest.raises(InvalidInputError, match="inside"):
+        place_crops(np.zeros((1, 8, 8), np.uint8), (-1, 0, 10, 11))

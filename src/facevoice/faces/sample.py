@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facevoice.errors import InvalidInputError
-from facevoice.types import UInt8Array
+from facevoice.types import ALIGNED_SIZE, UInt8Array
 
 Box = tuple[float, float, float, float]
 
@@ -67,6 +67,30 @@ def crop_and_resize(images: UInt8Array, box: Box, size: int) -> UInt8Array:
         picture = Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR, box=inner)
         resized[index] = np.asarray(picture)
     return resized
+
+
+def place_crops(crops: NDArray[np.uint8], box: Box) -> UInt8Array:
+    """Put face pictures where ``crop_and_resize`` with the same box will cut them out again.
+
+    For face pictures that are framed as a network wants them, such as those of a corpus. What lies
+    around them is their repeated edge.
+
+    crops: (T, H, W) grey or (T, H, W, 3) RGB, uint8, H = W.
+    box: left, top, right, bottom in the aligned picture; whole numbers inside it.
+    Returns (T, 256, 256, 3) uint8 RGB.
+    """
+    colour = np.repeat(crops[..., None], 3, axis=3) if crops.ndim == 3 else crops
+    _check_pictures(colour)
+    left, top, right, bottom = (int(edge) for edge in box)
+    if not (0 <= left < right <= ALIGNED_SIZE and 0 <= top < bottom <= ALIGNED_SIZE):
+        raise InvalidInputError(f"box must lie inside {ALIGNED_SIZE}x{ALIGNED_SIZE}, got {box}")
+    pads = [(top, ALIGNED_SIZE - bottom), (left, ALIGNED_SIZE - right), (0, 0)]
+    placed = np.empty((len(colour), ALIGNED_SIZE, ALIGNED_SIZE, 3), np.uint8)
+    for index, image in enumerate(colour):
+        size = (right - left, bottom - top)
+        picture = Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)
+        placed[index] = np.pad(np.asarray(picture), pads, mode="edge")
+    return placed
 
 
 def _check_pictures(images: UInt8Array) -> None:
