@@ -12,7 +12,14 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the verbs."""
     command = verbs.add_parser("train", help="train a branch from a recipe (extra train)")
     command.add_argument("recipe", type=Path, help="a TOML file, see recipes/")
-    command.add_argument("--data", type=Path, required=True, help="a prepared folder")
+    command.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        action="append",
+        metavar="FOLDER",
+        help="a prepared folder; given several times, they are joined",
+    )
     command.add_argument(
         "-o", "--output", type=Path, help="the run folder (default: runs-out/NAME); resumes there"
     )
@@ -36,11 +43,12 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 
 def run_train(options: argparse.Namespace) -> int:
     """Train, printing one line an epoch on standard error."""
+    from facevoice.train.joined import join
     from facevoice.train.prepared import open_prepared
     from facevoice.train.recipe import load_recipe
 
     recipe = load_recipe(options.recipe, options.set)
-    prepared = open_prepared(options.data)
+    prepared = join([open_prepared(folder) for folder in options.data])
     try:
         from facevoice.train.loop import train
     except ModuleNotFoundError as error:

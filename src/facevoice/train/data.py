@@ -15,7 +15,7 @@ from facevoice.errors import InvalidInputError, RecipeError
 from facevoice.speech.spectrogram import SpectrogramSettings, spectrogram_images
 from facevoice.speech.voice import SPEECH_RATE_HZ
 from facevoice.train.augment import change_faces, change_speech, mask_spectrograms
-from facevoice.train.prepared import Prepared
+from facevoice.train.joined import TrainingData
 from facevoice.train.recipe import Recipe
 from facevoice.types import UInt8Array, Waveform
 
@@ -31,7 +31,7 @@ class Split:
     test: Indices
 
 
-def split_of(prepared: Prepared, recipe: Recipe) -> Split:
+def split_of(prepared: TrainingData, recipe: Recipe) -> Split:
     """The recipe's groups if it names them, else the corpus's splits and a share of the groups.
 
     Raises:
@@ -41,7 +41,7 @@ def split_of(prepared: Prepared, recipe: Recipe) -> Split:
     splits = np.array(prepared.splits)
     unknown = sorted(set(recipe.val_groups + recipe.test_groups) - set(prepared.groups))
     if unknown:
-        raise RecipeError(f"groups {unknown} are not in {prepared.folder}")
+        raise RecipeError(f"groups {unknown} are not in the data")
     test = (splits == "test") | np.isin(groups, recipe.test_groups)
     val = ((splits == "val") | np.isin(groups, recipe.val_groups)) & ~test
     if not val.any():
@@ -51,7 +51,7 @@ def split_of(prepared: Prepared, recipe: Recipe) -> Split:
         val = np.isin(groups, rng.choice(remaining, count, replace=False)) & ~test
     train = ~test & ~val
     if not train.any():
-        raise RecipeError(f"no training sample is left in {prepared.folder} after the split")
+        raise RecipeError("no training sample is left after the split")
     return Split(np.flatnonzero(train), np.flatnonzero(val), np.flatnonzero(test))
 
 
@@ -83,7 +83,7 @@ class Source(Protocol):
 class FaceSource:
     """Face pictures of a "face_images" folder, framed as the branch's crop will be."""
 
-    def __init__(self, prepared: Prepared, recipe: Recipe) -> None:
+    def __init__(self, prepared: TrainingData, recipe: Recipe) -> None:
         self.channels = 1 if recipe.grey else 3
         self._images = prepared.images()
         self._recipe = recipe
@@ -143,7 +143,7 @@ class SpectrogramSource:
 
     channels = 1
 
-    def __init__(self, prepared: Prepared, recipe: Recipe) -> None:
+    def __init__(self, prepared: TrainingData, recipe: Recipe) -> None:
         self._speech = prepared.speech()
         self._settings = spectrogram_settings(recipe)
         self._recipe = recipe
@@ -173,7 +173,7 @@ class SpectrogramSource:
             yield np.array(owners), torch.from_numpy(np.concatenate(images)).unsqueeze(1)
 
 
-def source_of(prepared: Prepared, recipe: Recipe) -> Source:
+def source_of(prepared: TrainingData, recipe: Recipe) -> Source:
     """The source that the recipe's branch kind reads.
 
     Raises:
@@ -182,7 +182,7 @@ def source_of(prepared: Prepared, recipe: Recipe) -> Source:
     wanted = "face_images" if recipe.branch == "face_vote" else "speech"
     if prepared.content != wanted:
         raise RecipeError(
-            f"a {recipe.branch} recipe reads {wanted}; {prepared.folder} holds {prepared.content}"
+            f"a {recipe.branch} recipe reads {wanted}; the data holds {prepared.content}"
         )
     return (
         FaceSource(prepared, recipe)

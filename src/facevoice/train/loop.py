@@ -38,8 +38,8 @@ from facevoice.train.data import (
     source_of,
     split_of,
 )
+from facevoice.train.joined import TrainingData
 from facevoice.train.nets import NETS, multiply_adds, parameter_count
-from facevoice.train.prepared import Prepared
 from facevoice.train.recipe import Recipe
 from facevoice.writing import replacing
 
@@ -56,7 +56,7 @@ class _State:
     epoch: int = 0
 
 
-def train(recipe: Recipe, prepared: Prepared, run: Path, report: Report | None = None) -> Path:
+def train(recipe: Recipe, prepared: TrainingData, run: Path, report: Report | None = None) -> Path:
     """Train, or go on where a killed run with the same recipe and data stopped.
 
     Returns the run folder.
@@ -199,7 +199,7 @@ def _figures(
 def _start_or_resume(
     run: Path,
     recipe: Recipe,
-    prepared: Prepared,
+    prepared: TrainingData,
     source: Source,
     state: _State,
     sizes: dict[str, int],
@@ -265,7 +265,7 @@ def _load_checkpoint(path: Path, state: _State) -> None:
 
 
 def _save_scores(
-    path: Path, prepared: Prepared, rows: Indices, scores: NDArray[np.float64]
+    path: Path, prepared: TrainingData, rows: Indices, scores: NDArray[np.float64]
 ) -> None:
     with replacing(path) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(
