@@ -2,13 +2,19 @@
 
 import argparse
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from facevoice.cli.options import Counter, add_model_options, say
+from facevoice.errors import DatasetError
 
 if TYPE_CHECKING:
+    from facevoice.evaluation import LabelledEvidence, Watch
+    from facevoice.predict import Predictor
     from facevoice.prediction import Prediction
+    from facevoice.scoretable import ScoreTable
+    from facevoice.train.prepared import Prepared
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -16,11 +22,16 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command = verbs.add_parser(
         "score", help="score labelled clips by every branch of a bundle: a table for fuse"
     )
-    command.add_argument(
+    source = command.add_mutually_exclusive_group(required=True)
+    source.add_argument(
         "labels",
+        nargs="?",
         type=Path,
         metavar="LABELS.CSV",
         help="columns file, label (or emotion), and optionally group (or speaker) and split",
+    )
+    source.add_argument(
+        "--data", type=Path, metavar="FOLDER", help="a folder that facevoice prepare made"
     )
     command.add_argument(
         "-o",
@@ -40,32 +51,66 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Score every clip and write the table; 1 if a clip could not be read."""
-    from facevoice.errors import DatasetError
-    from facevoice.evaluation import leaves_only, read_labels, score_clips
+    from facevoice.evaluation import leaves_only
     from facevoice.predict import load
     from facevoice.scoretable import write_score_table
 
-    clips = read_labels(options.labels)
-    if options.split is not None:
-        splits = sorted({clip.split for clip in clips})
-        clips = [clip for clip in clips if clip.split == options.split]
-        if not clips:
-            raise DatasetError(f"no clip in split {options.split!r}; splits: {', '.join(splits)}")
-    predictor = load(options.bundle, device=options.device, threads=options.threads)
-    counter = Counter(len(clips), "clips")
     failed: list[Prediction] = []
-
-    def watch(number: int, prediction: "Prediction") -> None:
-        counter.show(number, prediction.path or "")
-        if prediction.error is not None:
-            failed.append(prediction)
-            say(prediction.error[1])
-
-    with contextlib.closing(counter):
-        table, left_out = score_clips(predictor, clips, watch=watch)
+    score = _labels if options.data is None else _prepared
+    predictor = load(options.bundle, device=options.device, threads=options.threads)
+    table, left_out = score(options, predictor, failed)
     kept = table if options.nodes else leaves_only(table, predictor.bundle.tree)
     write_score_table(kept, options.output)
     say(f"{len(kept)} clips x {len(kept.branches)} branches in {options.output}")
     for reason, count in left_out.items():
         say(f"left out: {count} with {reason}")
     return 1 if failed else 0
+
+
+def _labels(
+    options: argparse.Namespace, predictor: "Predictor", failed: "list[Prediction]"
+) -> "tuple[ScoreTable, dict[str, int]]":
+    from facevoice.evaluation import read_labels, score_clips
+
+    clips = read_labels(options.labels)
+    _check_split(options.split, {clip.split for clip in clips})
+    chosen = [clip for clip in clips if options.split in (None, clip.split)]
+    counter = Counter(len(chosen), "clips")
+    with contextlib.closing(counter):
+        return score_clips(predictor, chosen, watch=_watch(counter, failed))
+
+
+def _prepared(
+    options: argparse.Namespace, predictor: "Predictor", failed: "list[Prediction]"
+) -> "tuple[ScoreTable, dict[str, int]]":
+    from facevoice.evaluation import score_evidence
+    from facevoice.train.prepared import open_prepared
+
+    prepared = open_prepared(options.data)
+    _check_split(options.split, set(prepared.splits))
+    rows = [row for row, split in enumerate(prepared.splits) if options.split in (None, split)]
+    counter = Counter(len(rows), "clips")
+    with contextlib.closing(counter):
+        watch = _watch(counter, failed)
+        return score_evidence(predictor, _items(prepared, rows), watch=watch)
+
+
+def _items(prepared: "Prepared", rows: list[int]) -> "Iterator[LabelledEvidence]":
+    for row, evidence in prepared.evidences(rows):
+        label = prepared.labels[int(prepared.y[row])]
+        yield prepared.ids[row], evidence, label, prepared.groups[row], prepared.splits[row]
+
+
+def _check_split(split: str | None, known: set[Any]) -> None:
+    if split is not None and split not in known:
+        raise DatasetError(f"no clip in split {split!r}; splits: {', '.join(sorted(known))}")
+
+
+def _watch(counter: Counter, failed: "list[Prediction]") -> "Watch":
+    def watch(number: int, prediction: "Prediction") -> None:
+        counter.show(number, prediction.path or "")
+        if prediction.error is not None:
+            failed.append(prediction)
+            say(prediction.error[1])
+
+    return watch
