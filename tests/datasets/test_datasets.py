@@ -3,6 +3,7 @@
 import pickle
 import shutil
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -189,3 +190,13 @@ def test_real_corpora_load(data_folder, name, folder, count, groups, dropped):
     if folder == "javanese_av":
         assert set(Counter(item.label for item in found.samples).values()) == {24}
         assert found.labels == EMOTIONS
+
+
+def test_the_documentation_knows_every_corpus():
+    text = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text(encoding="utf-8")
+    for corpus in CORPORA.values():
+        if not corpus.name.startswith("dfew-fold"):
+            assert f"| `{corpus.name}`" in text
+            assert corpus.licence in text
+            assert corpus.mapping in text
+            assert corpus.obtain in text

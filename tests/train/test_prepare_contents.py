@@ -93,10 +93,10 @@ def test_a_stored_crop_goes_back_to_its_place_in_the_aligned_picture(tmp_path):
     assert row == 1
     assert evidence.faces is not None
     assert dict(evidence.missing) == {"voice": "no_audio_stream"}
-    stored = prepared.images()[1]
+    faces, stored = evidence.faces.images, prepared.images()[1]
 
     def likeness(place):
-        back = crop_and_resize(evidence.faces.images, place, 48)[0, ..., 0]
+        back = crop_and_resize(faces, place, 48)[0, ..., 0]
         return np.corrcoef(back.ravel(), stored.ravel())[0, 1]
 
     assert likeness(box) > 0.85, "noise loses a little by being scaled up and down"

@@ -100,7 +100,8 @@ def _corpus(name: str, title: str, content: Content, layout: str) -> Corpus:
             "S. R. Livingstone and F. A. Russo, The Ryerson Audio-Visual Database of Emotional"
             " Speech and Song (RAVDESS), PLoS ONE 13(5), 2018"
         ),
-        obtain="zenodo.org/records/1188976",
+        obtain="zenodo.org/records/1188976"
+        + (" (cut it yourself)" if content == "face_crops" else ""),
         find={"speech": find_speech, "clips": find_video, "face_crops": find_crops}[content],
     )
 

@@ -149,16 +149,20 @@ def merge(path: Path, work: Work, units: Sequence[Unit], shape: tuple[int, ...])
     Raises:
         OutputError: it cannot be written.
     """
-    dtype = np.int16 if work.corpus.content == "speech" else np.uint8
-    with replacing(path) as temporary:
-        whole = np.lib.format.open_memmap(temporary, mode="w+", dtype=dtype, shape=shape)
-        flat, at = whole.reshape(-1), 0
+    dtype = np.dtype(np.int16 if work.corpus.content == "speech" else np.uint8)
+    header = {
+        "descr": np.lib.format.dtype_to_descr(dtype),
+        "fortran_order": False,
+        "shape": shape,
+    }
+    # written as a stream: a full disk is an error there, but kills whoever writes a memory map
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, header)
         for unit in units:
             with np.load(work.path(unit), allow_pickle=False) as arrays:
                 values = arrays["values"]
-            flat[at : at + len(values)] = values
-            at += len(values)
-        whole.flush()
+            if len(values):
+                stream.write(values.astype(dtype, copy=False).tobytes())
 
 
 def _save(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
