@@ -31,15 +31,13 @@ def assemble(runs: Sequence[Path], tree_file: Path, output: Path) -> Path:
     labels = {tuple(run.facts["labels"]) for run in by_name.values()}
     if len(labels) != 1:
         raise RecipeError(f"the runs do not share one label set: {sorted(labels)}")
+    _check_names(spec["tree"], by_name, tree_file)
     building = output.with_name(f".{output.name}.building")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
     try:
         used: dict[str, float] = {}
         tree = _node(spec["tree"], by_name, building, used)
-        unused = sorted(set(by_name) - set(used))
-        if unused:
-            raise RecipeError(f"{tree_file} does not use the runs {', '.join(unused)}")
         card = _card(spec, tree, by_name, used, building)
         text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
         (building / "bundle.json").write_text(text, encoding="utf-8")
@@ -62,6 +60,22 @@ def _read_tree(path: Path) -> dict[str, Any]:
     return spec
 
 
+def _run_names(node: Mapping[str, Any]) -> set[str]:
+    if "run" in node:
+        return {str(node["run"])}
+    return set().union(*(_run_names(member) for member in node.get("members", ())))
+
+
+def _check_names(tree: Mapping[str, Any], runs: Mapping[str, Run], tree_file: Path) -> None:
+    """Exporting takes minutes for large nets: find a wrong name before."""
+    named = _run_names(tree)
+    unknown, unused = sorted(named - set(runs)), sorted(set(runs) - named)
+    if unknown:
+        raise RecipeError(f"{tree_file} names the runs {', '.join(unknown)}; given: {list(runs)}")
+    if unused:
+        raise RecipeError(f"{tree_file} does not use the runs {', '.join(unused)}")
+
+
 def _node(
     node: Mapping[str, Any], runs: Mapping[str, Run], folder: Path, used: dict[str, float]
 ) -> dict[str, Any]:
@@ -73,8 +87,6 @@ def _node(
             "members": members,
         }
     name = node["run"]
-    if name not in runs:
-        raise RecipeError(f"the tree names the run {name!r}; given: {', '.join(runs)}")
     model = f"{name}.onnx"
     used[name] = export(runs[name], folder / model)
     rest = {key: value for key, value in node.items() if key != "run"}
