@@ -305,7 +305,11 @@ def main() -> None:
         folds = np.array([fold_of[name] for name in clips.speaker.tolist()])
         tables = []
         for fold in np.unique(folds):
-            kept = None if options.keep is None else options.keep / f"{corpus}-{fold}.npz"
+            kept = (
+                None
+                if options.keep is None
+                else options.keep / f"{corpus}-{len(clips.ids)}-{fold}.npz"
+            )
             if kept is not None and kept.is_file():
                 tables.append(read_score_table(kept))
                 continue

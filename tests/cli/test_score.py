@@ -1,5 +1,6 @@
 """facevoice score: labelled clips -> a score table."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -78,3 +79,24 @@ def test_leaves_of_one_name_keep_their_path() -> None:
     assert leaf_names(["face.a", "voice.a", "voice.b"]) == {
         "face.a": "face.a", "voice.a": "voice.a", "voice.b": "b",
     }  # fmt: skip
+
+
+def test_a_prepared_folder_goes_all_the_way_to_a_report(toy_bundle: Path, tmp_path: Path) -> None:
+    corpus, prepared = tmp_path / "corpus", tmp_path / "prepared"
+    corpus.mkdir()
+    shutil.copy(SAMPLE, corpus / "one.mp4")
+    (corpus / "labels.csv").write_text("file,label,speaker,split\none.mp4,happy,A,val\n")
+    table, weights = tmp_path / "scores.npz", tmp_path / "weights.json"
+    assert facevoice("prepare", "manifest", "--root", corpus, "-o", prepared) == 0
+    assert facevoice("score", "--data", prepared, "--bundle", toy_bundle, "-o", table) == 0
+    read = read_score_table(table)
+    assert read.answered.all()
+    assert (read.groups.tolist(), read.splits.tolist()) == (["A"], ["val"])
+    tree = ("--tree", toy_bundle, "--step", "0.1")
+    assert facevoice("fuse", table, "--split", "val", *tree, "-o", weights) == 0
+    fused = tmp_path / "fused"
+    assert facevoice("bundle", toy_bundle, "--weights", weights, "-o", fused) == 0
+    assert load(fused)(corpus / "one.mp4").emotion is not None
+    options = ("--weights", weights, "--split", "val", "-o", tmp_path / "report")
+    assert facevoice("evaluate", table, *options) == 0
+    assert "these very clips" in (tmp_path / "report" / "report.md").read_text()

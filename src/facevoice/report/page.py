@@ -85,7 +85,7 @@ def _summary(card: ReportCard) -> str:
     )
     tiles = "".join(
         f'<div class="tile"><h3>{name}</h3><p class="figure">{percent(value)}<small> %</small></p>'
-        f"<p>{between(interval)} %<br>{escape(words.method(interval))}, 95 %</p></div>"
+        f"<p>{between(interval)} %<br> (95 %, {escape(words.method(interval))})</p></div>"
         for name, value, interval in (
             ("UAR, mean recall of the classes", system.matrix.uar, system.uar),
             ("WAR, accuracy", system.matrix.war, system.war_by_group or system.war),
