@@ -9,7 +9,7 @@ emodb="$3"
 output="${4:-src/facevoice/bundles/base}"
 run() { uv run facevoice "$@"; }
 
-[ -f prepared/fer2013/prepared.json ] || run prepare fer2013 --root "$fer2013" -o prepared/fer2013
+[ -f prepared/fer2013/prepared.json ] || run prepare fer2013 --root "$fer2013" -o prepared/fer2013 --drop-leaks
 [ -f prepared/ravdess-speech/prepared.json ] ||
     run prepare ravdess-speech --root "$ravdess" -o prepared/ravdess-speech --workers 2
 [ -f prepared/emodb/prepared.json ] || run prepare emodb --root "$emodb" -o prepared/emodb

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -59,6 +60,10 @@ def test_every_public_name_is_there():
 
 def test_the_layers_hold():
     result = subprocess.run(
-        ["lint-imports"], capture_output=True, text=True, check=False, timeout=120
+        [Path(sys.executable).with_name("lint-imports")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
     assert result.returncode == 0, result.stdout

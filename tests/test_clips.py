@@ -6,9 +6,9 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from test_predict import SCHEMA
 
 import facevoice
+from test_predict import SCHEMA
 
 
 def expected() -> list[dict[str, str]]:

@@ -92,8 +92,3 @@ def test_placed_crops_come_out_again_as_they_were(shape):
     again = crop_and_resize(placed, box, 48).astype(int)
     colour = crops if crops.ndim == 4 else np.repeat(crops[..., None], 3, axis=3)
     assert np.abs(again - colour).mean() < 2
-
-
-def test_crops_must_be_placed_inside():
-    with pytest.raises(InvalidInputError, match="inside"):
-        place_crops(np.zeros((1, 8, 8), np.uint8), (-1, 0, 10, 11))

@@ -75,22 +75,22 @@ def place_crops(crops: NDArray[np.uint8], box: Box) -> UInt8Array:
     For face pictures that are framed as a network wants them, such as those of a corpus. What lies
     around them is their repeated edge.
 
-    crops: (T, H, W) grey or (T, H, W, 3) RGB, uint8, H = W.
-    box: left, top, right, bottom in the aligned picture; whole numbers inside it.
+    crops: (T, H, W) grey or (T, H, W, 3) RGB, uint8.
+    box: left, top, right, bottom in the aligned picture.
     Returns (T, 256, 256, 3) uint8 RGB.
     """
     colour = np.repeat(crops[..., None], 3, axis=3) if crops.ndim == 3 else crops
     _check_pictures(colour)
-    left, top, right, bottom = (int(edge) for edge in box)
-    if not (0 <= left < right <= ALIGNED_SIZE and 0 <= top < bottom <= ALIGNED_SIZE):
-        raise InvalidInputError(f"box must lie inside {ALIGNED_SIZE}x{ALIGNED_SIZE}, got {box}")
-    pads = [(top, ALIGNED_SIZE - bottom), (left, ALIGNED_SIZE - right), (0, 0)]
-    placed = np.empty((len(colour), ALIGNED_SIZE, ALIGNED_SIZE, 3), np.uint8)
-    for index, image in enumerate(colour):
-        size = (right - left, bottom - top)
-        picture = Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)
-        placed[index] = np.pad(np.asarray(picture), pads, mode="edge")
-    return placed
+    height, width = colour.shape[1:3]
+    left, top, right, bottom = box
+    across, down = width / (right - left), height / (bottom - top)
+    around = (
+        -left * across,
+        -top * down,
+        (ALIGNED_SIZE - left) * across,
+        (ALIGNED_SIZE - top) * down,
+    )
+    return crop_and_resize(colour, around, ALIGNED_SIZE)
 
 
 def _check_pictures(images: UInt8Array) -> None:

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facevoice.errors import DatasetError
-from facevoice.faces.sample import Box, crop_and_resize
+from facevoice.faces.sample import Box, place_crops
 from facevoice.train.clipfile import INT16_SCALE, read_clip
 from facevoice.types import ALIGNED_SIZE, Evidence, FaceTrack, Float32Array, Waveform
 
@@ -124,17 +124,7 @@ class Prepared:
 
 def _seen(image: NDArray[np.uint8], box: Box) -> Evidence:
     """The evidence of a picture that lies in ``box``: around it, its edges are repeated."""
-    colour = image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
-    height, width = colour.shape[:2]
-    left, top, right, bottom = box
-    across, down = width / (right - left), height / (bottom - top)
-    frame = (
-        -left * across,
-        -top * down,
-        (ALIGNED_SIZE - left) * across,
-        (ALIGNED_SIZE - top) * down,
-    )
-    faces = FaceTrack.of_images(crop_and_resize(colour[None], frame, ALIGNED_SIZE))
+    faces = FaceTrack.of_images(place_crops(image[None], box))
     return Evidence(faces, None, 0.0, 0.0, missing={"voice": "no_audio_stream"}, people=1)
 
 
