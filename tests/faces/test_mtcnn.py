@@ -138,7 +138,7 @@ def test_large_pictures_are_reduced(shared: Mtcnn, size: tuple[int, int]) -> Non
 
 def test_smallest_face_follows_the_picture() -> None:
     assert smallest_face(240, 320) == 20
-    assert smallest_face(1080, 1920) == 72
+    assert smallest_face(1080, 1920) == 90
     with pytest.raises(InvalidInputError, match="12 or more"):
         Mtcnn(min_face_pixels=5)
 
