@@ -10,6 +10,8 @@ A zip of arrays (``numpy.load`` reads it) without dates, so equal evidence gives
 
 import io
 import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -69,9 +71,26 @@ def read_clip(path: Path) -> Evidence:
     Raises:
         DatasetError: the file is absent or damaged.
     """
+    with _opened(path) as arrays:
+        return unpack_clip({name: arrays[name] for name in arrays.files})
+
+
+def read_clip_speech(path: Path) -> Waveform | None:
+    """The speech of a clip's file, without reading its pictures; None if it holds none.
+
+    Raises:
+        DatasetError: the file is absent or damaged.
+    """
+    with _opened(path) as arrays:
+        return _speech(arrays)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The clip's arrays, each read when it is asked for; what fails inside is a DatasetError."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            return unpack_clip({name: arrays[name] for name in arrays.files})
+            yield arrays
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DatasetError(
             f"the prepared clip {path} cannot be read ({error}): delete it and prepare again"
@@ -96,20 +115,23 @@ def unpack_clip(arrays: dict[str, NDArray[Any]]) -> Evidence:
             track_id=int(track_id),
             seconds=float(seconds),
         )
-    speech = None
-    if "speech" in arrays:
-        samples = arrays["speech"].astype(np.float32) / np.float32(INT16_SCALE)
-        speech = Waveform(samples, int(arrays["rate_hz"]), float(arrays["speech_start"]))
     start, stop = arrays["span"]
     return Evidence(
         faces=faces,
-        speech=speech,
+        speech=_speech(arrays),
         start_seconds=float(start),
         stop_seconds=float(stop),
         speech_spans=arrays["spans"],
         missing=missing,
         people=int(arrays["people"]),
     )
+
+
+def _speech(arrays: Mapping[str, NDArray[Any]]) -> Waveform | None:
+    if "speech" not in arrays:
+        return None
+    samples = arrays["speech"].astype(np.float32) / np.float32(INT16_SCALE)
+    return Waveform(samples, int(arrays["rate_hz"]), float(arrays["speech_start"]))
 
 
 def _jpeg(image: UInt8Array) -> bytes:

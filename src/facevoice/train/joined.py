@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from facevoice.errors import DatasetError
 from facevoice.train.prepared import Prepared
-from facevoice.types import Float32Array
+from facevoice.types import Float32Array, Waveform
 
 
 class TrainingData(Protocol):
@@ -34,6 +34,7 @@ class TrainingData(Protocol):
     def fingerprint(self) -> str: ...  # noqa: D102
     def images(self) -> NDArray[np.uint8]: ...  # noqa: D102
     def speech(self) -> list[Float32Array]: ...  # noqa: D102
+    def speeches(self) -> list[Waveform | None]: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,10 @@ class Joined:
     def speech(self) -> list[Float32Array]:
         """All speech."""
         return [samples for part in self.parts for samples in part.speech()]
+
+    def speeches(self) -> list[Waveform | None]:
+        """All waveforms, None where a clip has no speech."""
+        return [waveform for part in self.parts for waveform in part.speeches()]
 
 
 def join(parts: Sequence[Prepared]) -> TrainingData:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from facevoice.errors import DatasetError
 from facevoice.faces.sample import Box, place_crops
-from facevoice.train.clipfile import INT16_SCALE, read_clip
+from facevoice.train.clipfile import INT16_SCALE, read_clip, read_clip_speech
 from facevoice.types import ALIGNED_SIZE, Evidence, FaceTrack, Float32Array, Waveform
 
 FORMAT: Final = 2
@@ -87,6 +87,19 @@ class Prepared:
             np.asarray(samples[start:stop], np.float32) / np.float32(INT16_SCALE)
             for start, stop in pairwise(offsets)
         ]
+
+    def speeches(self) -> list[Waveform | None]:
+        """N waveforms, None where a clip has no speech; of clips no picture is read.
+
+        Raises:
+            DatasetError: the folder holds pictures, or a clip's file is damaged.
+        """
+        if self.content == "clips":
+            return [read_clip_speech(self.folder / file) for file in self.files]
+        if self.content != "speech":
+            raise DatasetError(f"{self.folder} holds {self.content}, no speech")
+        rate = int(self.meta["rate_hz"])
+        return [Waveform(samples, rate) for samples in self.speech()]
 
     def evidence(self, row: int) -> Evidence:
         """The evidence of one clip (content "clips").
