@@ -113,3 +113,10 @@ def test_a_blends_weights_come_from_the_file(toy_bundle):
     tree = load_bundle(toy_bundle).tree
     np.testing.assert_allclose(tree.members[0].weights, [1.0, 0.5])
     np.testing.assert_allclose(tree.weights, [0.5, 0.5])
+
+
+@pytest.mark.parametrize("threshold", ["0.5", True, -0.1, 1.5, float("nan")])
+def test_a_threshold_that_is_no_score_is_refused(copy, threshold):
+    change(copy, abstain_below=threshold)
+    with pytest.raises(BundleError, match="abstain_below must be a score from 0 to 1"):
+        load_bundle(copy)

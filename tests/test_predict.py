@@ -1,5 +1,6 @@
 import json
 import math
+import shutil
 from pathlib import Path
 
 import jsonschema
@@ -8,6 +9,7 @@ import pytest
 
 import facevoice
 from facevoice import media
+from facevoice.cli.table import render
 from facevoice.errors import (
     InvalidInputError,
     MediaNotFoundError,
@@ -54,6 +56,45 @@ def test_its_record_is_what_the_schema_says(sample):
     assert record["path"] == str(SAMPLE)
     assert math.fsum(record["scores"].values()) == pytest.approx(1, abs=1e-5)
     assert record["parts"]["face"]["parts"]["expression"]["parts"] == {}
+
+
+@pytest.fixture(scope="module")
+def cautious(toy_bundle, sample, tmp_path_factory):
+    """The toy bundle with a threshold just above, or just at, the sample's highest score."""
+
+    def load(above):
+        folder = tmp_path_factory.mktemp("cautious") / "bundle"
+        shutil.copytree(toy_bundle, folder)
+        card = json.loads((folder / "bundle.json").read_text())
+        card["abstain_below"] = sample.confidence + above
+        (folder / "bundle.json").write_text(json.dumps(card))
+        return facevoice.load(folder)
+
+    return load
+
+
+def test_below_the_bundles_threshold_the_guess_is_marked(cautious, sample):
+    predictor = cautious(1e-6)
+    unsure = predictor(SAMPLE)
+    assert unsure.abstained
+    assert unsure.emotion == sample.emotion  # the best guess stays
+    assert repr(unsure).count("unsure") == 1
+    record = json.loads(json.dumps(unsure.to_dict()))
+    assert record["abstained"] is True
+    jsonschema.validate(record, SCHEMA)
+    text = render(unsure, predictor.bundle.tree)
+    assert f"unsure: {sample.emotion} " in text.splitlines()[2]
+    assert text.count("unsure") == 2  # of the whole tree alone, and what it means
+    assert "under this model's threshold" in text
+    assert not cautious(0.0)(SAMPLE).abstained  # at the threshold it answers
+
+
+def test_without_a_threshold_or_scores_nothing_is_unsure(sample, cautious, tmp_path):
+    assert sample.to_dict()["abstained"] is False
+    (failed,) = cautious(1e-6).predict_many([tmp_path / "gone.mp4"])
+    assert not failed.abstained
+    nothing = cautious(1e-6).score(None, None, np.zeros(16000, np.float32), 16000)
+    assert (nothing.scores, nothing.abstained) == (None, False)
 
 
 def test_the_same_clip_gives_the_same_record(sample, predictor):

@@ -27,6 +27,7 @@ def test_a_frame_has_a_row_a_prediction(predictions):
     assert frame["error.kind"].isna().tolist() == [True, False]
     row = frame.iloc[0]
     assert row["emotion"] == records[0].emotion
+    assert not row["abstained"]
     assert row["parts.face.expression.happy"] == pytest.approx(
         records[0].scores.parts["face"].parts["expression"]["happy"], abs=1e-6
     )

@@ -23,6 +23,7 @@ from facevoice.branches.face_input import FaceInput
 from facevoice.errors import BundleError, HashMismatchError
 from facevoice.session import Device, Session
 from facevoice.speech.spectrogram import SpectrogramSettings
+from facevoice.types import TIE_TOLERANCE, Scores
 
 FORMAT: Final = 1
 SHIPPED: Final = Path(__file__).parent / "bundles"
@@ -45,6 +46,7 @@ class Bundle:
     sha256: of bundle.json, which holds the hashes of all other files: it names the model.
     card: bundle.json as read.
     tree: the branch that scores evidence.
+    abstain_below: the model is unsure where its highest score is below this; None: it never is.
     """
 
     name: str
@@ -54,6 +56,13 @@ class Bundle:
     labels: tuple[str, ...]
     card: Mapping[str, Any]
     tree: Branch
+    abstain_below: float | None = None
+
+    def abstains(self, scores: Scores | None) -> bool:
+        """Whether scores of the whole tree are below the threshold; no scores are no guess."""
+        if scores is None or self.abstain_below is None:
+            return False
+        return scores.confidence < self.abstain_below - TIE_TOLERANCE
 
     def __repr__(self) -> str:
         return f"Bundle({self.name} {self.version}, {len(self.labels)} labels, {self.tree!r})"
@@ -139,7 +148,17 @@ def load_bundle(
     context = _Context(folder, labels, card["files"], device, threads)
     tree = _build(card["tree"], context)
     sha256 = hashlib.sha256((folder / "bundle.json").read_bytes()).hexdigest()
-    return Bundle(card["name"], card["version"], sha256, folder, labels, card, tree)
+    below = _threshold(card, folder)
+    return Bundle(card["name"], card["version"], sha256, folder, labels, card, tree, below)
+
+
+def _threshold(card: Mapping[str, Any], folder: Path) -> float | None:
+    below = card.get("abstain_below")
+    if below is None:
+        return None
+    if isinstance(below, bool) or not isinstance(below, int | float) or not 0 <= below <= 1:
+        raise BundleError(f"{folder}: abstain_below must be a score from 0 to 1, got {below!r}")
+    return float(below)
 
 
 def _check_file(folder: Path, name: str, sha256: str) -> None:

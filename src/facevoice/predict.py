@@ -223,6 +223,7 @@ class Predictor:
             start_seconds=windows[0].start_seconds,
             stop_seconds=windows[-1].stop_seconds,
             windows=len(windows),
+            abstained=self.bundle.abstains(scores),
             timings={"total": seconds},
         )
 

@@ -47,6 +47,8 @@ class Prediction:
     duration_seconds: of the whole file as its container says; None if it does not, 0 for a picture.
     start_seconds, stop_seconds: the part that was looked at.
     windows: how many pieces of evidence were scored and averaged.
+    abstained: whether the highest score is below the bundle's threshold: the emotion is then no
+        more than a best guess. Always False for a bundle without a threshold.
     error: (kind, message) if the input could not be read; then scores is None.
     timings: wall seconds spent by stage.
     """
@@ -61,6 +63,7 @@ class Prediction:
     start_seconds: float | None
     stop_seconds: float | None
     windows: int
+    abstained: bool = False
     error: tuple[str, str] | None = None
     timings: Mapping[str, float] = field(default_factory=dict)
 
@@ -82,6 +85,7 @@ class Prediction:
             "bundle": {"name": self.bundle_name, "sha256": self.bundle_sha256},
             "emotion": self.emotion,
             "confidence": None if self.confidence is None else round(self.confidence, 6),
+            "abstained": self.abstained,
             "scores": None if self.scores is None else _rounded(self.scores),
             "parts": {} if self.scores is None else _parts(self.scores),
             "missing": dict(self.missing),
@@ -99,6 +103,7 @@ class Prediction:
         if self.error is not None:
             return f"Prediction({self.path}: error {self.error[0]}: {self.error[1]})"
         verdict = "nothing to score" if self.scores is None else f"{self.scores!r}"
+        verdict = f"unsure: {verdict}" if self.abstained else verdict
         missing = "".join(f", no {name}: {code}" for name, code in self.missing.items())
         return f"Prediction({self.path}: {verdict}{missing})"
 

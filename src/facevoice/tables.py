@@ -1,6 +1,6 @@
 """Predictions as flat rows: CSV files and pandas DataFrames.
 
-Columns: path, emotion, confidence, score of each label ("scores.happy"), of each branch
+Columns: path, emotion, confidence, abstained, score of each label ("scores.happy"), of each branch
 ("parts.face.happy", "parts.face.expression.happy"), "missing.face", "missing.voice", the evidence
 ("evidence.face_seconds", ...), duration_seconds, start_seconds, stop_seconds, windows,
 "bundle.name", "error.kind" and "error.message". What does not apply is None.
@@ -17,6 +17,7 @@ from facevoice.types import MODALITIES, Scores
 if TYPE_CHECKING:
     import pandas as pd
 
+_FIRST = ("path", "emotion", "confidence", "abstained")
 _EVIDENCE = ("face_frames", "face_seconds", "speech_seconds", "people")
 _BOX = ("left", "top", "right", "bottom")
 
@@ -24,9 +25,7 @@ _BOX = ("left", "top", "right", "bottom")
 def columns_of(tree: Branch) -> list[str]:
     """The columns of every row that predictions with this tree give, in order."""
     return [
-        "path",
-        "emotion",
-        "confidence",
+        *_FIRST,
         *(f"scores.{label}" for label in tree.labels),
         *(f"{prefix}.{label}" for prefix in _prefixes(tree, "parts") for label in tree.labels),
         *(f"missing.{modality}" for modality in MODALITIES),
@@ -53,7 +52,7 @@ def _prefixes(tree: Branch, prefix: str) -> Iterator[str]:
 def flat_row(prediction: Prediction) -> dict[str, Any]:
     """One prediction as column -> value; branches that did not score are left out."""
     record = prediction.to_dict()
-    row: dict[str, Any] = {name: record[name] for name in ("path", "emotion", "confidence")}
+    row: dict[str, Any] = {name: record[name] for name in _FIRST}
     if prediction.scores is not None:
         row |= _flat_scores("scores", prediction.scores)
         row |= _flat_parts("parts", prediction.scores)

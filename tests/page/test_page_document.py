@@ -350,3 +350,16 @@ def test_a_single_label_and_a_tie_are_put_into_words() -> None:
     assert "clearly like “b”" in verdict(root(("a", "b"), [0.1, 0.9]))[0]
     assert "mostly like “b”" in verdict(root(("a", "b", "c"), [0.2, 0.6, 0.2]))[0]
     assert "unsure" in verdict(root(("a", "b", "c"), [0.28, 0.44, 0.28]))[0]
+
+
+def test_a_page_says_that_the_model_is_unsure_and_still_shows_its_guess(
+    predictor: Predictor, clip: Path
+) -> None:
+    sure, page = clip_page(Told(predictor.bundle, [window(0.0)]), clip)
+    assert "unsure:" not in check(page).text
+    careful = replace(predictor.bundle, abstain_below=0.999)
+    unsure, page = clip_page(Told(careful, [window(0.0)]), clip)
+    assert (sure.abstained, unsure.abstained) == (False, True)
+    text = check(page).text
+    assert f"unsure: {sure.emotion}?" in text
+    assert "The model is unsure: it gives an answer from a score of 100% on." in text

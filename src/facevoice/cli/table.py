@@ -23,6 +23,9 @@ MEANING: Final[dict[MissingCode, str]] = dict(
 )
 
 
+UNSURE: Final = "unsure: the highest score is under this model's threshold for an answer"
+
+
 def render(prediction: Prediction, tree: Branch) -> str:
     """Several lines: what was looked at, a row a node of the tree, and what was missing."""
     if prediction.error is not None:
@@ -30,23 +33,33 @@ def render(prediction: Prediction, tree: Branch) -> str:
     lines = [f"{prediction.path or 'arrays'}{_looked_at(prediction)}"]
     rows = list(_rows(tree, prediction.scores, "", ""))
     name_width = max(len(title) for title, _ in rows)
-    verdict_width = max([7, *(len(label) for label in tree.labels)])
+    verdicts = [_verdict(scores, unsure=prediction.abstained) for _, scores in rows[:1]]
+    verdicts += [_verdict(scores) for _, scores in rows[1:]]
+    verdict_width = max(7, *map(len, (*tree.labels, *verdicts)))
     widths = [max(len(label), 5) for label in tree.labels]
     header = "  ".join(label.rjust(width) for label, width in zip(tree.labels, widths, strict=True))
     lines.append(f"  {'':{name_width}}  {'verdict':{verdict_width}}  {header}")
-    for title, scores in rows:
+    for (title, scores), verdict in zip(rows, verdicts, strict=True):
         if scores is None:
-            lines.append(f"  {title:{name_width}}  {'-':{verdict_width}}".rstrip())
+            lines.append(f"  {title:{name_width}}  {verdict}")
             continue
         numbers = "  ".join(
             f"{value:{width}.2f}" for value, width in zip(scores.values, widths, strict=True)
         )
-        lines.append(f"  {title:{name_width}}  {scores.emotion:{verdict_width}}  {numbers}")
+        lines.append(f"  {title:{name_width}}  {verdict:{verdict_width}}  {numbers}")
+    if prediction.abstained:
+        lines.append(f"  {UNSURE}")
     for modality in MODALITIES:
         code = prediction.missing.get(modality)
         if code is not None:
             lines.append(f"  no {modality}: {code} ({MEANING[code]})")
     return "\n".join(lines) + "\n"
+
+
+def _verdict(scores: Scores | None, *, unsure: bool = False) -> str:
+    if scores is None:
+        return "-"
+    return f"unsure: {scores.emotion}" if unsure else scores.emotion
 
 
 def _looked_at(prediction: Prediction) -> str:

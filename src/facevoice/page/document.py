@@ -96,14 +96,16 @@ def _kind(clip: Clip) -> str:
 
 def _verdict(clip: Clip, colours: Colours) -> str:
     scores = clip.root.scores
-    sentences = words.verdict(clip.root)
+    unsure = clip.prediction.abstained
+    sentences = words.verdict(clip.root, clip.bundle.abstain_below if unsure else None)
     text = f'<p class="first">{escape(sentences[0])}</p>' + "".join(
         f"<p>{escape(sentence)}</p>" for sentence in sentences[1:]
     )
     answer = '<p class="answer">No answer</p>'
     table = ""
     if scores is not None:
-        answer = f'<p class="answer c{colours[scores.emotion]}">{escape(scores.emotion)}</p>'
+        said = f"unsure: {scores.emotion}?" if unsure else scores.emotion
+        answer = f'<p class="answer c{colours[scores.emotion]}">{escape(said)}</p>'
         table = f"<div>{bars(scores, colours, 'Fused scores by emotion')}</div>"
     return (
         f'<section class="verdict"><div><h2>{escape(words.verdict_heading(clip.root))}</h2>'

@@ -101,8 +101,11 @@ def verdict_heading(root: Node) -> str:
     return "What face and voice look and sound like to the model"
 
 
-def verdict(root: Node) -> tuple[str, ...]:
-    """How sure the model is, and in what, as sentences."""
+def verdict(root: Node, unsure_below: float | None = None) -> tuple[str, ...]:
+    """How sure the model is, and in what, as sentences.
+
+    unsure_below: the model's threshold if the scores are below it; None if it stands by them.
+    """
     scores = root.scores
     if scores is None:
         return (NO_ANSWER,)
@@ -120,8 +123,14 @@ def verdict(root: Node) -> tuple[str, ...]:
     else:
         likeness = f"more like “{first}” than like anything else, but it is unsure"
     count = len(scores.labels)
+    told = f"To the model, {subject(root)} {likeness}."
+    if unsure_below is not None:
+        told = (
+            f"The model is unsure: it gives an answer from a score of {percent(unsure_below)} on."
+            f" “{first}” is only its best guess."
+        )
     return (
-        f"To the model, {subject(root)} {likeness}.",
+        told,
         (
             f"“{first}” gets {percent(value)} of its score, “{second}” comes next with"
             f" {percent(follower)}. A blind guess among the {count} labels would give each"
