@@ -1,0 +1,295 @@
+"""What a timeline is: frozen, checked tables of who shows what, when. numpy only.
+
+Times are the container's presentation time in seconds; every interval is half-open. Nothing is
+left out: what could not be measured is None, or NaN in arrays.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from types import MappingProxyType
+from typing import Any, Final, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facevoice.errors import InvalidInputError, LabelMismatchError
+from facevoice.types import (
+    MISSING_CODES,
+    Float32Array,
+    Float64Array,
+    MissingCode,
+    Modality,
+    Scores,
+)
+
+Box = tuple[float, float, float, float]
+
+Speaker = Literal["this", "other", "unknown", "nobody"]
+SPEAKERS: Final[tuple[Speaker, ...]] = get_args(Speaker)
+
+RowMissingCode = MissingCode | Literal["other_speaker", "unknown_speaker"]
+ROW_MISSING_CODES: Final = (*MISSING_CODES, "other_speaker", "unknown_speaker")
+"""Why a row lacks a modality. The last two: there is speech, but it is another person's, or nobody
+was found to speak it."""
+
+_SUM_TOLERANCE: Final = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One person in one window.
+
+    A row whose person is None holds a window in which nobody is seen, or speech that none of those
+    seen was found to speak: so no voice is lost, and none is given to a face without a reason.
+
+    start_seconds, stop_seconds: the window.
+    person: who, as in ``Timeline.people``.
+    seen_seconds: how long the face was seen in the window; 0 for nobody.
+    speech_seconds: how long anyone spoke in the window.
+    speaking_seconds: how much of that is attributed to this row: all of it if speaker is "this",
+        and in a row without a person if nobody was found to speak it; else 0.
+    speaker: whose speech the window holds, seen from this row: "this" person's, an "other" seen
+        person's, "unknown" (nobody was found to speak it) or "nobody" (there is no speech).
+    speaker_confidence: how sure that is, 0 to 1; NaN without speech.
+    scores: face and voice fused, calibrated; None if neither is there.
+    face, voice: each modality alone, calibrated; None where ``missing`` says why. The voice is this
+        person's own: what others say is in their rows.
+    missing: why a modality is absent: it stands here exactly if its scores are None.
+    abstained: whether the highest score is below the bundle's threshold, as in ``Prediction``.
+    people: how many people were seen in the window.
+    box: (4,) median box in pixels of the upright picture (left, top, right, bottom); None unseen.
+    quality: the detector's median confidence, 0 to 1; NaN unseen.
+    """
+
+    start_seconds: float
+    stop_seconds: float
+    person: int | None
+    seen_seconds: float
+    speech_seconds: float
+    speaking_seconds: float
+    speaker: Speaker
+    speaker_confidence: float
+    scores: Scores | None
+    face: Scores | None
+    voice: Scores | None
+    missing: Mapping[Modality, RowMissingCode] = field(default_factory=dict)
+    abstained: bool = False
+    people: int = 0
+    box: Box | None = None
+    quality: float = math.nan
+
+    def __post_init__(self) -> None:
+        _require_span("Row", self.start_seconds, self.stop_seconds)
+        parts: dict[Modality, Scores | None] = {"face": self.face, "voice": self.voice}
+        for modality, part in parts.items():
+            absent = modality in self.missing
+            _require(
+                (part is None) == absent,
+                f"Row.missing must name a reason for {modality} exactly if it is None",
+            )
+        for code in self.missing.values():
+            known = ", ".join(ROW_MISSING_CODES)
+            _require(code in ROW_MISSING_CODES, f"unknown missing code {code!r}; known: {known}")
+        nothing = self.face is None and self.voice is None
+        _require((self.scores is None) == nothing, "Row.scores must be None exactly if all is")
+        _require(self.speaker in SPEAKERS, f"Row.speaker must be one of {SPEAKERS}")
+        silent = self.speaker == "nobody"
+        _require(
+            silent == math.isnan(self.speaker_confidence),
+            "Row.speaker_confidence must be NaN exactly if nobody speaks",
+        )
+        object.__setattr__(self, "missing", MappingProxyType(dict(self.missing)))
+
+    @property
+    def emotion(self) -> str | None:
+        """The label with the highest fused score, None without scores."""
+        return None if self.scores is None else self.scores.emotion
+
+    @property
+    def confidence(self) -> float:
+        """The highest fused score; NaN without scores."""
+        return math.nan if self.scores is None else self.scores.confidence
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One person over the whole timeline.
+
+    id: counts from 0 in the order of first sight.
+    first_seen_seconds, last_seen_seconds: instants of the first and last sampled sight.
+    seconds_seen: how long the face was seen.
+    seconds_speaking: speech attributed to this person; an instant that several windows hold
+        counts once.
+    shares: share of the scored time by emotion, sum 1; empty if no window could be scored.
+    """
+
+    id: int
+    first_seen_seconds: float
+    last_seen_seconds: float
+    seconds_seen: float
+    seconds_speaking: float
+    shares: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        ordered = self.last_seen_seconds >= self.first_seen_seconds
+        _require(ordered, f"Person {self.id} was last seen before the first time")
+        total = math.fsum(self.shares.values())
+        whole = not self.shares or abs(total - 1) <= _SUM_TOLERANCE
+        _require(whole, f"Person.shares must sum to 1 or be empty, got {total}")
+        object.__setattr__(self, "shares", MappingProxyType(dict(self.shares)))
+
+    @property
+    def emotion(self) -> str | None:
+        """What this person showed most; None if nothing could be scored."""
+        return max(self.shares, key=lambda label: self.shares[label], default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch in which one person shows one emotion: windows merged with hysteresis.
+
+    person: who; None for a voice that is nobody's.
+    score: mean of the emotion's fused score, 0 to 1.
+    """
+
+    person: int | None
+    start_seconds: float
+    stop_seconds: float
+    emotion: str
+    score: float
+
+    def __post_init__(self) -> None:
+        _require_span("Segment", self.start_seconds, self.stop_seconds)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class FrameTable:
+    """Every face that was looked at: one line per sampled instant and person, by time, then person.
+
+    times_seconds: (N,) float64. person: (N,) int64.
+    boxes: (N, 4) float32, left, top, right, bottom in pixels of the upright picture.
+    landmarks: (N, 5, 2) float32 pixels, in the order of ``Face.landmarks``.
+    quality: (N,) float32, the detector's confidence.
+    scores: (N, K) float64, the face's own scores; NaN where no branch looked at this face.
+    """
+
+    times_seconds: Float64Array
+    person: NDArray[np.int64]
+    boxes: Float32Array
+    landmarks: Float32Array
+    quality: Float32Array
+    scores: Float64Array
+
+    def __post_init__(self) -> None:
+        count = len(self.times_seconds)
+        shapes: dict[str, tuple[int, ...]] = {
+            "times_seconds": (count,),
+            "person": (count,),
+            "boxes": (count, 4),
+            "landmarks": (count, 5, 2),
+            "quality": (count,),
+            "scores": (count, *self.scores.shape[1:2]),
+        }
+        for name, shape in shapes.items():
+            array: NDArray[Any] = getattr(self, name)
+            _require(array.shape == shape, f"FrameTable.{name} must be {shape}, got {array.shape}")
+            view = array.view()
+            view.flags.writeable = False
+            object.__setattr__(self, name, view)
+        pairs = list(zip(self.times_seconds.tolist(), self.person.tolist(), strict=True))
+        ordered = all(first < second for first, second in pairwise(pairs))
+        _require(ordered, "FrameTable must be sorted by time, then person, without repeats")
+
+    def __len__(self) -> int:
+        return len(self.times_seconds)
+
+    def __repr__(self) -> str:
+        return f"FrameTable({len(self)} faces of {len(np.unique(self.person))} people)"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Timeline:
+    """Who shows what, when, in one file.
+
+    path: as it was given.
+    duration_seconds: of the whole file as its container says; None if it does not.
+    start_seconds, stop_seconds: the part that was looked at.
+    window_seconds, hop_seconds: windows are [start + k * hop, start + k * hop + window), the last
+        one cut at the stop.
+    labels: what is scored.
+    cuts: (C,) float64, the presentation time of the first picture after each cut, increasing.
+    people: everyone with a row, by id.
+    rows: by window, then person; the row without a person comes last in its window.
+    segments: by person (None last), then time.
+    frames: the faces behind the rows, if they were asked for.
+    """
+
+    path: str
+    duration_seconds: float | None
+    start_seconds: float
+    stop_seconds: float
+    window_seconds: float
+    hop_seconds: float
+    labels: tuple[str, ...]
+    bundle_name: str
+    bundle_sha256: str
+    cuts: Float64Array
+    people: tuple[Person, ...]
+    rows: tuple[Row, ...]
+    segments: tuple[Segment, ...]
+    frames: FrameTable | None = None
+
+    def __post_init__(self) -> None:
+        _require_span("Timeline", self.start_seconds, self.stop_seconds)
+        positive = self.window_seconds >= self.hop_seconds > 0
+        _require(positive, "Timeline needs 0 < hop <= window seconds: else instants are lost")
+        increasing = self.cuts.ndim == 1 and bool(np.all(np.diff(self.cuts) > 0))
+        _require(increasing, "Timeline.cuts must be (C,) and increase")
+        ids = [person.id for person in self.people]
+        _require(ids == sorted(set(ids)), f"Timeline.people must be by id, each once: {ids}")
+        named = {row.person for row in self.rows if row.person is not None}
+        _require(named == set(ids), f"Timeline.people {ids} must be those of the rows {named}")
+        keys = [(row.start_seconds, _last_if_none(row.person)) for row in self.rows]
+        _require(keys == sorted(set(keys)), "Timeline.rows must be by window, then person, once")
+        for row in self.rows:
+            if row.scores is not None and row.scores.labels != self.labels:
+                raise LabelMismatchError(
+                    f"a row scores {row.scores.labels}, the timeline {self.labels}"
+                )
+        view = self.cuts.view()
+        view.flags.writeable = False
+        object.__setattr__(self, "cuts", view)
+
+    def person(self, number: int) -> Person:
+        """The person of that id; KeyError if there is none."""
+        for person in self.people:
+            if person.id == number:
+                return person
+        raise KeyError(f"no person {number} among {[person.id for person in self.people]}")
+
+    def rows_of(self, person: int | None) -> tuple[Row, ...]:
+        """One person's rows in the order of time; None: the rows without a person."""
+        return tuple(row for row in self.rows if row.person == person)
+
+    def __repr__(self) -> str:
+        return (
+            f"Timeline({self.path}: {self.start_seconds:.3f}-{self.stop_seconds:.3f} s,"
+            f" {len(self.people)} people, {len(self.rows)} rows, {len(self.segments)} segments,"
+            f" {len(self.cuts)} cuts)"
+        )
+
+
+def _last_if_none(person: int | None) -> float:
+    return math.inf if person is None else person
+
+
+def _require_span(noun: str, start: float, stop: float) -> None:
+    sound = math.isfinite(start) and math.isfinite(stop) and stop >= start
+    _require(sound, f"{noun} must span finite seconds in order, got {start} to {stop}")
+
+
+def _require(condition: bool, message: str) -> None:  # noqa: FBT001 - reads as an assertion
+    if not condition:
+        raise InvalidInputError(message)
