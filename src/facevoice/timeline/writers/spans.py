@@ -1,0 +1,126 @@
+"""Stretches of a timeline that several formats draw: who is seen, who speaks, the shots.
+
+Windows overlap, marks on a time axis must not: the middle of each window, one hop long, stands for
+it (its *cell*); the first cell begins and the last one ends with the timeline.
+"""
+
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+
+from facevoice.timeline.table import FrameTable, Timeline
+from facevoice.types import Float64Array
+
+Span = tuple[float, float]
+"""Start and stop in seconds, half-open."""
+
+NOBODY: Final = "voice of nobody seen"
+"""Who a row or segment without a person is about."""
+
+_LOST: Final = 1.5
+"""Times the usual spacing of instants; a person who is not seen for longer was lost."""
+
+
+def name_of(person: int | None) -> str:
+    """What people are called in every output: by their id."""
+    return NOBODY if person is None else f"person {person}"
+
+
+def cells(timeline: Timeline) -> dict[float, Span]:
+    """The cell of each window, by the window's start, in order of time."""
+    starts = sorted({row.start_seconds for row in timeline.rows})
+    margin = (timeline.window_seconds - timeline.hop_seconds) / 2
+    inner = [min(start + margin, timeline.stop_seconds) for start in starts[1:]]
+    edges = [timeline.start_seconds, *inner, timeline.stop_seconds]
+    return {start: (edges[n], edges[n + 1]) for n, start in enumerate(starts)}
+
+
+def joined(spans: Iterable[Span]) -> list[Span]:
+    """Spans in order of time, those that touch or overlap made one; empty ones left out."""
+    result: list[Span] = []
+    for start, stop in sorted(spans):
+        if stop <= start:
+            continue
+        if result and start <= result[-1][1]:
+            result[-1] = (result[-1][0], max(stop, result[-1][1]))
+        else:
+            result.append((start, stop))
+    return result
+
+
+def shots(timeline: Timeline) -> list[Span]:
+    """The stretches between cuts; one if there is none."""
+    inside = [
+        c for c in timeline.cuts.tolist() if timeline.start_seconds < c < timeline.stop_seconds
+    ]
+    edges = [timeline.start_seconds, *inside, timeline.stop_seconds]
+    return list(pairwise(edges))
+
+
+def speaking(timeline: Timeline, person: int | None) -> list[Span]:
+    """When speech is this person's, to the nearest cell; None: speech that is nobody's seen."""
+    wanted = "unknown" if person is None else "this"
+    places = cells(timeline)
+    return joined(
+        places[row.start_seconds]
+        for row in timeline.rows_of(person)
+        if row.speaker == wanted and row.speaking_seconds > 0
+    )
+
+
+def seen(timeline: Timeline, person: int) -> list[Span]:
+    """When this person is seen: by the frames if there are any, else to the nearest cell."""
+    if timeline.frames is None:
+        places = cells(timeline)
+        rows = timeline.rows_of(person)
+        return joined(places[row.start_seconds] for row in rows if row.seen_seconds > 0)
+    step = spacing(timeline.frames)
+    bounds = (timeline.start_seconds, timeline.stop_seconds)
+    times = timeline.frames.times_seconds[timeline.frames.person == person]
+    return joined(
+        held(times[first:last], step, timeline.cuts, bounds)
+        for first, last in runs(times, step, timeline.cuts)
+    )
+
+
+def spacing(frames: FrameTable) -> float:
+    """Usual time between two instants at which faces were looked at, in seconds; 0.25 if unknown.
+
+    The lower quartile of what lies between two sights of one person: losses are longer.
+    """
+    between = [
+        np.diff(frames.times_seconds[frames.person == person])
+        for person in np.unique(frames.person)
+    ]
+    all_of_them = np.concatenate(between) if between else np.zeros(0)
+    return float(np.quantile(all_of_them, 0.25)) if len(all_of_them) else 0.25
+
+
+def runs(times: Float64Array, step: float, cuts: Float64Array) -> list[tuple[int, int]]:
+    """Where one person is followed without a loss or a cut: half-open ranges of indices.
+
+    times: (N,) seconds, increasing, at which the person was seen. step: ``spacing``.
+    """
+    if not len(times):
+        return []
+    shot = np.searchsorted(cuts, times, side="right")
+    broken = (np.diff(times) > _LOST * step) | (np.diff(shot) != 0)
+    edges = [0, *(np.flatnonzero(broken) + 1).tolist(), len(times)]
+    return list(pairwise(edges))
+
+
+def held(times: Float64Array, step: float, cuts: Float64Array, bounds: Span) -> Span:
+    """The span that a run stands for: half a step more at both ends.
+
+    A cut within a step of an end is that end: no instant in between tells of a loss.
+    """
+    first, last = float(times[0]), float(times[-1])
+    start, stop = first - step / 2, last + step / 2
+    before, after = cuts[cuts <= first], cuts[cuts > last]
+    if len(before) and first - before[-1] <= step:
+        start = float(before[-1])
+    if len(after) and after[0] - last <= step:
+        stop = float(after[0])
+    return max(start, bounds[0]), min(stop, bounds[1])
