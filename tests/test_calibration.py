@@ -70,7 +70,7 @@ def test_vector_scaling_reaches_scipys_optimum() -> None:
         rest = np.array([1.0] * 5 + [0.0] * 5)
         return float(spread.mean() + 0.025 * ((point - rest) ** 2).sum())
 
-    reached = loss(np.array([*fitted.scale, *fitted.offset]))
+    reached = loss(np.array([*fitted.class_scale, *fitted.class_offsets]))
     best = optimize.minimize(loss, np.array([1.0] * 5 + [0.0] * 5))
     assert reached <= best.fun + 1e-6
     assert log_loss(fitted.apply(scores), truth) < log_loss(scores, truth)

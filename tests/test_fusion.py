@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from facevoice.branches import Adjustment
 from facevoice.errors import InvalidInputError
 from facevoice.fusion import (
     PUBLISHED_WEIGHTS,
@@ -267,7 +268,7 @@ def test_published_weights() -> None:
 def test_a_single_speaking_member_passes_unchanged() -> None:
     scores = np.array([[[0.1, 0.9], [np.nan] * 2], [[np.nan] * 2] * 2, [[0.2, 0.8], [0.6, 0.4]]])
     table = ScoreTable.of_arrays(scores, [1, 0, 1], branches=["f", "v"], labels=["a", "b"])
-    node = Node("system", ("f", "v"), (0.3, 0.6), temperature=2.0)
+    node = Node("system", ("f", "v"), (0.3, 0.6), Adjustment(temperature=2.0))
     fused = node.fuse(table)
     assert fused[0].tolist() == [0.1, 0.9]
     assert np.isnan(fused[1]).all()

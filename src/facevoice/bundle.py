@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from facevoice.branches import (
+    Adjustment,
     Blend,
     Branch,
     FaceSequence,
@@ -20,7 +21,7 @@ from facevoice.branches import (
     SpectrogramNet,
 )
 from facevoice.branches.face_input import FaceInput
-from facevoice.errors import BundleError, HashMismatchError
+from facevoice.errors import BundleError, HashMismatchError, InvalidInputError
 from facevoice.session import Device, Session
 from facevoice.speech.spectrogram import SpectrogramSettings
 from facevoice.types import TIE_TOLERANCE, Scores
@@ -201,7 +202,11 @@ def _blend(node: Mapping[str, Any], context: _Context) -> Branch:
     nodes: Sequence[Mapping[str, Any]] = node["members"]
     members = [_build(member, context) for member in nodes]
     weights = [float(member.get("weight", 1.0)) for member in nodes]
-    return Blend(node["name"], members, weights, temperature=_temperature(node))
+    try:
+        adjustment = Adjustment.of_dict(node)
+    except InvalidInputError as error:
+        raise BundleError(f"{context.folder}: blend {node['name']!r}: {error}") from error
+    return Blend(node["name"], members, weights, adjustment=adjustment)
 
 
 def _face_vote(node: Mapping[str, Any], context: _Context) -> Branch:

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from facevoice.branches.adjustment import Adjustment
 from facevoice.branches.base import SMALLEST_SCORE
 from facevoice.errors import InvalidInputError
 from facevoice.metrics import predicted_classes
@@ -53,26 +54,12 @@ def fit_temperature(scores: NDArray[Any], truth: NDArray[Any]) -> float:
     return 2 / (low + high)
 
 
-@dataclass(frozen=True, slots=True)
-class VectorScaling:
-    """softmax(scale * log(score) + offset), class by class (Guo et al. 2017).
-
-    scale, offset: (K,).
-    """
-
-    scale: tuple[float, ...]
-    offset: tuple[float, ...]
-
-    def apply(self, scores: NDArray[Any]) -> Float64Array:
-        """(N, K) distributions, rescaled."""
-        logits = np.log(np.maximum(np.asarray(scores, np.float64), SMALLEST_SCORE))
-        return _softmax(logits * np.array(self.scale) + np.array(self.offset))
-
-
 def fit_vector_scaling(
     scores: NDArray[Any], truth: NDArray[Any], penalty: float = 1e-2
-) -> VectorScaling:
-    """Least log-loss plus penalty / 2 times the squared distance from (1, 0), by Newton's method.
+) -> Adjustment:
+    """Class scale and offsets of least log-loss (Guo et al. 2017).
+
+    Minimises log-loss plus penalty / 2 times the squared distance from (1, 0), by Newton's method.
 
     penalty: keeps classes that hardly occur near where they were.
     """
@@ -106,26 +93,12 @@ def fit_vector_scaling(
             if length < 1e-10:
                 break
         point = point - length * move
-    return VectorScaling(tuple(point[:size].tolist()), tuple(point[size:].tolist()))
+    return Adjustment(
+        class_scale=tuple(point[:size].tolist()), class_offsets=tuple(point[size:].tolist())
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class ClassOffsets:
-    """Scores times exp(offset), scaled to sum 1: more voice for rare classes.
-
-    offsets: (K,) in nats; the decision moves, the order of clips within a class does not.
-    """
-
-    offsets: tuple[float, ...]
-
-    def apply(self, scores: NDArray[Any]) -> Float64Array:
-        """(N, K) distributions, adjusted."""
-        raised = np.asarray(scores, np.float64) * np.exp(np.array(self.offsets))
-        normalised: Float64Array = raised / raised.sum(axis=1, keepdims=True)
-        return normalised
-
-
-def logit_adjustment(priors: NDArray[Any], strength: float = 1.0) -> ClassOffsets:
+def logit_adjustment(priors: NDArray[Any], strength: float = 1.0) -> Adjustment:
     """Offsets -strength * ln(prior) (Menon et al. 2021, eq. 9); 1 aims at the best UAR.
 
     priors: (K,) class shares or counts of the training clips, each above 0.
@@ -134,7 +107,7 @@ def logit_adjustment(priors: NDArray[Any], strength: float = 1.0) -> ClassOffset
     if shares.ndim != 1 or (shares <= 0).any():
         raise InvalidInputError(f"priors must be (K,) and above 0, got {shares.tolist()}")
     offsets = -strength * np.log(shares / shares.sum())
-    return ClassOffsets(tuple((offsets - offsets.mean()).tolist()))
+    return Adjustment(class_offsets=tuple((offsets - offsets.mean()).tolist()))
 
 
 Goal = Literal["uar", "war"]
@@ -148,7 +121,7 @@ def fit_class_offsets(
     reach: float = 2.0,
     step: float = 0.1,
     rounds: int = 10,
-) -> ClassOffsets:
+) -> Adjustment:
     """Offsets, one class after the other, that make the goal greatest on these clips.
 
     Every class in turn gets the offset in -reach ... reach (multiples of step) of the best value;
@@ -175,7 +148,7 @@ def fit_class_offsets(
                 best, offsets[label] = values[top], line[top]
         if best <= before + 1e-12:
             break
-    return ClassOffsets(tuple(offsets.tolist()))
+    return Adjustment(class_offsets=tuple(offsets.tolist()))
 
 
 def _goal_weights(known: IntArray, goal: Goal) -> Float64Array:
@@ -190,7 +163,7 @@ def _goal_weights(known: IntArray, goal: Goal) -> Float64Array:
 
 def nested_class_offsets(
     scores: NDArray[Any], truth: NDArray[Any], folds: NDArray[Any], goal: Goal = "uar"
-) -> tuple[Float64Array, tuple[ClassOffsets, ...]]:
+) -> tuple[Float64Array, tuple[Adjustment, ...]]:
     """Adjust every fold by offsets fitted on the others.
 
     folds: (N,) fold of each clip, grouped (``scoretable.grouped_folds``).

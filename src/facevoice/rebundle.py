@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from facevoice.branches import Adjustment
 from facevoice.bundle import bundle_folder, load_bundle, read_card
 from facevoice.errors import BundleError
 from facevoice.fusion import Node, WeightTree
@@ -56,7 +57,7 @@ def _nodes(blend: Card, prefix: str, names: Mapping[str, str]) -> Iterator[Node]
             members.append(names[dotted])
     weights = tuple(float(member.get("weight", 1.0)) for member in blend["members"])
     name = prefix.rstrip(".") or str(blend["name"])
-    yield Node(name, tuple(members), weights, float(blend.get("temperature", 1.0)))
+    yield Node(name, tuple(members), weights, Adjustment.of_dict(blend))
 
 
 def reweighted(bundle: str | Path, fitted: FittedFusion, output: Path) -> Path:
@@ -72,14 +73,12 @@ def reweighted(bundle: str | Path, fitted: FittedFusion, output: Path) -> Path:
 
     Raises:
         BundleError: the weights name a branch that the bundle lacks, are a stacked regression or
-            hold class offsets, or something that is no bundle stands at ``output``.
+            adjust another number of labels, or something that is no bundle stands at ``output``.
     """
     folder = bundle_folder(bundle)
     card = read_card(folder)
     if not isinstance(fitted.fusion, WeightTree):
         raise BundleError("a bundle blends by weights: a stacked regression cannot be put in one")
-    if fitted.class_offsets is not None:
-        raise BundleError("a bundle cannot hold class offsets: fuse without --class-offsets")
     if output.exists() and not (output / "bundle.json").exists() and any(output.iterdir()):
         raise BundleError(f"{output} exists and is no bundle: choose another folder")
     tree = _rewoven(card["tree"], fitted.fusion)
@@ -89,6 +88,7 @@ def reweighted(bundle: str | Path, fitted: FittedFusion, output: Path) -> Path:
         "files": {name: digest for name, digest in card["files"].items() if name in used},
         "provenance": dict(card["provenance"]) | {"weights": _provenance(fitted)},
     }
+    new.pop("abstain_below", None)  # an older threshold was that of other weights
     if fitted.abstain_below is not None:
         new["abstain_below"] = fitted.abstain_below
     _write(folder, new, output)
@@ -123,8 +123,7 @@ def _rewoven(old: Card, weights: WeightTree) -> dict[str, Any]:
             "kind": "blend",
             "name": node.name.rsplit(".", 1)[-1],
             "members": members,
-            "temperature": node.temperature,
-        }
+        } | node.adjustment.to_dict()
     return made[weights.root.name]
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from facevoice.calibration import ClassOffsets
+from facevoice.branches.adjustment import UNCHANGED, Adjustment
 from facevoice.errors import InvalidInputError, MediaNotFoundError
 from facevoice.fusion import StackedRegression, WeightTree
 from facevoice.provenance import clip_digests, fingerprint, groups_known, versions
@@ -52,14 +52,12 @@ class FittedFusion:
     fusion: weights, or a stacked regression.
     fitted_on: None for weights that nobody fitted on a table (equal, published, a bundle's).
     search: how they were found, as JSON: objective, step, optimal vectors, ranges, folds.
-    class_offsets: applied to the fused scores, for rare classes.
-    abstain_below: keep silent if the highest score is below this.
+    abstain_below: the fusion is unsure where its highest score is below this.
     """
 
     fusion: WeightTree | StackedRegression
     fitted_on: FitRecord | None = None
     search: Mapping[str, Any] = field(default_factory=dict)
-    class_offsets: ClassOffsets | None = None
     abstain_below: float | None = None
 
     @property
@@ -70,9 +68,15 @@ class FittedFusion:
         return self.fusion.members
 
     def fuse(self, table: ScoreTable) -> Float64Array:
-        """(N, K) scores, class offsets applied; a row of NaN where no branch that counts speaks."""
-        scores = self.fusion.fuse(table)
-        return scores if self.class_offsets is None else self.class_offsets.apply(scores)
+        """(N, K) scores, adjusted; a row of NaN where no branch that counts speaks."""
+        return self.fusion.fuse(table)
+
+    @property
+    def adjustment(self) -> Adjustment:
+        """What the last node does to its blend; nothing for a regression."""
+        if isinstance(self.fusion, WeightTree):
+            return self.fusion.root.adjustment
+        return UNCHANGED
 
     def to_dict(self) -> dict[str, Any]:
         """What weights.json holds."""
@@ -86,8 +90,6 @@ class FittedFusion:
                 "inverse_penalty": self.fusion.inverse_penalty,
                 "coefficients": self.fusion.coefficients.tolist(),
             }
-        if self.class_offsets is not None:
-            card["class_offsets"] = list(self.class_offsets.offsets)
         if self.abstain_below is not None:
             card["abstain_below"] = self.abstain_below
         card["search"] = dict(self.search)
@@ -111,13 +113,11 @@ class FittedFusion:
         if card.get("format") != FORMAT:
             raise InvalidInputError(f"weights of format {card.get('format')!r}; known: {FORMAT}")
         try:
-            offsets, record = card.get("class_offsets"), card.get("fitted_on")
-            threshold = card.get("abstain_below")
+            record, threshold = card.get("fitted_on"), card.get("abstain_below")
             return cls(
                 _stacked(card) if card.get("kind") == "stacking" else WeightTree.of_dict(card),
                 None if record is None else _record(record),
                 dict(card.get("search", {})),
-                None if offsets is None else ClassOffsets(tuple(float(each) for each in offsets)),
                 None if threshold is None else float(threshold),
             )
         except (KeyError, TypeError) as error:

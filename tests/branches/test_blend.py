@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evidence_factory import make_evidence
-from facevoice.branches import Blend, average, leaves
+from facevoice.branches import Adjustment, Blend, average, leaves
 from facevoice.errors import BundleError, LabelMismatchError
 from facevoice.types import Evidence, Modality, Scores
 
@@ -40,7 +40,7 @@ def test_it_is_the_weighted_sum_of_equation_4():
     (make_evidence(faces=0), VOICE),
 ])  # fmt: skip
 def test_one_present_member_passes_unchanged(evidence, alone):
-    blend = Blend("system", [FACE, VOICE], [0.9, 0.1], temperature=3.0)
+    blend = Blend("system", [FACE, VOICE], [0.9, 0.1], adjustment=Adjustment(3.0))
     scores = blend.score(evidence)
     np.testing.assert_array_equal(scores.values, alone.score(evidence).values)
     assert list(scores.parts) == [alone.name]

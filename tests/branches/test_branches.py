@@ -5,7 +5,14 @@ from branch_contract import BranchContract
 from onnx import TensorProto, helper, numpy_helper
 
 from evidence_factory import make_evidence
-from facevoice.branches import Blend, FaceSequence, FaceVote, FunctionalsSvm, SpectrogramNet
+from facevoice.branches import (
+    Adjustment,
+    Blend,
+    FaceSequence,
+    FaceVote,
+    FunctionalsSvm,
+    SpectrogramNet,
+)
 from facevoice.branches.base import softmax, tempered
 from facevoice.branches.face_input import FaceInput
 from facevoice.errors import BundleError
@@ -117,7 +124,7 @@ class TestBlend(BranchContract):
     def branch(self, sessions):
         face = FaceVote("face", EMOTIONS, sessions["expression"], GREY, pooling="mean")
         voice = SpectrogramNet("voice", EMOTIONS, sessions["spectrogram"], SpectrogramSettings())
-        return Blend("system", [face, voice], [0.88, 0.34], temperature=1.3)
+        return Blend("system", [face, voice], [0.88, 0.34], adjustment=Adjustment(1.3))
 
 
 def test_softmax_is_stable_for_large_logits():

@@ -3,21 +3,26 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from facevoice.branches import Adjustment
+from facevoice.calibration import fit_vector_scaling
 from facevoice.cli import main
 from facevoice.errors import BundleError, InvalidInputError
 from facevoice.evaluation import leaves_only, read_labels, score_clips
 from facevoice.fusion import (
     PUBLISHED_WEIGHTS,
+    Node,
     StackedRegression,
     WeightTree,
     search_tree,
     weight_tree,
 )
+from facevoice.metrics import log_loss
 from facevoice.predict import load
 from facevoice.rebundle import bundle_weights, reweighted
 from facevoice.samples import SAMPLE
@@ -61,7 +66,7 @@ def test_the_grid_goes_node_by_node_and_the_joint_search_stands_beside_it(
 ) -> None:
     out = tmp_path / "weights.json"
     tree = ("--tree", "inner=middling,blind")
-    options = ("--step", "0.1", *tree, "--joint", "--no-temperature", "-o", out)
+    options = ("--step", "0.1", *tree, "--joint", "--calibration", "none", "-o", out)
     assert facevoice("fuse", val, *options) == 0
     text = capsys.readouterr().out
     assert text.index("node inner: WAR") < text.index("node system: WAR") < text.index("node joint")
@@ -83,25 +88,96 @@ def test_folds_show_what_the_search_is_worth_on_others(
     np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-5)
 
 
-def test_class_offsets_and_a_threshold_are_kept(val: Path, tmp_path: Path) -> None:
+def test_class_offsets_and_a_threshold_are_kept(
+    capsys: pytest.CaptureFixture[str], val: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "weights.json"
     extras = ("--class-offsets", "uar", "--abstain-risk", "0.2")
     assert facevoice("fuse", val, "--search", "equal", *extras, "-o", out) == 0
     fitted = read_weights(out)
-    assert fitted.class_offsets is not None
-    assert len(fitted.class_offsets.offsets) == 4
+    assert len(fitted.adjustment.class_offsets) == 4
+    assert fitted.fitted_on is not None  # equal weights, yet something was fitted
+    text = capsys.readouterr().out
+    assert "class offsets: a " in text
+    assert "with them, on folds held out: UAR " in text
     table = read_score_table(val)
     scores = fitted.fuse(table)
     taken = scores.max(axis=1) >= fitted.abstain_below
     assert (scores.argmax(axis=1) != table.truth)[taken].mean() <= 0.2
 
 
+def lopsided(seed: int = 0) -> ScoreTable:
+    """The last class is rare, and no branch ever dares to name it."""
+    table = skilled(seed, count=400)
+    keep = (table.truth != 3) | (np.arange(400) % 3 == 0)
+    table = table.rows(keep)
+    scores = table.scores * np.array([1.0, 1.0, 1.0, 0.2])
+    return replace(table, scores=scores / scores.sum(axis=2, keepdims=True))
+
+
+@pytest.mark.parametrize("folds", [0, 4])
+def test_offsets_are_the_mean_over_folds_and_help_clips_held_out(folds: int) -> None:
+    table = lopsided()
+    plan = SearchPlan("equal", {"system": BRANCHES}, folds=folds, class_offsets="uar")
+    fitted = choose_weights(table, plan).fitted
+    told = fitted.search["class_offsets"]
+    assert told["folds"] == (folds or 5)
+    np.testing.assert_allclose(
+        fitted.adjustment.class_offsets, np.mean(told["fold_offsets"], axis=0)
+    )
+    before, after = told["held_out"]["uar"]
+    assert after > before + 0.02
+    low, high = told["held_out"]["recall"]["d"]
+    assert high > low + 0.2
+    other = lopsided(1)  # nobody has seen it
+    plain = WeightTree.equal(BRANCHES).fuse(other)
+    recall = [(each.argmax(axis=1) == 3)[other.truth == 3].mean()
+              for each in (plain, fitted.fuse(other))]  # fmt: skip
+    assert recall[1] > recall[0] + 0.2
+
+
+def test_vector_scaling_is_the_one_of_the_blend(val: Path, tmp_path: Path) -> None:
+    out = tmp_path / "weights.json"
+    options = ("--search", "equal", "--calibration", "vector", "-o", out)
+    assert facevoice("fuse", val, *options) == 0
+    table, fitted = read_score_table(val), read_weights(out)
+    plain = WeightTree.equal(BRANCHES).fuse(table)
+    assert fitted.adjustment == fit_vector_scaling(plain, table.truth)
+    np.testing.assert_allclose(fitted.fuse(table), fitted.adjustment.apply(plain), atol=1e-12)
+    assert log_loss(fitted.fuse(table), table.truth) < log_loss(plain, table.truth)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--calibration", "vector", "--class-offsets", "uar"), "vector scaling has offsets"),
+        (("--search", "stacking", "--class-offsets", "uar"), "has an intercept for every class"),
+    ],
+)
+def test_offsets_that_would_be_fitted_twice_are_refused(
+    capsys: pytest.CaptureFixture[str], val: Path, options: tuple[str, ...], message: str
+) -> None:
+    assert facevoice("fuse", val, *options) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_where_branches_never_speak_together_nothing_is_calibrated() -> None:
+    table = skilled()
+    scores = table.scores.copy()
+    scores[:80, 0] = scores[80:, 1] = scores[:, 2] = np.nan
+    choice = choose_weights(
+        replace(table, scores=scores), SearchPlan("equal", {"system": BRANCHES})
+    )
+    assert choice.fitted.adjustment == Adjustment()
+    assert "several branches speak on no clip" in choice.notes[0]
+
+
 def test_the_temperature_changes_no_decision(val: Path) -> None:
     table = read_score_table(val)
     plan = SearchPlan("log-loss", nodes_of(table.branches))
-    bare = SearchPlan("log-loss", plan.nodes, calibrate=False)
+    bare = SearchPlan("log-loss", plan.nodes, calibration="none")
     warm, cold = choose_weights(table, plan), choose_weights(table, bare)
-    assert weight_tree(warm.fitted.fusion).root.temperature != 1
+    assert weight_tree(warm.fitted.fusion).root.adjustment.temperature != 1
     np.testing.assert_array_equal(warm.scores.argmax(axis=1), cold.scores.argmax(axis=1))
 
 
@@ -114,7 +190,7 @@ def test_the_published_weights_need_the_papers_branches(
     table = ScoreTable.of_arrays(scores, [0] * 20, branches=tuple(PUBLISHED_WEIGHTS))
     write_score_table(table, tmp_path / "paper.npz")
     out = tmp_path / "weights.json"
-    options = ("--search", "published", "--no-temperature", "-o", out)
+    options = ("--search", "published", "--calibration", "none", "-o", out)
     assert facevoice("fuse", tmp_path / "paper.npz", *options) == 0
     root = weight_tree(read_weights(out).fusion).root
     assert dict(zip(root.members, root.weights, strict=True)) == dict(PUBLISHED_WEIGHTS)
@@ -185,7 +261,7 @@ def test_a_bundle_takes_the_weights_and_predicts_as_the_table_says(
     table = leaves_only(scored, predictor.bundle.tree)
     write_score_table(table, tmp_path / "t.npz")
     weights, output = tmp_path / "weights.json", tmp_path / "b2"
-    tree = ("--tree", "seen=sequence,expression", "--no-temperature")
+    tree = ("--tree", "seen=sequence,expression", "--calibration", "none")
     assert facevoice("fuse", tmp_path / "t.npz", "--step", "0.1", *tree, "-o", weights) == 0
     assert facevoice("bundle", toy_bundle, "--weights", weights, "-o", output) == 0
     fitted = read_weights(weights)
@@ -196,6 +272,52 @@ def test_a_bundle_takes_the_weights_and_predicts_as_the_table_says(
     card = json.loads((output / "bundle.json").read_text())
     assert card["provenance"]["weights"]["search"] == "grid"
     assert facevoice("bundle", toy_bundle, "--weights", weights, "-o", output) == 0
+
+
+@pytest.mark.parametrize(
+    "adjustment",
+    [
+        Adjustment(1.7),
+        Adjustment(0.6, class_offsets=(0.5, -0.3, 0.0, 1.2, 0.0, -2.0, 0.1)),
+        Adjustment(class_scale=(1, 0.5, 2, 1, 1.1, 0.9, 1), class_offsets=(0.0,) * 6 + (1.0,)),
+    ],
+    ids=["temperature", "offsets", "vector"],
+)
+def test_fuse_bundle_and_predict_agree_on_adjusted_scores(
+    toy_bundle: Path, tmp_path: Path, adjustment: Adjustment
+) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text(f"file,label\n{SAMPLE},happy\n")
+    predictor = load(toy_bundle)
+    scored, _ = score_clips(predictor, read_labels(labels))
+    table = leaves_only(scored, predictor.bundle.tree)
+    inner = Node("seen", ("sequence", "expression"), (0.3, 0.9), Adjustment(1.2))
+    root = Node("system", ("spectrogram", "seen"), (0.4, 0.8), adjustment)
+    write_weights(FittedFusion(WeightTree((inner, root))), tmp_path / "weights.json")
+    fitted = read_weights(tmp_path / "weights.json")
+    fused = load(reweighted(toy_bundle, fitted, tmp_path / "b2"))
+    scores = fused(SAMPLE).scores
+    assert scores is not None
+    np.testing.assert_allclose(scores.values, fitted.fuse(table)[0], rtol=0, atol=1e-12)
+    assert (
+        np.abs(
+            scores.values
+            - WeightTree.of(
+                fitted.fusion.leaves, [fitted.fusion.leaf_shares()[name] for name in fitted.leaves]
+            ).fuse(table)[0]
+        ).max()
+        > 0.01
+    )  # the adjustment does something
+    again = bundle_weights(fused.bundle.card)  # what `evaluate --bundle` judges
+    np.testing.assert_allclose(again.fuse(table), fitted.fuse(table), rtol=0, atol=1e-12)
+
+
+def test_offsets_for_other_labels_do_not_fit_a_bundle(toy_bundle: Path, tmp_path: Path) -> None:
+    weights = WeightTree.equal(("expression", "spectrogram"))
+    wrong = FittedFusion(weights.adjusted(Adjustment(class_offsets=(0.0, 1.0))))
+    with pytest.raises(BundleError, match="class_offsets holds 2 numbers for 7 labels"):
+        reweighted(toy_bundle, wrong, tmp_path / "b2")
+    assert not (tmp_path / "b2").exists()
 
 
 def test_the_bundles_own_weights_give_its_own_scores(toy_bundle: Path, tmp_path: Path) -> None:
@@ -223,6 +345,9 @@ def test_branches_without_weight_are_left_out_with_their_files(
         "expression.onnx", "spectrogram.onnx",
     ]  # fmt: skip
     assert json.loads((folder / "bundle.json").read_text())["abstain_below"] == 0.4
+    assert load(folder).bundle.abstain_below == 0.4
+    bold = reweighted(folder, FittedFusion(weights), tmp_path / "bold")
+    assert load(bold).bundle.abstain_below is None  # the old threshold was that of other weights
 
 
 def test_weights_that_do_not_fit_a_bundle_are_refused(toy_bundle: Path, tmp_path: Path) -> None:
@@ -247,6 +372,8 @@ def test_bundling_weights_needs_no_torch(toy_bundle: Path, tmp_path: Path) -> No
 import sys
 for name in ("torch", "torchvision", "sklearn", "onnx"):
     sys.modules[name] = None
+from facevoice.branches import Adjustment
+from facevoice.calibration import fit_vector_scaling
 from facevoice.cli import main
 sys.exit(main(["bundle", *sys.argv[1:]]))
 """

@@ -270,6 +270,62 @@ def test_stored_offsets_are_part_of_the_fusion() -> None:
     assert card.rare is not None
     assert not card.rare.nested
     assert card.rare.after.war == card.system.matrix.war
+    plain = WeightTree.equal(BRANCHES).fuse(skilled(1))
+    without = ConfusionMatrix.of_scores(plain, skilled(1).truth, LABELS)
+    np.testing.assert_array_equal(card.rare.before.counts, without.counts)
+    for text in (html_report(card), markdown_report(card)):
+        assert "On held-out folds of the clips fitted on: UAR " in text
+        for place, label in enumerate(LABELS):
+            one, two = (100 * each.recall[place] for each in (without, card.system.matrix))
+            factor = f"score × {np.exp(fitted.adjustment.class_offsets[place]):.2f}"
+            rows = [row for row in re.split(r"<tr>|\n", text) if factor in row]
+            assert any(f"{one:.1f}" in row and f"{two:.1f}" in row for row in rows), label
+    record = report_record(card)
+    assert record["weights"][0]["class_offsets"] == pytest.approx(
+        fitted.adjustment.class_offsets, abs=1e-6
+    )
+    jsonschema.validate(record, json.loads(SCHEMA.read_text()))
+
+
+def test_vector_scaling_is_shown_by_class() -> None:
+    plan = SearchPlan("equal", {"system": BRANCHES}, calibration="vector")
+    card = report_card(skilled(1), choose_weights(skilled(), plan).fitted, resamples=20)
+    page = html_report(card)
+    assert "What vector scaling changes" in page
+    assert page.count("score to the power ") == len(LABELS)
+    jsonschema.validate(report_record(card), json.loads(SCHEMA.read_text()))
+
+
+def test_the_joint_search_stands_beside_the_one_node_by_node() -> None:
+    nodes = {"inner": BRANCHES[1:], "system": ("strong", "inner")}
+    plan = SearchPlan("grid", nodes, step=0.1, joint=True)
+    choice = choose_weights(skilled(), plan)
+    card = report_card(skilled(1), choice.fitted, resamples=20)
+    joint, tree = card.joint, choice.fitted.fusion
+    assert joint is not None
+    assert joint.members == choice.joint.members
+    np.testing.assert_allclose(joint.share, choice.joint.weights / choice.joint.weights.sum())
+    inner, root = tree.nodes
+    first = root.weights[0] / sum(root.weights)
+    second = (1 - first) * inner.weights[0] / sum(inner.weights)
+    shares = dict(zip(joint.members, joint.by_node, strict=True))
+    assert shares["strong"] == pytest.approx(first)
+    assert shares["middling"] == pytest.approx(second)
+    assert sum(shares.values()) == pytest.approx(1)
+    assert joint.fitted == choice.joint.value
+    assert joint.fitted_by_node == choice.searches[-1].value
+    matrix = ConfusionMatrix.of_scores(choice.joint.fuse(skilled(1)), skilled(1).truth, LABELS)
+    assert joint.figures.matrix.war == matrix.war
+    assert joint.war.difference == pytest.approx(card.system.matrix.war - matrix.war)
+    for text in (html_report(card), markdown_report(card)):
+        assert "all branches weighed at once" in text
+        assert f"{100 * matrix.war:.1f} % (" in text
+        assert f"reached WAR {100 * joint.fitted:.1f} %" in text
+    record = report_record(card)
+    assert record["joint"]["figures"]["uar"] == pytest.approx(matrix.uar, abs=1e-6)
+    jsonschema.validate(record, json.loads(SCHEMA.read_text()))
+    without = report_card(skilled(1), fit(skilled(), "grid"), resamples=20)
+    assert report_record(without)["joint"] is None
 
 
 def test_a_regression_has_no_weights_and_still_a_report() -> None:

@@ -4,14 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from facevoice.branches.adjustment import UNCHANGED, Adjustment
 from facevoice.branches.base import (
     Branch,
     WindowScores,
     average_leaf,
-    check_temperature,
-    tempered,
 )
-from facevoice.errors import BundleError, LabelMismatchError
+from facevoice.errors import BundleError, InvalidInputError, LabelMismatchError
 from facevoice.types import Evidence, Modality, Scores
 
 
@@ -19,12 +18,12 @@ class Blend:
     """S = w1 S1 + w2 S2 + ..., over the members that have something to say.
 
     Where a member lacks its modality the weights of the others are scaled to sum to 1; a single
-    present member's scores pass unchanged, without this node's temperature, so that a clip
+    present member's scores pass unchanged, without this node's adjustment, so that a clip
     without a voice gets exactly the face's calibrated scores.
 
     members: branches with one label set and different names.
     weights: one a member, >= 0, not all 0; they need not sum to 1 (the paper's do not).
-    temperature: applied to the sum of two or more members.
+    adjustment: temperature, class scale and offsets for the sum of two or more members.
     """
 
     modality: Modality | None = None
@@ -35,7 +34,7 @@ class Blend:
         members: Sequence[Branch],
         weights: Sequence[float],
         *,
-        temperature: float = 1.0,
+        adjustment: Adjustment = UNCHANGED,
     ) -> None:
         names = [member.name for member in members]
         if not members or len(weights) != len(members):
@@ -51,12 +50,15 @@ class Blend:
                     f"blend {name!r} cannot mix {names[0]!r}, which scores {members[0].labels},"
                     f" with {member.name!r}, which scores {member.labels}"
                 )
-        check_temperature(name, temperature)
+        try:
+            adjustment.check_classes(len(members[0].labels))
+        except InvalidInputError as error:
+            raise BundleError(f"blend {name!r}: {error}") from error
         self.name = name
         self.members = tuple(members)
         self.weights = tuple(float(weight) for weight in array)
         self.labels = members[0].labels
-        self.temperature = temperature
+        self.adjustment = adjustment
 
     def score(self, evidence: Evidence) -> Scores | None:
         """Score the members and blend them; None if none of them has anything to say."""
@@ -79,7 +81,7 @@ class Blend:
             return Scores(self.labels, counted[0][0], present)
         total = sum(weight for _, weight in counted)
         values = sum((values * (weight / total) for values, weight in counted), np.zeros(1))
-        return Scores(self.labels, tempered(values, self.temperature), present)
+        return Scores(self.labels, self.adjustment.apply(values), present)
 
     def average(self, windows: Sequence[WindowScores]) -> Scores | None:
         """One result for consecutive windows of a long clip.

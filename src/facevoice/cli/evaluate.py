@@ -12,6 +12,7 @@ from facevoice.cli.options import Counter, add_model_options, say
 from facevoice.errors import InvalidInputError
 
 if TYPE_CHECKING:
+    from facevoice.bundle import Bundle
     from facevoice.evaluation import NodeFigures
     from facevoice.prediction import Prediction
     from facevoice.scoretable import ScoreTable
@@ -73,9 +74,9 @@ def _is_table(path: Path) -> bool:
 
 
 def _run_table(options: argparse.Namespace) -> int:
-    from facevoice.report.card import one_split
     from facevoice.report.figures import figures_of_scores
     from facevoice.report.fit import figure_lines
+    from facevoice.report.measure import one_split
     from facevoice.scoretable import read_score_table
     from facevoice.weights_file import read_weights
 
@@ -158,7 +159,7 @@ def _run_labels(options: argparse.Namespace) -> int:
         options.output is not None and options.output.suffix.lower() not in _TABLES
     ):
         leaves = leaves_only(table, predictor.bundle.tree)
-        _card(options, leaves, _fitted(options, predictor.bundle.card))
+        _card(options, leaves, _fitted(options, predictor.bundle))
         return status
     if options.output is not None:
         write_score_table(table, options.output)
@@ -170,15 +171,16 @@ def _run_labels(options: argparse.Namespace) -> int:
     return status
 
 
-def _fitted(options: argparse.Namespace, card: Any) -> "FittedFusion":
+def _fitted(options: argparse.Namespace, bundle: "Bundle") -> "FittedFusion":
     """The weights asked for, or those of the bundle."""
     from facevoice.rebundle import bundle_weights
     from facevoice.weights_file import FittedFusion, read_weights
 
     if options.weights is not None:
         return read_weights(options.weights)
-    told = {"search": f"weights of the bundle {card['name']} {card['version']}"}
-    return FittedFusion(bundle_weights(card), search=told)
+    told = {"search": f"weights of the bundle {bundle.name} {bundle.version}"}
+    weights = bundle_weights(bundle.card)
+    return FittedFusion(weights, search=told, abstain_below=bundle.abstain_below)
 
 
 def _record(

@@ -51,11 +51,13 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
                          help="repeat the search over N folds of groups, to see what it is worth"
                          " on other clips (default: 0; nested: 5)")  # fmt: skip
     command.add_argument("--seed", type=int, default=0, help="of the folds (default: 0)")
-    command.add_argument("--no-temperature", action="store_true",
-                         help="leave the fused scores as they are; no decision depends on it",
+    command.add_argument("--calibration", choices=("temperature", "vector", "none"),
+                         default="temperature",
+                         help="of the last node's scores: one temperature, which moves no decision;"
+                         " a scale and an offset for every class; or none (default: temperature)",
                          )  # fmt: skip
     command.add_argument("--class-offsets", choices=("war", "uar"),
-                         help="also fit offsets for rare classes")  # fmt: skip
+                         help="also fit offsets for rare classes, over folds")  # fmt: skip
     command.add_argument("--abstain-risk", type=float, metavar="R",
                          help="also find the score below which to keep silent, so that at most"
                          " this share of the answers is wrong")  # fmt: skip
@@ -65,8 +67,8 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Search, print what was found, and write it."""
-    from facevoice.report.card import one_split
     from facevoice.report.fit import fit_text
+    from facevoice.report.measure import one_split
     from facevoice.scoretable import read_score_table
     from facevoice.weight_choice import choose_weights
     from facevoice.weights_file import write_weights
@@ -78,8 +80,6 @@ def run(options: argparse.Namespace) -> int:
     plan = _plan(options, table)
     choice = choose_weights(table, plan)
     print(fit_text(table, plan, choice, str(options.table)))
-    if options.joint:
-        print(_joint(table, plan))
     if options.output is not None:
         write_weights(choice.fitted, options.output)
         say(f"written to {options.output}; try: facevoice evaluate TABLE --weights"
@@ -100,7 +100,8 @@ def _plan(options: argparse.Namespace, table: "ScoreTable") -> "SearchPlan":
         step=options.step,
         folds=options.folds,
         seed=options.seed,
-        calibrate=not options.no_temperature,
+        joint=options.joint,
+        calibration=options.calibration,
         class_offsets=options.class_offsets,
         abstain_risk=options.abstain_risk,
         command=_command(options),
@@ -138,14 +139,6 @@ def _command(options: argparse.Namespace) -> str:
         if value is not None:
             words += [f"--{name.replace('_', '-')}", str(value)]
     words += ["--folds", str(options.folds), "--seed", str(options.seed)]
-    words += ["--no-temperature"] if options.no_temperature else []
+    words += ["--calibration", options.calibration]
+    words += ["--joint"] if options.joint else []
     return shlex.join(words)
-
-
-def _joint(table: "ScoreTable", plan: "SearchPlan") -> str:
-    """All branches in one node, beside the search node by node."""
-    from facevoice.report.fit import search_lines
-    from facevoice.weight_choice import joint_search
-
-    return "\n".join(["beside it, all branches at once, coarse to fine:",
-                      *search_lines(joint_search(table, plan))])  # fmt: skip

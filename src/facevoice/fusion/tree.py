@@ -5,14 +5,14 @@ node blends four face branches and the audio node.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facevoice.branches.base import tempered
+from facevoice.branches.adjustment import UNCHANGED, Adjustment
 from facevoice.errors import InvalidInputError
 from facevoice.scoretable import ScoreTable
 from facevoice.types import Float64Array
@@ -70,14 +70,14 @@ def checked_weights(weights: Sequence[float] | Float64Array, count: int) -> Floa
 class Node:
     """One blend: its name, its members (branches or earlier nodes), one weight a member.
 
-    temperature: applied to the blend of two or more members (Guo et al. 2017); a single speaking
-        member's scores pass unchanged.
+    adjustment: of the blend of two or more members; a single speaking member's scores pass
+        unchanged.
     """
 
     name: str
     members: tuple[str, ...]
     weights: tuple[float, ...]
-    temperature: float = 1.0
+    adjustment: Adjustment = UNCHANGED
 
     def __post_init__(self) -> None:
         if not self.members or len(set(self.members)) != len(self.members):
@@ -85,18 +85,19 @@ class Node:
         if self.name in self.members:
             raise InvalidInputError(f"node {self.name!r} cannot be its own member")
         checked_weights(self.weights, len(self.members))
-        if not (np.isfinite(self.temperature) and self.temperature > 0):
-            raise InvalidInputError(f"temperature must be positive, got {self.temperature}")
 
     def fuse(self, table: ScoreTable) -> Float64Array:
         """(N, K) blend of the members, which must be branches of the table."""
         chosen = table.select(self.members)
         mixed = blend(chosen.scores, self.weights)
-        if self.temperature == 1.0:
-            return mixed
-        several = (chosen.present & (np.array(self.weights) > 0)).sum(axis=1) > 1
-        mixed[several] = tempered(mixed[several], self.temperature)
+        several = self.several(table)
+        mixed[several] = self.adjustment.apply(mixed[several])
         return mixed
+
+    def several(self, table: ScoreTable) -> NDArray[np.bool_]:
+        """(N,) whether two or more members that count speak: the clips that are adjusted."""
+        present = table.select(self.members).present & (np.array(self.weights) > 0)
+        return np.asarray(present.sum(axis=1) > 1, np.bool_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,10 @@ class WeightTree:
         """The node whose scores are the result."""
         return self.nodes[-1]
 
+    def adjusted(self, adjustment: Adjustment) -> "WeightTree":
+        """The same weights; the last node adjusts its blend in this way and in no other."""
+        return WeightTree((*self.nodes[:-1], replace(self.root, adjustment=adjustment)))
+
     def node(self, name: str) -> Node:
         """A node by name.
 
@@ -150,6 +155,15 @@ class WeightTree:
         members = [member for node in self.nodes for member in node.members]
         return tuple(dict.fromkeys(member for member in members if member not in names))
 
+    def leaf_shares(self) -> dict[str, float]:
+        """What each branch weighs in the result where all speak, before any adjustment; sum 1."""
+        shares = {self.root.name: 1.0}
+        for node in reversed(self.nodes):
+            whole, total = shares.pop(node.name, 0.0), sum(node.weights)
+            for member, weight in zip(node.members, node.weights, strict=True):
+                shares[member] = shares.get(member, 0.0) + whole * weight / total
+        return shares
+
     def extend(self, table: ScoreTable) -> ScoreTable:
         """The table with one more branch for each node."""
         for node in self.nodes:
@@ -167,8 +181,8 @@ class WeightTree:
                 "name": node.name,
                 "members": list(node.members),
                 "weights": list(node.weights),
-                "temperature": node.temperature,
             }
+            | node.adjustment.to_dict()
             for node in self.nodes
         ]
         return {"format": FORMAT, "nodes": nodes}
@@ -188,7 +202,7 @@ class WeightTree:
                     str(node["name"]),
                     tuple(str(member) for member in node["members"]),
                     tuple(float(weight) for weight in node["weights"]),
-                    float(node.get("temperature", 1.0)),
+                    Adjustment.of_dict(node),
                 )
                 for node in card["nodes"]
             )

@@ -220,3 +220,9 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         f'<div class="scroll"><table class="numbers"><thead><tr>{top}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
+
+
+def section(heading: str, about: str, body: str) -> str:
+    """A section of the page; heading and the text below it are escaped, the body is HTML."""
+    text = f'<p class="about">{escape(about)}</p>' if about else ""
+    return f"<section><h2>{escape(heading)}</h2>{text}{body}</section>"

@@ -30,9 +30,7 @@ def _lines(known: ScoreTable, plan: SearchPlan, choice: Choice, name: str) -> It
         else ""
     )
     yield from _weights(choice)
-    if choice.fitted.class_offsets is not None:
-        pairs = zip(known.labels, choice.fitted.class_offsets.offsets, strict=True)
-        yield "class offsets: " + ", ".join(f"{label} {offset:+.1f}" for label, offset in pairs)
+    yield from _adjustment(known.labels, choice)
     if choice.fitted.abstain_below is not None:
         yield f"keep silent below a score of {choice.fitted.abstain_below:.3f}"
     yield ""
@@ -57,8 +55,31 @@ def _weights(choice: Choice) -> Iterator[str]:
             total = sum(node.weights)
             for member, weight in zip(node.members, node.weights, strict=True):
                 yield f"  {member:{width}}  {weight:6.3f}  {100 * weight / total:5.1f} %"
-    if fusion.root.temperature != 1:
-        yield f"temperature of {fusion.root.name}: {fusion.root.temperature:.2f}"
+    if choice.joint is not None:
+        yield "beside it, all branches at once, coarse to fine:"
+        yield from search_lines(choice.joint)
+
+
+def _adjustment(labels: tuple[str, ...], choice: Choice) -> Iterator[str]:
+    """What the last node does to its blend, and what that changes on clips held out."""
+    found = choice.fitted.adjustment
+    if found.temperature != 1:
+        yield f"temperature of the fused scores: {found.temperature:.2f}"
+    for name, values, form in (
+        ("class scale", found.class_scale, ".2f"),
+        ("class offsets", found.class_offsets, "+.2f"),
+    ):
+        if values:
+            pairs = zip(labels, values, strict=True)
+            yield f"{name}: " + ", ".join(f"{label} {value:{form}}" for label, value in pairs)
+    held = choice.fitted.search.get("class_offsets", {}).get("held_out")
+    if held is not None:
+        yield "  with them, on folds held out: " + ", ".join(
+            f"{name} {percent(one)} -> {percent(two)}"
+            for name, (one, two) in (
+                ("UAR", held["uar"]), ("WAR", held["war"]), *held["recall"].items()
+            )
+        )  # fmt: skip
 
 
 def search_lines(found: GridResult) -> Iterator[str]:

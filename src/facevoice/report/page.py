@@ -7,10 +7,10 @@ from typing import Final
 import numpy as np
 
 import facevoice.page
-from facevoice.report import draw, words
-from facevoice.report.card import NodeWeights, RareClasses, ReportCard
+from facevoice.report import draw, fusion_sections, words
+from facevoice.report.card import ReportCard
 from facevoice.report.figures import Figures
-from facevoice.report.words import between, p_value, percent, points
+from facevoice.report.words import between, percent
 
 _STYLES: Final = (
     Path(facevoice.page.__file__).with_name("style.css"),
@@ -25,11 +25,11 @@ def html_report(card: ReportCard) -> str:
         _summary(card),
         _models(card),
         _classes(card),
-        _weights(card),
-        _ablation(card),
+        fusion_sections.weights_section(card),
+        fusion_sections.ablation_section(card),
         _honesty(card),
         _groups(card),
-        _rare(card),
+        fusion_sections.rare_section(card),
         _provenance(card),
     )
     style = "\n".join(path.read_text(encoding="utf-8") for path in _STYLES)
@@ -66,11 +66,6 @@ def _subtitle(card: ReportCard) -> str:
     split = f", split {data.split}" if data.split else ""
     groups = f"{data.groups} groups" if data.groups else "groups unknown"
     return f"{data.name}{split}: {data.labelled} clips, {groups}, {len(card.branches)} branches"
-
-
-def _section(heading: str, about: str, body: str) -> str:
-    text = f'<p class="about">{escape(about)}</p>' if about else ""
-    return f"<section><h2>{escape(heading)}</h2>{text}{body}</section>"
 
 
 def _summary(card: ReportCard) -> str:
@@ -126,7 +121,7 @@ def _models(card: ReportCard) -> str:
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
     silent = f'<ul class="remarks">{missing}</ul>' if missing else ""
-    return _section("Branches and fusion", about, table + silent)
+    return draw.section("Branches and fusion", about, table + silent)
 
 
 def _model_row(figures: Figures, chance: float, *, best: bool) -> str:
@@ -144,74 +139,11 @@ def _model_row(figures: Figures, chance: float, *, best: bool) -> str:
 
 def _classes(card: ReportCard) -> str:
     matrix = card.system.matrix
-    return _section(
+    return draw.section(
         "Class by class",
         "The fusion's confusion in percent: each row is a true class and adds up to 100. Bars:"
         " recall (broad) and precision (narrow).",
         f'<div class="two wide">{draw.confusion_table(matrix)}{draw.class_bars(matrix)}</div>',
-    )
-
-
-def _weights(card: ReportCard) -> str:
-    if not card.weights:
-        return _section("Weights", "", f"<p>{escape(words.searched(card))}</p>")
-    about = words.searched(card)
-    if any(node.folds is not None for node in card.weights):
-        about += " Each tick is the share found when one fold was held out."
-    if any(node.lowest is not None for node in card.weights):
-        about += (
-            " “Equally good” is the range of each weight over all vectors that do as well on the"
-            " clips fitted on: a wide range says that these clips do not determine the weight."
-        )
-    return _section("Weights", about, "".join(_node(node) for node in card.weights))
-
-
-def _node(node: NodeWeights) -> str:
-    rows = []
-    for place, member in enumerate(node.members):
-        folds = None if node.folds is None else node.folds[:, place]
-        cells = [
-            escape(member),
-            draw.share_bar(node.share[place], folds),
-            f"{percent(node.share[place])} %",
-            words.weight(node.weights[place]),
-        ]
-        if node.lowest is not None and node.highest is not None:
-            cells.append(f"{node.lowest[place]:g} – {node.highest[place]:g}")
-        if folds is not None:
-            cells.append(f"{percent(folds.min(), 0)} – {percent(folds.max(), 0)} %")
-        rows.append(cells)
-    head = ["", "", "Share", "Weight"]
-    head += ["Equally good"] if node.lowest is not None else []
-    head += ["In the folds"] if node.folds is not None else []
-    facts = [] if node.optimal is None else [f"{node.optimal:,} equally good weight vectors"]
-    facts += [] if node.temperature == 1 else [f"temperature {node.temperature:.2f}"]
-    told = f" <small>{'; '.join(facts)}</small>" if facts else ""
-    return f'<h3>{escape(node.name)}{told}</h3><div class="weights">{draw.table(head, rows)}</div>'
-
-
-def _ablation(card: ReportCard) -> str:
-    if not card.ablation:
-        return ""
-    rows = [
-        [
-            f"without {escape(each.branch)}",
-            percent(each.uar.without),
-            points(-each.uar.test.difference),
-            p_value(each.uar.test),
-            percent(each.war.without),
-            points(-each.war.test.difference),
-            p_value(each.war.test),
-        ]
-        for each in card.ablation
-    ]
-    unit = "groups" if card.by_group else "clips"
-    return _section(
-        "What each branch brings",
-        "One branch silenced, the weights of the others scaled up. Changes in points against the"
-        f" whole fusion; p: two-sided paired permutation of {unit}, not corrected for the number"
-        " of tests.",
-        draw.table(["", "UAR %", "change", "", "WAR %", "change", ""], rows),
     )
 
 
@@ -233,7 +165,7 @@ def _honesty(card: ReportCard) -> str:
     risk += f"; {', '.join(answers)}." if answers else "."
     if card.abstain_below is not None:
         risk += f" {_abstention(card)}"
-    return _section(
+    return draw.section(
         "How honest the scores are",
         "",
         '<div class="two"><figure><h3>Reliability</h3>'
@@ -267,7 +199,7 @@ def _groups(card: ReportCard) -> str:
         [escape(spread.groups[place]), percent(float(spread.war[place])), f"{spread.size[place]}"]
         for place in order
     ]
-    return _section(
+    return draw.section(
         "Speakers or films",
         f"WAR of each of {len(order)} groups, from the highest to the lowest: between"
         f" {percent(float(spread.war.max()))} % and {percent(float(spread.war.min()))} %, standard"
@@ -277,42 +209,6 @@ def _groups(card: ReportCard) -> str:
         + f"<details><summary>All groups</summary>{draw.table(['', 'WAR %', 'clips'], rows)}"
         "</details>",
     )
-
-
-def _rare(card: ReportCard) -> str:
-    rare = card.rare
-    if rare is None:
-        return ""
-    where = (
-        "fitted for the best UAR on other folds of these clips, so each clip is judged by offsets"
-        " that have not seen its group. They are not part of the fusion above"
-        if rare.nested
-        else "stored with the weights and part of the fusion above"
-    )
-    return _section(
-        "Rare classes",
-        f"What it changes to raise some classes' scores by constant factors: {where}.",
-        _rare_table(card, rare),
-    )
-
-
-def _rare_table(card: ReportCard, rare: RareClasses) -> str:
-    before, after = rare.before, rare.after
-    rows = [
-        [name, percent(one), percent(two), points(two - one), ""]
-        for name, one, two in (
-            ("UAR", before.uar, after.uar),
-            ("WAR", before.war, after.war),
-            ("Macro-F1", before.macro_f1, after.macro_f1),
-        )
-    ]
-    rows[0][4] = p_value(rare.test)
-    for place, label in enumerate(card.system.matrix.labels):
-        one, two = float(before.recall[place]), float(after.recall[place])
-        change = points(two - one) if np.isfinite(one) else "–"
-        factor = f"score × {np.exp(rare.offsets[place]):.2f}"
-        rows.append([f"Recall of {escape(label)}", percent(one), percent(two), change, factor])
-    return draw.table(["%", "without", "with", "change", ""], rows)
 
 
 def _provenance(card: ReportCard) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facevoice.metrics import ConfusionMatrix, Interval, PairedTest
-from facevoice.report.card import NodeWeights, RareClasses, ReportCard
+from facevoice.report.card import JointSearch, NodeWeights, RareClasses, ReportCard
 from facevoice.report.figures import Calibration, Figures
 
 SCHEMA_VERSION: Final = "1.0"
@@ -42,6 +42,7 @@ def report_record(card: ReportCard) -> dict[str, Any]:
             "uar": _test(card.comparison.uar),
         },
         "weights": [_node(each) for each in card.weights],
+        "joint": None if card.joint is None else _joint(card.joint),
         "ablation": [
             {
                 "without": each.branch,
@@ -112,11 +113,28 @@ def _node(node: NodeWeights) -> dict[str, Any]:
         "members": list(node.members),
         "weights": _numbers(node.weights),
         "share": _numbers(node.share),
-        "temperature": _number(node.temperature),
+        "temperature": _number(node.adjustment.temperature),
+        "class_scale": _optional(node.adjustment.class_scale),
+        "class_offsets": _optional(node.adjustment.class_offsets),
         "optimal_vectors": node.optimal,
         "lowest": None if node.lowest is None else _numbers(node.lowest),
         "highest": None if node.highest is None else _numbers(node.highest),
         "folds": None if node.folds is None else [_numbers(fold) for fold in node.folds],
+    }
+
+
+def _joint(joint: JointSearch) -> dict[str, Any]:
+    return {
+        "members": list(joint.members),
+        "share": _numbers(joint.share),
+        "share_node_by_node": _numbers(joint.by_node),
+        "objective": joint.objective,
+        "fitted": _number(joint.fitted),
+        "fitted_node_by_node": None
+        if joint.fitted_by_node is None
+        else _number(joint.fitted_by_node),
+        "figures": figures_record(joint.figures),
+        "war_test": _test(joint.war),
     }
 
 
@@ -147,6 +165,7 @@ def _rare(rare: RareClasses) -> dict[str, Any]:
     return {
         "fitted": "other folds of these clips" if rare.nested else "with the weights",
         "offsets": _numbers(rare.offsets),
+        "scale": None if rare.scale is None else _numbers(rare.scale),
         "war": [_number(rare.before.war), _number(rare.after.war)],
         "uar": [_number(rare.before.uar), _number(rare.after.uar)],
         "macro_f1": [_number(rare.before.macro_f1), _number(rare.after.macro_f1)],
@@ -177,6 +196,10 @@ def _test(test: PairedTest) -> dict[str, Any]:
 
 def _number(value: float) -> float | None:
     return round(float(value), 6) if np.isfinite(value) else None
+
+
+def _optional(values: tuple[float, ...]) -> list[float | None] | None:
+    return _numbers(np.array(values)) if values else None
 
 
 def _numbers(values: NDArray[Any]) -> list[float | None]:

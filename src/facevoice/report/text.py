@@ -60,6 +60,14 @@ def _markdown(card: ReportCard) -> Iterator[str]:
         yield _table(
             ("node", "member", "weight", "share %", "equally good", "folds %"), _weights(card)
         )
+    if card.joint is not None:
+        joint = card.joint
+        yield f"\n### Beside it: all branches weighed at once\n\n{words.joint(joint)}\n"
+        shares = (
+            [member, f"{percent(joint.by_node[place])} %", f"{percent(joint.share[place])} %"]
+            for place, member in enumerate(joint.members)
+        )
+        yield _table(("", "node by node", "at once"), (*shares, *words.joint_figures(card, joint)))
     if card.ablation:
         yield "\n## Without one branch\n"
         yield _table(
@@ -101,12 +109,15 @@ def _markdown_rest(card: ReportCard) -> Iterator[str]:
         )
     if card.rare is not None:
         rare = card.rare
-        where = "fitted on other folds" if rare.nested else "stored with the weights"
         yield (
-            f"\n## Rare classes\n\nClass offsets {where}:"
+            f"\n## Rare classes\n\n{words.rare(card, rare)}"
             f" UAR {percent(rare.before.uar)} -> {percent(rare.after.uar)} ({p_value(rare.test)}),"
             f" WAR {percent(rare.before.war)} -> {percent(rare.after.war)}, macro-F1"
-            f" {percent(rare.before.macro_f1)} -> {percent(rare.after.macro_f1)}."
+            f" {percent(rare.before.macro_f1)} -> {percent(rare.after.macro_f1)}.\n"
+        )
+        yield _table(
+            ("recall %", "without", "with", "change", ""),
+            ([*row, words.factor(rare, place)] for place, row in enumerate(words.recalls(rare))),
         )
 
 

@@ -1,9 +1,10 @@
 """Numbers and sentences that the formats share. Plain text; each format escapes it."""
 
 import math
+from collections.abc import Iterator
 
 from facevoice.metrics import Interval, PairedTest
-from facevoice.report.card import ReportCard
+from facevoice.report.card import JointSearch, RareClasses, ReportCard
 from facevoice.report.figures import Figures
 from facevoice.report.leaks import Verdict
 
@@ -117,3 +118,73 @@ def searched(card: ReportCard) -> str:
     if "folds" in told:
         text += f", {told['folds']} grouped folds"
     return text + "."
+
+
+def joint(found: JointSearch) -> str:
+    """How all branches at once did against the search node by node, on the clips fitted on."""
+    text = (
+        "Shares of the single branches where all of them speak. The search over all at once goes"
+        " coarse to fine"
+    )
+    if found.fitted_by_node is None:
+        return f"{text}."
+    ours, theirs = (
+        f"{value:.3f} nats" if found.objective == "log_loss" else f"{percent(value)} %"
+        for value in (found.fitted_by_node, found.fitted)
+    )
+    name = found.objective.upper().replace("_", "-")
+    return f"{text}; on the clips fitted on it reached {name} {theirs}, node by node {ours}."
+
+
+def joint_figures(card: ReportCard, found: JointSearch) -> Iterator[tuple[str, str, str]]:
+    """Name, node by node, at once: what both are worth on the clips judged."""
+    ours, theirs = card.system, found.figures
+    for name, one, two in (("WAR", ours.war, theirs.war), ("UAR", ours.uar, theirs.uar)):
+        first, second = (
+            (each.matrix.war if name == "WAR" else each.matrix.uar) for each in (ours, theirs)
+        )
+        p = f", {p_value(found.war)}" if name == "WAR" else ""
+        yield (
+            f"{name} on these clips",
+            f"{percent(first)} % ({between(one)})",
+            f"{percent(second)} % ({between(two)}{p})",
+        )
+
+
+def rare(card: ReportCard, found: RareClasses) -> str:
+    """What was done for rare classes, and on which clips."""
+    if found.nested:
+        where = (
+            "fitted for the best UAR on other folds of these clips, so each clip is judged by"
+            " offsets that have not seen its group. They are not part of the fusion above"
+        )
+    else:
+        where = "stored with the weights and part of the fusion above"
+    what = (
+        "What vector scaling changes, a power and a factor for the score of every class"
+        if found.scale is not None
+        else "What it changes to raise some classes' scores by constant factors"
+    )
+    text = f"{what}: {where}."
+    held = card.search.get("class_offsets", {}).get("held_out")
+    if held is not None and not found.nested:
+        (war, war_after), (uar, uar_after) = held["war"], held["uar"]
+        text += (
+            f" On held-out folds of the clips fitted on: UAR {percent(uar)} to {percent(uar_after)}"
+            f" %, WAR {percent(war)} to {percent(war_after)} %."
+        )
+    return text
+
+
+def recalls(found: RareClasses) -> Iterator[tuple[str, str, str, str]]:
+    """Label, recall without, with, and the change in points."""
+    before, after = found.before, found.after
+    for label, one, two in zip(before.labels, before.recall, after.recall, strict=True):
+        change = points(float(two - one)) if math.isfinite(one) else "–"
+        yield label, percent(float(one)), percent(float(two)), change
+
+
+def factor(found: RareClasses, place: int) -> str:
+    """What is done to a class's score before all are scaled to sum 1."""
+    power = "" if found.scale is None else f" to the power {found.scale[place]:.2f}"
+    return f"score{power} × {math.exp(found.offsets[place]):.2f}"
