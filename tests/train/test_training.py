@@ -13,7 +13,7 @@ from facevoice.train.assemble import assemble
 from facevoice.train.data import drawing_order, split_of
 from facevoice.train.joined import join
 from facevoice.train.loop import train
-from facevoice.train.nets import NETS, multiply_adds, parameter_count
+from facevoice.train.nets import NETS, NetSize, multiply_adds, parameter_count
 from facevoice.train.prepared import FORMAT, open_prepared
 from facevoice.train.recipe import recipe_from
 
@@ -22,7 +22,7 @@ COUNT = 96
 FACE = recipe_from(
     {
         "name": "tiny_face", "branch": "face_vote", "net": "small_resnet", "width": 4, "epochs": 4,
-        "input_size": 24, "batch_size": 16, "learning_rate": 0.01, "pooling": "mean",
+        "input_size": 24, "grey": True, "batch_size": 16, "learning_rate": 0.01, "pooling": "mean",
         "mirror": True, "augment": 0.3, "val_fraction": 0.25,
     },
     "test",
@@ -167,7 +167,7 @@ def test_a_run_can_start_from_another(runs, faces, tmp_path):
     settings = FACE.to_dict() | {"initial": str(runs[0]), "epochs": 1}
     run = train(recipe_from(settings, "test"), faces, tmp_path / "on")
     assert log_of(run)[0]["loss"] < log_of(runs[0])[0]["loss"]
-    with pytest.raises(RecipeError, match="absent"):
+    with pytest.raises(RecipeError, match="neither"):
         train(recipe_from(settings | {"initial": "nowhere"}, "test"), faces, tmp_path / "no")
     wrong = recipe_from(settings | {"width": 5}, "test")
     with pytest.raises(RecipeError, match="another network"):
@@ -175,7 +175,7 @@ def test_a_run_can_start_from_another(runs, faces, tmp_path):
 
 
 def test_a_recipe_must_fit_its_data(faces, voices, tmp_path):
-    with pytest.raises(RecipeError, match="reads speech"):
+    with pytest.raises(RecipeError, match="reads clips or speech"):
         train(VOICE, faces, tmp_path / "a")
     unknown = recipe_from(VOICE.to_dict() | {"test_groups": ["s77"]}, "test")
     with pytest.raises(RecipeError, match="s77"):
@@ -222,5 +222,5 @@ def test_multiply_adds_are_those_of_the_layers():
 
 @pytest.mark.parametrize("name", sorted(NETS))
 def test_every_net_maps_pictures_to_logits(name):
-    net = NETS[name](1, 5, 4, 0.1)
+    net = NETS[name](NetSize(channels=1, classes=5, width=4, dropout=0.1))
     assert net(torch.zeros(2, 1, 48, 64)).shape == (2, 5)

@@ -55,6 +55,17 @@ class FaceInput:
         except KeyError as error:
             raise BundleError(f"the bundle's face input lacks {error}") from None
 
+    def to_dict(self) -> dict[str, Any]:
+        """As a bundle's JSON holds it; ``from_dict`` reads it."""
+        return {
+            "frames": self.frames,
+            "crop": list(self.crop),
+            "size": self.size,
+            "channels": self.channels,
+            "mean": list(self.mean),
+            "std": list(self.std),
+        }
+
     def select(self, track: FaceTrack) -> FaceTrack:
         """The faces that the network will see."""
         return track.take(evenly_spaced(len(track), self.frames))

@@ -1,6 +1,8 @@
 """facevoice train and facevoice bundle: a recipe -> a run; runs and a tree -> a bundle."""
 
 import argparse
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,13 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     )
     command.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change a recipe key"
+    )
+    command.add_argument(
+        "--devices",
+        type=int,
+        default=1,
+        metavar="N",
+        help="GPUs, or processes without one, that share each batch (default: 1)",
     )
     command.set_defaults(run=run_train)
     bundle = verbs.add_parser(
@@ -55,13 +64,37 @@ def run_train(options: argparse.Namespace) -> int:
         raise MissingDependencyError.of(str(error.name), "train", "training") from None
     run = options.output or Path("runs-out") / recipe.name
     say(f"training {recipe.name} on {len(prepared.ids)} samples of {prepared.meta['corpus']}")
-    train(recipe, prepared, run, _report)
+    progress = _Batches()
+    train(recipe, prepared, run, report, progress=progress, devices=options.devices)
+    progress.close()
     say(f"run finished: {run}")
     return 0
 
 
-def _report(line: dict[str, Any]) -> None:
+def report(line: dict[str, Any]) -> None:
+    """Say how an epoch went."""
     say("  ".join(f"{key} {value}" for key, value in line.items()))
+
+
+class _Batches:
+    """Batches done and the loss so far, on a line of a terminal that changes."""
+
+    def __init__(self) -> None:
+        self._shown = 0.0
+
+    def __call__(self, stage: str, done: int, total: int, loss: float) -> None:
+        now = time.monotonic()
+        if sys.stderr.isatty() and (now - self._shown > 0.5 or done == total):
+            self._shown = now
+            text = f"{stage}: batch {done}/{total}, loss {loss:.4f}"
+            end = "\r" if done == total else ""
+            sys.stderr.write(f"\r\x1b[K{text if done < total else ''}{end}")
+            sys.stderr.flush()
+
+    def close(self) -> None:
+        """Leave the line."""
+        if sys.stderr.isatty():
+            sys.stderr.write("\r\x1b[K")
 
 
 def run_bundle(options: argparse.Namespace) -> int:

@@ -14,6 +14,10 @@ from facevoice.bundle import FORMAT, load_bundle
 from facevoice.errors import RecipeError
 from facevoice.train.export import Run, export, node_of
 
+_Exported = tuple[dict[str, str], float]
+"""Files by the node's keys, and their difference from torch."""
+
+_NET_FACTS = ("parameters", "multiply_adds", "initial_weights", "unusable", "leaks")
 _TREE_KEYS = frozenset({"name", "version", "description", "licences", "tree"})
 
 
@@ -36,7 +40,7 @@ def assemble(runs: Sequence[Path], tree_file: Path, output: Path) -> Path:
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
     try:
-        used: dict[str, float] = {}
+        used: dict[str, _Exported] = {}
         tree = _node(spec["tree"], by_name, building, used)
         card = _card(spec, tree, by_name, used, building)
         text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
@@ -77,7 +81,7 @@ def _check_names(tree: Mapping[str, Any], runs: Mapping[str, Run], tree_file: Pa
 
 
 def _node(
-    node: Mapping[str, Any], runs: Mapping[str, Run], folder: Path, used: dict[str, float]
+    node: Mapping[str, Any], runs: Mapping[str, Run], folder: Path, used: dict[str, _Exported]
 ) -> dict[str, Any]:
     if "run" not in node:
         members = [_node(member, runs, folder, used) for member in node["members"]]
@@ -87,17 +91,16 @@ def _node(
             "members": members,
         }
     name = node["run"]
-    model = f"{name}.onnx"
-    used[name] = export(runs[name], folder / model)
+    used[name] = export(runs[name], folder)
     rest = {key: value for key, value in node.items() if key != "run"}
-    return {**node_of(runs[name], model), **rest}
+    return {**node_of(runs[name], used[name][0]), **rest}
 
 
 def _card(
     spec: Mapping[str, Any],
     tree: Mapping[str, Any],
     runs: Mapping[str, Run],
-    parity: Mapping[str, float],
+    exported: Mapping[str, _Exported],
     folder: Path,
 ) -> dict[str, Any]:
     first = next(iter(runs.values()))
@@ -116,10 +119,9 @@ def _card(
                     "corpus": run.facts["corpus"],
                     "rows": run.facts["rows"],
                     "recipe": run.facts["recipe"],
-                    "parameters": run.facts["parameters"],
-                    "multiply_adds": run.facts["multiply_adds"],
-                    "parity_with_torch": float(f"{parity[name]:.2g}"),
-                    "sha256": _sha256(folder / f"{name}.onnx"),
+                    **{key: run.facts[key] for key in _NET_FACTS if key in run.facts},
+                    "parity_with_torch": float(f"{exported[name][1]:.2g}"),
+                    "files": sorted(exported[name][0].values()),
                 }
                 for name, run in runs.items()
             },

@@ -23,6 +23,12 @@ def change_faces(faces: Tensor, strength: float, generator: torch.Generator) -> 
     return _covered(faces, strength, generator)
 
 
+def flip_faces(faces: Tensor, generator: torch.Generator) -> Tensor:
+    """Mirror half of the faces (N, C, H, W): with random crops all that the paper does."""
+    flip = torch.rand(len(faces), generator=generator) < 0.5
+    return torch.where(flip.view(-1, 1, 1, 1), faces.flip(3), faces)
+
+
 def _uniform(count: int, low: float, high: float, generator: torch.Generator) -> Tensor:
     return torch.rand(count, generator=generator) * (high - low) + low
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facevoice.errors import DatasetError
+from facevoice.faces.sample import evenly_spaced
 from facevoice.types import (
     MODALITIES,
     Evidence,
@@ -85,6 +86,25 @@ def read_clip_speech(path: Path) -> Waveform | None:
         return _speech(arrays)
 
 
+def read_clip_faces(path: Path, most: int, rng: np.random.Generator | None = None) -> UInt8Array:
+    """``most`` faces of a clip's file, chosen as a prediction would; no other is decoded.
+
+    rng: give only one of these, at random.
+    Returns (T, 256, 256, 3) uint8 RGB with T up to ``most``.
+
+    Raises:
+        DatasetError: the file is absent or damaged, or holds no face.
+    """
+    with _opened(path) as arrays:
+        if "times" not in arrays:
+            raise DatasetError(f"the prepared clip {path} holds no face")
+        offsets, jpeg = arrays["offsets"], arrays["jpeg"]
+        chosen = evenly_spaced(len(offsets) - 1, most)
+        if rng is not None:
+            chosen = chosen[[rng.integers(len(chosen))]]
+        return np.stack([_picture(jpeg[offsets[at] : offsets[at + 1]]) for at in chosen])
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     """The clip's arrays, each read when it is asked for; what fails inside is a DatasetError."""
@@ -141,8 +161,9 @@ def _jpeg(image: UInt8Array) -> bytes:
 
 
 def _pictures(jpeg: NDArray[np.uint8], offsets: NDArray[np.int64]) -> UInt8Array:
-    pictures = []
-    for start, stop in pairwise(offsets):
-        with Image.open(io.BytesIO(jpeg[start:stop].tobytes())) as image:
-            pictures.append(np.asarray(image.convert("RGB")))
-    return np.stack(pictures)
+    return np.stack([_picture(jpeg[start:stop]) for start, stop in pairwise(offsets)])
+
+
+def _picture(jpeg: NDArray[np.uint8]) -> UInt8Array:
+    with Image.open(io.BytesIO(jpeg.tobytes())) as image:
+        return np.asarray(image.convert("RGB"))

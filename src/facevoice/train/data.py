@@ -1,23 +1,16 @@
-"""Prepared data -> batches of pictures: split, drawing order, and what each branch kind feeds."""
+"""Which samples are trained on, in which order they are drawn, and what is aimed at."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from facevoice.errors import InvalidInputError, RecipeError
-from facevoice.speech.spectrogram import SpectrogramSettings, spectrogram_images
-from facevoice.speech.voice import SPEECH_RATE_HZ
-from facevoice.train.augment import change_faces, change_speech, mask_spectrograms
+from facevoice.errors import RecipeError
 from facevoice.train.joined import TrainingData
 from facevoice.train.recipe import Recipe
-from facevoice.types import UInt8Array, Waveform
 
 Indices = NDArray[np.intp]
 
@@ -29,6 +22,26 @@ class Split:
     train: Indices
     val: Indices
     test: Indices
+
+    def among(self, usable: NDArray[np.bool_]) -> "Split":
+        """The rows that a branch can use (a clip may lack its modality).
+
+        Raises:
+            RecipeError: no training or no validation row is left.
+        """
+        parts = {name: rows[usable[rows]] for name, rows in self._parts().items()}
+        for name in ("train", "val"):
+            if not len(parts[name]):
+                count = len(self._parts()[name])
+                raise RecipeError(f"none of {count} {name} samples has what this branch reads")
+        return Split(**parts)
+
+    def _parts(self) -> dict[str, Indices]:
+        return {"train": self.train, "val": self.val, "test": self.test}
+
+    def sizes(self) -> dict[str, int]:
+        """Rows by part."""
+        return {name: len(rows) for name, rows in self._parts().items()}
 
 
 def split_of(prepared: TrainingData, recipe: Recipe) -> Split:
@@ -56,139 +69,28 @@ def split_of(prepared: TrainingData, recipe: Recipe) -> Split:
 
 
 def drawing_order(y: NDArray[np.int64], recipe: Recipe, rng: np.random.Generator) -> Indices:
-    """Positions of one epoch: a permutation, or draws that favour rare classes."""
-    if recipe.balance == "none":
-        return rng.permutation(len(y))
+    """Positions of one epoch: permutations, or draws that favour rare classes.
+
+    y: (N,) labels of the training rows. Returns (N * draws,) positions.
+    """
+    if recipe.balance != "sampler":
+        return np.concatenate([rng.permutation(len(y)) for _ in range(recipe.draws)])
     frequency = np.bincount(y) / len(y)
     weight = frequency[y] ** -recipe.balance_power
-    return rng.choice(len(y), len(y), p=weight / weight.sum())
+    return rng.choice(len(y), len(y) * recipe.draws, p=weight / weight.sum())
 
 
-class Source(Protocol):
-    """Pictures of samples for one branch kind."""
+def logit_adjustment_of(y: NDArray[np.int64], classes: int, recipe: Recipe) -> Tensor:
+    """(K,) added to the logits in training so that rare classes count as much as common ones.
 
-    channels: int
-
-    def training_batch(
-        self, rows: Indices, rng: np.random.Generator, generator: torch.Generator
-    ) -> Tensor:
-        """(N, C, H, W) float32, augmented."""
-        ...
-
-    def evaluation_batches(self, rows: Indices, size: int) -> Iterator[tuple[Indices, Tensor]]:
-        """Row of each picture (M,) and the pictures (M, C, H, W); a row may have several."""
-        ...
-
-
-class FaceSource:
-    """Face pictures of a "face_images" folder, framed as the branch's crop will be."""
-
-    def __init__(self, prepared: TrainingData, recipe: Recipe) -> None:
-        self.channels = 1 if recipe.grey else 3
-        self._images = prepared.images()
-        self._recipe = recipe
-
-    def _pictures(self, rows: Indices) -> Tensor:
-        images = resize_pictures(np.asarray(self._images[rows]), self._recipe.input_size)
-        if images.ndim == 3:
-            images = np.repeat(images[..., None], self.channels, axis=3)
-        elif self.channels == 1:
-            images = np.stack([np.asarray(Image.fromarray(item).convert("L")) for item in images])
-            images = images[..., None]
-        return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
-
-    def training_batch(
-        self, rows: Indices, rng: np.random.Generator, generator: torch.Generator
-    ) -> Tensor:
-        """(N, C, H, W) float32 in [0, 1], augmented."""
-        del rng
-        return change_faces(self._pictures(rows), self._recipe.augment, generator)
-
-    def evaluation_batches(self, rows: Indices, size: int) -> Iterator[tuple[Indices, Tensor]]:
-        """One picture a row, and its mirror image if the recipe says so."""
-        for start in range(0, len(rows), size):
-            chosen = rows[start : start + size]
-            pictures = self._pictures(chosen)
-            yield chosen, pictures
-            if self._recipe.mirror:
-                yield chosen, pictures.flip(3)
-
-
-def resize_pictures(images: UInt8Array, size: int) -> UInt8Array:
-    """(N, H, W[, 3]) -> (N, size, size[, 3]), antialiased; the input itself if it fits."""
-    if images.shape[1:3] == (size, size):
-        return images
-    box = Image.Resampling.BILINEAR
-    return np.stack(
-        [np.asarray(Image.fromarray(item).resize((size, size), box)) for item in images]
-    )
-
-
-def spectrogram_settings(recipe: Recipe) -> SpectrogramSettings:
-    """The recipe's spectrogram: the defaults (the paper's 224x224) but for what it states.
-
-    Raises:
-        RecipeError: an unknown key or a wrong value.
+    The log of each class's share, times ``balance_power`` (Menon et al., *Long-tail learning via
+    logit adjustment*, ICLR 2021, eq. 10); zeros unless ``balance`` is "logits". A class without
+    a sample counts as half a one.
     """
-    try:
-        return SpectrogramSettings.from_dict(
-            SpectrogramSettings().to_dict() | dict(recipe.spectrogram)
-        )
-    except InvalidInputError as error:
-        raise RecipeError(f"recipe key spectrogram: {error}") from error
-
-
-class SpectrogramSource:
-    """Spectrogram images of a "speech" folder."""
-
-    channels = 1
-
-    def __init__(self, prepared: TrainingData, recipe: Recipe) -> None:
-        self._speech = prepared.speech()
-        self._settings = spectrogram_settings(recipe)
-        self._recipe = recipe
-
-    def training_batch(
-        self, rows: Indices, rng: np.random.Generator, generator: torch.Generator
-    ) -> Tensor:
-        """One augmented image a row: (N, 1, H, W) float32 in [0, 1]."""
-        images = []
-        for row in rows:
-            samples = change_speech(self._speech[row], self._recipe.augment, rng)
-            choices = spectrogram_images(Waveform(samples, SPEECH_RATE_HZ), self._settings)
-            images.append(choices[rng.integers(len(choices))])
-        batch = torch.from_numpy(np.stack(images)).unsqueeze(1)
-        return mask_spectrograms(batch, self._recipe.augment, generator)
-
-    def evaluation_batches(self, rows: Indices, size: int) -> Iterator[tuple[Indices, Tensor]]:
-        """All images of each row."""
-        for start in range(0, len(rows), size):
-            owners, images = [], []
-            for row in rows[start : start + size]:
-                found = spectrogram_images(
-                    Waveform(self._speech[row], SPEECH_RATE_HZ), self._settings
-                )
-                owners += [row] * len(found)
-                images.append(found)
-            yield np.array(owners), torch.from_numpy(np.concatenate(images)).unsqueeze(1)
-
-
-def source_of(prepared: TrainingData, recipe: Recipe) -> Source:
-    """The source that the recipe's branch kind reads.
-
-    Raises:
-        RecipeError: the prepared folder holds another kind of data.
-    """
-    wanted = "face_images" if recipe.branch == "face_vote" else "speech"
-    if prepared.content != wanted:
-        raise RecipeError(
-            f"a {recipe.branch} recipe reads {wanted}; the data holds {prepared.content}"
-        )
-    return (
-        FaceSource(prepared, recipe)
-        if wanted == "face_images"
-        else SpectrogramSource(prepared, recipe)
-    )
+    if recipe.balance != "logits":
+        return torch.zeros(classes)
+    share = np.maximum(np.bincount(y, minlength=classes), 0.5) / len(y)
+    return torch.from_numpy(recipe.balance_power * np.log(share)).float()
 
 
 def mixed(

@@ -1,25 +1,31 @@
-"""A run folder -> an ONNX file and the bundle node that describes it, checked against torch."""
+"""A run folder -> ONNX files and the bundle node that describes them, checked against torch."""
 
 import json
+import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from facevoice.calibration import fit_temperature
 from facevoice.errors import RecipeError
 from facevoice.session import Session
-from facevoice.train.data import spectrogram_settings
-from facevoice.train.nets import NETS
+from facevoice.train.features import SequenceNet
+from facevoice.train.halves import halve, round_to_halves
+from facevoice.train.loop import build_blstm, build_net
+from facevoice.train.nets import FeatureNet
 from facevoice.train.recipe import Recipe, recipe_from
+from facevoice.train.sources import face_input_of, spectrogram_settings
 
 PARITY: Final = 1e-4
-"""The largest difference allowed between torch's logits and onnxruntime's."""
+"""The largest difference allowed between torch's output and onnxruntime's."""
 _OPSET: Final = 18
 _BATCHES: Final = (1, 2, 5)
+_LENGTHS: Final = (1, 3, 16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +43,31 @@ class Run:
         Raises:
             RecipeError: it holds no finished run.
         """
-        for name in ("run.json", "model.pt"):
-            if not (folder / name).exists():
-                raise RecipeError(f"{folder} holds no finished run: {name} is absent")
+        if not (folder / "run.json").exists():
+            raise RecipeError(f"{folder} holds no run: run.json is absent")
         facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        return cls(folder, recipe_from(facts["recipe"], source=str(folder)), facts)
+        recipe = recipe_from(facts["recipe"], source=str(folder))
+        model = "model.onnx" if recipe.branch == "functionals_svm" else "model.pt"
+        if not (folder / model).exists():
+            raise RecipeError(
+                f"{folder} holds no finished run: {model} is absent; train it to its end"
+            )
+        return cls(folder, recipe, facts)
 
-    def net(self) -> nn.Module:
-        """The trained network, ready to evaluate."""
-        channels = int(self.facts["input_shape"][0])
-        recipe = self.recipe
-        net = NETS[recipe.net](channels, len(self.facts["labels"]), recipe.width, recipe.dropout)
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What it scores."""
+        return tuple(self.facts["labels"])
+
+    def net(self) -> FeatureNet | SequenceNet:
+        """The trained network, ready to evaluate, as its ONNX file will hold it."""
+        single = build_net(self.recipe, len(self.labels))
+        net: FeatureNet | SequenceNet = single
+        if self.recipe.branch == "face_sequence":
+            net = SequenceNet(single, build_blstm(self.recipe, single, len(self.labels)))
         net.load_state_dict(torch.load(self.folder / "model.pt", weights_only=True))
+        if self.recipe.storage == "fp16":
+            round_to_halves(net)
         return net.eval()
 
     def scores(self, part: str) -> dict[str, np.ndarray] | None:
@@ -60,30 +79,86 @@ class Run:
             return dict(stored)
 
 
-def export(run: Run, path: Path) -> float:
-    """Write the run's network as ONNX with a free batch size.
+class _Features(nn.Module):
+    """The features of a network alone."""
 
-    Returns the largest difference from torch, over several batch sizes.
+    def __init__(self, net: FeatureNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, D)."""
+        return self.net.features(pictures)
+
+
+def export(run: Run, folder: Path) -> tuple[dict[str, str], float]:
+    """Write the run's networks as ONNX with free batch sizes and lengths.
+
+    Returns the file names by the node's keys, and the largest difference from torch over several
+    batch sizes and lengths.
 
     Raises:
         RecipeError: the difference exceeds PARITY.
     """
+    name = run.recipe.name
+    if run.recipe.branch == "functionals_svm":
+        shutil.copyfile(run.folder / "model.onnx", folder / f"{name}.onnx")
+        return {"model": f"{name}.onnx"}, float(run.facts["parity"])
     net = run.net()
-    shape = tuple(run.facts["input_shape"])
-    example = torch.rand(2, *shape)
+    picture = tuple(run.facts["input_shape"])
+    if isinstance(net, SequenceNet):
+        blstm_shapes = [(batch, length) for batch in _BATCHES for length in _LENGTHS]
+        width = net.net.feature_dim
+        cnn, blstm = f"{name}.onnx", f"{name}_blstm.onnx"
+        # the BLSTM first: an export with fewer free dimensions before it would fix its length
+        worst = [
+            _exported(
+                net.blstm, folder / blstm, run, ("features", "logits"), ("batch", "length"),
+                [(*shape, width) for shape in blstm_shapes],
+            ),
+            _exported(
+                _Features(net.net), folder / cnn, run, ("pictures", "features"), ("batch",),
+                [(batch, *picture) for batch in _BATCHES],
+            ),
+        ]  # fmt: skip
+        return {"cnn": cnn, "blstm": blstm}, max(worst)
+    shapes = [(batch, *picture) for batch in _BATCHES]
+    path = folder / f"{name}.onnx"
+    return {"model": path.name}, _exported(
+        net, path, run, ("pictures", "logits"), ("batch",), shapes
+    )
+
+
+def _exported(
+    module: nn.Module,
+    path: Path,
+    run: Run,
+    names: tuple[str, str],
+    free: Sequence[str],
+    shapes: Sequence[tuple[int, ...]],
+) -> float:
+    """Export a module, and how far it is from torch at the given shapes.
+
+    free: names of the leading dimensions that are free.
+    """
+    example = list(shapes[-1])
+    example[: len(free)] = range(2, 2 + len(free))
+    dynamic = {axis: torch.export.Dim(name, min=1) for axis, name in enumerate(free)}
     torch.onnx.export(
-        net,
-        (example,),
+        module.eval(),
+        (torch.rand(*example),),
         str(path),
         dynamo=True,
         opset_version=_OPSET,
-        input_names=["pictures"],
-        output_names=["logits"],
-        dynamic_shapes={"pictures": {0: torch.export.Dim("batch", min=1)}},
+        input_names=[names[0]],
+        output_names=[names[1]],
+        dynamic_shapes=(dynamic,),
         external_data=False,
         verbose=False,
     )
-    difference = _difference(net, path, shape)
+    if run.recipe.storage == "fp16":
+        halve(path)
+    difference = _difference(module, path, shapes)
     if difference > PARITY:
         raise RecipeError(
             f"{run.folder}: the exported network differs from torch by {difference:.2g},"
@@ -93,43 +168,36 @@ def export(run: Run, path: Path) -> float:
 
 
 @torch.no_grad()
-def _difference(net: nn.Module, path: Path, shape: tuple[int, ...]) -> float:
+def _difference(module: nn.Module, path: Path, shapes: Sequence[tuple[int, ...]]) -> float:
+    """The largest difference, as a share of the largest output where that exceeds 1."""
     session = Session(path)
     generator = torch.Generator().manual_seed(0)
     worst = 0.0
-    for batch in _BATCHES:
-        pictures = torch.rand(batch, *shape, generator=generator)
-        (logits,) = session.run(pictures.numpy())
-        worst = max(worst, float(np.abs(logits - net(pictures).numpy()).max()))
+    for shape in shapes:
+        values = torch.rand(*shape, generator=generator)
+        (found,) = session.run(values.numpy())
+        wanted = module(values).numpy()
+        worst = max(worst, float(np.abs(found - wanted).max() / max(1.0, np.abs(wanted).max())))
     return worst
 
 
-def node_of(run: Run, model: str) -> dict[str, Any]:
-    """The bundle's node for a run whose network is the file ``model``, temperature fitted."""
+def node_of(run: Run, files: dict[str, str]) -> dict[str, Any]:
+    """The bundle's node for a run with the given files, temperature fitted."""
     recipe = run.recipe
     node: dict[str, Any] = {
         "kind": recipe.branch,
         "name": recipe.name,
-        "model": model,
+        **files,
         "temperature": _temperature(run),
     }
+    if recipe.branch in {"face_vote", "face_sequence"}:
+        node["input"] = face_input_of(recipe).to_dict()
     if recipe.branch == "face_vote":
-        channels = int(run.facts["input_shape"][0])
-        node |= {
-            "pooling": recipe.pooling,
-            "mirror": recipe.mirror,
-            "input": {
-                "frames": recipe.frames,
-                "crop": list(recipe.crop),
-                "size": recipe.input_size,
-                "channels": "grey" if channels == 1 else "rgb",
-                "mean": [0.0] * channels,
-                "std": [1.0] * channels,
-            },
-        }
-    else:
-        settings = spectrogram_settings(recipe).to_dict()
-        node |= {"input": settings, "channels": int(run.facts["input_shape"][0])}
+        node |= {"pooling": recipe.pooling, "mirror": recipe.mirror}
+    if recipe.branch == "spectrogram_net":
+        node |= {"input": spectrogram_settings(recipe).to_dict(), "channels": recipe.channels}
+    if recipe.branch == "functionals_svm":
+        node["feature_set"] = recipe.feature_set
     return node
 
 

@@ -35,6 +35,10 @@ class TrainingData(Protocol):
     def images(self) -> NDArray[np.uint8]: ...  # noqa: D102
     def speech(self) -> list[Float32Array]: ...  # noqa: D102
     def speeches(self) -> list[Waveform | None]: ...  # noqa: D102
+    def has_face(self) -> NDArray[np.bool_]: ...  # noqa: D102
+    def faces(  # noqa: D102
+        self, row: int, most: int, rng: np.random.Generator | None = None
+    ) -> NDArray[np.uint8]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,12 @@ class Joined:
             key: "; ".join(str(part.meta[key]) for part in self.parts)
             for key in ("corpus", "licence", "citation")
         }
-        return joined | {"count": len(self.ids), "labels": list(self.labels)}
+        return joined | {
+            "count": len(self.ids),
+            "labels": list(self.labels),
+            "read_as": self.parts[0].meta.get("read_as"),
+            "leaks": [leak for part in self.parts for leak in part.leaks],
+        }
 
     @property
     def fingerprint(self) -> str:
@@ -99,6 +108,20 @@ class Joined:
         """All waveforms, None where a clip has no speech."""
         return [waveform for part in self.parts for waveform in part.speeches()]
 
+    def has_face(self) -> NDArray[np.bool_]:
+        """(N,) whether a sample shows a face."""
+        return np.concatenate([part.has_face() for part in self.parts])
+
+    def faces(
+        self, row: int, most: int, rng: np.random.Generator | None = None
+    ) -> NDArray[np.uint8]:
+        """Faces of a clip, see ``Prepared.faces``."""
+        for part in self.parts:
+            if row < len(part.ids):
+                return part.faces(row, most, rng)
+            row -= len(part.ids)
+        raise DatasetError(f"there are {len(self.ids)} samples, no sample {row + len(self.ids)}")
+
 
 def join(parts: Sequence[Prepared]) -> TrainingData:
     """One or several prepared folders as one.
@@ -109,9 +132,14 @@ def join(parts: Sequence[Prepared]) -> TrainingData:
     if len(parts) == 1:
         return parts[0]
     for part in parts[1:]:
-        if (part.content, part.labels) != (parts[0].content, parts[0].labels):
+        if _kind(part) != _kind(parts[0]):
             raise DatasetError(
                 f"{part.folder} ({part.content}: {', '.join(part.labels)}) cannot be joined with"
                 f" {parts[0].folder} ({parts[0].content}: {', '.join(parts[0].labels)})"
             )
     return Joined(tuple(parts))
+
+
+def _kind(part: Prepared) -> tuple[str, bool, tuple[str, ...]]:
+    """Content, whether pictures come aligned, labels."""
+    return part.content, part.meta.get("read_as") == "pictures", part.labels

@@ -27,7 +27,12 @@ from numpy.typing import NDArray
 
 from facevoice.errors import DatasetError
 from facevoice.faces.sample import Box, place_crops
-from facevoice.train.clipfile import INT16_SCALE, read_clip, read_clip_speech
+from facevoice.train.clipfile import (
+    INT16_SCALE,
+    read_clip,
+    read_clip_faces,
+    read_clip_speech,
+)
 from facevoice.types import ALIGNED_SIZE, Evidence, FaceTrack, Float32Array, Waveform
 
 FORMAT: Final = 2
@@ -42,6 +47,7 @@ class Prepared:
     labels: names; y: (N,) int64 indices into them.
     ids, splits, groups: N strings each.
     files: of content "clips" the N files of evidence, relative to the folder; else empty.
+    missing_face: of content "clips" why a clip shows no face, "" where it does; else empty.
     """
 
     folder: Path
@@ -51,6 +57,7 @@ class Prepared:
     groups: tuple[str, ...]
     y: NDArray[np.int64]
     files: tuple[str, ...] = ()
+    missing_face: tuple[str, ...] = ()
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -101,14 +108,34 @@ class Prepared:
         rate = int(self.meta["rate_hz"])
         return [Waveform(samples, rate) for samples in self.speech()]
 
+    def has_face(self) -> NDArray[np.bool_]:
+        """(N,) whether a sample shows a face."""
+        if self.content == "clips":
+            return np.array([not code for code in self.missing_face])
+        return np.full(len(self.ids), self.content == "face_images")
+
+    def faces(
+        self, row: int, most: int, rng: np.random.Generator | None = None
+    ) -> NDArray[np.uint8]:
+        """Faces of a clip as a prediction chooses them, or one of these: see ``read_clip_faces``.
+
+        Raises:
+            DatasetError: the folder holds no clips, or the clip's file is damaged or has no face.
+        """
+        self._check_clips()
+        return read_clip_faces(self.folder / self.files[row], most, rng)
+
+    def _check_clips(self) -> None:
+        if not self.files:
+            raise DatasetError(f"{self.folder} holds {self.content}, no clips")
+
     def evidence(self, row: int) -> Evidence:
         """The evidence of one clip (content "clips").
 
         Raises:
             DatasetError: the folder holds no clips, or the clip's file is damaged.
         """
-        if not self.files:
-            raise DatasetError(f"{self.folder} holds {self.content}, no clips")
+        self._check_clips()
         return read_clip(self.folder / self.files[row])
 
     def evidences(
@@ -167,6 +194,7 @@ def open_prepared(folder: Path) -> Prepared:
         raise DatasetError(
             f"{folder} has format {meta.get('format')!r}, this version reads {known}"
         )
+    clips = meta["content"] == "clips"
     index = {label: k for k, label in enumerate(meta["labels"])}
     return Prepared(
         folder=folder,
@@ -175,5 +203,6 @@ def open_prepared(folder: Path) -> Prepared:
         splits=tuple(row["split"] for row in rows),
         groups=tuple(row["group"] for row in rows),
         y=np.array([index[row["label"]] for row in rows], np.int64),
-        files=tuple(row["file"] for row in rows) if meta["content"] == "clips" else (),
+        files=tuple(row["file"] for row in rows) if clips else (),
+        missing_face=tuple(row["missing_face"] for row in rows) if clips else (),
     )

@@ -6,9 +6,24 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Final, Literal, get_args, get_origin
 
 from facevoice.errors import RecipeError
+
+NORMALISATIONS: Final[Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]]] = {
+    "unit": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "vggface": ((0.50661, 0.41084, 0.36704), (1 / 255, 1 / 255, 1 / 255)),
+}
+"""Mean and deviation by RGB channel, of values in [0, 1]. VGG-Face's mean picture is (129.186,
+104.763, 93.594) of 255, and its values are not scaled (Parkhi et al. 2015, their published model).
+"""
+
+_AT_LEAST_ONE: Final = (
+    *("width", "input_size", "frames", "batch_size", "blstm_width", "blstm_epochs"),
+    *("blstm_batch_size", "views", "draws"),
+)
+_NOT_NEGATIVE: Final = ("epochs", "joint_epochs", "patience", "feature_dim", "augment", "mixup")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,62 +32,117 @@ class Recipe:
 
     name: the branch's name in a bundle.
     branch: which kind of branch the run becomes.
-    net: the network, a name in ``facevoice.train.nets.NETS``.
-    width: channels of the first stage, for the nets that scale.
-    dropout: before the last layer.
+    net: the network, a name in ``facevoice.train.nets.NETS``; "svm" for functionals_svm.
+
+    The network:
+    width: channels of the first stage; 64 gives VGG, ResNet-18 and DenseNet-121 as published.
+    dropout: before the last layer (VGG: after each fully connected layer).
+    feature_dim: of an added fully connected layer before the classifier (the paper: 4096);
+        0 keeps the net's own size.
+    initial: where weights come from: a run folder, a file of published weights, "imagenet"
+        (torchvision), "vggface", or "" for random ones. See ``facevoice.train.initial``.
+    freeze: "convolutions" (the paper's VGG-Face) trains the fully connected layers alone.
+
+    What it sees:
     input_size: side of the square input in pixels (face branches).
     grey: feed one grey channel instead of RGB (face branches).
-    mirror: score the mean of a face and its mirror image (face branches).
+    normalise: what is subtracted and divided, a name in ``NORMALISATIONS`` (face branches).
+    mirror: score the mean of a face and its mirror image (face_vote).
     crop: left, top, right, bottom of the square of the aligned 256x256 face that the net sees.
-    pooling: how frames become one score: "votes" (the paper) or "mean" (FaceVote).
+    pooling: how frames become one score: "votes" (the paper) or "mean" (face_vote).
     frames: faces per clip (the paper: 16, DenseNet 4).
-    spectrogram: numbers of the spectrogram image, see ``SpectrogramSettings`` (SpectrogramNet).
+    spectrogram: numbers of the spectrogram image, see ``SpectrogramSettings`` (spectrogram_net).
+    channels: 3 repeats the spectrogram for nets that were made for RGB (spectrogram_net).
+    feature_set: "is09" or "is10" (functionals_svm).
+    svm_costs, svm_kernels: what the grouped search chooses among (functionals_svm).
+
+    The second stage of face_sequence, the BLSTM on features of the finished network:
+    blstm_width, blstm_dropout, blstm_epochs, blstm_batch_size, blstm_learning_rate;
+    blstm_pooling: how its outputs become one: "mean" over time or "last";
+    views: copies of each training clip whose features are cached, the first one unchanged;
+    joint_epochs, joint_learning_rate: fine-tune network and BLSTM together after that.
+
+    Training:
     val_groups, test_groups: groups held out for validation and test.
     val_fraction: share of the training groups held out when val_groups is empty.
-    initial: a run folder whose weights to start from; empty starts from random ones.
-    epochs, batch_size, learning_rate, weight_decay: one-cycle AdamW.
+    epochs, batch_size, learning_rate, weight_decay: one-cycle AdamW. 0 epochs with ``initial``:
+        the network stays as it came (face_sequence).
+    draws: times each sample is drawn in an epoch; a clip gives another face each time.
+    patience: stop after so many epochs without a better validation UAR and keep the best ones;
+        0 trains all epochs and keeps the last.
     label_smoothing: share of the target spread over all labels.
-    balance: "none", or "sampler" (draw by inverse class frequency to the power ``balance_power``).
+    balance: "none", "sampler" (draw by inverse class frequency to the power ``balance_power``) or
+        "logits" (adjust the training logits by the log of that power: Menon et al. 2021).
+    augmentation: of faces: "wild", or "paper" (random crops and flips alone).
     augment: strength of the augmentation, 0 is none, 1 the usual.
     mixup: parameter of the Beta distribution that mixes pairs of inputs; 0 is none.
     precision: "32-true" or "bf16-mixed".
+    storage: of the weights in ONNX, "fp32", or "fp16" for large nets (computed in fp32).
     seed: of everything random.
     """
 
     name: str
-    branch: Literal["face_vote", "spectrogram_net"]
+    branch: Literal["face_vote", "face_sequence", "spectrogram_net", "functionals_svm"]
     net: str
-    width: int = 24
+    width: int = 64
     dropout: float = 0.2
-    input_size: int = 48
-    grey: bool = True
+    feature_dim: int = 0
+    initial: str = ""
+    freeze: Literal["none", "convolutions"] = "none"
+    input_size: int = 224
+    grey: bool = False
+    normalise: Literal["unit", "imagenet", "vggface"] = "unit"
     mirror: bool = False
     crop: tuple[float, ...] = (16.0, 16.0, 240.0, 240.0)
     pooling: Literal["votes", "mean"] = "votes"
     frames: int = 16
     spectrogram: Mapping[str, Any] = field(default_factory=dict)
+    channels: Literal[1, 3] = 1
+    feature_set: Literal["is09", "is10"] = "is10"
+    svm_costs: tuple[float, ...] = (0.1, 1.0, 10.0)
+    svm_kernels: tuple[str, ...] = ("rbf", "linear")
+    blstm_width: int = 128
+    blstm_dropout: float = 0.3
+    blstm_epochs: int = 30
+    blstm_batch_size: int = 16
+    blstm_learning_rate: float = 1e-3
+    blstm_pooling: Literal["mean", "last"] = "mean"
+    views: int = 4
+    joint_epochs: int = 0
+    joint_learning_rate: float = 1e-5
     val_groups: tuple[str, ...] = ()
     test_groups: tuple[str, ...] = ()
     val_fraction: float = 0.1
-    initial: str = ""
     epochs: int = 30
     batch_size: int = 128
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
+    draws: int = 1
+    patience: int = 0
     label_smoothing: float = 0.1
-    balance: Literal["none", "sampler"] = "none"
+    balance: Literal["none", "sampler", "logits"] = "none"
     balance_power: float = 0.5
+    augmentation: Literal["wild", "paper"] = "wild"
     augment: float = 1.0
     mixup: float = 0.0
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    storage: Literal["fp32", "fp16"] = "fp32"
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("width", "input_size", "frames", "epochs", "batch_size"):
+        for name in _AT_LEAST_ONE:
             if getattr(self, name) < 1:
                 raise RecipeError(
                     f"recipe key {name} must be at least 1, got {getattr(self, name)}"
                 )
+        for name in _NOT_NEGATIVE:
+            if getattr(self, name) < 0:
+                raise RecipeError(f"recipe key {name} must not be negative")
+        if self.epochs == 0 and not (self.branch == "face_sequence" and self.initial):
+            raise RecipeError(
+                "recipe key epochs may be 0 only for face_sequence with initial weights: there is"
+                " nothing to train"
+            )
         if not 0 < self.val_fraction < 1:
             raise RecipeError(
                 f"recipe key val_fraction must lie in (0, 1), got {self.val_fraction}"
@@ -82,6 +152,14 @@ class Recipe:
         both = set(self.val_groups) & set(self.test_groups)
         if both:
             raise RecipeError(f"groups {sorted(both)} stand in val_groups and in test_groups")
+
+    @property
+    def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and deviation of each channel that the face network sees, values in [0, 1]."""
+        mean, deviation = NORMALISATIONS[self.normalise]
+        if self.grey:
+            return (0.0,), (1.0,)
+        return mean, deviation
 
     def to_dict(self) -> dict[str, Any]:
         """Every key with its value, ready for JSON."""

@@ -1,0 +1,48 @@
+"""Weights stored in half precision: half the bytes, computed in single precision as before."""
+
+from pathlib import Path
+from typing import Final
+
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import nn
+
+from facevoice.writing import replacing
+
+_SMALLEST: Final = 1024  # numbers; norms and biases stay as they are
+
+
+@torch.no_grad()
+def round_to_halves(module: nn.Module) -> None:
+    """Give large weights the values that they will have when they come back from the file."""
+    for parameter in module.parameters():
+        if parameter.numel() >= _SMALLEST:
+            parameter.copy_(parameter.half().float())
+
+
+def halve(path: Path) -> None:
+    """Store a model's large float32 weights as float16, cast back when it is loaded.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    model = onnx.load(path)
+    graph = model.graph
+    casts = []
+    for tensor in graph.initializer:
+        if tensor.data_type != onnx.TensorProto.FLOAT:
+            continue
+        values = numpy_helper.to_array(tensor)
+        if values.size < _SMALLEST:
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(values.astype("float16"), f"{name}.half"))
+        casts.append(
+            onnx.helper.make_node("Cast", [f"{name}.half"], [name], to=onnx.TensorProto.FLOAT)
+        )
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    with replacing(path) as temporary:
+        onnx.save(model, temporary)
