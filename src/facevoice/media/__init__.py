@@ -7,6 +7,7 @@ stream is a generator that holds a few frames at a time, whatever the length of 
 
 from facevoice.media.arrays import waveform_of
 from facevoice.media.frames import iter_frames
+from facevoice.media.looks import Look, iter_looks
 from facevoice.media.probe import (
     AUDIO_SUFFIXES,
     IMAGE_SUFFIXES,
@@ -23,9 +24,11 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "MEDIA_SUFFIXES",
     "VIDEO_SUFFIXES",
+    "Look",
     "MediaInfo",
     "find_media",
     "iter_frames",
+    "iter_looks",
     "iter_waveform",
     "probe",
     "read_waveform",

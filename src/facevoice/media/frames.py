@@ -66,7 +66,7 @@ def _frames(
         if (start is None or start <= 0) and (stop is None or stop > 0):
             yield Frame(still, 0.0)
         return
-    wanted = _Instants(rate_hz, start)
+    wanted = Instants(rate_hz, start)
     scaler = VideoReformatter()
     last = -math.inf
     with closing(decoded(path, picture_stream, start)) as pictures, suppress(NoStreamError):
@@ -84,7 +84,7 @@ def _frames(
                     yield Frame(image, time)
 
 
-class _Instants:
+class Instants:
     """Which pictures are the first at or after the instants start + k / rate."""
 
     def __init__(self, rate_hz: float | None, start_seconds: float | None) -> None:

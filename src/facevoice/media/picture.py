@@ -1,7 +1,7 @@
 """From a decoded picture to pixels as a viewer sees them: RGB, upright, square."""
 
 import struct
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from av.error import FFmpegError
@@ -44,16 +44,23 @@ def upright_rgb(picture: VideoFrame, scaler: VideoReformatter, ratio: float) -> 
     Full resolution: pixels that are not square (``ratio``) are stretched along their shorter side.
     10-bit and wide-gamut film is reduced to 8 bits without tone mapping.
     """
+    return upright(picture, scaler, ratio, "rgb24")
+
+
+def upright(
+    picture: VideoFrame, scaler: VideoReformatter, ratio: float, form: Literal["rgb24", "gray"]
+) -> UInt8Array | None:
+    """As ``upright_rgb``, in colour (H, W, 3) or as brightness alone (H, W)."""
     width, height = _square_size(picture, ratio)
     if not fits(width, height):
         return None
     try:
-        scaled = scaler.reformat(picture, width=width, height=height, format="rgb24")
+        scaled = scaler.reformat(picture, width=width, height=height, format=form)
         image = np.asarray(scaled.to_ndarray(), np.uint8)
     except (FFmpegError, ValueError):
         return None
     transposed, mirrored, flipped = _orientation(picture)
-    image = image.transpose(1, 0, 2) if transposed else image
+    image = image.swapaxes(0, 1) if transposed else image
     image = image[:, ::-1] if mirrored else image
     image = image[::-1] if flipped else image
     return np.ascontiguousarray(image)
