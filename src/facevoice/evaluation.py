@@ -6,7 +6,7 @@ Evidence that is made already (a prepared corpus) is scored in the same way.
 """
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -14,8 +14,9 @@ from typing import Final
 import numpy as np
 
 from facevoice import metrics
-from facevoice.branches import Blend, Branch
+from facevoice.branches import Blend, Branch, CroppingBranch, leaves
 from facevoice.errors import DatasetError
+from facevoice.faces.sample import Box
 from facevoice.predict import Predictor
 from facevoice.prediction import Prediction
 from facevoice.rebundle import leaf_names
@@ -45,7 +46,10 @@ class LabelledClip:
     split: str = ""
 
 
-LabelledEvidence = tuple[str, Evidence, str | None, str, str]
+Framed = Mapping[Box, Evidence]
+"""A face picture that is cut out already, as evidence for branches that cut out each box."""
+
+LabelledEvidence = tuple[str, Evidence | Framed, str | None, str, str]
 """(id, evidence, label or None, group, split) of a clip whose evidence is made already."""
 
 
@@ -135,12 +139,38 @@ def score_evidence(
     def scored() -> Iterator[_Scored]:
         for name, evidence, label, group, split in items:
             if (label or "") in known:
-                prediction = predictor.of_evidence(evidence)
+                prediction = _predicted(predictor, evidence)
                 yield _Scored(name, label or "", group or name, split, prediction)
             else:
                 left_out[f"label {label}"] = left_out.get(f"label {label}", 0) + 1
 
     return _table(predictor, scored(), watch), left_out
+
+
+def crops_of(tree: Branch) -> tuple[Box, ...]:
+    """The boxes that the branches of a tree cut out of aligned pictures, each once, in order."""
+    found = [leaf.crop for leaf in leaves(tree) if isinstance(leaf, CroppingBranch)]
+    return tuple(dict.fromkeys(found))
+
+
+def _predicted(predictor: Predictor, evidence: Evidence | Framed) -> Prediction:
+    if isinstance(evidence, Evidence):
+        return predictor.of_evidence(evidence)
+    any_box = next(iter(evidence.values()))
+    scores = _framed_scores(predictor.bundle.tree, evidence, any_box)
+    return predictor.of_trace([(any_box, scores)], path=None, duration_seconds=0.0)
+
+
+def _framed_scores(node: Branch, framed: Framed, other: Evidence) -> Scores | None:
+    """Scores of a tree whose branches each get the picture where they cut it out.
+
+    other: for branches that cut nothing out.
+    """
+    if isinstance(node, Blend):
+        return node.combine(
+            {member.name: _framed_scores(member, framed, other) for member in node.members}
+        )
+    return node.score(framed[node.crop] if isinstance(node, CroppingBranch) else other)
 
 
 def _judged(

@@ -1,17 +1,21 @@
 """facevoice score: labelled clips -> a score table."""
 
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from facevoice.branches import CroppingBranch, leaves
 from facevoice.cli import main
-from facevoice.evaluation import score_evidence
+from facevoice.evaluation import crops_of, score_evidence
+from facevoice.faces.sample import place_crops
 from facevoice.predict import load
 from facevoice.rebundle import leaf_names
 from facevoice.samples import SAMPLE
 from facevoice.scoretable import read_score_table
+from facevoice.types import Evidence, FaceTrack, Scores
 
 
 def facevoice(*arguments: object) -> int:
@@ -100,3 +104,35 @@ def test_a_prepared_folder_goes_all_the_way_to_a_report(toy_bundle: Path, tmp_pa
     options = ("--weights", weights, "--split", "val", "-o", tmp_path / "report")
     assert facevoice("evaluate", table, *options) == 0
     assert "these very clips" in (tmp_path / "report" / "report.md").read_text()
+
+
+def test_face_pictures_are_not_cropped_twice(toy_bundle: Path, tmp_path: Path) -> None:
+    """Each branch gets a stored picture back just as it was stored, whatever its own box."""
+    images = np.random.default_rng(0).integers(0, 256, (3, 12, 12, 3), np.uint8)
+    images = images.repeat(8, axis=1).repeat(8, axis=2)  # 96x96, coarse
+    folder, out = tmp_path / "faces", tmp_path / "scores.npz"
+    folder.mkdir()
+    np.save(folder / "images.npy", images)
+    meta = {"format": 2, "content": "face_images", "labels": ["happy", "sad"]}
+    (folder / "prepared.json").write_text(json.dumps(meta))
+    rows = [f"clip {row},{label},val,{row}\n" for row, label in enumerate(("happy", "sad", "sad"))]
+    (folder / "samples.csv").write_text("id,label,split,group\n" + "".join(rows))
+    assert facevoice("score", "--data", folder, "--bundle", toy_bundle, "--nodes", "-o", out) == 0
+    table = read_score_table(out)
+    tree = load(toy_bundle).bundle.tree
+    assert len(crops_of(tree)) == 2
+    for leaf in leaves(tree):
+        if not isinstance(leaf, CroppingBranch):
+            assert not table.present[:, table.branch_index(f"voice.{leaf.name}")].any()
+            continue
+        for row in range(3):
+            track = FaceTrack.of_images(place_crops(images[row : row + 1], leaf.crop))
+            whole = Evidence(track, None, 0.0, 0.0, missing={"voice": "no_audio_stream"})
+            np.testing.assert_array_equal(
+                table.column(f"face.{leaf.name}")[row], leaf.score(whole).values
+            )
+    face = next(member for member in tree.members if member.name == "face")
+    parts = {m.name: Scores(m.labels, table.column(f"face.{m.name}")[0]) for m in face.members}
+    np.testing.assert_allclose(table.column("face")[0], face.combine(parts).values, atol=1e-12)
+    np.testing.assert_array_equal(table.column("fused"), table.column("face"))
+    assert table.truth.tolist() == [3, 5, 5]

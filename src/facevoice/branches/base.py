@@ -6,6 +6,7 @@ from typing import Final, Protocol, runtime_checkable
 import numpy as np
 
 from facevoice.errors import BundleError
+from facevoice.faces.sample import Box
 from facevoice.types import Evidence, Float32Array, Float64Array, Modality, Scores
 
 WindowScores = tuple[Mapping[Modality, float], Scores | None]
@@ -42,6 +43,16 @@ class FrameBranch(Branch, Protocol):
 
     def frame_scores(self, evidence: Evidence) -> tuple[Float64Array, Float64Array] | None:
         """Times (T,) in seconds and a distribution for each (T, K); None without faces."""
+        ...
+
+
+@runtime_checkable
+class CroppingBranch(Branch, Protocol):
+    """A branch that cuts one box out of every aligned picture."""
+
+    @property
+    def crop(self) -> Box:
+        """Left, top, right, bottom in the 256x256 picture."""
         ...
 
 

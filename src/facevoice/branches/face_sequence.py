@@ -2,6 +2,7 @@
 
 from facevoice.branches.base import check_classes, check_temperature, softmax, tempered
 from facevoice.branches.face_input import FaceInput
+from facevoice.faces.sample import Box
 from facevoice.session import Session
 from facevoice.types import Evidence, Modality, Scores
 
@@ -32,6 +33,11 @@ class FaceSequence:
         self._cnn = cnn
         self._blstm = blstm
         self._input = face_input
+
+    @property
+    def crop(self) -> Box:
+        """What it cuts out of an aligned picture."""
+        return self._input.crop
 
     def score(self, evidence: Evidence) -> Scores | None:
         """Score the clip's faces as a sequence; None without faces."""

@@ -7,6 +7,7 @@ import numpy as np
 from facevoice.branches.base import check_classes, check_temperature, softmax, tempered
 from facevoice.branches.face_input import FaceInput
 from facevoice.errors import BundleError
+from facevoice.faces.sample import Box
 from facevoice.session import Session
 from facevoice.types import Evidence, FaceTrack, Float64Array, Modality, Scores
 
@@ -46,6 +47,11 @@ class FaceVote:
         self._input = face_input
         self._pooling = pooling
         self._mirror = mirror
+
+    @property
+    def crop(self) -> Box:
+        """What it cuts out of an aligned picture."""
+        return self._input.crop
 
     def score(self, evidence: Evidence) -> Scores | None:
         """Score the clip's faces; None without faces."""

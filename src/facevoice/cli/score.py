@@ -10,11 +10,13 @@ from facevoice.cli.options import Counter, add_model_options, say
 from facevoice.errors import DatasetError
 
 if TYPE_CHECKING:
-    from facevoice.evaluation import LabelledEvidence, Watch
+    from facevoice.evaluation import Framed, LabelledEvidence, Watch
+    from facevoice.faces.sample import Box
     from facevoice.predict import Predictor
     from facevoice.prediction import Prediction
     from facevoice.scoretable import ScoreTable
     from facevoice.train.prepared import Prepared
+    from facevoice.types import Evidence
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -83,7 +85,7 @@ def _labels(
 def _prepared(
     options: argparse.Namespace, predictor: "Predictor", failed: "list[Prediction]"
 ) -> "tuple[ScoreTable, dict[str, int]]":
-    from facevoice.evaluation import score_evidence
+    from facevoice.evaluation import crops_of, score_evidence
     from facevoice.train.prepared import open_prepared
 
     prepared = open_prepared(options.data)
@@ -92,13 +94,27 @@ def _prepared(
     counter = Counter(len(rows), "clips")
     with contextlib.closing(counter):
         watch = _watch(counter, failed)
-        return score_evidence(predictor, _items(prepared, rows), watch=watch)
+        items = _items(prepared, rows, crops_of(predictor.bundle.tree))
+        return score_evidence(predictor, items, watch=watch)
 
 
-def _items(prepared: "Prepared", rows: list[int]) -> "Iterator[LabelledEvidence]":
-    for row, evidence in prepared.evidences(rows):
+def _items(
+    prepared: "Prepared", rows: list[int], crops: "tuple[Box, ...]"
+) -> "Iterator[LabelledEvidence]":
+    for row, evidence in _evidences(prepared, rows, crops):
         label = prepared.labels[int(prepared.y[row])]
         yield prepared.ids[row], evidence, label, prepared.groups[row], prepared.splits[row]
+
+
+def _evidences(
+    prepared: "Prepared", rows: list[int], crops: "tuple[Box, ...]"
+) -> "Iterator[tuple[int, Evidence | Framed]]":
+    """Face pictures are framed as a network eats them: each branch gets them in its own box."""
+    if prepared.content != "face_images" or not crops:
+        yield from prepared.evidences(rows)
+        return
+    for placed in zip(*(prepared.evidences(rows, box=box) for box in crops), strict=True):
+        yield placed[0][0], dict(zip(crops, (each for _, each in placed), strict=True))
 
 
 def _check_split(split: str | None, known: set[Any]) -> None:
