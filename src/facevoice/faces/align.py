@@ -76,6 +76,18 @@ def align(image: UInt8Array, landmarks: Points, size: int = ALIGNED_SIZE) -> UIn
     finite, or lie so far apart that the face would measure more than 16384 pixels.
     """
     check_picture(image)
+    return _warped(image, landmarks, size)
+
+
+def align_light(light: UInt8Array, landmarks: Points, size: int) -> UInt8Array:
+    """As ``align``, for brightness alone: (H, W) uint8 -> (size, size) uint8."""
+    if light.ndim != 2 or light.dtype != np.uint8 or light.size == 0:
+        raise InvalidInputError(f"light must be (H, W) uint8, got {light.shape} {light.dtype}")
+    return _warped(light, landmarks, size)
+
+
+def _warped(image: UInt8Array, landmarks: Points, size: int) -> UInt8Array:
+    """image: (H, W) or (H, W, 3); returns (size, size) or (size, size, 3)."""
     forward = similarity(landmarks, TEMPLATE * (size / ALIGNED_SIZE))
     linear = np.linalg.inv(forward[:, :2])  # pixels of the result -> of the picture
     shift = -linear @ forward[:, 2]

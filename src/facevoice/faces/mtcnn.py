@@ -9,6 +9,8 @@ the landmarks of faces at the border slip; here they are measured again with the
 
 import hashlib
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +20,7 @@ from PIL import Image
 from facevoice.errors import BundleError, HashMismatchError, InvalidInputError
 from facevoice.faces.area import AreaSums, cut_out
 from facevoice.faces.detect import Boxes, check_picture, prominence, suppress
+from facevoice.faces.judge import judge
 from facevoice.session import Device, Session
 from facevoice.types import Face, Float32Array, UInt8Array
 
@@ -29,7 +32,7 @@ _PYRAMID_FACTOR: Final = 0.709
 _SMALLEST_FACE: Final = 20
 _LARGEST_RATIO: Final = 12
 _REDUCED_FACE: Final = 64  # a smallest face of twice this many pixels is halved before the search
-_BATCH: Final = 256
+_Judged = tuple[Float32Array, Float32Array, Float32Array]
 
 # where refine looks for a face, in sides of its earlier square box: shifts (x, y) and growth
 _LOOKS: Final = np.array(
@@ -89,10 +92,10 @@ class Mtcnn:
             searched = np.asarray(Image.fromarray(image).reduce(reduction))
         area = AreaSums(searched)
         boxes = self._search(area, smallest / reduction)
-        boxes, scores, offsets = self._narrow(area, boxes)
+        ((boxes, scores, offsets),) = self._narrow([(area, boxes)])
         kept = suppress(boxes, scores, 0.7)
         boxes = _square(_shift(boxes[kept], offsets[kept]))
-        boxes, scores, points = self._conclude(area, boxes)
+        ((boxes, scores, points),) = self._conclude([(area, boxes)])
         # backwards: scores often tie at 1.0, and facenet-pytorch prefers the last of equals here
         boxes, scores, points = boxes[::-1], scores[::-1], points[::-1]
         kept = suppress(boxes, scores, 0.7, measure="smaller", pixel=1)
@@ -115,31 +118,25 @@ class Mtcnn:
         check_picture(image)
         if boxes.ndim != 2 or boxes.shape[1] != 4:
             raise InvalidInputError(f"boxes must be (N, 4), got {boxes.shape}")
-        return [self._refine_one(image, box) for box in np.asarray(boxes, np.float32)]
-
-    def _refine_one(self, image: UInt8Array, box: Float32Array) -> Face | None:
-        height, width = image.shape[:2]
-        seen = np.minimum(box[2:], (width, height)) - np.maximum(box[:2], 0)
-        if not (seen > 0).all() or (box[2:] - box[:2]).max() > 4 * max(height, width):
-            return None
-        around = _square(box[None])
-        side = around[:, 2:3] - around[:, :1]
-        middle = (around[:, :2] + around[:, 2:]) / 2 + _LOOKS[:, :2] * side
-        half = side * _LOOKS[:, 2:] / 2
-        looks = np.concatenate([middle - half, middle + half], axis=1)
-        margin = side[0, 0] / 2  # for what the refinement network moves and squares
-        start = np.floor(looks[:, :2].min(axis=0) - margin).astype(np.intp)
-        stop = np.ceil(looks[:, 2:].max(axis=0) + margin).astype(np.intp)
-        shift = np.tile(start, 2).astype(np.float32)
-        area = AreaSums(cut_out(image, start, stop))
-        found, scores, offsets = self._narrow(area, looks - shift)
-        if not len(found):
-            return None
-        best = np.argmax(scores, keepdims=True)
-        found, scores, points = self._conclude(area, _square(_shift(found[best], offsets[best])))
-        if not len(found):
-            return None
-        return _face(found[0] + shift, points[0] + shift[:2], scores[0], 1)
+        found: list[Face | None] = [None] * len(boxes)
+        near = {}
+        for index, box in enumerate(np.asarray(boxes, np.float32)):
+            place = _surroundings(image, box)
+            if place is not None:
+                near[index] = place
+        # all faces go through each network together
+        narrowed = self._narrow([(place.area, place.looks) for place in near.values()])
+        best = {}
+        for index, (looks, scores, offsets) in zip(near, narrowed, strict=True):
+            if len(looks):
+                top = np.argmax(scores, keepdims=True)
+                best[index] = _square(_shift(looks[top], offsets[top]))
+        concluded = self._conclude([(near[index].area, box) for index, box in best.items()])
+        for index, (box, scores, points) in zip(best, concluded, strict=True):
+            if len(box):
+                shift = near[index].shift
+                found[index] = _face(box[0] + np.tile(shift, 2), points[0] + shift, scores[0], 1)
+        return found
 
     def _repaired(self, image: UInt8Array, face: Face) -> Face:
         """The face with its landmarks measured again if its crop reached beyond the picture."""
@@ -147,7 +144,7 @@ class Mtcnn:
         around = _square(face.box[None])[0]
         if (around[:2] >= 0).all() and around[2] <= width and around[3] <= height:
             return face
-        again = self._refine_one(image, face.box)
+        (again,) = self.refine(image, face.box[None])
         return face if again is None else Face(face.box, again.landmarks, face.confidence)
 
     def _search(self, area: AreaSums, smallest: float) -> Float32Array:
@@ -167,24 +164,62 @@ class Mtcnn:
         size = boxes[:, 2:] - boxes[:, :2]
         return _square(boxes + offsets * np.tile(size, 2))
 
-    def _narrow(
-        self, area: AreaSums, boxes: Float32Array
-    ) -> tuple[Float32Array, Float32Array, Float32Array]:
-        """Judge square boxes with the R-Net: who passes (M, 4), scores (M,), offsets (M, 4)."""
-        boxes, face, offsets = _judge(self._refine, area, boxes, 24)
-        passed = face[:, 0] > self.thresholds[1]
-        return boxes[passed], face[passed, 0], offsets[passed]
+    def _narrow(self, places: Sequence[tuple[AreaSums, Float32Array]]) -> list[_Judged]:
+        """Judge square boxes with the R-Net, of each place in a region of the picture.
 
-    def _conclude(
-        self, area: AreaSums, boxes: Float32Array
-    ) -> tuple[Float32Array, Float32Array, Float32Array]:
-        """Judge square boxes with the O-Net: final boxes (M, 4), scores (M,), points (M, 5, 2)."""
-        boxes, face, offsets, landmarks = _judge(self._output, area, boxes, 48)
-        passed = face[:, 0] > self.thresholds[2]
-        boxes, fractions = boxes[passed], landmarks[passed].reshape(-1, 2, 5).transpose(0, 2, 1)
-        size = boxes[:, 2:] - boxes[:, :2] + 1
-        points = size[:, None] * fractions + boxes[:, None, :2] - 1
-        return _shift(boxes, offsets[passed]), face[passed, 0], points
+        Returns for each place who passes (M, 4), scores (M,) and offsets (M, 4).
+        """
+        narrowed = []
+        for boxes, face, offsets in judge(self._refine, places, 24):
+            passed = face[:, 0] > self.thresholds[1]
+            narrowed.append((boxes[passed], face[passed, 0], offsets[passed]))
+        return narrowed
+
+    def _conclude(self, places: Sequence[tuple[AreaSums, Float32Array]]) -> list[_Judged]:
+        """Judge square boxes with the O-Net, as ``_narrow`` does.
+
+        Returns for each place the final boxes (M, 4), scores (M,) and points (M, 5, 2).
+        """
+        concluded = []
+        for boxes, face, offsets, landmarks in judge(self._output, places, 48):
+            passed = face[:, 0] > self.thresholds[2]
+            kept = boxes[passed]
+            fractions = landmarks[passed].reshape(-1, 2, 5).transpose(0, 2, 1)
+            size = kept[:, 2:] - kept[:, :2] + 1
+            points = size[:, None] * fractions + kept[:, None, :2] - 1
+            concluded.append((_shift(kept, offsets[passed]), face[passed, 0], points))
+        return concluded
+
+
+@dataclass(frozen=True, slots=True)
+class _Surroundings:
+    """Where a face is looked for again.
+
+    area: the region around it; shift: (2,) the region's corner in the picture.
+    looks: (6, 4) square boxes in the region.
+    """
+
+    area: AreaSums
+    shift: Float32Array
+    looks: Float32Array
+
+
+def _surroundings(image: UInt8Array, box: Float32Array) -> _Surroundings | None:
+    """The surroundings of an earlier box (4,); None if it lies outside the picture or is absurd."""
+    height, width = image.shape[:2]
+    seen = np.minimum(box[2:], (width, height)) - np.maximum(box[:2], 0)
+    if not (seen > 0).all() or (box[2:] - box[:2]).max() > 4 * max(height, width):
+        return None
+    around = _square(box[None])
+    side = around[:, 2:3] - around[:, :1]
+    middle = (around[:, :2] + around[:, 2:]) / 2 + _LOOKS[:, :2] * side
+    half = side * _LOOKS[:, 2:] / 2
+    looks = np.concatenate([middle - half, middle + half], axis=1)
+    margin = side[0, 0] / 2  # for what the refinement network moves and squares
+    start = np.floor(looks[:, :2].min(axis=0) - margin).astype(np.intp)
+    stop = np.ceil(looks[:, 2:].max(axis=0) + margin).astype(np.intp)
+    shift = start.astype(np.float32)
+    return _Surroundings(AreaSums(cut_out(image, start, stop)), shift, looks - np.tile(shift, 2))
 
 
 def _checked_models() -> list[Path]:
@@ -214,26 +249,6 @@ def _proposals(
     stop = np.floor((corner + _CELL) / np.float32(scale))
     score = face[rows, columns, None]
     return np.concatenate([start, stop, score, offsets[:, rows, columns].T], axis=1)
-
-
-def _judge(
-    session: Session, area: AreaSums, boxes: Float32Array, side: int
-) -> tuple[Float32Array, ...]:
-    """Run a network on what the boxes show; boxes wholly outside the picture are dropped.
-
-    Returns the remaining boxes and the network's outputs for them.
-    """
-    # MTCNN counts pixels from 1, so its left edge 1 is the picture's first pixel
-    whole = np.trunc(boxes).astype(np.intp) - (1, 1, 0, 0)
-    whole[:, :2] = np.maximum(whole[:, :2], 0)
-    whole[:, 2:] = np.minimum(whole[:, 2:], (area.width, area.height))
-    inside = (whole[:, 2:] > whole[:, :2]).all(axis=1)
-    boxes, whole = boxes[inside], whole[inside]
-    batches = [
-        session.run(area.crops(whole[start : start + _BATCH], side))
-        for start in range(0, max(len(whole), 1), _BATCH)
-    ]
-    return boxes, *(np.concatenate(parts) for parts in zip(*batches, strict=True))
 
 
 def _shift(boxes: Float32Array, offsets: Float32Array) -> Float32Array:

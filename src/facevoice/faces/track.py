@@ -95,18 +95,15 @@ class FaceTracker:
         return track.number
 
 
-class FaceFollower:
-    """Finds and numbers the faces of a film's frames at little cost.
+class FaceFinder:
+    """Finds the faces of a film's frames at little cost, without saying who is who.
 
     A full detection runs at the first frame, then every ``detect_every_seconds`` (while no face is
-    followed: every ``search_every_seconds``), at a cut, and when a followed face is lost or two
-    become one; in between the faces are only refined where they were, if the detector can. At a cut
-    all tracks end: the next face at the same place is another person. Uses the past only.
+    followed: every ``search_every_seconds``), when it is asked for, and when a followed face is
+    lost or two become one; in between the faces are only refined where they were, if the detector
+    can. Uses the past only.
 
-    detector: any Detector; one without ``refine`` runs in full at every step.
-    patience_seconds, least_overlap: see FaceTracker.
-    cut_difference: share of the picture (0 to 1) whose colours must change between two steps for a
-        cut; see ``colour_change``.
+    detector: any Detector; one without ``refine`` runs in full at every frame.
     """
 
     def __init__(
@@ -115,38 +112,26 @@ class FaceFollower:
         *,
         detect_every_seconds: float = 1.0,
         search_every_seconds: float = 0.4,
-        patience_seconds: float = 1.0,
-        least_overlap: float = 0.2,
-        cut_difference: float = 0.5,
     ) -> None:
         self.detector = detector
         self.detect_every_seconds = detect_every_seconds
         self.search_every_seconds = search_every_seconds
-        self.cut_difference = cut_difference
         self.detections = 0
-        self._tracker = FaceTracker(least_overlap=least_overlap, patience_seconds=patience_seconds)
         self._followed: list[Face] = []
         self._detected_seconds = -np.inf
-        self._colours: NDArray[np.float64] | None = None
 
-    def step(self, frame: Frame) -> list[tuple[int, Face]]:
-        """The faces of the next frame with their persons' numbers, the most prominent first.
+    def find(self, image: UInt8Array, time_seconds: float, *, afresh: bool) -> list[Face]:
+        """The faces of the next frame; afresh: search it in full, as after a cut.
 
-        Frames must come in the order of time (InvalidInputError).
+        image: (H, W, 3) uint8 RGB.
         """
-        cut = self._is_cut(frame.image)
-        if cut:
-            self._tracker.forget()
-        faces = None if cut or self._is_due(frame.time_seconds) else self._refined(frame.image)
+        faces = None if afresh or self._is_due(time_seconds) else self._refined(image)
         if faces is None:
-            faces = self.detector(frame.image)
+            faces = self.detector(image)
             self.detections += 1
-            self._detected_seconds = frame.time_seconds
-        numbers = self._tracker.update(frame.time_seconds, faces)
+            self._detected_seconds = time_seconds
         self._followed = faces
-        return sorted(
-            zip(numbers, faces, strict=True), key=lambda item: prominence(item[1]), reverse=True
-        )
+        return faces
 
     def _is_due(self, time_seconds: float) -> bool:
         spacing = self.detect_every_seconds if self._followed else self.search_every_seconds
@@ -164,6 +149,57 @@ class FaceFollower:
             return None
         together = overlap(stack_boxes(faces), stack_boxes(faces)) > _SAME_FACE
         return faces if together.sum() == len(faces) else None
+
+
+class FaceFollower:
+    """Finds and numbers the faces of a film's frames at little cost: FaceFinder and FaceTracker.
+
+    At a cut the picture is searched in full and all tracks end: the next face at the same place is
+    another person. Uses the past only.
+
+    detector, detect_every_seconds, search_every_seconds: see FaceFinder.
+    patience_seconds, least_overlap: see FaceTracker.
+    cut_difference: share of the picture (0 to 1) whose colours must change between two steps for a
+        cut; see ``colour_change``.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        *,
+        detect_every_seconds: float = 1.0,
+        search_every_seconds: float = 0.4,
+        patience_seconds: float = 1.0,
+        least_overlap: float = 0.2,
+        cut_difference: float = 0.5,
+    ) -> None:
+        self.cut_difference = cut_difference
+        self._finder = FaceFinder(
+            detector,
+            detect_every_seconds=detect_every_seconds,
+            search_every_seconds=search_every_seconds,
+        )
+        self._tracker = FaceTracker(least_overlap=least_overlap, patience_seconds=patience_seconds)
+        self._colours: NDArray[np.float64] | None = None
+
+    @property
+    def detections(self) -> int:
+        """How many frames were searched in full."""
+        return self._finder.detections
+
+    def step(self, frame: Frame) -> list[tuple[int, Face]]:
+        """The faces of the next frame with their persons' numbers, the most prominent first.
+
+        Frames must come in the order of time (InvalidInputError).
+        """
+        cut = self._is_cut(frame.image)
+        if cut:
+            self._tracker.forget()
+        faces = self._finder.find(frame.image, frame.time_seconds, afresh=cut)
+        numbers = self._tracker.update(frame.time_seconds, faces)
+        return sorted(
+            zip(numbers, faces, strict=True), key=lambda item: prominence(item[1]), reverse=True
+        )
 
     def _is_cut(self, image: UInt8Array) -> bool:
         before, self._colours = self._colours, colour_histogram(image)
