@@ -7,7 +7,7 @@ import numpy as np
 
 from facevoice.errors import BundleError
 from facevoice.faces.sample import Box
-from facevoice.types import Evidence, Float32Array, Float64Array, Modality, Scores
+from facevoice.types import Evidence, Float32Array, Float64Array, Modality, Scores, UInt8Array
 
 WindowScores = tuple[Mapping[Modality, float], Scores | None]
 """What a window holds: seconds of evidence by modality, and a branch's scores of it."""
@@ -53,6 +53,27 @@ class CroppingBranch(Branch, Protocol):
     @property
     def crop(self) -> Box:
         """Left, top, right, bottom in the 256x256 picture."""
+        ...
+
+
+@runtime_checkable
+class PerFaceBranch(Branch, Protocol):
+    """A face branch whose network sees each face alone.
+
+    So a face that several windows share need be looked at once only: ``of_looks(look(images))``
+    equals ``score`` of a track of these images.
+    """
+
+    def look(self, images: UInt8Array) -> Float64Array:
+        """What the network says to each face: (N, 256, 256, 3) uint8 RGB -> (N, D)."""
+        ...
+
+    def of_looks(self, looks: Float64Array) -> Scores:
+        """The clip's scores of its faces, in the order of time: (T, D), T >= 1."""
+        ...
+
+    def frames_of_looks(self, looks: Float64Array) -> Float64Array | None:
+        """Each face's own calibrated scores (T, K); None if the branch needs more than one."""
         ...
 
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facevoice.errors import BundleError
 from facevoice.faces.sample import crop_and_resize, evenly_spaced
-from facevoice.types import FaceTrack, Float32Array
+from facevoice.types import FaceTrack, Float32Array, UInt8Array
 
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow and FER2013
 
@@ -66,13 +67,21 @@ class FaceInput:
             "std": list(self.std),
         }
 
+    def indices(self, count: int) -> NDArray[np.intp]:
+        """Which of ``count`` faces the network will see."""
+        return evenly_spaced(count, self.frames)
+
     def select(self, track: FaceTrack) -> FaceTrack:
         """The faces that the network will see."""
-        return track.take(evenly_spaced(len(track), self.frames))
+        return track.take(self.indices(len(track)))
 
     def pictures(self, track: FaceTrack) -> Float32Array:
         """All faces of a track as (T, C, size, size) float32."""
-        return self.normalised(crop_and_resize(track.images, self.crop, self.size))
+        return self.pictures_of(track.images)
+
+    def pictures_of(self, images: UInt8Array) -> Float32Array:
+        """Aligned faces (T, 256, 256, 3) uint8 RGB as (T, C, size, size) float32."""
+        return self.normalised(crop_and_resize(images, self.crop, self.size))
 
     def normalised(self, faces: "np.ndarray[Any, np.dtype[np.uint8]]") -> Float32Array:
         """(T, size, size, 3) uint8 RGB -> (T, C, size, size) float32."""

@@ -1,10 +1,12 @@
 """Faces over time: a CNN for each frame, then a two-layer BLSTM (the paper, steps 3-4)."""
 
+import numpy as np
+
 from facevoice.branches.base import check_classes, check_temperature, softmax, tempered
 from facevoice.branches.face_input import FaceInput
 from facevoice.faces.sample import Box
 from facevoice.session import Session
-from facevoice.types import Evidence, Modality, Scores
+from facevoice.types import Evidence, Float64Array, Modality, Scores, UInt8Array
 
 
 class FaceSequence:
@@ -43,11 +45,23 @@ class FaceSequence:
         """Score the clip's faces as a sequence; None without faces."""
         if evidence.faces is None:
             return None
-        pictures = self._input.pictures(self._input.select(evidence.faces))
-        (features,) = self._cnn.run(pictures)
-        (logits,) = self._blstm.run(features[None])
+        return self.of_looks(self.look(self._input.select(evidence.faces).images))
+
+    def look(self, images: UInt8Array) -> Float64Array:
+        """The CNN's features of each face: (N, 256, 256, 3) uint8 RGB -> (N, D)."""
+        (features,) = self._cnn.run(self._input.pictures_of(images))
+        return features.astype(np.float64)
+
+    def of_looks(self, looks: Float64Array) -> Scores:
+        """Score features (T, D) that ``look`` gave as a sequence; see PerFaceBranch."""
+        chosen = looks[self._input.indices(len(looks))].astype(np.float32)
+        (logits,) = self._blstm.run(chosen[None])
         check_classes(self.name, logits.shape[1], self.labels)
         return Scores(self.labels, tempered(softmax(logits[0]), self.temperature))
+
+    def frames_of_looks(self, looks: Float64Array) -> None:  # noqa: ARG002
+        """None: it takes a sequence."""
+        return
 
     def __repr__(self) -> str:
         return f"FaceSequence({self.name}: {self._input.frames} faces)"

@@ -9,7 +9,7 @@ from facevoice.branches.face_input import FaceInput
 from facevoice.errors import BundleError
 from facevoice.faces.sample import Box
 from facevoice.session import Session
-from facevoice.types import Evidence, FaceTrack, Float64Array, Modality, Scores
+from facevoice.types import Evidence, Float64Array, Modality, Scores, UInt8Array
 
 Pooling = Literal["votes", "mean"]
 
@@ -55,39 +55,40 @@ class FaceVote:
 
     def score(self, evidence: Evidence) -> Scores | None:
         """Score the clip's faces; None without faces."""
-        found = self.frame_scores(evidence)
-        if found is None:
+        if evidence.faces is None:
             return None
-        _, each = found
-        if self._pooling == "mean":
-            values = each.mean(axis=0)
-        else:
-            votes = np.bincount(each.argmax(axis=1), minlength=len(self.labels))
-            values = tempered(votes / len(each), self.temperature)
-        return Scores(self.labels, values)
+        return self.of_looks(self.look(self._input.select(evidence.faces).images))
 
     def frame_scores(self, evidence: Evidence) -> tuple[Float64Array, Float64Array] | None:
         """Times (T,) and calibrated scores (T, K) of the selected faces; None without faces."""
         if evidence.faces is None:
             return None
         track = self._input.select(evidence.faces)
-        each = self._distributions(track)
+        return track.times_seconds, self.frames_of_looks(self.look(track.images))
+
+    def of_looks(self, looks: Float64Array) -> Scores:
+        """Pool the selected ones of distributions (T, K) that ``look`` gave; see PerFaceBranch."""
+        each = looks[self._input.indices(len(looks))]
+        if self._pooling == "mean":
+            return Scores(self.labels, tempered(each, self.temperature).mean(axis=0))
+        votes = np.bincount(each.argmax(axis=1), minlength=len(self.labels))
+        return Scores(self.labels, tempered(votes / len(each), self.temperature))
+
+    def frames_of_looks(self, looks: Float64Array) -> Float64Array:
+        """Calibrated scores (T, K) of each face."""
         # votes count arg-maxes, which no temperature moves: there it belongs to the frequencies
-        return track.times_seconds, tempered(each, self._frame_temperature)
+        return tempered(looks, self.temperature if self._pooling == "mean" else 1.0)
 
-    @property
-    def _frame_temperature(self) -> float:
-        return self.temperature if self._pooling == "mean" else 1.0
-
-    def _distributions(self, track: FaceTrack) -> Float64Array:
-        pictures = self._input.pictures(track)
+    def look(self, images: UInt8Array) -> Float64Array:
+        """The network's distribution for each face: (N, 256, 256, 3) uint8 RGB -> (N, K)."""
+        pictures = self._input.pictures_of(images)
         if self._mirror:
             pictures = np.concatenate([pictures, pictures[..., ::-1]])
         (logits,) = self._session.run(np.ascontiguousarray(pictures))
         check_classes(self.name, logits.shape[1], self.labels)
         each = softmax(logits)
         if self._mirror:
-            each = (each[: len(track)] + each[len(track) :]) / 2
+            each = (each[: len(images)] + each[len(images) :]) / 2
         return each
 
     def __repr__(self) -> str:
