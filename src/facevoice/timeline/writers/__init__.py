@@ -12,6 +12,7 @@ from facevoice.timeline.writers.praat import write_textgrid
 from facevoice.timeline.writers.record import write_json
 from facevoice.timeline.writers.separated import write_csv
 from facevoice.timeline.writers.subtitles import write_vtt
+from facevoice.timeline.writers.video import write_mp4
 
 __all__ = ["FORMATS", "write"]
 
@@ -22,6 +23,7 @@ _WRITERS: Final[Mapping[str, Callable[[Timeline, Path, Path], list[Path]]]] = {
     "vtt": write_vtt,
     "eaf": write_eaf,
     "textgrid": write_textgrid,
+    "mp4": write_mp4,
 }
 FORMATS: Final = tuple(_WRITERS)
 """Names of the formats that ``write`` knows."""

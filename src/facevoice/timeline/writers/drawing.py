@@ -1,0 +1,134 @@
+"""Boxes and labels on a picture, in numpy; text by Pillow, once for each that is shown."""
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from facevoice.page.colours import colours_of
+from facevoice.timeline.table import Row
+from facevoice.timeline.writers.annotation import one_line
+from facevoice.timeline.writers.spans import name_of
+from facevoice.types import Float64Array, Scores, UInt8Array
+
+Colour = tuple[int, int, int]
+
+PALETTE: Final = (
+    "d2502a", "86e0a0", "8468d8", "e5c02e", "e0e2e5", "95b6fc",
+    "2f8468", "e47b97", "d99b6b", "5d6c97", "f6c3f8", "bcf193",
+)  # fmt: skip
+"""The colours of the report page when it is dark, in the order of its style sheet."""
+
+_PLAIN: Final = (235, 235, 235)
+_FAINT: Final = (70, 74, 80)
+_SMALLEST_TEXT: Final = 10
+_PICTURE_TO_TEXT: Final = 36  # pixels of height for one of text
+_MOST_KEPT: Final = 64
+_LONGEST_NAME: Final = 12
+
+
+class Labels:
+    """What stands beside the boxes: drawn when it changes, kept while it does not."""
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self._colours = {name: _rgb(PALETTE[n]) for name, n in colours_of(labels).items()}
+        self._kept: dict[tuple[object, ...], UInt8Array] = {}
+        self._size = 0
+        self._font: ImageFont.ImageFont | ImageFont.FreeTypeFont = ImageFont.load_default()
+
+    def fit(self, height: int) -> None:
+        """Choose the size of the text for pictures of a height in pixels."""
+        size = max(_SMALLEST_TEXT, height // _PICTURE_TO_TEXT)
+        if size != self._size:
+            self._size, self._font = size, ImageFont.load_default(size)
+            self._kept.clear()
+
+    def colour(self, row: Row | None) -> Colour:
+        """The colour of what a row shows most; grey if it shows nothing."""
+        emotion = None if row is None else row.emotion
+        return _PLAIN if emotion is None else self._colours[emotion]
+
+    def of(self, person: int | None, row: Row | None, *, bars: bool) -> UInt8Array:
+        """Name, emotion and bars on black, (H, W, 3) uint8 RGB."""
+        key = (person, None if row is None else row.start_seconds, bars)
+        if key not in self._kept:
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.clear()
+            self._kept[key] = self._drawn(person, row, bars=bars)
+        return self._kept[key]
+
+    def _drawn(self, person: int | None, row: Row | None, *, bars: bool) -> UInt8Array:
+        lines = [(name_of(person), _PLAIN)]
+        if row is not None and person is not None and row.speaker == "this":
+            lines = [(f"{name_of(person)} speaks", _PLAIN)]
+        scores = None if row is None else row.scores
+        if scores is not None:
+            said = f"{one_line(scores.emotion)[:_LONGEST_NAME]} {100 * scores.confidence:.0f}%"
+            lines.append((said, self._colours[scores.emotion]))
+        pitch = math.ceil(1.3 * self._size)
+        shown = scores if bars else None
+        count = len(lines) + (0 if shown is None else len(shown.labels))
+        width = max([self._font.getlength(text) for text, _ in lines] + [8.0 * self._size * bars])
+        image = Image.new("RGB", (math.ceil(width) + self._size, count * pitch + self._size // 2))
+        draw = ImageDraw.Draw(image)
+        for number, (text, colour) in enumerate(lines):
+            draw.text((self._size // 2, number * pitch + 1), text, fill=colour, font=self._font)
+        if shown is not None:
+            self._bars(draw, shown, len(lines) * pitch, image.width)
+        return np.asarray(image, np.uint8)
+
+    def _bars(self, draw: ImageDraw.ImageDraw, scores: Scores, top: int, width: int) -> None:
+        """A line for each label: its name, and a bar in the right half as long as its score."""
+        pitch, edge = math.ceil(1.3 * self._size), self._size // 2
+        middle = width // 2
+        small = ImageFont.load_default(max(8, round(0.8 * self._size)))
+        for number, (label, value) in enumerate(scores.to_dict().items()):
+            y = top + number * pitch
+            draw.text((edge, y + 1), one_line(label)[:_LONGEST_NAME], fill=_PLAIN, font=small)
+            bar = (middle, y + pitch // 4, width - edge, y + 3 * pitch // 4)
+            draw.rectangle(bar, fill=_FAINT)
+            right = middle + round(value * (width - edge - middle))
+            if right > middle:
+                draw.rectangle((middle, bar[1], right, bar[3]), fill=self._colours[label])
+
+
+def _rgb(digits: str) -> Colour:
+    red, green, blue = bytes.fromhex(digits)
+    return red, green, blue
+
+
+def draw_box(image: UInt8Array, box: Float64Array, label: UInt8Array, colour: Colour) -> None:
+    """Draw a frame around a face and its label beside it, in place.
+
+    image: (H, W, 3) uint8 RGB. box: (4,) left, top, right, bottom in pixels; may reach beyond.
+    """
+    height, width = image.shape[:2]
+    line = max(2, height // 240)
+    left, top, right, bottom = (round(side) for side in box.tolist())
+    for inner in (
+        (top, top + line, left, right),
+        (bottom - line, bottom, left, right),
+        (top, bottom, left, left + line),
+        (top, bottom, right - line, right),
+    ):
+        above, below, begin, end = (max(0, edge) for edge in inner)
+        image[above:below, begin:end] = colour
+    beside = right + line
+    if beside + label.shape[1] > width:  # no room at the right: left of it, or else inside
+        beside = left - line - label.shape[1]
+        beside = beside if beside >= 0 else max(0, width - label.shape[1])
+    _lay(image, label, max(0, min(top, height - label.shape[0])), beside)
+
+
+def draw_caption(image: UInt8Array, label: UInt8Array) -> None:
+    """Lay a label into the lower left corner, in place."""
+    _lay(image, label, max(0, image.shape[0] - label.shape[0]), 0)
+
+
+def _lay(image: UInt8Array, label: UInt8Array, top: int, left: int) -> None:
+    """Lay a label over a picture that shows through darkly; what does not fit is cut off."""
+    below = image[top : top + label.shape[0], left : left + label.shape[1]]
+    part = label[: below.shape[0], : below.shape[1]]
+    np.maximum(below // 4, part, out=below)
