@@ -8,6 +8,7 @@ import pytest
 from facevoice.errors import InvalidInputError, LabelMismatchError, MediaNotFoundError
 from facevoice.scoretable import (
     ScoreTable,
+    deal_splits,
     grouped_folds,
     join,
     read_score_table,
@@ -203,6 +204,16 @@ def test_folds_keep_groups_whole_and_even() -> None:
     assert np.array_equal(folds, grouped_folds(made, 5))
     with pytest.raises(InvalidInputError, match="as many groups"):
         grouped_folds(made, 41)
+
+
+def test_dealing_keeps_groups_whole_in_the_parts_asked_for() -> None:
+    made = table(count=90)
+    dealt = deal_splits(made, ["val", "val", "test"])
+    assert shared_groups(dealt) == {}
+    assert len(dealt.split("val")) == 60
+    assert dealt.ids.tolist() == made.ids.tolist()
+    with pytest.raises(InvalidInputError, match="as many groups"):
+        deal_splits(made.rows(np.arange(3)), ["val", "test"])
 
 
 def test_leaks_are_found() -> None:

@@ -136,3 +136,19 @@ def test_face_pictures_are_not_cropped_twice(toy_bundle: Path, tmp_path: Path) -
     np.testing.assert_allclose(table.column("face")[0], face.combine(parts).values, atol=1e-12)
     np.testing.assert_array_equal(table.column("fused"), table.column("face"))
     assert table.truth.tolist() == [3, 5, 5]
+
+
+def test_groups_are_dealt_where_nobody_cut_the_clips(
+    capsys: pytest.CaptureFixture[str], toy_bundle: Path, tmp_path: Path
+) -> None:
+    labels, out = tmp_path / "labels.csv", tmp_path / "scores.npz"
+    rows = [f"{SAMPLE},happy,A", f"{SAMPLE.parent / '..' / 'samples' / SAMPLE.name},happy,B"]
+    labels.write_text("file,label,speaker\n" + "\n".join(rows) + "\n")
+    deal = ("--bundle", toy_bundle, "--deal", "val,test", "-o", out)
+    assert facevoice("score", labels, *deal) == 0
+    assert sorted(read_score_table(out).splits.tolist()) == ["test", "val"]
+    assert "split 'val': 1 clips of 1 groups, dealt from ''" in capsys.readouterr().err
+    cut = [f"{row},{split}" for row, split in zip(rows, ("train", "dev"), strict=True)]
+    labels.write_text("file,label,speaker,split\n" + "\n".join(cut) + "\n")
+    assert facevoice("score", labels, *deal) == 0
+    assert read_score_table(out).splits.tolist() == ["train", "dev"]  # somebody has cut them

@@ -333,3 +333,20 @@ def test_a_regression_has_no_weights_and_still_a_report() -> None:
     assert card.weights == ()
     assert len(card.ablation) == 3
     assert "Search: stacking" in html_report(card)
+
+
+def test_too_few_groups_to_show_anything_are_said() -> None:
+    few = report_card(skilled(1, count=60, speakers=3), fit(skilled()), resamples=20)
+    assert few.comparison.war.units <= 3
+    assert "They could not: only " in markdown_report(few)
+    many = report_card(skilled(1), fit(skilled()), resamples=20)
+    assert many.comparison.war.units > 5
+    assert "They could not" not in markdown_report(many)
+
+
+def test_a_node_of_one_member_takes_no_table() -> None:
+    nodes = {"voice": ("blind",), "system": ("strong", "middling", "voice")}
+    fitted = choose_weights(skilled(), SearchPlan("grid", nodes, step=0.1)).fitted
+    page = html_report(report_card(skilled(1), fitted, resamples=20))
+    assert "voice <small>only blind, so its weight is of no matter" in page
+    assert page.count('<div class="weights">') == 1

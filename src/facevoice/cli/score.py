@@ -45,6 +45,12 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     )
     command.add_argument("--split", help="only the clips of this split")
     command.add_argument(
+        "--deal",
+        metavar="A,B",
+        help="where all clips are of one split (or of none), deal whole groups to these splits in"
+        " equal parts; a name that stands twice gets two",
+    )
+    command.add_argument(
         "--nodes", action="store_true", help="keep the scores of the blends as well"
     )
     add_model_options(command)
@@ -62,11 +68,27 @@ def run(options: argparse.Namespace) -> int:
     predictor = load(options.bundle, device=options.device, threads=options.threads)
     table, left_out = score(options, predictor, failed)
     kept = table if options.nodes else leaves_only(table, predictor.bundle.tree)
+    if options.deal:
+        kept = _dealt(kept, options.deal.split(","))
     write_score_table(kept, options.output)
     say(f"{len(kept)} clips x {len(kept.branches)} branches in {options.output}")
     for reason, count in left_out.items():
         say(f"left out: {count} with {reason}")
     return 1 if failed else 0
+
+
+def _dealt(table: "ScoreTable", names: list[str]) -> "ScoreTable":
+    from facevoice.scoretable import deal_splits
+
+    found = sorted(set(table.splits.tolist()))
+    if len(found) > 1:
+        return table
+    dealt = deal_splits(table, names)
+    for name in dict.fromkeys(names):
+        part = dealt.split(name)
+        groups = len(set(part.groups.tolist()))
+        say(f"split {name!r}: {len(part)} clips of {groups} groups, dealt from {found[0]!r}")
+    return dealt
 
 
 def _labels(

@@ -24,6 +24,11 @@ def weights_section(card: ReportCard) -> str:
 
 
 def _node(node: NodeWeights) -> str:
+    if len(node.members) == 1:
+        return (
+            f"<h3>{escape(node.name)} <small>only {escape(node.members[0])}, so its weight is of no"
+            " matter</small></h3>"
+        )
     rows = []
     for place, member in enumerate(node.members):
         folds = None if node.folds is None else node.folds[:, place]

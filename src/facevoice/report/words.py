@@ -69,10 +69,20 @@ def verdict(card: ReportCard) -> str:
     if test.p_value >= 0.05:
         return (
             f"Against the best single branch, {branch}, the fusion makes {gain} {how}: these"
-            " clips do not show that they differ."
+            f" clips do not show that they differ.{_too_few(test, by_group=card.by_group)}"
         )
     better = "better" if test.difference > 0 else "worse"
     return f"The fusion is {better} than the best single branch, {branch}, by {gain} {how}."
+
+
+def _too_few(test: PairedTest, *, by_group: bool) -> str:
+    """Whether so few groups or clips could have shown anything."""
+    least = 2.0 ** (1 - test.units)
+    if least < 0.05:
+        return ""
+    unit = "group" if by_group else "clip"
+    some = f"1 {unit} differs" if test.units == 1 else f"{test.units} {unit}s differ"
+    return f" They could not: only {some} between the two, and no p below {least:g} is possible."
 
 
 def silent_classes(figures: Figures) -> str:

@@ -6,12 +6,13 @@ from facevoice.scoretable.files import (
     table_to_frame,
     write_score_table,
 )
-from facevoice.scoretable.folds import grouped_folds, shared_groups, twins
+from facevoice.scoretable.folds import deal_splits, grouped_folds, shared_groups, twins
 from facevoice.scoretable.join import join
 from facevoice.scoretable.table import ScoreTable
 
 __all__ = [
     "ScoreTable",
+    "deal_splits",
     "grouped_folds",
     "join",
     "read_score_table",

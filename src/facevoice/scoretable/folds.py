@@ -1,5 +1,8 @@
 """Cutting a table so that nothing leaks, and finding where it does."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
 from facevoice.errors import InvalidInputError
@@ -44,6 +47,18 @@ def grouped_folds(table: ScoreTable, n_folds: int = 5, seed: int = 0) -> IntArra
         held[fold] += counts[group]
         fold_of[group] = fold
     return np.asarray(fold_of[member], np.int64)
+
+
+def deal_splits(table: ScoreTable, splits: Sequence[str], seed: int = 0) -> ScoreTable:
+    """Deal whole groups to splits in equal parts of about equal class mix.
+
+    splits: names; one that stands twice gets two parts.
+
+    Raises:
+        InvalidInputError: fewer groups than parts, or fewer than two parts.
+    """
+    names = np.array(splits, dtype=np.str_)
+    return replace(table, splits=names[grouped_folds(table, len(names), seed)])
 
 
 def shared_groups(table: ScoreTable) -> dict[str, tuple[str, ...]]:
