@@ -1,0 +1,30 @@
+"""The nouns of facevoice: frozen, checked at birth, printing shapes instead of pixels.
+
+Pictures are RGB, times are the container's presentation time in seconds, intervals are half-open.
+"""
+
+from facevoice.types.checks import Float32Array, Float64Array, UInt8Array
+from facevoice.types.evidence import MISSING_CODES, MODALITIES, Evidence, MissingCode, Modality
+from facevoice.types.faces import ALIGNED_SIZE, Face, FaceTrack
+from facevoice.types.media import Frame, Sample, Waveform
+from facevoice.types.scores import EMOTIONS, TIE_TOLERANCE, Scores
+
+__all__ = [
+    "ALIGNED_SIZE",
+    "EMOTIONS",
+    "MISSING_CODES",
+    "MODALITIES",
+    "TIE_TOLERANCE",
+    "Evidence",
+    "Face",
+    "FaceTrack",
+    "Float32Array",
+    "Float64Array",
+    "Frame",
+    "MissingCode",
+    "Modality",
+    "Sample",
+    "Scores",
+    "UInt8Array",
+    "Waveform",
+]

@@ -1,0 +1,82 @@
+"""All that a branch may read of one person, or why it is missing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, Literal, get_args
+
+import numpy as np
+
+from facevoice.types.checks import Float64Array, describe, frozen_array, require, set_field
+from facevoice.types.faces import FaceTrack
+from facevoice.types.media import Waveform
+
+Modality = Literal["face", "voice"]
+MODALITIES: Final[tuple[Modality, ...]] = get_args(Modality)
+
+MissingCode = Literal[
+    "no_video_stream", "no_face", "no_audio_stream", "silent", "no_speech", "too_short"
+]
+MISSING_CODES: Final[tuple[MissingCode, ...]] = get_args(MissingCode)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Evidence:
+    """What one person shows and says in [start_seconds, stop_seconds): all that a branch may read.
+
+    faces: the person's aligned faces, or None.
+    speech: the speech alone (noise removed, what is not speech cut away), mono, or None.
+    speech_spans: (S, 2) float64, start and stop of each stretch of speech, presentation time.
+    missing: why a modality is absent, by its name; a modality is absent exactly if it stands here.
+    people: the most faces seen at one time, each for half a second or more.
+    """
+
+    faces: FaceTrack | None
+    speech: Waveform | None
+    start_seconds: float
+    stop_seconds: float
+    speech_spans: Float64Array = field(default_factory=lambda: np.zeros((0, 2)))
+    missing: Mapping[Modality, MissingCode] = field(default_factory=dict)
+    people: int = 0
+
+    def __post_init__(self) -> None:
+        require(
+            self.stop_seconds >= self.start_seconds,
+            f"Evidence must not end before it starts: {self.start_seconds}-{self.stop_seconds} s",
+        )
+        present: dict[Modality, object | None] = {"face": self.faces, "voice": self.speech}
+        for modality, value in present.items():
+            absent = modality in self.missing
+            require(
+                (value is None) == absent,
+                f"Evidence.missing must name a reason for {modality} exactly if it is None",
+            )
+        for code in self.missing.values():
+            known = ", ".join(MISSING_CODES)
+            require(code in MISSING_CODES, f"unknown missing code {code!r}; known: {known}")
+        spans = self.speech_spans
+        ok = spans.ndim == 2 and spans.shape[1] == 2
+        require(ok, f"Evidence.speech_spans must be (S, 2) seconds, got {describe(spans)}")
+        set_field(self, "speech_spans", frozen_array(spans))
+        set_field(self, "missing", MappingProxyType(dict(self.missing)))
+
+    @property
+    def face_seconds(self) -> float:
+        """How long the face was seen."""
+        return self.faces.seconds if self.faces is not None else 0.0
+
+    @property
+    def speech_seconds(self) -> float:
+        """How long speech lasted."""
+        return self.speech.duration_seconds if self.speech is not None else 0.0
+
+    def seconds(self, modality: Modality) -> float:
+        """How much evidence of one modality there is, in seconds."""
+        return self.face_seconds if modality == "face" else self.speech_seconds
+
+    def __repr__(self) -> str:
+        missing = "".join(f", no {name}: {code}" for name, code in self.missing.items())
+        return (
+            f"Evidence({self.start_seconds:.3f}-{self.stop_seconds:.3f} s, faces={self.faces!r},"
+            f" speech={self.speech!r}{missing})"
+        )

@@ -1,0 +1,136 @@
+"""A detected face, and one person's aligned faces over time."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facevoice.types.checks import (
+    Float32Array,
+    Float64Array,
+    UInt8Array,
+    describe,
+    frozen_array,
+    require,
+    set_field,
+)
+
+ALIGNED_SIZE: Final = 256
+"""Side of an aligned face picture in pixels (the paper, face stream, step 1)."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Face:
+    """One detected face.
+
+    box: (4,) float32, left, top, right, bottom in pixels; may reach beyond the picture.
+    landmarks: (5, 2) float32, x and y in pixels: left eye, right eye, nose, left and right mouth
+        corner, where left is the viewer's left.
+    confidence: 0 to 1.
+    """
+
+    box: Float32Array
+    landmarks: Float32Array
+    confidence: float
+
+    def __post_init__(self) -> None:
+        require(self.box.shape == (4,), f"Face.box must be (4,), got {describe(self.box)}")
+        ok = self.landmarks.shape == (5, 2)
+        require(ok, f"Face.landmarks must be (5, 2), got {describe(self.landmarks)}")
+        ordered = bool(self.box[2] > self.box[0] and self.box[3] > self.box[1])
+        require(ordered, f"Face.box must be left, top, right, bottom, got {self.box.tolist()}")
+        set_field(self, "box", frozen_array(np.asarray(self.box, np.float32)))
+        set_field(self, "landmarks", frozen_array(np.asarray(self.landmarks, np.float32)))
+
+    @property
+    def area(self) -> float:
+        """Area of the box in square pixels."""
+        return float((self.box[2] - self.box[0]) * (self.box[3] - self.box[1]))
+
+    def __repr__(self) -> str:
+        box = ", ".join(f"{value:.0f}" for value in self.box)
+        return f"Face(box=({box}), confidence={self.confidence:.3f})"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class FaceTrack:
+    """One person's aligned faces over time: the sampled instants at which the face was seen.
+
+    images: (T, 256, 256, 3) uint8 RGB, aligned by five landmarks; T >= 1.
+    times_seconds: (T,) float64, strictly increasing.
+    boxes: (T, 4) float32, left, top, right, bottom in pixels of the upright picture.
+    quality: (T,) float32, the detector's confidence, 0 to 1.
+    track_id: which person, unique within one file.
+    seconds: how long the face was seen (sampled instants times their spacing).
+    """
+
+    images: UInt8Array
+    times_seconds: Float64Array
+    boxes: Float32Array
+    quality: Float32Array
+    track_id: int = 0
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        shape = self.images.shape
+        ok = (
+            self.images.dtype == np.uint8
+            and self.images.ndim == 4
+            and shape[0] >= 1
+            and shape[1:] == (ALIGNED_SIZE, ALIGNED_SIZE, 3)
+        )
+        require(
+            ok,
+            f"FaceTrack.images must be (T, {ALIGNED_SIZE}, {ALIGNED_SIZE}, 3) uint8 RGB with"
+            f" T >= 1, got {describe(self.images)}",
+        )
+        count = shape[0]
+        for name, wanted in (
+            ("times_seconds", (count,)),
+            ("boxes", (count, 4)),
+            ("quality", (count,)),
+        ):
+            array = getattr(self, name)
+            require(
+                array.shape == wanted,
+                f"FaceTrack.{name} must be {wanted} to match the images, got {describe(array)}",
+            )
+        increasing = bool(np.all(np.diff(self.times_seconds) > 0))
+        require(increasing, "FaceTrack.times_seconds must increase strictly")
+        for name in ("images", "times_seconds", "boxes", "quality"):
+            set_field(self, name, frozen_array(getattr(self, name)))
+
+    def __len__(self) -> int:
+        return int(self.images.shape[0])
+
+    def take(self, indices: NDArray[np.intp]) -> "FaceTrack":
+        """The same person at chosen instants; indices: (M,), increasing."""
+        return FaceTrack(
+            images=self.images[indices],
+            times_seconds=self.times_seconds[indices],
+            boxes=self.boxes[indices],
+            quality=self.quality[indices],
+            track_id=self.track_id,
+            seconds=self.seconds,
+        )
+
+    @classmethod
+    def of_images(cls, images: UInt8Array) -> "FaceTrack":
+        """A track from face pictures that are aligned already: (T, 256, 256, 3) uint8 RGB.
+
+        Times are the indices; boxes span the picture; quality is 1.
+        """
+        count = images.shape[0]
+        whole = np.array([0, 0, ALIGNED_SIZE, ALIGNED_SIZE], np.float32)
+        return cls(
+            images=images,
+            times_seconds=np.arange(count, dtype=np.float64),
+            boxes=np.tile(whole, (count, 1)),
+            quality=np.ones(count, np.float32),
+            seconds=float(count),
+        )
+
+    def __repr__(self) -> str:
+        first, last = self.times_seconds[0], self.times_seconds[-1]
+        return f"FaceTrack(#{self.track_id}, {len(self)} faces, {first:.3f}-{last:.3f} s)"
