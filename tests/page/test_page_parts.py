@@ -11,6 +11,7 @@ from PIL import Image
 from facevoice.page.clip import Stretch, joined, merged
 from facevoice.page.colours import COLOURS, colours_of
 from facevoice.page.draw import axis, lane, stack
+from facevoice.page.frame import html_page
 from facevoice.page.nodes import by_modality, counted_modalities, node_of
 from facevoice.page.sound import COLUMNS, read_sound, spectrogram
 from facevoice.page.strip import MOST_FACES, THUMBNAIL_SIZE, FaceStrip
@@ -192,3 +193,12 @@ def test_a_leaf_without_scores_is_a_tree_too() -> None:
     assert root.modality == "face"
     assert not counted_modalities(root)
     assert by_modality(root) == [("face", (root,))]
+
+
+def test_the_frame_forbids_all_loading_and_escapes_its_title() -> None:
+    page = html_page("<b>", "a & b", "<p>c</p>", "<main></main>")
+    assert """content="default-src 'none'; img-src data:; style-src 'unsafe-inline'\"""" in page
+    assert page.index("Security-Policy") < page.index("<style>") < page.index("<header>")
+    assert page.count("&lt;b&gt;") == 2
+    assert "<b>" not in page
+    assert "a &amp; b" in page

@@ -3,19 +3,17 @@
 from collections.abc import Iterator, Mapping
 from html import escape
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, Final
 
 from facevoice.page import words
 from facevoice.page.clip import Clip
 from facevoice.page.colours import colours_of
 from facevoice.page.draw import Colours, bars, data_uri
+from facevoice.page.frame import html_page
 from facevoice.page.nodes import Node, by_modality
 from facevoice.page.timeline import timeline_section
 from facevoice.types import Modality
 
-_STYLE: Final = Path(__file__).with_name("style.css")
-_POLICY: Final = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _HEADINGS: Final[Mapping[Modality | None, str]] = {
     "face": "What the face looks like",
     "voice": "What the voice sounds like",
@@ -36,7 +34,6 @@ def document(clip: Clip, *, title: str | None, note: str | None) -> str:
     title: heading; None takes the file's name. note: a remark below it, plain text.
     """
     colours = colours_of(clip.labels)
-    heading = escape(clip.name if title is None else title)
     sections = [
         _verdict(clip, colours),
         _branches(clip, colours),
@@ -46,34 +43,18 @@ def document(clip: Clip, *, title: str | None, note: str | None) -> str:
         _care(),
     ]
     remark = "" if note is None else f'<p class="note">{escape(note)}</p>'
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
-<title>{heading} - facevoice</title>
-<style>
-{_STYLE.read_text(encoding="utf-8")}</style>
-</head>
-<body>
-<header>
-<p>Emotion in face and voice, as a model guesses it</p>
-<h1>{heading}</h1>
-<p>{escape(_summary(clip))}</p>
-{remark}
-</header>
-<main style="--name:{_name_width(clip.labels)}ch">
+    return html_page(
+        clip.name if title is None else title,
+        "Emotion in face and voice, as a model guesses it",
+        f"<p>{escape(_summary(clip))}</p>\n{remark}",
+        f"""<main style="--name:{_name_width(clip.labels)}ch">
 {"".join(part for part in sections if part)}
 </main>
 <footer>
 <p>Made by facevoice {escape(version("facevoice"))} on this computer; the page loads nothing from
 anywhere.</p>
-</footer>
-</body>
-</html>
-"""
+</footer>""",
+    )
 
 
 def _name_width(labels: tuple[str, ...]) -> int:

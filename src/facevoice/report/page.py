@@ -6,17 +6,13 @@ from typing import Final
 
 import numpy as np
 
-import facevoice.page
+from facevoice.page.frame import html_page
 from facevoice.report import draw, fusion_sections, words
 from facevoice.report.card import ReportCard
 from facevoice.report.figures import Figures
 from facevoice.report.words import between, percent
 
-_STYLES: Final = (
-    Path(facevoice.page.__file__).with_name("style.css"),
-    Path(__file__).with_name("style.css"),
-)
-_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
+_STYLE: Final = Path(__file__).with_name("style.css")
 
 
 def html_report(card: ReportCard) -> str:
@@ -32,33 +28,17 @@ def html_report(card: ReportCard) -> str:
         fusion_sections.rare_section(card),
         _provenance(card),
     )
-    style = "\n".join(path.read_text(encoding="utf-8") for path in _STYLES)
-    title = escape(card.title)
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
-<title>{title} - facevoice</title>
-<style>
-{style}</style>
-</head>
-<body>
-<header>
-<p>What a fusion of branches is worth</p>
-<h1>{title}</h1>
-<p>{escape(_subtitle(card))}</p>
-</header>
-<main>
+    return html_page(
+        card.title,
+        "What a fusion of branches is worth",
+        f"<p>{escape(_subtitle(card))}</p>",
+        f"""<main>
 {"".join(sections)}
 </main>
 <footer><p>Made by facevoice {escape(card.versions["facevoice"])} on {escape(card.date)}; the page
-loads nothing from anywhere.</p></footer>
-</body>
-</html>
-"""
+loads nothing from anywhere.</p></footer>""",
+        _STYLE,
+    )
 
 
 def _subtitle(card: ReportCard) -> str:
