@@ -19,8 +19,8 @@ from facevoice.train.nets import NETS, NetSize, SummedBlstm
 
 WIDTH = 4
 CLASSIFIERS = {
-    "vgg16": "classifier.6.", "vgg19": "classifier.6.", "resnet18": "fc.",
-    "densenet121": "classifier.",
+    "vgg16": "classifier.6.", "vgg16_bn": "classifier.6.", "vgg19": "classifier.6.",
+    "vgg19_bn": "classifier.6.", "resnet18": "fc.", "densenet121": "classifier.",
 }  # fmt: skip
 VGG_FACE = (
     "conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_2", "conv3_3", "conv4_1",

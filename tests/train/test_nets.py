@@ -18,16 +18,16 @@ from facevoice.train.nets import (
 )
 
 CLASSIFIERS = {
-    "vgg16": "classifier.6.", "vgg19": "classifier.6.", "resnet18": "fc.",
-    "densenet121": "classifier.",
+    "vgg16": "classifier.6.", "vgg16_bn": "classifier.6.", "vgg19": "classifier.6.",
+    "vgg19_bn": "classifier.6.", "resnet18": "fc.", "densenet121": "classifier.",
 }  # fmt: skip
 VGG_PLANS = {
     "vgg16": [1, 1, "M", 2, 2, "M", 4, 4, 4, "M", 8, 8, 8, "M", 8, 8, 8, "M"],
     "vgg19": [1, 1, "M", 2, 2, "M", 4, 4, 4, 4, "M", 8, 8, 8, 8, "M", 8, 8, 8, 8, "M"],
 }
 NATURAL = {
-    "small_resnet": 64, "spectrogram_resnet": 64, "vgg16": 512, "vgg19": 512, "resnet18": 64,
-    "densenet121": 128,
+    "small_resnet": 64, "spectrogram_resnet": 64, "vgg16": 512, "vgg16_bn": 512, "vgg19": 512,
+    "vgg19_bn": 512, "resnet18": 64, "densenet121": 128,
 }  # fmt: skip
 WIDTH = 8
 
@@ -56,7 +56,8 @@ def torchvision_net(name):
         return DenseNet(WIDTH // 2, (6, 12, 24, 16), WIDTH, num_classes=7)
     with torch.device("meta"):  # its fully connected layers are not for narrow nets
         net = VGG(nn.Identity())
-    net.features = make_layers([item if item == "M" else item * WIDTH for item in VGG_PLANS[name]])
+    plan = [item if item == "M" else item * WIDTH for item in VGG_PLANS[name.removesuffix("_bn")]]
+    net.features = make_layers(plan, batch_norm=name.endswith("_bn"))
     hidden = WIDTH * 64
     net.classifier[0] = nn.Linear(WIDTH * 8 * 49, hidden)
     net.classifier[3] = nn.Linear(hidden, hidden)
@@ -94,7 +95,7 @@ def test_full_size_has_the_names_and_shapes_of_the_published_files(name):
         if not key.startswith(CLASSIFIERS[name])
     }
     assert {key: item.shape for key, item in ours.body.state_dict().items()} == published
-    natural = {"vgg16": 4096, "vgg19": 4096, "resnet18": 512, "densenet121": 1024}
+    natural = dict.fromkeys(CLASSIFIERS, 4096) | {"resnet18": 512, "densenet121": 1024}
     assert ours.feature_dim == ours.classify.in_features == natural[name]
 
 

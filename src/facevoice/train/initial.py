@@ -32,7 +32,9 @@ from facevoice.writing import replacing
 
 _CLASSIFIERS: Final = {
     "vgg16": "classifier.6.",
+    "vgg16_bn": "classifier.6.",
     "vgg19": "classifier.6.",
+    "vgg19_bn": "classifier.6.",
     "resnet18": "fc.",
     "densenet121": "classifier.",
 }

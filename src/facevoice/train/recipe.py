@@ -13,10 +13,10 @@ from facevoice.errors import RecipeError
 NORMALISATIONS: Final[Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]]] = {
     "unit": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    "vggface": ((0.50661, 0.41084, 0.36704), (1 / 255, 1 / 255, 1 / 255)),
+    "vggface": ((0.50661, 0.41083, 0.36704), (1 / 255, 1 / 255, 1 / 255)),
 }
 """Mean and deviation by RGB channel, of values in [0, 1]. VGG-Face's mean picture is (129.186,
-104.763, 93.594) of 255, and its values are not scaled (Parkhi et al. 2015, their published model).
+104.762, 93.594) of 255, and its values are not scaled (Parkhi et al. 2015, their published model).
 """
 
 _AT_LEAST_ONE: Final = (

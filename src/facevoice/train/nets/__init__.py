@@ -10,7 +10,14 @@ from facevoice.train.nets.base import (
     multiply_adds,
     parameter_count,
 )
-from facevoice.train.nets.published import densenet121, resnet18, vgg16, vgg19
+from facevoice.train.nets.published import (
+    densenet121,
+    resnet18,
+    vgg16,
+    vgg16_bn,
+    vgg19,
+    vgg19_bn,
+)
 from facevoice.train.nets.sequence import SummedBlstm
 from facevoice.train.nets.small import small_resnet, spectrogram_resnet
 
@@ -18,7 +25,9 @@ NETS: Final[dict[str, Callable[[NetSize], FeatureNet]]] = {
     "small_resnet": small_resnet,
     "spectrogram_resnet": spectrogram_resnet,
     "vgg16": vgg16,
+    "vgg16_bn": vgg16_bn,
     "vgg19": vgg19,
+    "vgg19_bn": vgg19_bn,
     "resnet18": resnet18,
     "densenet121": densenet121,
 }

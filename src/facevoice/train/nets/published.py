@@ -46,16 +46,20 @@ class PublishedNet(FeatureNet):
 
 
 class VggBody(nn.Module):
-    """VGG without norms, up to its second hidden layer (Simonyan and Zisserman 2015)."""
+    """VGG up to its second hidden layer (Simonyan and Zisserman 2015).
+
+    norms: with batch norm after each convolution, without which a narrow VGG hardly starts from
+        random weights (the paper's start from published ones and have none).
+    """
 
     features: nn.Sequential
 
-    def __init__(self, layers: int, size: NetSize) -> None:
+    def __init__(self, layers: int, size: NetSize, *, norms: bool) -> None:
         super().__init__()
         plan: list[str | int] = []
         for depth, scale in zip(_VGG_DEPTHS[layers], _VGG_CHANNELS, strict=True):
             plan += [size.width * scale] * depth + ["M"]
-        self.features = make_layers(plan)
+        self.features = make_layers(plan, batch_norm=norms)
         if size.channels != 3:
             self.features[0] = nn.Conv2d(size.channels, size.width, 3, padding=1)
         self.avgpool = nn.AdaptiveAvgPool2d(_VGG_POOLED)
@@ -129,13 +133,26 @@ def _resnet_stage(channels_in: int, channels_out: int, stride: int) -> nn.Sequen
 
 def vgg16(size: NetSize) -> FeatureNet:
     """VGG-16; 4096 features at width 64."""
-    body = VggBody(16, size)
-    return PublishedNet(body, body.hidden, size)
+    return _vgg(16, size, norms=False)
+
+
+def vgg16_bn(size: NetSize) -> FeatureNet:
+    """VGG-16 with batch norm."""
+    return _vgg(16, size, norms=True)
 
 
 def vgg19(size: NetSize) -> FeatureNet:
     """VGG-19; 4096 features at width 64."""
-    body = VggBody(19, size)
+    return _vgg(19, size, norms=False)
+
+
+def vgg19_bn(size: NetSize) -> FeatureNet:
+    """VGG-19 with batch norm."""
+    return _vgg(19, size, norms=True)
+
+
+def _vgg(layers: int, size: NetSize, *, norms: bool) -> FeatureNet:
+    body = VggBody(layers, size, norms=norms)
     return PublishedNet(body, body.hidden, size)
 
 
