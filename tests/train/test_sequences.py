@@ -112,9 +112,9 @@ def test_a_run_killed_in_any_stage_resumes_to_the_very_same_weights(
     )
     for name, tensor in first.items():
         assert torch.equal(tensor, second[name]), name
-    assert [(line["stage"], line["epoch"], line["loss"]) for line in read_log(tmp_path / "run")] == [
-        (line["stage"], line["epoch"], line["loss"]) for line in read_log(runs["seq"])
-    ]
+    assert [
+        (line["stage"], line["epoch"], line["loss"]) for line in read_log(tmp_path / "run")
+    ] == [(line["stage"], line["epoch"], line["loss"]) for line in read_log(runs["seq"])]
 
 
 def test_a_sequence_starts_from_a_static_run_and_trains_the_blstm_alone(runs, clips, tmp_path):

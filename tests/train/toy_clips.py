@@ -32,11 +32,11 @@ def toy_evidence(number, *, face=True, voice=True):
     )
 
 
-def write_clips(folder, *, faceless=(), voiceless=()):
-    """Write COUNT clips of GROUPS speakers; some lack a face or a voice."""
+def write_clips(folder, *, count=COUNT, faceless=(), voiceless=()):
+    """Write clips of up to GROUPS speakers, four each in turn; some lack a face or a voice."""
     (folder / "clips").mkdir(parents=True)
     rows = ["id,label,split,group,source,file,missing_face,missing_voice"]
-    for number in range(COUNT):
+    for number in range(count):
         face, voice = number not in faceless, number not in voiceless
         evidence = toy_evidence(number, face=face, voice=voice)
         np.savez(folder / "clips" / f"{number}.npz", **pack_clip(evidence))
@@ -46,7 +46,7 @@ def write_clips(folder, *, faceless=(), voiceless=()):
     (folder / "samples.csv").write_text("\n".join(rows) + "\n")
     meta = {
         "format": FORMAT, "content": "clips", "read_as": "clips", "labels": LABELS,
-        "corpus": "toy", "licence": "none", "citation": "none", "count": COUNT, "dropped": {},
+        "corpus": "toy", "licence": "none", "citation": "none", "count": count, "dropped": {},
         "rate_hz": 16000,
     }  # fmt: skip
     (folder / "prepared.json").write_text(json.dumps(meta))
