@@ -17,7 +17,7 @@ calm in six folds of speakers; WAR, UAR, log-loss, changed):
 | EMO-DB IS10, 4 labels | --least 10 --set is10 | .847 .850 .417 .000 | .844 .846 .435 .003 |
 | the same, not balanced | --least 10 --power 0 | .858 .857 .394 .000 | .855 .853 .408 .009 |
 | the same, smaller costs | --costs .001 .01 .1 1 10 | .853 .856 .411 .000 | .850 .852 .427 .003 |
-| EMO-DB IS10, 6 labels | two of them with 9 and 5 clips | .822 .570 .735 .000 | .813 .562 .721 .028 |
+| EMO-DB IS10, 6 labels | two have 9 and 5 clips | .822 .570 .735 .000 | .813 .562 .721 .028 |
 | RAVDESS IS09, 7 labels | --folds 6 --set is09 | .580 .577 1.224 .000 | .583 .581 1.289 .015 |
 """
 
