@@ -40,16 +40,17 @@ from_faces=("${small[@]}" --set branch=face_vote --set freeze=none --set initial
     --set learning_rate=2e-3 --set mirror=true)
 learn vgg_affectnet vgg_affectnet faces "${from_faces[@]}" --set net=vgg16_bn --set epochs=6
 learn resnet18_blstm resnet18_faces faces "${from_faces[@]}" --set feature_dim=64 --set epochs=4
-learn densenet121_blstm densenet121_faces faces "${from_faces[@]}" --set feature_dim=64 --set epochs=4
+learn densenet121_blstm densenet121_faces faces "${from_faces[@]}" --set feature_dim=64 --set width=16 \
+    --set epochs=6 --set learning_rate=8e-3
 
 # then on the clips: single faces, then the BLSTM
-on_clips=("${small[@]}" --set epochs=2 --set draws=4 --set blstm_width=32 --set blstm_epochs=15
-    --set learning_rate=5e-4 --set blstm_learning_rate=3e-3)
+on_clips=("${small[@]}" --set epochs=6 --set draws=4 --set blstm_width=32 --set blstm_epochs=20
+    --set learning_rate=1e-3 --set blstm_learning_rate=3e-3)
 learn vggface_blstm vggface clips "${on_clips[@]}" --set net=vgg16_bn \
     --set "initial=$out/runs/vgg_affectnet"
 learn resnet18_blstm resnet18 clips "${on_clips[@]}" --set feature_dim=64 \
     --set "initial=$out/runs/resnet18_faces"
-learn densenet121_blstm densenet121 clips "${on_clips[@]}" --set feature_dim=64 \
+learn densenet121_blstm densenet121 clips "${on_clips[@]}" --set feature_dim=64 --set width=16 \
     --set "initial=$out/runs/densenet121_faces"
 
 # the voice
@@ -74,8 +75,9 @@ run bundle "$out/bundle" --weights "$out/weights.json" -o "$out/fused"
 run evaluate "$out/scores.npz" --split test --weights "$out/weights.json" -o "$out/report"
 
 step "predict"
-run predict "$clips"/*_01.mp4 --bundle "$out/fused" -o "$out/predictions.csv" > "$out/predictions.txt"
-tail -n 3 "$out/predictions.txt"
+run predict "$clips"/*_01.mp4 --bundle "$out/fused" -o "$out/predictions.csv"
+head -n 3 "$out/predictions.csv"
 step "held-out speakers against chance"
-uv run python scripts/above_chance.py "$out"/runs/{vggface,resnet18,densenet121,vgg_affectnet,spectrogram}
+uv run python scripts/above_chance.py \
+    "$out"/runs/{vggface,resnet18,densenet121,vgg_affectnet,spectrogram}
 step "done"

@@ -17,8 +17,8 @@ pytestmark = pytest.mark.slow
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 ONE_STEP = (
-    "initial=", "epochs=1", "draws=1", "batch_size=4", "patience=0", "augment=0.0", "blstm_epochs=1",
-    "val_groups=['s1']", "balance=none",
+    "initial=", "epochs=1", "draws=1", "batch_size=4", "patience=0", "augment=0.0",
+    "blstm_epochs=1", "val_groups=['s1']", "balance=none",
 )  # fmt: skip
 TREE = """
 name = "full"
