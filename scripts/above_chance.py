@@ -2,12 +2,14 @@
 
     python scripts/above_chance.py RUN...
 
-Prints a line for each run: first and last loss of each stage, WAR and UAR of the test samples and
-the probability of so many right ones by always naming the commonest label. Ends with 1 if a loss
-rises or that probability is 0.05 or more.
+Prints a line for each run: first and last loss of each stage, WAR and UAR of the held-out samples
+and the probability of so many right ones by always naming the commonest label. Held out are the
+test samples, and the validation samples where nothing was chosen by them (patience = 0). Ends with
+1 if a loss rises or that probability is 0.05 or more.
 """
 
 import argparse
+import json
 import math
 import sys
 from pathlib import Path
@@ -35,10 +37,12 @@ def judge(run: Path) -> bool:
         losses = [line["loss"] for line in log if line["stage"] == stage]
         falls &= losses[-1] < losses[0]
         told.append(f"{stage} {losses[0]:.3f} -> {losses[-1]:.3f}")
-    with np.load(run / "scores_test.npz") as stored:
-        labels = [str(label) for label in stored["labels"]]
-        matrix = ConfusionMatrix.of_scores(stored["scores"], stored["y"], labels)
-        share = float(np.bincount(stored["y"]).max() / len(stored["y"]))
+    facts = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    parts = ["test"] if facts["recipe"]["patience"] else ["val", "test"]
+    stored = [np.load(run / f"scores_{part}.npz") for part in parts]
+    scores, y = (np.concatenate([each[key] for each in stored]) for key in ("scores", "y"))
+    matrix = ConfusionMatrix.of_scores(scores, y, facts["labels"])
+    share = float(np.bincount(y).max() / len(y))
     right = round(matrix.war * matrix.total)
     probability = chance(right, matrix.total, share)
     print(

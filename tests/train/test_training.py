@@ -1,13 +1,14 @@
 """A run from prepared data to a bundle that predicts, at toy size, on data made on the spot."""
 
 import json
+import resource
 
 import numpy as np
 import pytest
 import torch
 
 import facevoice
-from facevoice.errors import DatasetError, RecipeError
+from facevoice.errors import DatasetError, OutputError, RecipeError
 from facevoice.samples import SAMPLE
 from facevoice.train.assemble import assemble
 from facevoice.train.data import drawing_order, split_of
@@ -133,6 +134,25 @@ def test_a_killed_run_resumes_to_the_very_same_weights(runs, faces, tmp_path):
     assert [line["epoch"] for line in log_of(tmp_path / "run")] == [1, 2, 3, 4]
 
 
+def test_a_full_disk_loses_nothing(runs, faces, tmp_path):
+    """Files may not grow beyond the first bytes of a checkpoint, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill_the_disk(line):
+        if line["epoch"] == 2:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+
+    try:
+        with pytest.raises(OutputError, match="checkpoint.pt cannot be written: File too large"):
+            train(FACE, faces, tmp_path / "run", fill_the_disk)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list((tmp_path / "run").glob(".*.tmp"))
+    train(FACE, faces, tmp_path / "run")
+    assert [line["epoch"] for line in log_of(tmp_path / "run")] == [1, 2, 3, 4]
+    assert log_of(tmp_path / "run")[-1]["loss"] == log_of(runs[0])[-1]["loss"]
+
+
 def test_a_folder_keeps_to_its_recipe(runs, faces):
     other = recipe_from(FACE.to_dict() | {"width": 5}, "test")
     with pytest.raises(RecipeError, match="another recipe"):
@@ -170,7 +190,7 @@ def test_a_run_can_start_from_another(runs, faces, tmp_path):
     with pytest.raises(RecipeError, match="neither"):
         train(recipe_from(settings | {"initial": "nowhere"}, "test"), faces, tmp_path / "no")
     wrong = recipe_from(settings | {"width": 5}, "test")
-    with pytest.raises(RecipeError, match="another network"):
+    with pytest.raises(RecipeError, match="is a run with width = 4, this recipe has 5"):
         train(wrong, faces, tmp_path / "wrong")
 
 

@@ -12,10 +12,7 @@ from typing import Any
 from facevoice import __version__, metrics
 from facevoice.bundle import FORMAT, load_bundle
 from facevoice.errors import RecipeError
-from facevoice.train.export import Run, export, node_of
-
-_Exported = tuple[dict[str, str], float]
-"""Files by the node's keys, and their difference from torch."""
+from facevoice.train.export import Exported, Run, export, node_of
 
 _NET_FACTS = ("parameters", "multiply_adds", "initial_weights", "unusable", "leaks")
 _TREE_KEYS = frozenset({"name", "version", "description", "licences", "tree"})
@@ -40,7 +37,7 @@ def assemble(runs: Sequence[Path], tree_file: Path, output: Path) -> Path:
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
     try:
-        used: dict[str, _Exported] = {}
+        used: dict[str, Exported] = {}
         tree = _node(spec["tree"], by_name, building, used)
         card = _card(spec, tree, by_name, used, building)
         text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
@@ -81,7 +78,7 @@ def _check_names(tree: Mapping[str, Any], runs: Mapping[str, Run], tree_file: Pa
 
 
 def _node(
-    node: Mapping[str, Any], runs: Mapping[str, Run], folder: Path, used: dict[str, _Exported]
+    node: Mapping[str, Any], runs: Mapping[str, Run], folder: Path, used: dict[str, Exported]
 ) -> dict[str, Any]:
     if "run" not in node:
         members = [_node(member, runs, folder, used) for member in node["members"]]
@@ -93,14 +90,14 @@ def _node(
     name = node["run"]
     used[name] = export(runs[name], folder)
     rest = {key: value for key, value in node.items() if key != "run"}
-    return {**node_of(runs[name], used[name][0]), **rest}
+    return {**node_of(runs[name], used[name].files), **rest}
 
 
 def _card(
     spec: Mapping[str, Any],
     tree: Mapping[str, Any],
     runs: Mapping[str, Run],
-    exported: Mapping[str, _Exported],
+    exported: Mapping[str, Exported],
     folder: Path,
 ) -> dict[str, Any]:
     first = next(iter(runs.values()))
@@ -120,8 +117,8 @@ def _card(
                     "rows": run.facts["rows"],
                     "recipe": run.facts["recipe"],
                     **{key: run.facts[key] for key in _NET_FACTS if key in run.facts},
-                    "parity_with_torch": float(f"{exported[name][1]:.2g}"),
-                    "files": sorted(exported[name][0].values()),
+                    **_parity(exported[name]),
+                    "files": sorted(exported[name].files.values()),
                 }
                 for name, run in runs.items()
             },
@@ -130,6 +127,13 @@ def _card(
         "files": {path.name: _sha256(path) for path in sorted(folder.glob("*.onnx"))},
         "tree": tree,
     }
+
+
+def _parity(exported: Exported) -> dict[str, float]:
+    found = {"parity_with_torch": float(f"{exported.parity:.2g}")}
+    if exported.rounding is not None:
+        found["parity_in_half_precision"] = float(f"{exported.rounding:.2g}")
+    return found
 
 
 def _figures(run: Run) -> dict[str, Any]:

@@ -4,21 +4,11 @@ from pathlib import Path
 from typing import Final
 
 import onnx
-import torch
 from onnx import numpy_helper
-from torch import nn
 
 from facevoice.writing import replacing
 
 _SMALLEST: Final = 1024  # numbers; norms and biases stay as they are
-
-
-@torch.no_grad()
-def round_to_halves(module: nn.Module) -> None:
-    """Give large weights the values that they will have when they come back from the file."""
-    for parameter in module.parameters():
-        if parameter.numel() >= _SMALLEST:
-            parameter.copy_(parameter.half().float())
 
 
 def halve(path: Path) -> None:

@@ -11,7 +11,6 @@ if the recipe asks for it:
 from functools import partial
 from pathlib import Path
 
-import torch
 from lightning_fabric import Fabric, seed_everything
 from torch import nn
 
@@ -30,10 +29,9 @@ from facevoice.train.nets import (
     parameter_count,
 )
 from facevoice.train.recipe import Recipe
-from facevoice.train.runfolder import claim, save_scores
+from facevoice.train.runfolder import claim, save_scores, save_tensors
 from facevoice.train.sources import Source, source_of, spectrogram_settings
 from facevoice.train.stage import Progress, Report, Stage, Trainer, score_rows
-from facevoice.writing import replacing
 
 
 def train(
@@ -114,8 +112,8 @@ def _train(
                 save_scores(
                     run / f"scores_{name}.npz", data, rows, score_rows(module, source, rows)
                 )
-        with replacing(run / "model.pt") as path:
-            torch.save({name: part.cpu() for name, part in module.state_dict().items()}, path)
+        weights = {name: part.cpu() for name, part in module.state_dict().items()}
+        save_tensors(run / "model.pt", weights)
         for leftover in (*run.glob("stage-*.pt"), *run.glob("features-*.npz")):
             leftover.unlink()
     fabric.barrier()

@@ -10,6 +10,7 @@ It holds
     scores_val.npz, scores_test.npz   ids, groups, y, labels, scores (N, K): held-out scores
 """
 
+import io
 import json
 import os
 import platform
@@ -100,6 +101,19 @@ def save_scores(path: Path, data: TrainingData, rows: Indices, scores: NDArray[n
             labels=np.array(data.labels),
             scores=scores,
         )
+
+
+def save_tensors(path: Path, content: Any) -> None:
+    """Write tensors at once or not at all.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    # through memory: torch's own error on a full disk does not tell what it is
+    packed = io.BytesIO()
+    torch.save(content, packed)
+    with replacing(path) as temporary:
+        temporary.write_bytes(packed.getbuffer())
 
 
 def _git_revision() -> str | None:

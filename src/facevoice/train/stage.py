@@ -27,9 +27,8 @@ from facevoice.train.data import (
     soft_targets,
 )
 from facevoice.train.recipe import Recipe
-from facevoice.train.runfolder import add_line, keep_lines, read_log
+from facevoice.train.runfolder import add_line, keep_lines, read_log, save_tensors
 from facevoice.train.sources import Inputs, Source
-from facevoice.writing import replacing
 
 Report = Callable[[dict[str, Any]], None]
 """Told the log line of each epoch."""
@@ -99,7 +98,7 @@ class Trainer:
             if figures["val_uar"] > state.best_uar or not self.recipe.patience:
                 state.best_uar, state.best_epoch = figures["val_uar"], state.epoch
                 if self.recipe.patience and self.fabric.is_global_zero:
-                    _save(self.run / f"best-{stage.name}.pt", stage.module.state_dict())
+                    save_tensors(self.run / f"best-{stage.name}.pt", stage.module.state_dict())
             line = {"stage": stage.name, "epoch": state.epoch, "loss": round(loss, 4), **figures}
             line["seconds"] = round(time.monotonic() - started, 1)
             if self.fabric.is_global_zero:
@@ -123,7 +122,7 @@ class Trainer:
             stage.module.load_state_dict(torch.load(best, weights_only=True))
         self.fabric.barrier()
         if self.fabric.is_global_zero:
-            _save(finished, stage.module.state_dict())
+            save_tensors(finished, stage.module.state_dict())
             checkpoint.unlink(missing_ok=True)
             best.unlink(missing_ok=True)
             draw_curves(self.run)
@@ -228,7 +227,7 @@ class _State:
             "best": (self.best_uar, self.best_epoch),
             "lines": lines,
         }
-        _save(path, parts)
+        save_tensors(path, parts)
 
     def resume(self, path: Path, stage: Stage, run: Path) -> None:
         parts = torch.load(path, weights_only=True)
@@ -271,11 +270,6 @@ def _made_ahead(make: Callable[[T], U], items: Iterable[T], ahead: int) -> Itera
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-
-
-def _save(path: Path, content: Any) -> None:
-    with replacing(path) as temporary:
-        torch.save(content, temporary)
 
 
 @torch.no_grad()
