@@ -27,40 +27,56 @@ run prepare ravdess-speech --root "$speech" -o "$out/speech" --labels $labels --
 small=(--set width=12 --set input_size=48 --set grey=true --set normalise=unit --set patience=0
     --set "crop=[2, 2, 252, 252]" --set augmentation=wild --set augment=0.5 --set dropout=0.1
     --set balance=none)
-# learn: recipe, name of the run, data, further settings
+# the networks on faces of FER2013, in place of the published weights
+from_faces=("${small[@]}" --set branch=face_vote --set freeze=none --set initial= --set draws=1
+    --set mirror=true)
+# then on the clips: single faces, then the BLSTM
+on_clips=("${small[@]}" --set draws=4 --set blstm_width=32 --set blstm_epochs=20
+    --set blstm_learning_rate=3e-3)
+
+# learn: recipe, name of the run, data, further settings. A thread each: the same numbers everywhere
 learn() {
     step "train $2"
     local recipe="$1" name="$2" data="$3"
     shift 3
-    run train "recipes/$recipe.toml" --data "$out/$data" -o "$out/runs/$name" --set "name=$name" "$@"
+    OMP_NUM_THREADS=1 run train "recipes/$recipe.toml" --data "$out/$data" -o "$out/runs/$name" \
+        --set "name=$name" "$@"
 }
 
-# the networks on faces of FER2013, in place of the published weights
-from_faces=("${small[@]}" --set branch=face_vote --set freeze=none --set initial= --set draws=1
-    --set learning_rate=2e-3 --set mirror=true)
-learn vgg_affectnet vgg_affectnet faces "${from_faces[@]}" --set net=vgg16_bn --set epochs=6
-learn resnet18_blstm resnet18_faces faces "${from_faces[@]}" --set feature_dim=64 --set epochs=4
-learn densenet121_blstm densenet121_faces faces "${from_faces[@]}" --set feature_dim=64 --set width=16 \
-    --set epochs=6 --set learning_rate=8e-3
+learn_vgg() {
+    learn vgg_affectnet vgg_affectnet faces "${from_faces[@]}" --set net=vgg16_bn \
+        --set epochs=6 --set learning_rate=2e-3
+    learn vggface_blstm vggface clips "${on_clips[@]}" --set net=vgg16_bn \
+        --set epochs=6 --set learning_rate=1e-3 --set "initial=$out/runs/vgg_affectnet"
+}
 
-# then on the clips: single faces, then the BLSTM
-on_clips=("${small[@]}" --set epochs=6 --set draws=4 --set blstm_width=32 --set blstm_epochs=20
-    --set learning_rate=1e-3 --set blstm_learning_rate=3e-3)
-learn vggface_blstm vggface clips "${on_clips[@]}" --set net=vgg16_bn \
-    --set "initial=$out/runs/vgg_affectnet"
-learn resnet18_blstm resnet18 clips "${on_clips[@]}" --set feature_dim=64 \
-    --set "initial=$out/runs/resnet18_faces"
-learn densenet121_blstm densenet121 clips "${on_clips[@]}" --set feature_dim=64 --set width=16 \
-    --set "initial=$out/runs/densenet121_faces"
+learn_others() {
+    learn resnet18_blstm resnet18_faces faces "${from_faces[@]}" --set feature_dim=64 \
+        --set epochs=9 --set learning_rate=4e-3
+    learn resnet18_blstm resnet18 clips "${on_clips[@]}" --set feature_dim=64 \
+        --set epochs=3 --set learning_rate=5e-4 --set "initial=$out/runs/resnet18_faces"
+    learn densenet121_blstm densenet121_faces faces "${from_faces[@]}" --set feature_dim=64 \
+        --set width=16 --set epochs=6 --set learning_rate=8e-3
+    learn densenet121_blstm densenet121 clips "${on_clips[@]}" --set feature_dim=64 \
+        --set width=16 --set epochs=6 --set learning_rate=1e-3 \
+        --set "initial=$out/runs/densenet121_faces"
+}
 
-# the voice
-learn spectrogram_vgg19 spectrogram speech --set net=vgg19_bn --set width=8 --set initial= --set channels=1 \
-    --set patience=0 --set dropout=0.1 --set epochs=10 --set learning_rate=1e-3 \
-    --set balance=none --set augment=0.5 \
-    --set "spectrogram={ height = 96, width = 96, scale = 'mel' }" \
-    --set "test_groups=['RAV19', 'RAV20', 'RAV21', 'RAV22', 'RAV23', 'RAV24']"
-learn is09_svm is09 clips
-learn is10_svm is10 clips
+learn_voices() {
+    learn spectrogram_vgg19 spectrogram speech --set net=vgg19_bn --set width=8 --set initial= \
+        --set channels=1 --set patience=0 --set dropout=0.1 --set epochs=12 \
+        --set learning_rate=2e-3 --set balance=none --set augment=0.5 \
+        --set "spectrogram={ height = 96, width = 96, scale = 'mel' }" \
+        --set "test_groups=['RAV19', 'RAV20', 'RAV21', 'RAV22', 'RAV23', 'RAV24']"
+    learn is09_svm is09 clips
+    learn is10_svm is10 clips
+}
+
+step "train, two networks at a time"
+{ learn_vgg && learn_voices; } > "$out/first.log" 2>&1 &
+learn_others > "$out/second.log" 2>&1 || { cat "$out/second.log" && exit 1; }
+wait $! || { cat "$out/first.log" && exit 1; }
+cat "$out/first.log" "$out/second.log"
 
 step "bundle, fuse, evaluate"
 runs=()
@@ -69,7 +85,7 @@ for name in vggface resnet18 densenet121 vgg_affectnet spectrogram is09 is10; do
 done
 run bundle "${runs[@]}" --tree recipes/system.toml -o "$out/bundle"
 run score --bundle "$out/bundle" --data "$out/clips" -o "$out/scores.npz"
-run fuse "$out/scores.npz" --split val --tree "$out/bundle" --search nested --step 0.1 \
+run fuse "$out/scores.npz" --split val --tree "$out/bundle" --search grid --step 0.1 \
     -o "$out/weights.json"
 run bundle "$out/bundle" --weights "$out/weights.json" -o "$out/fused"
 run evaluate "$out/scores.npz" --split test --weights "$out/weights.json" -o "$out/report"
