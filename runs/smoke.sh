@@ -73,9 +73,12 @@ learn_voices() {
 }
 
 step "train, two networks at a time"
-{ learn_vgg && learn_voices; } > "$out/first.log" 2>&1 &
-learn_others > "$out/second.log" 2>&1 || { cat "$out/second.log" && exit 1; }
-wait $! || { cat "$out/first.log" && exit 1; }
+(learn_vgg; learn_voices) > "$out/first.log" 2>&1 &
+first=$!
+learn_others > "$out/second.log" 2>&1 &
+second=$!
+wait "$first" || { cat "$out/first.log"; exit 1; }
+wait "$second" || { cat "$out/second.log"; exit 1; }
 cat "$out/first.log" "$out/second.log"
 
 step "bundle, fuse, evaluate"
