@@ -21,7 +21,7 @@ NET = {
     "augment": 0.3, "frames": 4, "val_groups": ["s1"], "test_groups": ["s2"],
 }  # fmt: skip
 SEQUENCE = NET | {
-    "name": "seq", "branch": "face_sequence", "epochs": 5, "draws": 3, "blstm_width": 16,
+    "name": "seq", "branch": "face_sequence", "epochs": 4, "draws": 3, "blstm_width": 16,
     "blstm_epochs": 8, "blstm_batch_size": 4, "blstm_learning_rate": 0.02, "views": 2,
 }  # fmt: skip
 VOTE = NET | {"name": "vote", "branch": "face_vote", "epochs": 2, "mirror": True, "pooling": "mean"}
@@ -79,6 +79,7 @@ def test_clips_without_the_modality_are_left_out_and_counted(runs, clips):
     assert json.loads((runs["voice"] / "run.json").read_text())["unusable"] == 1
 
 
+@pytest.mark.slow
 def test_the_bundle_scores_clips_as_training_did(runs, clips, tmp_path):
     tree = tmp_path / "tree.toml"
     tree.write_text(TREE)
@@ -93,7 +94,14 @@ def test_the_bundle_scores_clips_as_training_did(runs, clips, tmp_path):
             np.testing.assert_allclose(found.values, scores, atol=2e-4, err_msg=name)
 
 
-@pytest.mark.parametrize(("stage", "epoch"), [("net", 2), ("blstm", 1), ("blstm", 8)])
+@pytest.mark.parametrize(
+    ("stage", "epoch"),
+    [
+        pytest.param("net", 2, marks=pytest.mark.slow),
+        ("blstm", 1),
+        pytest.param("blstm", 8, marks=pytest.mark.slow),
+    ],
+)
 def test_a_run_killed_in_any_stage_resumes_to_the_very_same_weights(
     runs, clips, tmp_path, stage, epoch
 ):
@@ -133,6 +141,7 @@ def test_a_sequence_run_is_a_start_for_another_branch(runs, clips, tmp_path):
     assert read_log(run)[0]["loss"] < read_log(runs["vote"])[0]["loss"]
 
 
+@pytest.mark.slow
 def test_joint_fine_tuning_changes_network_and_blstm(runs, clips, tmp_path):
     joint = recipe(SEQUENCE, epochs=1, blstm_epochs=1, joint_epochs=1, joint_learning_rate=0.01)
     run = train(joint, clips, tmp_path / "run")
