@@ -1,5 +1,6 @@
 """Whole videos: who shows what, when."""
 
+from facevoice.timeline.run import iter_windows, timeline, window_maker
 from facevoice.timeline.table import (
     ROW_MISSING_CODES,
     SPEAKERS,
@@ -12,6 +13,7 @@ from facevoice.timeline.table import (
     Speaker,
     Timeline,
 )
+from facevoice.timeline.windows import Streams, Window, WindowMaker
 
 __all__ = [
     "ROW_MISSING_CODES",
@@ -23,5 +25,11 @@ __all__ = [
     "RowMissingCode",
     "Segment",
     "Speaker",
+    "Streams",
     "Timeline",
+    "Window",
+    "WindowMaker",
+    "iter_windows",
+    "timeline",
+    "window_maker",
 ]

@@ -29,10 +29,10 @@ Box = tuple[float, float, float, float]
 Speaker = Literal["this", "other", "unknown", "nobody"]
 SPEAKERS: Final[tuple[Speaker, ...]] = get_args(Speaker)
 
-RowMissingCode = MissingCode | Literal["other_speaker", "unknown_speaker"]
-ROW_MISSING_CODES: Final = (*MISSING_CODES, "other_speaker", "unknown_speaker")
-"""Why a row lacks a modality. The last two: there is speech, but it is another person's, or nobody
-was found to speak it."""
+RowMissingCode = MissingCode | Literal["other_speaker", "unknown_speaker", "no_branch"]
+ROW_MISSING_CODES: Final = (*MISSING_CODES, "other_speaker", "unknown_speaker", "no_branch")
+"""Why a row lacks a modality. The last three: there is speech, but it is another person's, or
+nobody was found to speak it; the bundle has no branch that reads this modality."""
 
 _SUM_TOLERANCE: Final = 1e-6
 

@@ -1,0 +1,129 @@
+"""How the mouths of the people in sight move, some 15 times a second.
+
+Landmarks are measured only at sampled instants; in between they are interpolated, which is why a
+picture waits until the next sampled one. The face is aligned, so that what is left is its own
+movement: changes of the mouth's region, of the upper face (a head that turns changes both), and
+the contrast of the mouth, which grows as it opens.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from facevoice.faces.align import align_light
+from facevoice.types import Face, Float32Array, Float64Array, UInt8Array
+
+MOTIONS: Final = 9
+"""Numbers a picture: see ``_motions``."""
+MOST_MOUTHS: Final = 8
+"""Largest faces of a picture that are watched."""
+
+_SIDE: Final = 64  # pixels of the aligned face
+_RATE_HZ: Final = 16.0
+_SMALLEST_EYES: Final = 10.0  # pixels between the eyes; a smaller mouth is noise
+_STILL: Final = 0.02
+_CONTRAST: Final = 4.0
+_LONGEST_GAP: Final = 0.5  # seconds without sight after which nothing is interpolated
+
+
+@dataclass(slots=True)
+class _Mouth:
+    """landmarks and when they were measured; light: the last aligned face; the motions so far."""
+
+    landmarks: Float32Array
+    seen: float
+    light: UInt8Array | None = None
+    times: deque[float] = field(default_factory=deque)
+    motions: deque[Float64Array] = field(default_factory=deque)
+
+
+class Mouths:
+    """Watches the mouths of tracks; remembers ``memory_seconds`` of each track in sight."""
+
+    def __init__(self, memory_seconds: float) -> None:
+        self._memory = memory_seconds
+        self._mouths: dict[int, _Mouth] = {}
+        self._waiting: list[tuple[float, UInt8Array]] = []
+
+    def see(self, time: float, light: UInt8Array) -> None:
+        """The next picture's brightness, (H, W) uint8; pictures that come too fast are skipped."""
+        if not self._waiting or time - self._waiting[-1][0] >= 0.9 / _RATE_HZ:
+            self._waiting.append((time, light))
+
+    def measure(self, time: float, faces: dict[int, Face]) -> None:
+        """The landmarks at the sampled picture that came last, by track."""
+        waiting, self._waiting = self._waiting, self._waiting[-1:]
+        largest = sorted(faces, key=lambda track: -faces[track].area)[:MOST_MOUTHS]
+        for track in largest:
+            landmarks = faces[track].landmarks
+            if float(np.hypot(*(landmarks[1] - landmarks[0]))) < _SMALLEST_EYES:
+                continue
+            mouth = self._mouths.get(track)
+            if mouth is None or time - mouth.seen > _LONGEST_GAP:
+                self._mouths[track] = _Mouth(landmarks, time)
+                continue
+            for at, light in waiting:
+                if mouth.seen < at <= time:
+                    share = np.float32((at - mouth.seen) / (time - mouth.seen))
+                    between = mouth.landmarks + share * (landmarks - mouth.landmarks)
+                    _watch(mouth, at, align_light(light, between, _SIDE))
+            mouth.landmarks, mouth.seen = landmarks, time
+        self._forget(time)
+
+    def cut(self) -> None:
+        """Forget what waits: nothing is interpolated across a cut."""
+        self._waiting = []
+
+    def motions(self, track: int, start: float, stop: float) -> tuple[Float64Array, Float64Array]:
+        """Times (T,) and motions (T, MOTIONS) of a track in [start, stop)."""
+        mouth = self._mouths.get(track)
+        if mouth is None:
+            return np.zeros(0), np.zeros((0, MOTIONS))
+        times = np.array(mouth.times)
+        inside = (times >= start) & (times < stop)
+        return times[inside], np.array(mouth.motions).reshape(-1, MOTIONS)[inside]
+
+    def _forget(self, time: float) -> None:
+        oldest = time - self._memory
+        for track in [key for key, mouth in self._mouths.items() if mouth.seen < oldest]:
+            del self._mouths[track]
+        for mouth in self._mouths.values():
+            while mouth.times and mouth.times[0] < oldest:
+                mouth.times.popleft()
+                mouth.motions.popleft()
+
+
+def _watch(mouth: _Mouth, time: float, light: UInt8Array) -> None:
+    before, mouth.light = mouth.light, light
+    if before is not None:
+        mouth.times.append(time)
+        mouth.motions.append(_motions(before, light))
+
+
+def _motions(before: UInt8Array, light: UInt8Array) -> Float64Array:
+    """(9,) what moved between two aligned faces (64, 64).
+
+    Logarithms of the mean change of: the mouth's region, its upper, middle and lower third, the
+    upper face, the mouth's middle; then of the mouth: deviation, vertical gradient, mean of the
+    darkest pixels, in grey levels.
+    """
+    change = np.abs(_even(light[38:62, 16:48]) - _even(before[38:62, 16:48]))
+    above = np.abs(_even(light[8:62, 10:54]) - _even(before[8:62, 10:54]))[:26]
+    changes = [change, change[:8], change[8:16], change[16:], above, change[6:20, 8:24]]
+    mouth = light[44:60, 22:42].astype(np.float64)
+    darkest = np.partition(mouth.ravel(), 30)[:30]
+    return np.array(
+        [
+            *(np.log(part.mean() + _STILL) for part in changes),
+            mouth.std(),
+            np.abs(np.diff(mouth, axis=0)).mean(),
+            darkest.mean(),
+        ]
+    )
+
+
+def _even(part: UInt8Array) -> Float64Array:
+    """Without the light's level and contrast."""
+    return np.asarray((part - part.mean()) / (part.std() + _CONTRAST), np.float64)

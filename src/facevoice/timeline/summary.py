@@ -1,0 +1,172 @@
+"""What a timeline says in short: spans of one emotion, and each person as a whole.
+
+Windows overlap. So that no instant counts twice, each row stands for its core: the part of the
+window that is nearer to its middle than to any other window's.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from operator import itemgetter
+from typing import Final
+
+import numpy as np
+
+from facevoice.timeline.table import Person, Row, Segment
+from facevoice.types import Float64Array
+
+CHANGE_BY: Final = 0.1
+"""A segment goes on until another emotion's score is so much above that of its own ..."""
+CHANGE_WINDOWS: Final = 2
+"""... or until the same other emotion was first in so many windows one after the other."""
+
+_SLACK_SECONDS: Final = 1e-6
+_TINY: Final = 1e-9
+
+
+Span = tuple[float, float]
+
+
+@dataclass(slots=True)
+class Sighted:
+    """What is counted of one person while the film runs."""
+
+    first_seconds: float
+    last_seconds: float
+    sights: int = 0
+
+
+class Cores:
+    """The part of the film that each row stands for; those of one person never overlap.
+
+    A person's core reaches no further than the first and the last sight.
+
+    sighted: by person. rate_hz: sampled instants a second.
+    """
+
+    def __init__(self, rows: Sequence[Row], sighted: Mapping[int, Sighted], rate_hz: float) -> None:
+        windows = sorted({(row.start_seconds, row.stop_seconds) for row in rows})
+        middles = [(start + stop) / 2 for start, stop in windows]
+        edges = [(first + second) / 2 for first, second in pairwise(middles)]
+        outer = windows or [(0.0, 0.0)]
+        bounds = [outer[0][0], *edges, max(stop for _, stop in outer)]
+        self._places = dict(zip(windows, pairwise(bounds), strict=False))
+        self._seen = {
+            person: (
+                seen.first_seconds,
+                min([seen.last_seconds + 1 / rate_hz, *cuts[cuts > seen.last_seconds][:1]]),
+            )
+            for person, seen in sighted.items()
+        }
+
+    def of(self, row: Row) -> Span:
+        """Start and stop in seconds; equal if nothing is left."""
+        start, stop = self._places[row.start_seconds, row.stop_seconds]
+        if row.person is not None:
+            first, last = self._seen[row.person]
+            start, stop = max(start, first), min(stop, last)
+        return start, max(start, stop)
+
+    def seconds(self, row: Row) -> float:
+        """How much of the film a row stands for."""
+        start, stop = self.of(row)
+        return stop - start
+
+
+def segments_of(rows: Sequence[Row], cores: Cores) -> tuple[Segment, ...]:
+    """Merge each person's rows into stretches of one emotion; by person (None last), then time.
+
+    A stretch ends where there is nothing to score. Hysteresis: see ``CHANGE_BY``.
+    """
+    found: list[Segment] = []
+    named = sorted({row.person for row in rows if row.person is not None})
+    for person in [*named, None]:
+        scored = [row for row in rows if row.person == person and row.scores is not None]
+        for run in _runs([row for row in scored if cores.seconds(row) > 0], cores):
+            found += _merged(person, run, cores)
+    return tuple(found)
+
+
+def people_of(
+    rows: Sequence[Row], sighted: Mapping[int, Sighted], cores: Cores, rate_hz: float
+) -> tuple[Person, ...]:
+    """Everyone with a row."""
+    people = []
+    for person in sorted({row.person for row in rows if row.person is not None}):
+        own = [row for row in rows if row.person == person]
+        people.append(
+            Person(
+                id=person,
+                first_seen_seconds=sighted[person].first_seconds,
+                last_seen_seconds=sighted[person].last_seconds,
+                seconds_seen=sighted[person].sights / rate_hz,
+                seconds_speaking=_speaking(own, cores),
+                shares=_shares(own, cores),
+            )
+        )
+    return tuple(people)
+
+
+def _runs(rows: Iterable[Row], cores: Cores) -> list[list[Row]]:
+    """Rows whose cores follow one another without a gap."""
+    runs: list[list[Row]] = []
+    for row in rows:
+        if runs and cores.of(runs[-1][-1])[1] >= cores.of(row)[0] - _SLACK_SECONDS:
+            runs[-1].append(row)
+        else:
+            runs.append([row])
+    return runs
+
+
+def _values(row: Row) -> Float64Array:
+    return row.scores.values if row.scores is not None else np.zeros(0)
+
+
+def _merged(person: int | None, run: Sequence[Row], cores: Cores) -> list[Segment]:
+    labels = run[0].scores.labels if run[0].scores is not None else ()
+    shown = _steadied([_values(row) for row in run])
+    found: list[Segment] = []
+    for emotion, group in groupby(zip(shown, run, strict=True), key=itemgetter(0)):
+        part = [row for _, row in group]
+        weights = [cores.seconds(row) for row in part]
+        mean = float(np.average([_values(row)[emotion] for row in part], weights=weights))
+        start, stop = cores.of(part[0])[0], cores.of(part[-1])[1]
+        found.append(Segment(person, start, stop, labels[emotion], mean))
+    return found
+
+
+def _steadied(values: Sequence[Float64Array]) -> list[int]:
+    """The emotion shown in each window, which changes only if it surely does."""
+    current = int(np.argmax(values[0]))
+    shown = []
+    for index, scores in enumerate(values):
+        best = int(np.argmax(scores))
+        following = [int(np.argmax(later)) for later in values[index : index + CHANGE_WINDOWS]]
+        lasting = len(following) == CHANGE_WINDOWS and set(following) == {best}
+        if best != current and (scores[best] - scores[current] >= CHANGE_BY or lasting):
+            current = best
+        shown.append(current)
+    return shown
+
+
+def _shares(rows: Sequence[Row], cores: Cores) -> dict[str, float]:
+    seconds: dict[str, float] = {}
+    for row in rows:
+        if row.scores is not None:
+            for label in row.scores.labels:
+                seconds.setdefault(label, 0.0)
+            seconds[row.scores.emotion] += cores.seconds(row)
+    total = sum(seconds.values())
+    return {label: value / total for label, value in seconds.items()} if total > 0 else {}
+
+
+def _speaking(rows: Sequence[Row], cores: Cores) -> float:
+    """Seconds of speech in the cores of the rows that it was attributed in.
+
+    Speech is taken to be spread evenly over its window.
+    """
+    lengths = [row.stop_seconds - row.start_seconds for row in rows]
+    shares = [
+        cores.seconds(row) / max(length, _TINY) for row, length in zip(rows, lengths, strict=True)
+    ]
+    return sum(row.speaking_seconds * share for row, share in zip(rows, shares, strict=True))
