@@ -7,12 +7,15 @@ tokens of the face (up to 5 x 768), for CREMA-D (6 labels, 91 speakers) and RAVD
 without calm, 24 speakers). Speakers are dealt to folds by ``feature_folds.csv`` (CREMA 5, RAVDESS
 6). For every fold, with the others as training clips:
 
-1. out-of-fold scores of the training clips, by inner folds of speakers;
+1. out-of-fold scores of the training clips, by inner folds of speakers, with each setting of each
+   branch; the setting with the best WAR is taken;
 2. a temperature for each branch and the weights, from those scores alone;
 3. the branches anew on all training clips; scores of the fold.
 
 Branches: logistic regression and an SVM (RBF) on the voice; logistic regression on the mean face
-token and a two-layer BLSTM over the tokens, directions summed as in the paper. Prints figures of
+token and a two-layer BLSTM over the tokens, directions summed as in the paper. What tells
+expressions apart lies in the weak directions of the face tokens, so both read them whitened
+(without that the BLSTM reaches 25 % on CREMA-D, with it 48 %). Prints figures of
 each branch and search over all folds together, and the paired permutation by speaker against the
 best single branch (chosen on the very clips of the test, which favours the branch).
 """
@@ -22,7 +25,7 @@ import csv
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,6 +46,7 @@ FOLDS: Final = Path(__file__).with_name("feature_folds.csv")
 OUTER: Final = {"crema": 5, "ravdess": 6}
 PREFIX: Final = {"crema": "CREMA", "ravdess": "RAV"}
 INNER: Final = 4
+FACE_AXES: Final = 256
 JOINT: Final = ("equal", "grid", "nested", "shrunk", "log-loss", "stacking")
 
 Array = NDArray[Any]
@@ -116,17 +120,44 @@ def standardised(train: Array, test: Array) -> tuple[Array, Array]:
     return (train - mean) / deviation, (test - mean) / deviation
 
 
+def whitened(train: Clips, test: Clips) -> tuple[Clips, Clips]:
+    """Both with face tokens (N, 5, 256) in the training tokens' principal axes, deviation 1."""
+    counted = np.arange(train.face.shape[1]) < train.length[:, None]
+    tokens = train.face[counted]
+    mean = tokens.mean(axis=0)
+    values, axes = np.linalg.eigh(np.cov((tokens - mean).T))
+    kept = axes[:, -FACE_AXES:] / (np.sqrt(values[-FACE_AXES:]) + 1e-4)
+
+    def turned(clips: Clips) -> Clips:
+        inside = np.arange(clips.face.shape[1]) < clips.length[:, None]
+        face = ((clips.face - mean) @ kept * inside[:, :, None]).astype(np.float32)
+        return replace(clips, face=face)
+
+    return turned(train), turned(test)
+
+
 def logistic(train: Array, truth: Array, test: Array, penalty: float) -> Float64Array:
     """Multinomial logistic regression; penalty: C of scikit-learn."""
     from sklearn.linear_model import LogisticRegression
 
-    fitted, judged = standardised(train, test)
-    model = LogisticRegression(C=penalty, max_iter=300).fit(fitted, truth)
-    scores: Float64Array = model.predict_proba(judged).astype(np.float64)
+    model = LogisticRegression(C=penalty, max_iter=300).fit(train, truth)
+    scores: Float64Array = model.predict_proba(test).astype(np.float64)
     return scores
 
 
-def svm(train: Clips, test: Clips) -> Float64Array:
+def voice_logistic(train: Clips, test: Clips, penalty: float) -> Float64Array:
+    """Logistic regression on the voice."""
+    fitted, judged = standardised(train.voice, test.voice)
+    return logistic(fitted, train.truth, judged, penalty)
+
+
+def face_logistic(train: Clips, test: Clips, penalty: float) -> Float64Array:
+    """Logistic regression on the mean of the whitened face tokens."""
+    train, test = whitened(train, test)
+    return logistic(mean_token(train), train.truth, mean_token(test), penalty)
+
+
+def svm(train: Clips, test: Clips, cost: float) -> Float64Array:
     """RBF support vector machine on the voice; softmax of its one-against-rest decisions."""
     from sklearn.svm import SVC
 
@@ -138,7 +169,7 @@ def svm(train: Clips, test: Clips) -> Float64Array:
         closeness: Array = np.exp(-(squares - 2 * left @ fitted.T) / width)
         return closeness
 
-    model = SVC(C=2.0, kernel="precomputed", decision_function_shape="ovr", cache_size=500)
+    model = SVC(C=cost, kernel="precomputed", decision_function_shape="ovr", cache_size=500)
     model.fit(kernel(fitted), train.truth)
     decisions = model.decision_function(kernel(judged)).astype(np.float64)
     powered = np.exp(decisions - decisions.max(axis=1, keepdims=True))
@@ -146,24 +177,26 @@ def svm(train: Clips, test: Clips) -> Float64Array:
     return scores
 
 
-def blstm(train: Clips, test: Clips, epochs: int = 12, seed: int = 0) -> Float64Array:
+def blstm(train: Clips, test: Clips, epochs: float) -> Float64Array:
     """Two-layer BLSTM over the face tokens, directions summed, mean over tokens, then linear."""
     import torch
     from torch import nn
 
-    torch.manual_seed(seed)
-    mean, deviation = mean_token(train).mean(axis=0), mean_token(train).std(axis=0) + 1e-6
-    size, width = len(train.labels), 96
+    torch.manual_seed(0)
+    train, test = whitened(train, test)
+    size, width = len(train.labels), 64
 
     class Net(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.lstm = nn.LSTM(768, width, 2, batch_first=True, bidirectional=True, dropout=0.3)
-            self.drop, self.head = nn.Dropout(0.4), nn.Linear(width, size)
+            self.lstm = nn.LSTM(
+                FACE_AXES, width, 2, batch_first=True, bidirectional=True, dropout=0.3
+            )
+            self.drop, self.head = nn.Dropout(0.5), nn.Linear(width, size)
 
         def forward(self, tokens: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
             packed = nn.utils.rnn.pack_padded_sequence(
-                tokens, length, batch_first=True, enforce_sorted=False
+                self.drop(tokens), length, batch_first=True, enforce_sorted=False
             )
             states, _ = nn.utils.rnn.pad_packed_sequence(self.lstm(packed)[0], batch_first=True)
             both = states[..., :width] + states[..., width:]
@@ -171,15 +204,14 @@ def blstm(train: Clips, test: Clips, epochs: int = 12, seed: int = 0) -> Float64
             return logits
 
     def tensors(clips: Clips) -> tuple[torch.Tensor, torch.Tensor]:
-        scaled = ((clips.face - mean) / deviation).astype(np.float32)
-        return torch.from_numpy(scaled), torch.from_numpy(np.maximum(clips.length, 1))
+        return torch.from_numpy(clips.face), torch.from_numpy(np.maximum(clips.length, 1))
 
     net, (tokens, length) = Net(), tensors(train)
     truth = torch.from_numpy(train.truth)
     optimiser = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=0.05)
-    steps = epochs * -(-len(truth) // 64)
+    steps = int(epochs) * -(-len(truth) // 64)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=steps)
-    for _ in range(epochs):
+    for _ in range(int(epochs)):
         for batch in torch.split(torch.randperm(len(truth)), 64):
             loss = nn.functional.cross_entropy(net(tokens[batch], length[batch]), truth[batch])
             optimiser.zero_grad()
@@ -192,14 +224,16 @@ def blstm(train: Clips, test: Clips, epochs: int = 12, seed: int = 0) -> Float64
     return scores
 
 
-BRANCHES: Final[dict[str, Callable[[Clips, Clips], Float64Array]]] = {
-    "voice logistic": lambda train, test: logistic(train.voice, train.truth, test.voice, 1e-3),
-    "voice svm": svm,
-    "face logistic": lambda train, test: logistic(
-        mean_token(train), train.truth, mean_token(test), 1e-3
-    ),
-    "face blstm": blstm,
+Fit = Callable[[Clips, Clips, float], Float64Array]
+"""Training clips, clips to score and a setting -> (N, K) scores."""
+
+BRANCHES: Final[dict[str, tuple[Fit, tuple[float, ...]]]] = {
+    "voice logistic": (voice_logistic, (1e-3, 1e-2, 3e-2)),
+    "voice svm": (svm, (2.0,)),
+    "face logistic": (face_logistic, (3e-4, 3e-3, 3e-2)),
+    "face blstm": (blstm, (6, 12, 20)),
 }
+"""How a branch is fitted, and the settings (cost or epochs) that inner folds choose among."""
 NODES: Final = {
     "voice": ("voice logistic", "voice svm"),
     "face": ("face logistic", "face blstm"),
@@ -207,25 +241,28 @@ NODES: Final = {
 }
 
 
-def scores_of(train: Clips, test: Clips) -> Float64Array:
-    """(N, B, K) scores of test clips by all branches trained on others."""
-    return np.stack([fit(train, test) for fit in BRANCHES.values()], axis=1)
-
-
 def fold_table(clips: Clips, held: Array) -> ScoreTable:
     """Out-of-fold scores of the training clips (split val) and scores of those held (test)."""
     train, test = clips.rows(~held), clips.rows(held)
     shape = (len(train.ids), len(BRANCHES), len(clips.labels))
-    inner = np.full(shape, np.nan)
     folds = grouped_folds(train.table(np.full(shape, 1 / shape[2]), "val"), INNER)
-    for fold in range(INNER):
-        inner[folds == fold] = scores_of(train.rows(folds != fold), train.rows(folds == fold))
-    outer = scores_of(train, test)
-    for place in range(len(BRANCHES)):
-        temperature = fit_temperature(inner[:, place], train.truth)
-        inner[:, place] = tempered(inner[:, place], temperature)
-        outer[:, place] = tempered(outer[:, place], temperature)
+    inner, outer = np.full(shape, np.nan), np.full((len(test.ids), *shape[1:]), np.nan)
+    for place, (fit, settings) in enumerate(BRANCHES.values()):
+        found = [out_of_fold(train, folds, fit, setting) for setting in settings]
+        wars = [(scores.argmax(axis=1) == train.truth).mean() for scores in found]
+        best = int(np.argmax(wars))
+        temperature = fit_temperature(found[best], train.truth)
+        inner[:, place] = tempered(found[best], temperature)
+        outer[:, place] = tempered(fit(train, test, settings[best]), temperature)
     return train.table(inner, "val").append(test.table(outer, "test"))
+
+
+def out_of_fold(train: Clips, folds: Array, fit: Fit, setting: float) -> Float64Array:
+    """(N, K) scores of every training clip by a branch fitted on the other folds."""
+    scores = np.full((len(train.ids), len(train.labels)), np.nan)
+    for fold in range(INNER):
+        scores[folds == fold] = fit(train.rows(folds != fold), train.rows(folds == fold), setting)
+    return scores
 
 
 def fused(table: ScoreTable, step: float) -> dict[str, Float64Array]:
