@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -93,13 +94,18 @@ def test_a_gap_in_the_sound_stays_a_gap(tmp_path):
     source = write_media(
         tmp_path / "gap.mkv",
         times=steady(75),
-        sound=burst(3.0, 2.5),
+        sound=burst(3.0, 2.5, 15_000),
+        sound_rate=15_000,  # which AAC does not have: packets and blocks of the encoder differ
         skip=range(10, 30),
     )
     copy = tmp_path / "copy.mp4"
     paint_video(source, copy, nothing)
     assert heard_at(source) == pytest.approx(2.5, abs=2e-3)
     assert_in_step(source, copy)
+    with av.open(str(copy)) as container:  # silence is sound too: players need not wait
+        blocks = [(frame.time, frame.samples / 48_000) for frame in container.decode(audio=0)]
+    for (time, length), (following, _) in pairwise(blocks):
+        assert following == pytest.approx(time + length, abs=1e-4)
 
 
 def test_a_part_is_cut_out_and_moved(tmp_path):

@@ -7,6 +7,7 @@ from typing import Final
 from facevoice.errors import InvalidInputError
 from facevoice.timeline.table import Timeline
 from facevoice.timeline.writers.elan import write_eaf
+from facevoice.timeline.writers.page import write_html
 from facevoice.timeline.writers.parquet import write_parquet
 from facevoice.timeline.writers.praat import write_textgrid
 from facevoice.timeline.writers.record import write_json
@@ -23,6 +24,7 @@ _WRITERS: Final[Mapping[str, Callable[[Timeline, Path, Path], list[Path]]]] = {
     "vtt": write_vtt,
     "eaf": write_eaf,
     "textgrid": write_textgrid,
+    "html": write_html,
     "mp4": write_mp4,
 }
 FORMATS: Final = tuple(_WRITERS)

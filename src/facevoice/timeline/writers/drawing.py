@@ -11,9 +11,11 @@ from facevoice.page.colours import colours_of
 from facevoice.timeline.table import Row
 from facevoice.timeline.writers.annotation import one_line
 from facevoice.timeline.writers.spans import name_of
-from facevoice.types import Float64Array, Scores, UInt8Array
+from facevoice.types import Scores, UInt8Array
 
 Colour = tuple[int, int, int]
+Area = tuple[int, int, int, int]
+"""Left, top, right, bottom in whole pixels."""
 
 PALETTE: Final = (
     "d2502a", "86e0a0", "8468d8", "e5c02e", "e0e2e5", "95b6fc",
@@ -27,6 +29,7 @@ _SMALLEST_TEXT: Final = 10
 _PICTURE_TO_TEXT: Final = 36  # pixels of height for one of text
 _MOST_KEPT: Final = 64
 _LONGEST_NAME: Final = 12
+_MARGIN: Final = 3
 
 
 class Labels:
@@ -99,14 +102,36 @@ def _rgb(digits: str) -> Colour:
     return red, green, blue
 
 
-def draw_box(image: UInt8Array, box: Float64Array, label: UInt8Array, colour: Colour) -> None:
-    """Draw a frame around a face and its label beside it, in place.
+def place_label(
+    label: tuple[int, int], box: Area, picture: tuple[int, int], taken: Sequence[Area]
+) -> Area | None:
+    """Room for a label right or left of a face's box; None where it would cover what is taken.
 
-    image: (H, W, 3) uint8 RGB. box: (4,) left, top, right, bottom in pixels; may reach beyond.
+    label: its width and height. picture: that of the picture. All in pixels.
     """
-    height, width = image.shape[:2]
-    line = max(2, height // 240)
-    left, top, right, bottom = (round(side) for side in box.tolist())
+    width, height = label
+    left, top, right, _ = box
+    top = max(0, min(top, picture[1] - height))
+    for beside in (right + _MARGIN, left - _MARGIN - width):
+        area = (beside, top, beside + width, top + height)
+        inside = beside >= 0 and area[2] <= picture[0] and area[3] <= picture[1]
+        if inside and not any(_overlap(area, other) for other in taken):
+            return area
+    return None
+
+
+def _overlap(first: Area, second: Area) -> bool:
+    across = first[0] < second[2] and second[0] < first[2]
+    return across and first[1] < second[3] and second[1] < first[3]
+
+
+def draw_frame(image: UInt8Array, box: Area, colour: Colour) -> None:
+    """Draw a frame around a face, in place.
+
+    image: (H, W, 3) uint8 RGB. box: may reach beyond the picture.
+    """
+    line = max(2, image.shape[0] // 240)
+    left, top, right, bottom = box
     for inner in (
         (top, top + line, left, right),
         (bottom - line, bottom, left, right),
@@ -115,19 +140,9 @@ def draw_box(image: UInt8Array, box: Float64Array, label: UInt8Array, colour: Co
     ):
         above, below, begin, end = (max(0, edge) for edge in inner)
         image[above:below, begin:end] = colour
-    beside = right + line
-    if beside + label.shape[1] > width:  # no room at the right: left of it, or else inside
-        beside = left - line - label.shape[1]
-        beside = beside if beside >= 0 else max(0, width - label.shape[1])
-    _lay(image, label, max(0, min(top, height - label.shape[0])), beside)
 
 
-def draw_caption(image: UInt8Array, label: UInt8Array) -> None:
-    """Lay a label into the lower left corner, in place."""
-    _lay(image, label, max(0, image.shape[0] - label.shape[0]), 0)
-
-
-def _lay(image: UInt8Array, label: UInt8Array, top: int, left: int) -> None:
+def lay(image: UInt8Array, label: UInt8Array, left: int, top: int) -> None:
     """Lay a label over a picture that shows through darkly; what does not fit is cut off."""
     below = image[top : top + label.shape[0], left : left + label.shape[1]]
     part = label[: below.shape[0], : below.shape[1]]

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
@@ -11,12 +10,9 @@ from facevoice import media
 from facevoice.errors import InvalidInputError
 from facevoice.media.encode import paint_video
 from facevoice.timeline.table import FrameTable, Row, Timeline
-from facevoice.timeline.writers.drawing import Labels, draw_box, draw_caption
+from facevoice.timeline.writers.drawing import Area, Labels, draw_frame, lay, place_label
 from facevoice.timeline.writers.spans import Span, cells, held, runs, spacing
 from facevoice.types import Float32Array, Float64Array, UInt8Array
-
-_MOST_WITH_BARS: Final = 4
-"""With more people than this in a picture their bars would cover it: ids and emotions then."""
 
 
 def write_mp4(timeline: Timeline, folder: Path, source: Path) -> list[Path]:
@@ -67,9 +63,12 @@ class _Run:
     times: Float64Array
     boxes: Float32Array
 
-    def box_at(self, time: float) -> Float64Array:
-        """(4,) the box between the two instants around ``time``; at the ends it stays."""
-        return np.array([np.interp(time, self.times, side) for side in self.boxes.T])
+    def box_at(self, time: float) -> Area:
+        """The box between the two instants around ``time``; at the ends it stays."""
+        left, top, right, bottom = (
+            round(float(np.interp(time, self.times, side))) for side in self.boxes.T
+        )
+        return left, top, right, bottom
 
 
 class Painter:
@@ -87,15 +86,37 @@ class Painter:
 
     def __call__(self, image: UInt8Array, time: float) -> None:
         """Draw on image (H, W, 3) uint8 RGB in place; time: its presentation time in seconds."""
-        shown = self._at(time)
         self._labels.fit(image.shape[0])
-        for run in shown:
-            row = self._row(run.person, time)
-            label = self._labels.of(run.person, row, bars=len(shown) <= _MOST_WITH_BARS)
-            draw_box(image, run.box_at(time), label, self._labels.colour(row))
+        shown = [(run, run.box_at(time), self._row(run.person, time)) for run in self._at(time)]
+        taken = [box for _, box, _ in shown]
+        for run, box, row in shown:
+            self._label(image, run.person, row, box, taken)
+        for _, box, row in shown:
+            draw_frame(image, box, self._labels.colour(row))
         nobody = self._row(None, time)
         if nobody is not None and nobody.scores is not None:
-            draw_caption(image, self._labels.of(None, nobody, bars=False))
+            label = self._labels.of(None, nobody, bars=False)
+            lay(image, label, 0, max(0, image.shape[0] - label.shape[0]))
+
+    def _label(
+        self, image: UInt8Array, person: int, row: Row | None, box: Area, taken: list[Area]
+    ) -> None:
+        """Lay a label beside a box and note its place in ``taken``; bars only where there is room.
+
+        A name that finds no room either covers what is right of its box: no face is without one.
+        """
+        picture = (image.shape[1], image.shape[0])
+        for bars in (True, False):
+            label = self._labels.of(person, row, bars=bars)
+            area = place_label((label.shape[1], label.shape[0]), box, picture, taken)
+            if area is not None:
+                break
+        else:
+            left = max(0, min(box[2], picture[0] - label.shape[1]))
+            top = max(0, min(box[1], picture[1] - label.shape[0]))
+            area = (left, top, left + label.shape[1], top + label.shape[0])
+        taken.append(area)
+        lay(image, label, area[0], area[1])
 
     def _at(self, time: float) -> list[_Run]:
         """The runs whose span holds an instant, by person."""
