@@ -50,7 +50,9 @@ def test_prepare_train_bundle_score_fuse_bundle_predict_evaluate(tmp_path):
 
     table, weights = tmp_path / "scores.parquet", tmp_path / "weights.json"
     run("score", "--bundle", tmp_path / "b", "--data", prepared, "--deal", "val,test", "-o", table)
-    run("fuse", table, "--split", "val", "--tree", tmp_path / "b", "--search", "grid", "-o", weights)
+    run(
+        "fuse", table, "--split", "val", "--tree", tmp_path / "b", "--search", "grid", "-o", weights
+    )
     run("bundle", tmp_path / "b", "--weights", weights, "-o", tmp_path / "fused")
     run("evaluate", table, "--split", "test", "--weights", weights, "-o", tmp_path / "report")
     report = json.loads((tmp_path / "report" / "report.json").read_text())
