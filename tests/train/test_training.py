@@ -143,7 +143,7 @@ def test_a_full_disk_loses_nothing(runs, faces, tmp_path):
             resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
 
     try:
-        with pytest.raises(OutputError, match="checkpoint.pt cannot be written: File too large"):
+        with pytest.raises(OutputError, match=r"checkpoint\.pt cannot be written: File too large"):
             train(FACE, faces, tmp_path / "run", fill_the_disk)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
