@@ -75,7 +75,7 @@ def test_subtitles_survive_hostile_labels_and_empty_spans(talk, tmp_path):
 
 
 def test_every_format_counts_as_players_do(late_talk, tmp_path):
-    """A file whose clock starts at 100 s starts at 0 in every player."""
+    """A stream whose clock starts at 100 s starts at 0 in every player; a film in MP4 does not."""
     timeline = make_timeline(origin=100.0)
     vtt, eaf, grid = write(timeline, tmp_path, ["vtt", "eaf", "textgrid"], late_talk)
     first = cues(vtt.read_text(encoding="utf-8"))[0]
@@ -85,6 +85,11 @@ def test_every_format_counts_as_players_do(late_talk, tmp_path):
     assert spans[0][0] == pytest.approx(0, abs=70)
     marks = tgt.io.read_textgrid(grid).get_tier_by_name("person 0 emotion").annotations
     assert float(marks[0].end_time) == pytest.approx(5.0, abs=0.07)
+    film = make_talk(tmp_path, "late.mp4", times=steady(250, start=100.0), sound_start=100.0)
+    vtt, grid = write(timeline, tmp_path, ["vtt", "textgrid"], film)
+    assert cues(vtt.read_text(encoding="utf-8"))[0][:2] == (100.0, 105.0)
+    marks = tgt.io.read_textgrid(grid).get_tier_by_name("person 0 emotion").annotations
+    assert float(marks[0].end_time) == pytest.approx(5.0, abs=0.07)  # Praat has the sound alone
 
 
 def test_elan_gets_tiers_per_person_and_the_film_beside_it(talk, tmp_path):

@@ -120,12 +120,13 @@ def test_the_script_knows_who_shows_and_says_what(talk, tmp_path):
 
 
 def test_times_are_the_players(tmp_path):
-    late = make_talk(tmp_path, "late.mp4", times=steady(250, start=7.0), sound=None)
-    document = Document(page_of(make_timeline(origin=7.0), late, tmp_path)[1])
-    (slider,) = document.all("input")
-    assert (slider["min"], slider["max"]) == ("0.000", "10.000")
-    data = json.loads(document.content["script"][0])
-    assert data[1]["segments"] == [[4.0, 10.0, "disgust"]]
+    for name, start in (("late.ts", 0.0), ("late.mp4", 7.0)):  # a stream's clock is arbitrary
+        late = make_talk(tmp_path, name, times=steady(250, start=7.0), sound=None)
+        document = Document(page_of(make_timeline(origin=7.0), late, tmp_path)[1])
+        (slider,) = document.all("input")
+        assert (float(slider["min"]), float(slider["max"])) == (start, start + 10)
+        data = json.loads(document.content["script"][0])
+        assert data[1]["segments"] == [[start + 4, start + 10, "disgust"]]
 
 
 def test_gaps_are_gaps():

@@ -1,18 +1,19 @@
 """What annotation programs show: named tiers of labelled spans on the player's clock.
 
-Players count from the first instant of a file, whatever presentation time it has; ELAN, Praat and
-subtitles count with them.
+Subtitles, ELAN and browsers count as the player does, see ``player_origin``.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from facevoice import media
 from facevoice.timeline.table import Timeline
 from facevoice.timeline.writers.spans import Span, name_of, seen, shots, speaking
 
-_DIGITS = 6  # microseconds: below it only rounding errors
+_DIGITS: Final = 6  # microseconds: below it only rounding errors
+_FROM_ZERO: Final = (".mp4", ".m4v", ".m4a", ".mov", ".3gp", ".3g2", ".mkv", ".mka", ".webm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,14 @@ class Tier:
 def player_origin(source: Path) -> float:
     """Presentation time that players call 0, in seconds.
 
+    In MP4, QuickTime and Matroska that is 0: a film may begin later. The clock of a broadcast
+    stream and of other formats is arbitrary, so players count from the first instant.
+
     Raises:
         FacevoiceError: the media file is absent or cannot be read.
     """
-    return media.probe(source).start_seconds
+    first = media.probe(source).start_seconds
+    return 0.0 if source.suffix.lower() in _FROM_ZERO else first
 
 
 def tiers_of(timeline: Timeline, origin: float) -> list[Tier]:

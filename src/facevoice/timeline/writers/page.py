@@ -1,6 +1,6 @@
 """A self-contained page: the video with everyone's curves in step with it. Works offline.
 
-Times on the page are the player's: 0 is the first instant of the file.
+Times on the page are the player's, see ``player_origin``.
 """
 
 import base64
@@ -24,7 +24,7 @@ from facevoice.page.colours import colours_of
 from facevoice.page.draw import Colours, axis, lane, swatch
 from facevoice.page.frame import html_page
 from facevoice.timeline.table import Person, Row, Segment, Timeline
-from facevoice.timeline.writers.annotation import one_line
+from facevoice.timeline.writers.annotation import one_line, player_origin
 from facevoice.timeline.writers.curves import bands, curves, points_of
 from facevoice.timeline.writers.moved import moved
 from facevoice.timeline.writers.spans import Span, cells, name_of, seen, speaking
@@ -48,7 +48,7 @@ def write_html(timeline: Timeline, folder: Path, source: Path) -> list[Path]:
     """
     path = folder / f"{source.stem}.html"
     info = media.probe(source)
-    text = _document(moved(timeline, info.start_seconds), info, source, folder)
+    text = _document(moved(timeline, player_origin(source)), info, source, folder)
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
     return [path]

@@ -1,10 +1,14 @@
-"""Praat TextGrid, long text format: interval tiers that cover the whole file without a gap."""
+"""Praat TextGrid, long text format: interval tiers that cover the whole file without a gap.
+
+Praat opens sound that was taken from the film, so 0 is the first instant of the file.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from facevoice import media
 from facevoice.timeline.table import Timeline
-from facevoice.timeline.writers.annotation import Mark, Tier, player_origin, tiers_of
+from facevoice.timeline.writers.annotation import Mark, Tier, tiers_of
 from facevoice.writing import replacing
 
 
@@ -15,7 +19,7 @@ def write_textgrid(timeline: Timeline, folder: Path, source: Path) -> list[Path]
         FacevoiceError: the media file cannot be read, or the grid cannot be written.
     """
     path = folder / f"{source.stem}.TextGrid"
-    text = _grid(timeline, player_origin(source))
+    text = _grid(timeline, media.probe(source).start_seconds)
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
     return [path]
