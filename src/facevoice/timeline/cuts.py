@@ -11,7 +11,7 @@ Gradual dissolves are no cuts here; faces that change in them are told apart by 
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +25,20 @@ _LIKENESS: Final = ((0.5, 1.5), (0.93, 2.5))
 """Up to that likeness (see ``_likeness``) a cut must change the picture so many times more than the
 pictures before and after it change. A swinging camera leaves 0.63 and more; two speakers before one
 studio wall share 0.48 to 0.92."""
+_DOUBTFUL: Final = 2.5
+"""A change so many times the usual is a cut if the faces before and after it differ."""
 _QUIET: Final = 1.5  # grey levels by which noise alone changes a picture
 _PAST: Final = 12  # pictures
 _BLANK: Final = 4.0  # grey levels of standard deviation; less shows nothing
 _TINY: Final = 1e-9
 _SHIFT: Final = 4  # pixels of the thumbnail that a camera may swing from one picture to the next
+
+
+class Settled(NamedTuple):
+    """A picture and what it is: of the same shot, the first of a new one, or perhaps that."""
+
+    time_seconds: float
+    kind: Literal["same", "cut", "doubt"]
 
 
 @dataclass(slots=True)
@@ -55,8 +64,8 @@ class _Change:
 class CutFinder:
     """Feed it all thumbnails in order; it says which pictures start a new shot, two pictures late.
 
-    ``push`` and ``flush`` return times of pictures whose fate is settled, each with whether it
-    starts a new shot; the first picture of all does not.
+    ``push`` and ``flush`` return the pictures whose fate is settled, in order; the first picture
+    of all starts no new shot.
     """
 
     _waiting: deque[_Change] = field(default_factory=deque)
@@ -65,7 +74,7 @@ class CutFinder:
     _shown: UInt8Array | None = None
     _after_blank: bool = False
 
-    def push(self, time: float, thumbnail: UInt8Array) -> list[tuple[float, bool]]:
+    def push(self, time: float, thumbnail: UInt8Array) -> list[Settled]:
         """Take the next picture; thumbnail: (48, 64, 3) uint8."""
         blank = float(thumbnail.std(axis=(0, 1)).max()) < _BLANK
         # after a blank the last picture that showed something is what to compare with
@@ -87,23 +96,22 @@ class CutFinder:
             self._shown = thumbnail
         return [self._settle()] if len(self._waiting) > 2 else []
 
-    def flush(self) -> list[tuple[float, bool]]:
+    def flush(self) -> list[Settled]:
         """No more pictures: settle the last ones."""
         return [self._settle() for _ in range(len(self._waiting))]
 
-    def _settle(self) -> tuple[float, bool]:
+    def _settle(self) -> Settled:
         change = self._waiting.popleft()
         if change.blank or change.shifted < _LEAST_CHANGE:
-            return change.time, False
+            return Settled(change.time, "same")
         # films of a raised rate repeat pictures: one of the next two may not differ at all
         after = max((later.plain for later in self._waiting), default=0.0)
-        usual = max(change.usual, after, _QUIET)
-        sudden = any(
-            change.likeness <= likeness and change.shifted >= times * usual
-            for likeness, times in _LIKENESS
-        )
+        times = change.shifted / max(change.usual, after, _QUIET)
+        sudden = [times >= least and change.likeness <= like for like, least in _LIKENESS]
         # fading into and out of a blank changes every picture
-        return change.time, change.after_blank or sudden
+        if change.after_blank or any(sudden):
+            return Settled(change.time, "cut")
+        return Settled(change.time, "doubt" if times >= _DOUBTFUL else "same")
 
 
 def _difference(first: UInt8Array, second: UInt8Array) -> float:

@@ -25,22 +25,20 @@ share 0.72 at most, six speakers before one wall 0.76 in 95 of 100 pairs."""
 _NEAR: Final = 1.0  # sides of the face's box, a second, that a lost face may be away
 _SIZES: Final = 1.5  # times larger or smaller
 _SWAPPED: Final = 0.88
-"""A face that was steady and is suddenly less alike than this is another one: one speaker from one
-sampled instant to the next shares 0.95 in the median."""
-_UNSTEADY: Final = 5.0  # times the unlikeness that the track is used to
-_MEMORY: Final = 0.3  # share of the newest sight in what a track remembers
+"""After a picture that may start a new shot, a face less alike than this is another one: one person
+from one sampled instant to the next shares 0.95 in the median, different ones 0.88 at most."""
+_NEW_VIEW: Final = 0.85  # a face less alike than this to all views is a new view of its track
+_MOST_VIEWS: Final = 8
 
 
 @dataclass(slots=True)
 class _Track:
-    """box, looks: of the last sight; unlike: how much the looks usually change between sights."""
+    """box: of the last sight. views: how the face looked, the last sight first."""
 
     number: int
     box: Float32Array
-    looks: Float32Array
+    views: list[Float32Array]
     seen_seconds: float
-    unlike: float = 0.0
-    sights: int = 1
 
 
 class Tracks:
@@ -62,10 +60,13 @@ class Tracks:
         """End all tracks."""
         self._tracks = []
 
-    def update(self, time: float, faces: list[Face], aligned: list[UInt8Array]) -> list[int]:
+    def update(
+        self, time: float, faces: list[Face], aligned: list[UInt8Array], *, doubt: bool = False
+    ) -> list[int]:
         """Number the faces of the next picture.
 
         aligned: (256, 256, 3) uint8 RGB for each face.
+        doubt: there may have been a cut since the last picture.
         """
         oldest = time - self.patience_seconds - _SLACK_SECONDS
         self._tracks = [track for track in self._tracks if track.seen_seconds >= oldest]
@@ -75,9 +76,9 @@ class Tracks:
         claims = []
         for row, track in enumerate(self._tracks):
             for column, face in enumerate(faces):
-                alike = likeness(track.looks, looks[column])
-                claim = _claim(track, face, time, float(shared[row, column]), alike)
-                if claim is not None:
+                claim = _claim(track, face, looks[column], time, float(shared[row, column]))
+                swapped = doubt and likeness(track.views[0], looks[column]) < _SWAPPED
+                if claim is not None and not swapped:
                     claims.append((claim, row, column))
         chosen = _greedy(claims)
         return [
@@ -87,29 +88,26 @@ class Tracks:
 
     def _sight(self, row: int | None, face: Face, looks: Float32Array, time: float) -> int:
         if row is None:
-            track = _Track(self._next_number, face.box, looks, time)
+            track = _Track(self._next_number, face.box, [looks], time)
             self._next_number += 1
             self._tracks.append(track)
             return track.number
         track = self._tracks[row]
-        unlike = 1 - likeness(track.looks, looks)
-        share = max(_MEMORY, 1 / track.sights)
-        track.unlike += share * (unlike - track.unlike)
-        track.box, track.looks, track.seen_seconds = face.box, looks, time
-        track.sights += 1
+        old = track.views[1:]
+        if max((likeness(view, track.views[0]) for view in old), default=0.0) < _NEW_VIEW:
+            old = [track.views[0], *old][: _MOST_VIEWS - 1]
+        track.box, track.views, track.seen_seconds = face.box, [looks, *old], time
         return track.number
 
 
 def _claim(
-    track: _Track, face: Face, time: float, shared: float, alike: float
+    track: _Track, face: Face, looks: Float32Array, time: float, shared: float
 ) -> tuple[int, float] | None:
     """How strongly a track claims a face, greater is stronger; None: it does not."""
     away = time - track.seen_seconds
     if away <= _FOLLOWED_SECONDS + _SLACK_SECONDS and shared >= _LEAST_OVERLAP:
-        unusual = 1 - alike > _UNSTEADY * track.unlike and track.sights > 2
-        if alike < _SWAPPED and unusual and away <= _FOLLOWED_SECONDS / 2:
-            return None
-        return 1, shared + alike
+        return 1, shared + likeness(track.views[0], looks)
+    alike = max(likeness(view, looks) for view in track.views)
     if alike >= _SURE and _is_near(track.box, face.box, away):
         return 0, alike
     return None

@@ -51,6 +51,8 @@ class MouthVoice:
     weights, means, scales: (129,) of the features; bias.
     unknown: the fit that "somebody else" has; least: the share of the evidence that the best face
         needs for a verdict.
+    alone: the fit that "somebody else" has while one face only is in sight: it must move its mouth,
+        but need not outdo another one.
     """
 
     weights: Float64Array
@@ -59,6 +61,7 @@ class MouthVoice:
     bias: float
     unknown: float
     least: float
+    alone: float
 
     @classmethod
     def load(cls, path: Path = MODEL) -> "MouthVoice":
@@ -76,6 +79,7 @@ class MouthVoice:
                 bias=float(card["bias"]),
                 unknown=float(card["unknown"]),
                 least=float(card["least"]),
+                alone=float(card["alone"]),
             )
         except (OSError, ValueError, KeyError) as error:
             raise BundleError(f"{path} cannot be read: {error}: install facevoice again") from error
@@ -85,10 +89,11 @@ class MouthVoice:
         fits: Float64Array = (features - self.means) / self.scales @ self.weights + self.bias
         return fits
 
-    def verdict(self, fits: Mapping[int, float]) -> Verdict:
-        """Who of those whose mouths could be watched, by person, and of all others speaks."""
+    def verdict(self, fits: Mapping[int, float], people_seen: int) -> Verdict:
+        """Who speaks, of those whose mouths could be watched (by person) and of all others."""
         people = list(fits)
-        logits = np.array([*(fits[person] for person in people), self.unknown])
+        nobody = self.alone if people_seen == 1 else self.unknown
+        logits = np.array([*(fits[person] for person in people), nobody])
         shares = np.exp(logits - logits.max())
         shares /= shares.sum()
         if not people:

@@ -39,12 +39,18 @@ class Sighted:
 class Cores:
     """The part of the film that each row stands for; those of one person never overlap.
 
-    A person's core reaches no further than the first and the last sight.
+    A person's core reaches no further than the first and the last sight, nor over a cut.
 
-    sighted: by person. rate_hz: sampled instants a second.
+    sighted: by person. cuts: (C,) seconds. rate_hz: sampled instants a second.
     """
 
-    def __init__(self, rows: Sequence[Row], sighted: Mapping[int, Sighted], rate_hz: float) -> None:
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        sighted: Mapping[int, Sighted],
+        cuts: Float64Array,
+        rate_hz: float,
+    ) -> None:
         windows = sorted({(row.start_seconds, row.stop_seconds) for row in rows})
         middles = [(start + stop) / 2 for start, stop in windows]
         edges = [(first + second) / 2 for first, second in pairwise(middles)]

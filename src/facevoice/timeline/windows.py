@@ -20,7 +20,7 @@ from facevoice.faces.detect import Detector
 from facevoice.faces.track import FaceFinder
 from facevoice.media import Look
 from facevoice.speech.voice import SPEECH_RATE_HZ, Speech, VoiceDetector, find_speech
-from facevoice.timeline.cuts import CutFinder
+from facevoice.timeline.cuts import CutFinder, Settled
 from facevoice.timeline.mouths import Mouths
 from facevoice.timeline.people import Tracks
 from facevoice.timeline.rows import Seen, Sight, rows_of
@@ -117,7 +117,7 @@ class WindowMaker:
         self._known: dict[int, _Track] = {}
         self._people = self._sampled = self._number = 0
         self._new_cuts: list[float] = []
-        self._afresh = True
+        self._afresh = self._doubt = False
         self._progress = _Progress(
             -np.inf if streams.has_video else np.inf, -np.inf if streams.has_audio else np.inf
         )
@@ -125,8 +125,8 @@ class WindowMaker:
     def picture(self, look: Look) -> None:
         """The next picture."""
         self._unsettled.append(look)
-        for _, is_cut in self._cuts.push(look.time_seconds, look.thumbnail):
-            self._settled(self._unsettled.popleft(), is_cut=is_cut)
+        for settled in self._cuts.push(look.time_seconds, look.thumbnail):
+            self._settle(self._unsettled.popleft(), settled)
 
     def sound(self, piece: Waveform) -> None:
         """The next piece of sound at 16 kHz, after the last one; gaps between them are silence."""
@@ -136,8 +136,8 @@ class WindowMaker:
 
     def end_pictures(self) -> None:
         """There are no more pictures."""
-        for _, is_cut in self._cuts.flush():
-            self._settled(self._unsettled.popleft(), is_cut=is_cut)
+        for settled in self._cuts.flush():
+            self._settle(self._unsettled.popleft(), settled)
         self._progress.pictures = np.inf
 
     def end_sound(self) -> None:
@@ -168,22 +168,23 @@ class WindowMaker:
         start = self._streams.start_seconds + number * self.hop_seconds
         return start, start + self.window_seconds
 
-    def _settled(self, look: Look, *, is_cut: bool) -> None:
+    def _settle(self, look: Look, settled: Settled) -> None:
         """A picture of which is known whether it starts a new shot."""
         time = look.time_seconds
-        if is_cut:
+        if settled.kind == "cut":
             self._new_cuts.append(time)
             self._tracks.cut()
             self._mouths.cut()
-            self._afresh = True
+        self._afresh |= settled.kind != "same"
+        self._doubt |= settled.kind == "doubt"
         if self._streams.has_audio:
             self._mouths.see(time, look.light)
         if look.image is not None:
             self._sampled += 1
             faces = self._finder.find(look.image, time, afresh=self._afresh)
-            self._afresh = False
             aligned = [align(look.image, face.landmarks) for face in faces]
-            numbers = self._tracks.update(time, faces, aligned)
+            numbers = self._tracks.update(time, faces, aligned, doubt=self._doubt)
+            self._afresh = self._doubt = False
             for track, face, picture in zip(numbers, faces, aligned, strict=True):
                 ticket = self._scorer.looks.add(picture)
                 self._sights.append(Sight(time, track, face, ticket))
@@ -245,7 +246,7 @@ class WindowMaker:
             found = features(motions, sound.samples, sound.start_seconds)
             if found is not None:
                 fits[person] = float(self._mouth_voice.fit(found))
-        return self._mouth_voice.verdict(fits)
+        return self._mouth_voice.verdict(fits, len(seen))
 
     def _leave(self, before: float) -> tuple[Sight, ...]:
         """Forget what no later window needs; the sights of named people among it."""
