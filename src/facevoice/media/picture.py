@@ -17,6 +17,7 @@ MAX_SIDE: Final = 16_384
 MAX_PIXELS: Final = 2**27
 """The most pixels of a picture that is read (134 million, 400 MB as RGB)."""
 
+_LIGHT_FIRST: Final = ("gray", "nv12", "yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p")
 _MOST_ANAMORPHIC: Final = 4.0  # pixel aspect ratios beyond it (or below 1/4) are damage
 
 
@@ -55,8 +56,11 @@ def upright(
     if not fits(width, height):
         return None
     try:
-        scaled = scaler.reformat(picture, width=width, height=height, format=form)
-        image = np.asarray(scaled.to_ndarray(), np.uint8)
+        if form == "gray" and picture.format.name in _LIGHT_FIRST and ratio == 1:
+            image = _first_plane(picture)
+        else:
+            scaled = scaler.reformat(picture, width=width, height=height, format=form)
+            image = np.asarray(scaled.to_ndarray(), np.uint8)
     except (FFmpegError, ValueError):
         return None
     transposed, mirrored, flipped = _orientation(picture)
@@ -64,6 +68,13 @@ def upright(
     image = image[:, ::-1] if mirrored else image
     image = image[::-1] if flipped else image
     return np.ascontiguousarray(image)
+
+
+def _first_plane(picture: VideoFrame) -> UInt8Array:
+    """(H, W) a view of the plane that holds the brightness, 8 bits a pixel; nothing is copied."""
+    plane = picture.planes[0]
+    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    return rows[: picture.height, : picture.width]
 
 
 def _square_size(picture: VideoFrame, ratio: float) -> tuple[int, int]:
