@@ -55,9 +55,9 @@ learn_others() {
         --set epochs=9 --set learning_rate=4e-3
     learn resnet18_blstm resnet18 clips "${on_clips[@]}" --set feature_dim=64 \
         --set epochs=3 --set learning_rate=5e-4 --set "initial=$out/runs/resnet18_faces"
-    learn densenet121_blstm densenet121_faces faces "${from_faces[@]}" --set feature_dim=64 \
+    learn densenet121_blstm densenet121_faces faces "${from_faces[@]}" --set feature_dim=0 \
         --set width=16 --set epochs=6 --set learning_rate=8e-3
-    learn densenet121_blstm densenet121 clips "${on_clips[@]}" --set feature_dim=64 \
+    learn densenet121_blstm densenet121 clips "${on_clips[@]}" --set feature_dim=0 \
         --set width=16 --set epochs=6 --set learning_rate=1e-3 \
         --set "initial=$out/runs/densenet121_faces"
 }
@@ -94,8 +94,8 @@ run bundle "$out/bundle" --weights "$out/weights.json" -o "$out/fused"
 run evaluate "$out/scores.npz" --split test --weights "$out/weights.json" -o "$out/report"
 
 step "predict"
-run predict "$clips"/*_01.mp4 --bundle "$out/fused" -o "$out/predictions.csv"
-head -n 3 "$out/predictions.csv"
+run predict "$clips"/03-*_01.mp4 --bundle "$out/fused" -o "$out/predictions.csv"
+cut -d, -f1-3 "$out/predictions.csv"
 step "held-out speakers against chance"
 uv run python scripts/above_chance.py \
     "$out"/runs/{vggface,resnet18,densenet121,vgg_affectnet,spectrogram}
