@@ -73,8 +73,9 @@ def upright(
 def _first_plane(picture: VideoFrame) -> UInt8Array:
     """(H, W) a view of the plane that holds the brightness, 8 bits a pixel; nothing is copied."""
     plane = picture.planes[0]
-    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-    return rows[: picture.height, : picture.width]
+    # PyAV's planes have the buffer protocol, its stubs do not say so
+    flat: UInt8Array = np.frombuffer(plane, np.uint8)  # type: ignore[call-overload]
+    return flat.reshape(-1, plane.line_size)[: picture.height, : picture.width]
 
 
 def _square_size(picture: VideoFrame, ratio: float) -> tuple[int, int]:

@@ -53,7 +53,7 @@ def rows_of(
     verdict: whose speech it is, by person; None without speech.
     """
     said = scorer.voice(speech.waveform, seen.start_seconds, seen.stop_seconds)
-    whose: list[int | None] = sorted(seen.sights)
+    whose: list[int | None] = [*sorted(seen.sights)]
     if not whose or (verdict is not None and verdict.person is None):
         whose.append(None)
     return tuple(_row(scorer, bundle, seen, person, said, speech, verdict) for person in whose)
