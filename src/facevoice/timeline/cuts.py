@@ -25,6 +25,7 @@ _LIKENESS: Final = ((0.5, 1.5), (0.93, 2.5))
 """Up to that likeness (see ``_likeness``) a cut must change the picture so many times more than the
 pictures before and after it change. A swinging camera leaves 0.63 and more; two speakers before one
 studio wall share 0.48 to 0.92."""
+_SAME_AFTER_BLANK: Final = 0.6
 _DOUBTFUL: Final = 2.5
 """A change so many times the usual is a cut if the faces before and after it differ."""
 _QUIET: Final = 1.5  # grey levels by which noise alone changes a picture
@@ -77,13 +78,12 @@ class CutFinder:
     def push(self, time: float, thumbnail: UInt8Array) -> list[Settled]:
         """Take the next picture; thumbnail: (48, 64, 3) uint8."""
         blank = float(thumbnail.std(axis=(0, 1)).max()) < _BLANK
-        # after a blank the last picture that showed something is what to compare with
-        before = self._shown if self._after_blank else self._last
-        plain = 0.0 if before is None else _difference(before, thumbnail)
+        plain = 0.0 if self._last is None else _difference(self._last, thumbnail)
         shifted, likeness = plain, 1.0
-        if before is not None and plain >= _LEAST_CHANGE:
-            shifted = _least_difference(before, thumbnail)
-            likeness = _likeness(before, thumbnail)
+        if self._shown is not None and (self._after_blank or plain >= _LEAST_CHANGE):
+            # after a blank the last picture that showed something is what to compare with
+            shifted = _least_difference(self._shown, thumbnail)
+            likeness = _likeness(self._shown, thumbnail)
         upper = sorted(self._past)[len(self._past) // 2 :]
         usual = float(np.mean(upper)) if upper else 0.0
         self._waiting.append(
@@ -91,7 +91,7 @@ class CutFinder:
         )
         self._past.append(plain)
         self._last = thumbnail
-        self._after_blank = blank and self._shown is not None
+        self._after_blank = blank
         if not blank:
             self._shown = thumbnail
         return [self._settle()] if len(self._waiting) > 2 else []
@@ -102,14 +102,17 @@ class CutFinder:
 
     def _settle(self) -> Settled:
         change = self._waiting.popleft()
+        if change.after_blank and not change.blank:
+            # in a fade the levels change in every picture, what it shows does not
+            same = change.likeness > _SAME_AFTER_BLANK
+            return Settled(change.time, "same" if same else "cut")
         if change.blank or change.shifted < _LEAST_CHANGE:
             return Settled(change.time, "same")
         # films of a raised rate repeat pictures: one of the next two may not differ at all
         after = max((later.plain for later in self._waiting), default=0.0)
         times = change.shifted / max(change.usual, after, _QUIET)
         sudden = [times >= least and change.likeness <= like for like, least in _LIKENESS]
-        # fading into and out of a blank changes every picture
-        if change.after_blank or any(sudden):
+        if any(sudden):
             return Settled(change.time, "cut")
         return Settled(change.time, "doubt" if times >= _DOUBTFUL else "same")
 
