@@ -11,13 +11,24 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from facevoice import __version__
-from facevoice.cli import bundles, corpora, demo, doctor, evaluate, fuse, predict, score, training
+from facevoice.cli import (
+    bundles,
+    corpora,
+    demo,
+    doctor,
+    evaluate,
+    fuse,
+    predict,
+    score,
+    timeline,
+    training,
+)
 from facevoice.errors import FacevoiceError
 
 FAILED = 1
 USAGE = 2
 INTERRUPTED = 130
-_VERBS = (predict, demo, bundles, doctor, score, fuse, evaluate, corpora, training)
+_VERBS = (predict, timeline, demo, bundles, doctor, score, fuse, evaluate, corpora, training)
 
 
 class _Parser(argparse.ArgumentParser):
