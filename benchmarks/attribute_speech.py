@@ -35,7 +35,11 @@ from facevoice.timeline.windows import SAMPLING_HZ
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "timeline"))
-from joined_clips import Clip, read_clip, side_by_side
+from joined_clips import (  # type: ignore[import-not-found]  # beside the tests that use it
+    Clip,
+    read_clip,
+    side_by_side,
+)
 
 FITTED_ON = ("JV01", "JV02", "JV06", "JV07")
 HELD_OUT = ("JV03", "JV08")
@@ -260,7 +264,8 @@ def _another(
 
 def _film(folder: Path, sides: list[Clip], heard: Clip) -> Path:
     seconds = min(*(side.seconds for side in sides), heard.seconds)
-    return side_by_side(folder / "film.mkv", sides[0], sides[1], heard.sound, seconds)
+    film: Path = side_by_side(folder / "film.mkv", sides[0], sides[1], heard.sound, seconds)
+    return film
 
 
 def main() -> None:
