@@ -34,7 +34,6 @@ from facevoice.timeline.speaker import Motions, MouthVoice, features
 from facevoice.timeline.windows import SAMPLING_HZ
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "timeline"))
 from joined_clips import (  # type: ignore[import-not-found]  # beside the tests that use it
     Clip,
     read_clip,

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from joined_clips import Clip, read_clip, write_film
 
 from facevoice import media
 from facevoice.timeline.cuts import CutFinder
+from joined_clips import Clip, read_clip, write_film
 
 
 def scene(seed, shift=0, noise=0.0, light=0.0):
@@ -96,7 +96,7 @@ def joined(clips: list[Clip], start: float, *, steady: bool) -> tuple[list, list
 )
 def test_cuts_between_speakers_in_one_studio_are_exact(data_folder, tmp_path, start, steady):
     chosen = [paths[4] for paths in speakers(data_folder).values()]
-    clips = [read_clip(path, seconds=1.2) for path in chosen]
+    clips = [read_clip(path, seconds=0.7) for path in chosen]
     pictures, times, wanted = joined(clips, start, steady=steady)
     film = write_film(tmp_path / "film.mkv", pictures, times, None)
     finder, settled = CutFinder(), []

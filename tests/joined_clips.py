@@ -65,8 +65,9 @@ def write_film(
             frame.pts, frame.time_base = round(time / TICK), TICK
             container.mux(picture.encode(frame))
         container.mux(picture.encode(None))
-        for at in range(0, 0 if sound is None else len(sound), 4096):
-            block = (np.clip(sound[at : at + 4096], -1, 1) * 32767).astype("i2")
+        samples = np.zeros(0, np.float32) if sound is None else sound
+        for at in range(0, len(samples), 4096):
+            block = (np.clip(samples[at : at + 4096], -1, 1) * 32767).astype("i2")
             piece = av.AudioFrame.from_ndarray(block[None], "s16", "mono")
             piece.sample_rate = SOUND_RATE
             piece.pts = at + round(sound_start * SOUND_RATE)

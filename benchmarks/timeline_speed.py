@@ -1,0 +1,186 @@
+"""How fast a timeline is, where the time goes, and how much memory an hour takes.
+
+A film of one talking person, 640x360 at 25 pictures a second, is made of a clip (``--clip``, by
+default the shipped sample), looped. It is timed as a user runs it; once more with a stop-watch on
+each stage; and once with a full detection at every sampled picture, which is what following saves.
+Seconds of processor time stand beside wall time: on a shared machine they are the steadier figure.
+Run: ``python benchmarks/timeline_speed.py [--clip FILE] [--seconds 120] [--hour]``.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+from facevoice.samples import SAMPLE
+
+SIZE, RATE = (640, 360), 25
+
+
+def looped(clip: Path, seconds: float, output: Path) -> Path:
+    """The clip again and again at 640x360 and 25 pictures a second, until it lasts so long."""
+    with av.open(str(output), "w") as target:
+        picture: Any = target.add_stream("libx264", rate=RATE)
+        picture.width, picture.height, picture.pix_fmt = *SIZE, "yuv420p"
+        picture.options = {"preset": "veryfast"}
+        sound: Any = target.add_stream("aac", rate=16_000, layout="mono")
+        resampler = av.AudioResampler("s16", "mono", 16_000, frame_size=1024)
+        shown = heard = 0
+        while shown < seconds * RATE:
+            began = shown
+            with av.open(str(clip)) as source:
+                for frame in source.decode(video=0, audio=0):
+                    if isinstance(frame, av.VideoFrame):
+                        # pictures are repeated or left out so that the clip keeps its length
+                        while (shown - began) / RATE <= (frame.time or 0.0):
+                            image = frame.reformat(*SIZE, format="yuv420p")
+                            image.pts, image.time_base = shown, Fraction(1, RATE)
+                            image.pict_type = av.video.frame.PictureType.NONE
+                            shown += 1
+                            target.mux(picture.encode(image))
+                    elif isinstance(frame, av.AudioFrame):
+                        frame.pts = None
+                        for piece in resampler.resample(frame):
+                            piece.pts, piece.time_base = heard, Fraction(1, 16_000)
+                            heard += piece.samples
+                            target.mux(sound.encode(piece))
+        target.mux(picture.encode(None))
+        target.mux(sound.encode(None))
+    return output
+
+
+@contextmanager
+def stopwatch(spent: dict[str, float]) -> Iterator[None]:
+    """Count the seconds that each stage takes while the block runs."""
+    from facevoice.faces.track import FaceFinder
+    from facevoice.timeline import ahead, run, windows
+    from facevoice.timeline.cuts import CutFinder
+    from facevoice.timeline.mouths import Mouths
+    from facevoice.timeline.people import Tracks
+    from facevoice.timeline.scoring import FaceLooks, Scorer
+
+    stages: list[tuple[Any, str, str]] = [
+        (CutFinder, "push", "cuts"),
+        (FaceFinder, "find", "find faces"),
+        (windows, "align", "align faces"),
+        (Tracks, "update", "who is who"),
+        (Mouths, "measure", "mouths"),
+        (FaceLooks, "_run", "face networks"),
+        (windows, "find_speech", "find and clean speech"),
+        (Scorer, "voice", "voice networks"),
+        (windows, "features", "whose voice"),
+    ]
+    kept = [(place, name, getattr(place, name)) for place, name, _ in stages]
+    for place, name, stage in stages:
+        setattr(place, name, _timed(getattr(place, name), spent, stage))
+    kept.append((run, "ahead", ahead.ahead))
+    setattr(run, "ahead", lambda items, depth: ahead.ahead(_timed_items(items, spent), depth))  # noqa: B010
+    try:
+        yield
+    finally:
+        for place, name, function in kept:
+            setattr(place, name, function)
+
+
+def _timed(function: Callable[..., Any], spent: dict[str, float], stage: str) -> Callable[..., Any]:
+    def measured(*arguments: Any, **options: Any) -> Any:
+        started = time.perf_counter()
+        result = function(*arguments, **options)
+        spent[stage] += time.perf_counter() - started
+        return result
+
+    return measured
+
+
+def _timed_items(items: Any, spent: dict[str, float]) -> Generator[Any, None, None]:
+    while True:
+        started = time.perf_counter()
+        item = next(items, None)
+        spent["decode pictures (own thread)"] += time.perf_counter() - started
+        if item is None:
+            return
+        yield item
+
+
+def child(film: str, mode: str) -> None:
+    """Run once in a process of its own and print figures as JSON."""
+    from facevoice.bundle import load_bundle
+    from facevoice.faces.track import FaceFinder
+    from facevoice.timeline import timeline
+
+    bundle = load_bundle("base")
+    spent: dict[str, float] = defaultdict(float)
+    if mode == "detect":
+        FaceFinder._is_due = lambda self, time_seconds: True  # type: ignore[method-assign] # noqa: ARG005, SLF001
+    wall, processor = time.perf_counter(), time.process_time()
+    if mode == "stages":
+        with stopwatch(spent):
+            result = timeline(film, bundle)
+    else:
+        result = timeline(film, bundle)
+    figures = {
+        "film": result.stop_seconds - result.start_seconds,
+        "wall": time.perf_counter() - wall,
+        "processor": time.process_time() - processor,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "people": len(result.people),
+        "stages": spent,
+    }
+    print(json.dumps(figures))
+
+
+def run_child(film: Path, mode: str) -> dict[str, Any]:
+    """Figures of one run."""
+    command = [sys.executable, __file__, "--child", mode, "--film", str(film)]
+    result = subprocess.run(command, check=True, capture_output=True, text=True)
+    figures: dict[str, Any] = json.loads(result.stdout)
+    return figures
+
+
+def line(name: str, figures: dict[str, Any]) -> str:
+    """One line of the report."""
+    film = figures["film"]
+    return (
+        f"{name:28} {film:7.0f} s of film: {film / figures['wall']:5.1f} x real time"
+        f" ({film / figures['processor']:5.1f} x by processor time),"
+        f" peak {figures['peak_mb']:.0f} MB, {figures['people']} people"
+    )
+
+
+def main() -> None:
+    """Measure and print."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--clip", type=Path, default=SAMPLE)
+    options.add_argument("--seconds", type=float, default=120.0)
+    options.add_argument("--hour", action="store_true", help="an hour of film, for its memory")
+    options.add_argument("--child", choices=("plain", "stages", "detect"))
+    options.add_argument("--film")
+    chosen = options.parse_args()
+    if chosen.child is not None:
+        child(chosen.film, chosen.child)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        film = looped(chosen.clip, chosen.seconds, Path(folder) / "film.mp4")
+        print(line("timeline", run_child(film, "plain")), flush=True)
+        every = run_child(film, "stages")
+        for stage, seconds in sorted(every["stages"].items(), key=lambda item: -item[1]):
+            print(f"  {stage:30} {1000 * seconds / every['film']:6.1f} ms a second of film")
+        print(line("detecting at every picture", run_child(film, "detect")), flush=True)
+        if chosen.hour:
+            hour = looped(chosen.clip, 3600, Path(folder) / "hour.mp4")
+            print(line("an hour", run_child(hour, "plain")))
+
+
+if __name__ == "__main__":
+    main()
