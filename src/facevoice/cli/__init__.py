@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from facevoice import __version__
 from facevoice.cli import (
+    adapt,
     bundles,
     corpora,
     demo,
@@ -28,7 +29,7 @@ from facevoice.errors import FacevoiceError
 FAILED = 1
 USAGE = 2
 INTERRUPTED = 130
-_VERBS = (predict, timeline, demo, bundles, doctor, score, fuse, evaluate, corpora, training)
+_VERBS = (predict, timeline, demo, bundles, doctor, score, fuse, evaluate, corpora, training, adapt)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -1,0 +1,97 @@
+"""What ``facevoice adapt`` is worth: every speaker in turn is told by a bundle adapted on the rest.
+
+Nothing of the speaker is seen before: heads, their choice, weights and temperatures come from the
+other speakers. Run: ``python benchmarks/adapt_speakers.py --data prepared/javanese_av``.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from facevoice import metrics
+from facevoice.bundle import Bundle, load_bundle
+from facevoice.rebundle import bundle_weights
+from facevoice.train.adapt import Settings, check_data, clips_of, fit
+from facevoice.train.adapt_features import LeafFeatures, read_leaves
+from facevoice.train.adapt_heads import Clips, Temporal
+from facevoice.train.prepared import open_prepared
+from facevoice.types import Float64Array
+
+
+def held_out(
+    leaves: Sequence[LeafFeatures], clips: Clips, bundle: Bundle, temporal: Temporal
+) -> dict[str, Float64Array]:
+    """(N, K) scores of each clip by node, before and after, adapted without its speaker."""
+    scores: dict[str, Float64Array] = {}
+
+    def put(name: str, rows: np.ndarray, values: Float64Array) -> None:
+        empty = np.full((len(clips.y), clips.size), np.nan)
+        scores.setdefault(name, empty)[rows] = values
+
+    for group in np.unique(clips.groups):
+        rows = np.flatnonzero(clips.groups == group)
+        adapted = fit(leaves, clips, np.flatnonzero(clips.groups != group), bundle, temporal)
+        table = adapted.table(leaves, clips, rows)
+        for leaf in leaves:
+            put(f"{leaf.name} before", rows, table.column(leaf.name))
+        put("fused before", rows, bundle_weights(bundle.card).fuse(table))
+        for name in adapted.refits:
+            put(f"{name} alone", rows, table.column(name))
+        for node in adapted.tree.nodes:
+            table = table.with_branch(node.name, node.fuse(table))
+            last = node is adapted.tree.root
+            put("fused after" if last else f"{node.name} after", rows, table.column(node.name))
+            shares = ", ".join(
+                f"{weight:g} {member}"
+                for member, weight in zip(node.members, node.weights, strict=True)
+            )
+            print(f"{group}: {node.name} = {shares}, T {node.adjustment.temperature:g}", flush=True)
+        for name, refit in adapted.refits.items():
+            print(f"{group}: {name}: {refit.kind}", flush=True)
+    return scores
+
+
+def report(scores: dict[str, Float64Array], clips: Clips, labels: tuple[str, ...]) -> None:
+    """Print WAR with its Wilson interval, UAR, log-loss and ECE of each node."""
+    right = {}
+    for name, values in scores.items():
+        matrix = metrics.ConfusionMatrix.of_scores(values, clips.y, labels)
+        interval = metrics.wilson(matrix.right, matrix.total)
+        right[name] = (metrics.predicted_classes(values) == clips.y).astype(np.float64)
+        print(
+            f"{name:28} WAR {matrix.war:.3f} ({interval.low:.3f}-{interval.high:.3f})"
+            f"  UAR {matrix.uar:.3f}  log-loss {metrics.log_loss(values, clips.y):.3f}"
+            f"  ECE {metrics.expected_calibration_error(values, clips.y):.3f}"
+        )
+    test = metrics.paired_permutation(right["fused after"], right["fused before"])
+    print(f"fused, after - before: {test.difference:+.3f} (McNemar p = {test.p_value:.2g})")
+    for group in np.unique(clips.groups):
+        own = clips.groups == group
+        print(
+            f"{group}: {right['fused before'][own].mean():.3f} ->"
+            f" {right['fused after'][own].mean():.3f}"
+        )
+
+
+def main() -> None:
+    """Read the clips once, then adapt as often as there are speakers."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--bundle", default="base")
+    parser.add_argument("--temporal", choices=("choose", "moments", "blstm"), default="choose")
+    parser.add_argument("--views", type=int, default=4)
+    options = parser.parse_args()
+    bundle, data = load_bundle(options.bundle), open_prepared(options.data)
+    check_data(bundle, data)
+    settings = Settings(views=options.views, temporal=options.temporal)
+    clips = clips_of(bundle, data, settings)
+    with tempfile.TemporaryDirectory() as work:
+        leaves = read_leaves(bundle, data, Path(work), views=settings.views, seed=settings.seed)
+    report(held_out(leaves, clips, bundle, settings.temporal), clips, bundle.labels)
+
+
+if __name__ == "__main__":
+    main()
