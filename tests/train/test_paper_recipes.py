@@ -26,16 +26,16 @@ name = "system"
 members = [{{ run = "{name}" }}]
 """
 TOY = (
-    "width=2", "initial=", "normalise=unit", "dropout=0.0", "epochs=2", "draws=1", "batch_size=16",
+    "width=8", "initial=", "normalise=unit", "dropout=0.0", "epochs=2", "draws=1", "batch_size=16",
     "patience=0", "val_groups=['s1']", "test_groups=['s2']",
 )  # fmt: skip
-FACE = ("input_size=32", "frames=3", "blstm_width=8", "blstm_epochs=2", "views=2")
+FACE = ("input_size=48", "frames=3", "blstm_width=8", "blstm_epochs=2", "views=2")
 SPECTROGRAM = ("spectrogram={ height = 32, width = 32 }",)
 NAMES = {
     "vggface_blstm": FACE,
     "resnet18_blstm": (*FACE, "feature_dim=16"),
     "densenet121_blstm": (*FACE, "feature_dim=16"),
-    "vgg_affectnet": FACE,
+    "vgg_affectnet": (*FACE, "pooling=mean"),  # votes are counted in prediction alone
     "spectrogram_vgg19": SPECTROGRAM,
 }
 
