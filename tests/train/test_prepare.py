@@ -195,7 +195,7 @@ def test_kill_9_in_the_middle_of_several_workers(tmp_path):
 
 @pytest.mark.slow
 def test_ctrl_c_ends_quietly(tmp_path):
-    root = corpus_of_clips(tmp_path / "corpus", 8)
+    root = corpus_of_clips(tmp_path / "corpus", 16)
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "facevoice", "prepare", "manifest", "--workers", "2"),
