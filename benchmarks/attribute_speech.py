@@ -34,11 +34,7 @@ from facevoice.timeline.speaker import Motions, MouthVoice, features
 from facevoice.timeline.windows import SAMPLING_HZ
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from joined_clips import (  # type: ignore[import-not-found]  # beside the tests that use it
-    Clip,
-    read_clip,
-    side_by_side,
-)
+from joined_clips import Clip, read_clip, side_by_side
 
 FITTED_ON = ("JV01", "JV02", "JV06", "JV07")
 HELD_OUT = ("JV03", "JV08")
