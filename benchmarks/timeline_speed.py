@@ -34,16 +34,17 @@ def looped(clip: Path, seconds: float, output: Path) -> Path:
         picture: Any = target.add_stream("libx264", rate=RATE)
         picture.width, picture.height, picture.pix_fmt = *SIZE, "yuv420p"
         picture.options = {"preset": "veryfast"}
-        sound: Any = target.add_stream("aac", rate=16_000, layout="mono")
-        resampler = av.AudioResampler("s16", "mono", 16_000, frame_size=1024)
+        sound: Any = target.add_stream("pcm_s16le", rate=16_000, layout="mono")
+        resampler = av.AudioResampler("s16", "mono", 16_000)
         shown = heard = 0
         while shown < seconds * RATE:
             began = shown
             with av.open(str(clip)) as source:
                 for frame in source.decode(video=0, audio=0):
                     if isinstance(frame, av.VideoFrame):
+                        time_shown = frame.time or 0.0  # reformat may give the frame itself back
                         # pictures are repeated or left out so that the clip keeps its length
-                        while (shown - began) / RATE <= (frame.time or 0.0):
+                        while (shown - began) / RATE <= time_shown:
                             image = frame.reformat(*SIZE, format="yuv420p")
                             image.pts, image.time_base = shown, Fraction(1, RATE)
                             image.pict_type = av.video.frame.PictureType.NONE
@@ -171,14 +172,14 @@ def main() -> None:
         child(chosen.film, chosen.child)
         return
     with tempfile.TemporaryDirectory() as folder:
-        film = looped(chosen.clip, chosen.seconds, Path(folder) / "film.mp4")
+        film = looped(chosen.clip, chosen.seconds, Path(folder) / "film.mkv")
         print(line("timeline", run_child(film, "plain")), flush=True)
         every = run_child(film, "stages")
         for stage, seconds in sorted(every["stages"].items(), key=lambda item: -item[1]):
             print(f"  {stage:30} {1000 * seconds / every['film']:6.1f} ms a second of film")
         print(line("detecting at every picture", run_child(film, "detect")), flush=True)
         if chosen.hour:
-            hour = looped(chosen.clip, 3600, Path(folder) / "hour.mp4")
+            hour = looped(chosen.clip, 3600, Path(folder) / "hour.mkv")
             print(line("an hour", run_child(hour, "plain")))
 
 
