@@ -5,7 +5,6 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from joined_clips import read_clip, write_film
 from test_cuts import joined, speakers
 
 import facevoice
@@ -14,6 +13,7 @@ from facevoice.cli import main
 from facevoice.errors import InvalidInputError
 from facevoice.samples import SAMPLE
 from facevoice.timeline import Timeline, iter_windows, timeline
+from joined_clips import read_clip, write_film
 from media_files import steady, tone, write_media
 
 

@@ -77,7 +77,8 @@ class CutFinder:
 
     def push(self, time: float, thumbnail: UInt8Array) -> list[Settled]:
         """Take the next picture; thumbnail: (48, 64, 3) uint8."""
-        blank = float(thumbnail.std(axis=(0, 1)).max()) < _BLANK
+        range_ = int(thumbnail.max()) - int(thumbnail.min())
+        blank = range_ < 12 * _BLANK and float(thumbnail.std(axis=(0, 1)).max()) < _BLANK
         plain = 0.0 if self._last is None else _difference(self._last, thumbnail)
         shifted, likeness = plain, 1.0
         if self._shown is not None and (self._after_blank or plain >= _LEAST_CHANGE):

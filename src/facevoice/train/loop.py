@@ -16,6 +16,7 @@ from torch import nn
 
 from facevoice.errors import RecipeError
 from facevoice.train.data import split_of
+from facevoice.train.evaluation import score_rows
 from facevoice.train.features import SequenceNet, SequenceSource, cached_features
 from facevoice.train.initial import load_initial
 from facevoice.train.joined import TrainingData
@@ -31,7 +32,7 @@ from facevoice.train.nets import (
 from facevoice.train.recipe import Recipe
 from facevoice.train.runfolder import claim, save_scores, save_tensors
 from facevoice.train.sources import Source, source_of, spectrogram_settings
-from facevoice.train.stage import Progress, Report, Stage, Trainer, score_rows
+from facevoice.train.stage import Progress, Report, Stage, Trainer
 
 
 def train(
@@ -109,9 +110,8 @@ def _train(
     if fabric.is_global_zero:
         for name, rows in (("val", split.val), ("test", split.test)):
             if len(rows):
-                save_scores(
-                    run / f"scores_{name}.npz", data, rows, score_rows(module, source, rows)
-                )
+                scores = score_rows(module, source, rows, recipe)
+                save_scores(run / f"scores_{name}.npz", data, rows, scores)
         weights = {name: part.cpu() for name, part in module.state_dict().items()}
         save_tensors(run / "model.pt", weights)
         for leftover in (*run.glob("stage-*.pt"), *run.glob("features-*.npz")):

@@ -26,6 +26,7 @@ from facevoice.train.data import (
     mixed,
     soft_targets,
 )
+from facevoice.train.evaluation import placed, score_rows
 from facevoice.train.recipe import Recipe
 from facevoice.train.runfolder import add_line, keep_lines, read_log, save_tensors
 from facevoice.train.sources import Inputs, Source
@@ -35,7 +36,6 @@ Report = Callable[[dict[str, Any]], None]
 Progress = Callable[[str, int, int, float], None]
 """Told stage, batches done, batches in all and the mean loss so far."""
 
-EVALUATION_BATCH: Final = 256
 _CHUNK: Final = 8
 _WARM_UP_SHARE: Final = 0.15
 _MOST_GRADIENT: Final = 5.0
@@ -145,7 +145,7 @@ class Trainer:
         stage.module.train()
         losses: list[float] = []
         for inputs, targets, weight in _made_ahead(share, starts, ahead):
-            logits = state.wrapped(*_placed(inputs, self.fabric.device)) + adjustment
+            logits = state.wrapped(*placed(inputs, self.fabric.device)) + adjustment
             loss = functional.cross_entropy(logits, targets.to(self.fabric.device)) * weight
             self.fabric.backward(loss)
             self.fabric.clip_gradients(state.wrapped, state.optimizer, max_norm=_MOST_GRADIENT)
@@ -187,7 +187,7 @@ class Trainer:
         """WAR and UAR of the validation rows, measured by the first process for all."""
         figures = {"val_war": 0.0, "val_uar": 0.0}
         if self.fabric.is_global_zero:
-            scores = score_rows(stage.module, stage.source, self.split.val)
+            scores = score_rows(stage.module, stage.source, self.split.val, self.recipe)
             matrix = metrics.ConfusionMatrix.of_scores(scores, self.y[self.split.val], self.labels)
             figures = {"val_war": round(matrix.war, 4), "val_uar": round(matrix.uar, 4)}
         broadcast: dict[str, float] = self.fabric.broadcast(figures)
@@ -250,13 +250,6 @@ def _parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, 
     ]
 
 
-def _placed(inputs: Inputs, device: torch.device) -> Inputs:
-    return tuple(
-        item.to(device, memory_format=torch.channels_last) if item.ndim == 4 else item.to(device)
-        for item in inputs
-    )
-
-
 def _made_ahead(make: Callable[[T], U], items: Iterable[T], ahead: int) -> Iterator[U]:
     """``map``, with so many made in threads beforehand: a GPU need not wait for its next batch."""
     if not ahead:
@@ -270,24 +263,3 @@ def _made_ahead(make: Callable[[T], U], items: Iterable[T], ahead: int) -> Itera
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-
-
-@torch.no_grad()
-def score_rows(module: nn.Module, source: Source, rows: Indices) -> NDArray[np.float64]:
-    """(R, K) float64: the mean of the softmax over each row's inputs."""
-    module.eval()
-    device = next(module.parameters()).device
-    place = {int(row): position for position, row in enumerate(rows)}
-    sums: NDArray[np.float64] | None = None
-    counts = np.zeros(len(rows))
-    for owners, inputs in source.evaluation(rows, EVALUATION_BATCH):
-        logits = module(*_placed(inputs, device)).float()
-        probabilities = functional.softmax(logits, dim=1).double().cpu().numpy()
-        positions = np.array([place[int(row)] for row in owners])
-        if sums is None:
-            sums = np.zeros((len(rows), probabilities.shape[1]))
-        np.add.at(sums, positions, probabilities)
-        np.add.at(counts, positions, 1)
-    if sums is None:
-        return np.zeros((0, 0))
-    return sums / counts[:, None]
