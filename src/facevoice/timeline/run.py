@@ -128,7 +128,7 @@ def window_maker(
         streams,
         window_seconds=window,
         hop_seconds=hop,
-        detector=Mtcnn(quick_refine=True, device=device, threads=threads),
+        detector=Mtcnn(device=device, threads=threads),
         voice=SileroVoice(),
         mouth_voice=MouthVoice.load(),
         frame_scores=frames,

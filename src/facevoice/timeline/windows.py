@@ -35,6 +35,7 @@ SAMPLING_HZ: Final = FACES_WANTED / WINDOW_SECONDS
 
 _ROUNDING_SECONDS: Final = 1e-3  # as extract.plan: an instant just before a bound belongs behind it
 _SHORTEST_REST: Final = 0.1  # seconds at the end for which no window of their own is made
+_GAP_SECONDS: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,11 @@ class WindowMaker:
             -np.inf if streams.has_video else np.inf, -np.inf if streams.has_audio else np.inf
         )
 
+    @property
+    def patience_seconds(self) -> float:
+        """A hop and half a second: when pictures are missing for longer, windows go on without."""
+        return self.hop_seconds + _GAP_SECONDS
+
     def picture(self, look: Look) -> None:
         """The next picture."""
         self._unsettled.append(look)
@@ -134,15 +140,26 @@ class WindowMaker:
         self._progress.sound = piece.stop_seconds
         self.stop_seconds = max(self.stop_seconds, piece.stop_seconds)
 
-    def end_pictures(self) -> None:
-        """There are no more pictures."""
+    def no_pictures_before(self, time: float) -> None:
+        """The next picture, if any, comes then or later: windows need not wait for it.
+
+        Meant for long gaps: whether the pictures before one start a new shot is settled without it.
+        """
         for settled in self._cuts.flush():
             self._settle(self._unsettled.popleft(), settled)
-        self._progress.pictures = np.inf
+        self._progress.pictures = max(self._progress.pictures, time)
+
+    def no_sound_before(self, time: float) -> None:
+        """The next sound, if any, comes then or later: windows need not wait for it."""
+        self._progress.sound = max(self._progress.sound, time)
+
+    def end_pictures(self) -> None:
+        """There are no more pictures."""
+        self.no_pictures_before(np.inf)
 
     def end_sound(self) -> None:
         """There is no more sound."""
-        self._progress.sound = np.inf
+        self.no_sound_before(np.inf)
 
     def ready(self) -> Iterator[Window]:
         """The windows that are complete by now; after both streams ended, the rest."""
