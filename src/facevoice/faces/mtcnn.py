@@ -9,7 +9,7 @@ the landmarks of faces at the border slip; here they are measured again with the
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -32,8 +32,6 @@ _PYRAMID_FACTOR: Final = 0.709
 _SMALLEST_FACE: Final = 20
 _LARGEST_RATIO: Final = 12
 _REDUCED_FACE: Final = 64  # a smallest face of twice this many pixels is halved before the search
-_SURE: Final = 0.98  # of the output network, that a face is still where it was
-
 _Judged = tuple[Float32Array, Float32Array, Float32Array]
 
 # where refine looks for a face, in sides of its earlier square box: shifts (x, y) and growth
@@ -54,8 +52,6 @@ class Mtcnn:
     min_face_pixels: smallest face searched for; None = ``smallest_face`` of the picture. The time
         falls with its square. From 128 up the picture is first reduced by a whole factor, such that
         the smallest face keeps 64 pixels (the last network looks at 48).
-    quick_refine: let ``refine`` try the output network alone first, where the face was, and look
-        around only for faces that it is not sure of.
     repair_border: measure faces at the border again (see above); without, results are those of
         facenet-pytorch.
     thresholds: least probability of a face for the three networks to pass it on.
@@ -68,7 +64,6 @@ class Mtcnn:
         *,
         min_face_pixels: int | None = None,
         thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7),
-        quick_refine: bool = False,
         repair_border: bool = True,
         device: Device = "cpu",
         threads: int | None = None,
@@ -79,7 +74,6 @@ class Mtcnn:
             )
         self.min_face_pixels = min_face_pixels
         self.thresholds = thresholds
-        self.quick_refine = quick_refine
         self.repair_border = repair_border
         self._propose, self._refine, self._output = (
             Session(path, device=device, threads=threads) for path in _checked_models()
@@ -124,25 +118,13 @@ class Mtcnn:
         check_picture(image)
         if boxes.ndim != 2 or boxes.shape[1] != 4:
             raise InvalidInputError(f"boxes must be (N, 4), got {boxes.shape}")
-        earlier = dict(enumerate(np.asarray(boxes, np.float32)))
-        found = self._found_in_place(image, earlier) if self.quick_refine else {}
-        found |= self._found_around(image, {i: b for i, b in earlier.items() if i not in found})
-        return [found.get(index) for index in earlier]
-
-    def _found_in_place(
-        self, image: UInt8Array, boxes: Mapping[int, Float32Array]
-    ) -> dict[int, Face]:
-        """The faces that the output network is sure of without looking around."""
-        near = _all_surroundings(image, boxes, _LOOKS[:1], margin=0.0)
-        concluded = self._conclude([(place.area, place.looks) for place in near.values()])
-        faces = _faces(near, near, concluded)
-        return {index: face for index, face in faces.items() if face.confidence >= _SURE}
-
-    def _found_around(
-        self, image: UInt8Array, boxes: Mapping[int, Float32Array]
-    ) -> dict[int, Face]:
-        """The faces that the refinement network finds near their boxes, all faces together."""
-        near = _all_surroundings(image, boxes, _LOOKS, margin=0.5)
+        found: list[Face | None] = [None] * len(boxes)
+        near = {}
+        for index, box in enumerate(np.asarray(boxes, np.float32)):
+            place = _surroundings(image, box)
+            if place is not None:
+                near[index] = place
+        # all faces go through each network together
         narrowed = self._narrow([(place.area, place.looks) for place in near.values()])
         best = {}
         for index, (looks, scores, offsets) in zip(near, narrowed, strict=True):
@@ -150,7 +132,11 @@ class Mtcnn:
                 top = np.argmax(scores, keepdims=True)
                 best[index] = _square(_shift(looks[top], offsets[top]))
         concluded = self._conclude([(near[index].area, box) for index, box in best.items()])
-        return _faces(near, best, concluded)
+        for index, (box, scores, points) in zip(best, concluded, strict=True):
+            if len(box):
+                shift = near[index].shift
+                found[index] = _face(box[0] + np.tile(shift, 2), points[0] + shift, scores[0], 1)
+        return found
 
     def _repaired(self, image: UInt8Array, face: Face) -> Face:
         """The face with its landmarks measured again if its crop reached beyond the picture."""
@@ -218,46 +204,22 @@ class _Surroundings:
     looks: Float32Array
 
 
-def _all_surroundings(
-    image: UInt8Array, boxes: Mapping[int, Float32Array], looks: Float32Array, *, margin: float
-) -> dict[int, _Surroundings]:
-    """The surroundings of earlier boxes (4,); not of one outside the picture or absurdly large.
-
-    margin: sides of the box by which the region reaches beyond the looks, for what the refinement
-        network moves and squares.
-    """
+def _surroundings(image: UInt8Array, box: Float32Array) -> _Surroundings | None:
+    """The surroundings of an earlier box (4,); None if it lies outside the picture or is absurd."""
     height, width = image.shape[:2]
-    near = {}
-    for index, box in boxes.items():
-        seen = np.minimum(box[2:], (width, height)) - np.maximum(box[:2], 0)
-        if not (seen > 0).all() or (box[2:] - box[:2]).max() > 4 * max(height, width):
-            continue
-        around = _square(box[None])
-        side = around[:, 2:3] - around[:, :1]
-        middle = (around[:, :2] + around[:, 2:]) / 2 + looks[:, :2] * side
-        half = side * looks[:, 2:] / 2
-        views = np.concatenate([middle - half, middle + half], axis=1)
-        beyond = side[0, 0] * margin
-        start = np.floor(views[:, :2].min(axis=0) - beyond).astype(np.intp)
-        stop = np.ceil(views[:, 2:].max(axis=0) + beyond).astype(np.intp)
-        shift = start.astype(np.float32)
-        area = AreaSums(cut_out(image, start, stop))
-        near[index] = _Surroundings(area, shift, views - np.tile(shift, 2))
-    return near
-
-
-def _faces(
-    near: Mapping[int, _Surroundings], judged: Iterable[int], concluded: Sequence[_Judged]
-) -> dict[int, Face]:
-    """The faces of regions, in the picture's pixels; judged: which regions were concluded."""
-    found = {}
-    for index, (box, scores, points) in zip(judged, concluded, strict=True):
-        if len(box):
-            shift = near[index].shift
-            face = _face(box[0] + np.tile(shift, 2), points[0] + shift, scores[0], 1)
-            if face is not None:
-                found[index] = face
-    return found
+    seen = np.minimum(box[2:], (width, height)) - np.maximum(box[:2], 0)
+    if not (seen > 0).all() or (box[2:] - box[:2]).max() > 4 * max(height, width):
+        return None
+    around = _square(box[None])
+    side = around[:, 2:3] - around[:, :1]
+    middle = (around[:, :2] + around[:, 2:]) / 2 + _LOOKS[:, :2] * side
+    half = side * _LOOKS[:, 2:] / 2
+    looks = np.concatenate([middle - half, middle + half], axis=1)
+    margin = side[0, 0] / 2  # for what the refinement network moves and squares
+    start = np.floor(looks[:, :2].min(axis=0) - margin).astype(np.intp)
+    stop = np.ceil(looks[:, 2:].max(axis=0) + margin).astype(np.intp)
+    shift = start.astype(np.float32)
+    return _Surroundings(AreaSums(cut_out(image, start, stop)), shift, looks - np.tile(shift, 2))
 
 
 def _checked_models() -> list[Path]:
