@@ -34,34 +34,54 @@ def pieces_of(
     path: Path, rate: int, start: float | None, stop: float | None
 ) -> Generator[Piece, None, None]:
     """Sound of a span in order: pieces that neither overlap nor leave the span."""
-    low = -math.inf if start is None else round(start * rate)
-    high = math.inf if stop is None else round(stop * rate)
-    with closing(_resampled(path, rate, start)) as pieces:
-        for piece in pieces:
-            if piece.position >= high:
-                return
-            cut = _cut(piece, low, high)
-            if len(cut.samples):
-                low = cut.position + len(cut.samples)
-                yield cut
-
-
-def _resampled(path: Path, rate: int, start: float | None) -> Generator[Piece, None, None]:
-    """Sound from at or before ``start`` on; pieces may be empty, and overlap where stamps do."""
     if still_size(path) is not None:
         raise NoStreamError(str(path))
-    run: _Run | None = None
+    grid = SoundGrid(rate, start, stop)
     with closing(decoded(path, sound_stream, start)) as frames:
         for time, frame, _ in frames:
-            if not isinstance(frame, AudioFrame) or (mono := _mono(frame)) is None:
+            if not isinstance(frame, AudioFrame) or (sound := mono(frame)) is None:
                 continue
-            if run is None or not run.continues(time, frame.sample_rate):
-                if run is not None:
-                    yield run.flush()
-                run = _Run(time, frame.sample_rate, rate)
-            yield run.push(mono)
-    if run is not None:
-        yield run.flush()
+            yield from grid.push(time, sound, frame.sample_rate)
+            if grid.full:
+                return
+    yield from grid.flush()
+
+
+class SoundGrid:
+    """Takes mono sound of any rate as it comes and gives it resampled, on the grid n / rate.
+
+    start, stop: the span in seconds beyond which nothing is given; None: unbounded.
+    """
+
+    def __init__(self, rate_hz: int, start: float | None = None, stop: float | None = None) -> None:
+        self._rate = rate_hz
+        self._low = -math.inf if start is None else round(start * rate_hz)
+        self._high = math.inf if stop is None else round(stop * rate_hz)
+        self._run: _Run | None = None
+        self.full = False
+        """Whether the sound has reached the end of the span: nothing more will come."""
+
+    def push(self, time: float, samples: Float32Array, native_hz: int) -> list[Piece]:
+        """Take (N,) samples, the first at ``time``; give what is ready, without overlap."""
+        ended = []
+        if self._run is None or not self._run.continues(time, native_hz):
+            ended = self.flush()
+            self._run = _Run(time, native_hz, self._rate)
+        return ended + self._inside(self._run.push(samples))
+
+    def flush(self) -> list[Piece]:
+        """End the stretch of sound: give the rest of it."""
+        run, self._run = self._run, None
+        return [] if run is None else self._inside(run.flush())
+
+    def _inside(self, piece: Piece) -> list[Piece]:
+        """The part of a piece that is new and in the span, if any."""
+        self.full |= piece.position >= self._high
+        cut = _cut(piece, self._low, self._high)
+        if not len(cut.samples):
+            return []
+        self._low = cut.position + len(cut.samples)
+        return [cut]
 
 
 def _cut(piece: Piece, low: float, high: float) -> Piece:
@@ -122,7 +142,7 @@ class _Run:
         return _cut(piece, self._first_index, math.inf)
 
 
-def _mono(frame: AudioFrame) -> Float32Array | None:
+def mono(frame: AudioFrame) -> Float32Array | None:
     """A decoded frame mixed down to (N,) float32; None if it holds nothing usable."""
     if not frame.samples or frame.sample_rate <= 0:
         return None
@@ -133,12 +153,12 @@ def _mono(frame: AudioFrame) -> Float32Array | None:
     weights = _mixing_weights(tuple(channel.name for channel in frame.layout.channels))
     sound = raw if frame.format.is_planar else raw.reshape(-1, len(weights)).T
     scale = _FULL_SCALE.get(raw.dtype.str[1:], 1.0)
-    mono = (weights / scale) @ sound.astype(np.float32)
+    mixed = (weights / scale) @ sound.astype(np.float32)
     if raw.dtype == np.uint8:
-        mono -= 1
-    if np.isnan(mono.sum()):
-        mono = np.nan_to_num(mono)
-    return np.clip(mono, -_LOUDEST, _LOUDEST)
+        mixed -= 1
+    if np.isnan(mixed.sum()):
+        mixed = np.nan_to_num(mixed)
+    return np.clip(mixed, -_LOUDEST, _LOUDEST)
 
 
 @functools.cache
