@@ -61,15 +61,24 @@ class AreaSums:
 def cut_out(image: UInt8Array, start: Indices, stop: Indices) -> UInt8Array:
     """The pixels from start (x, y) up to stop (x, y); beyond the picture its edge is repeated.
 
-    image: (H, W, 3). Returns (stop y - start y, stop x - start x, 3).
+    image: (H, W) or (H, W, 3). Returns (stop y - start y, stop x - start x) or with 3 channels.
     """
-    height, width = image.shape[:2]
-    if (start >= 0).all() and stop[0] <= width and stop[1] <= height:
-        return np.ascontiguousarray(image[start[1] : stop[1], start[0] : stop[0]])
-    rows = np.clip(np.arange(start[1], stop[1]), 0, height - 1)
-    columns = np.clip(np.arange(start[0], stop[0]), 0, width - 1)
-    region: UInt8Array = image[rows[:, None], columns]
+    (top, bottom), above, below = _inside(int(start[1]), int(stop[1]), image.shape[0])
+    (left, right), before, behind = _inside(int(start[0]), int(stop[0]), image.shape[1])
+    region = np.ascontiguousarray(image[top:bottom, left:right])
+    if above or below or before or behind:
+        channels = [(0, 0)] * (image.ndim - 2)
+        region = np.pad(region, [(above, below), (before, behind), *channels], mode="edge")
     return region
+
+
+def _inside(start: int, stop: int, length: int) -> tuple[tuple[int, int], int, int]:
+    """The part of [start, stop) in [0, length), at least one pixel, and what is missing around."""
+    first = min(max(start, 0), length - 1)
+    last = max(min(stop, length), first + 1)
+    missing = (stop - start) - (last - first)
+    before = min(max(first - start, 0), missing)
+    return (first, last), before, missing - before
 
 
 def _windows(start: Indices, stop: Indices, count: int) -> tuple[Indices, Indices]:
