@@ -1,6 +1,7 @@
 """When a decoded frame is shown or heard."""
 
 import math
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
@@ -11,6 +12,7 @@ from facevoice.errors import InvalidInputError
 
 _BACK: Final = 1.0  # seconds; a clock that steps back further was restarted
 _AHEAD: Final = 3600.0  # seconds; so was one that jumps ahead further
+_APART: Final = 10.0  # seconds that picture and sound of a live source may be from each other
 
 
 def check_span(start_seconds: float | None, stop_seconds: float | None) -> None:
@@ -33,6 +35,17 @@ def stamp_of(frame: AudioFrame | VideoFrame) -> int | None:
     return frame.pts if frame.pts is not None else frame.dts
 
 
+@dataclass(slots=True)
+class Together:
+    """What the clocks of picture and sound of one live source have in common.
+
+    reached: how far either has come; None before the first frame. offset: after the last restart.
+    """
+
+    reached: float | None = None
+    offset: float = 0.0
+
+
 class Clock:
     """Presentation time of the frames of one stream, literal wherever the file tells it.
 
@@ -41,10 +54,14 @@ class Clock:
     - A frame without a stamp follows its predecessor by the predecessor's length; the first is 0.
     - A clock that steps back by more than a second or ahead by more than an hour was restarted
       (joined recordings, damaged stamps): the stream goes on where it was.
+    - Of a live source the clocks of picture and sound go ``together``: neither may jump ahead of
+      both by more than ten seconds, and when both were restarted (a camera that was plugged in
+      again) they stay in step.
     """
 
-    def __init__(self, time_base: Fraction) -> None:
+    def __init__(self, time_base: Fraction, together: Together | None = None) -> None:
         self._time_base = time_base
+        self._together = together
         self._offset = 0.0
         self._last: float | None = None
         self._expected = 0.0
@@ -62,16 +79,29 @@ class Clock:
             time = self._joined(float(stamp * (frame.time_base or self._time_base)))
         self._last = time
         self._expected = time + length_seconds
+        if self._together is not None:
+            reached = self._together.reached
+            self._together.reached = max(reached or self._expected, self._expected)
         return time
 
     def _joined(self, literal: float) -> float:
         """The literal time, or after a restart the time that carries on."""
-        if self._last is None or self._plausible(literal + self._offset):
-            return literal + self._offset
-        self._offset = 0.0 if self._plausible(literal) else self._expected - literal
-        return literal + self._offset
+        together = self._together or Together()
+        if self._last is None and together.reached is None:
+            return literal
+        for offset in (self._offset, together.offset, 0.0):
+            if self._plausible(literal + offset):
+                self._offset = offset
+                return literal + offset
+        expected = self._expected if together.reached is None else together.reached
+        self._offset = together.offset = expected - literal
+        return expected
 
     def _plausible(self, time: float) -> bool:
+        reached = None if self._together is None else self._together.reached
+        if reached is not None:
+            low = reached - _APART if self._last is None else self._last - _BACK
+            return low <= time <= reached + _APART
         last = self._expected if self._last is None else self._last
         return last - _BACK <= time <= self._expected + _AHEAD
 
