@@ -72,6 +72,12 @@ class OutputError(FacevoiceError, OSError):
     kind: ClassVar[str] = "output"
 
 
+class WorkerError(FacevoiceError, RuntimeError):
+    """A process that was given work died."""
+
+    kind: ClassVar[str] = "worker"
+
+
 class DatasetError(FacevoiceError, ValueError):
     """A corpus is not laid out as its adapter expects, or a split leaks."""
 

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import numpy as np
+
+from facevoice.errors import InvalidInputError
 from facevoice.types import MissingCode, Modality, Scores
 
 SCHEMA_VERSION: Final = "1.0"
@@ -26,15 +29,28 @@ class EvidenceSummary:
     people: int
     box: tuple[float, float, float, float] | None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+    def to_dict(self, *, exact: bool = False) -> dict[str, Any]:
+        """Ready for JSON; exact: numbers are not rounded."""
         return {
             "face_frames": self.face_frames,
-            "face_seconds": round(self.face_seconds, 3),
-            "speech_seconds": round(self.speech_seconds, 3),
+            "face_seconds": self.face_seconds if exact else round(self.face_seconds, 3),
+            "speech_seconds": self.speech_seconds if exact else round(self.speech_seconds, 3),
             "people": self.people,
-            "box": None if self.box is None else [round(value, 1) for value in self.box],
+            "box": None
+            if self.box is None
+            else [value if exact else round(value, 1) for value in self.box],
         }
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> "EvidenceSummary":
+        """What ``to_dict`` gave."""
+        return cls(
+            face_frames=int(record["face_frames"]),
+            face_seconds=float(record["face_seconds"]),
+            speech_seconds=float(record["speech_seconds"]),
+            people=int(record["people"]),
+            box=None if record["box"] is None else _box(*map(float, record["box"])),
+        )
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -77,27 +93,89 @@ class Prediction:
         """The highest score, None without scores."""
         return None if self.scores is None else self.scores.confidence
 
-    def to_dict(self) -> dict[str, Any]:
-        """The record that ``--json`` prints, as docs/prediction.schema.json describes it."""
+    @classmethod
+    def failed(
+        cls, path: str | None, bundle_name: str, bundle_sha256: str, error: tuple[str, str]
+    ) -> "Prediction":
+        """The record of an input that gave none; error: its kind and message."""
+        return cls(
+            path=path,
+            bundle_name=bundle_name,
+            bundle_sha256=bundle_sha256,
+            scores=None,
+            missing={},
+            evidence=None,
+            duration_seconds=None,
+            start_seconds=None,
+            stop_seconds=None,
+            windows=0,
+            error=error,
+        )
+
+    def to_dict(self, *, exact: bool = False) -> dict[str, Any]:
+        """The record that ``--json`` prints, as docs/prediction.schema.json describes it.
+
+        exact: numbers are not rounded, so that ``from_dict`` loses nothing but the timings.
+        """
+        digits = None if exact else 6
         return {
             "schema_version": SCHEMA_VERSION,
             "path": self.path,
             "bundle": {"name": self.bundle_name, "sha256": self.bundle_sha256},
             "emotion": self.emotion,
-            "confidence": None if self.confidence is None else round(self.confidence, 6),
+            "confidence": _rounded(self.confidence, digits),
             "abstained": self.abstained,
-            "scores": None if self.scores is None else _rounded(self.scores),
-            "parts": {} if self.scores is None else _parts(self.scores),
+            "scores": None if self.scores is None else _by_label(self.scores, digits),
+            "parts": {} if self.scores is None else _parts(self.scores, digits),
             "missing": dict(self.missing),
-            "evidence": None if self.evidence is None else self.evidence.to_dict(),
-            "duration_seconds": _seconds(self.duration_seconds),
-            "start_seconds": _seconds(self.start_seconds),
-            "stop_seconds": _seconds(self.stop_seconds),
+            "evidence": None if self.evidence is None else self.evidence.to_dict(exact=exact),
+            "duration_seconds": _rounded(self.duration_seconds, digits),
+            "start_seconds": _rounded(self.start_seconds, digits),
+            "stop_seconds": _rounded(self.stop_seconds, digits),
             "windows": self.windows,
             "error": None
             if self.error is None
             else {"kind": self.error[0], "message": self.error[1]},
         }
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> "Prediction":
+        """The prediction that a record of ``to_dict`` tells of, as far as it tells.
+
+        Timings are not in it. Scores of a rounded record are made to sum to 1 again.
+
+        Raises:
+            InvalidInputError: it is no such record, or one of another version.
+        """
+        try:
+            version = record["schema_version"]
+            if version != SCHEMA_VERSION:
+                raise InvalidInputError(
+                    f"the record has version {version!r}; this facevoice reads {SCHEMA_VERSION!r}"
+                )
+            return cls._of_record(record)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            if isinstance(error, InvalidInputError):
+                raise
+            raise InvalidInputError(f"this is no record of a prediction: {error!r}") from error
+
+    @classmethod
+    def _of_record(cls, record: Mapping[str, Any]) -> "Prediction":
+        scores, evidence, error = record["scores"], record["evidence"], record["error"]
+        return cls(
+            path=record["path"],
+            bundle_name=record["bundle"]["name"],
+            bundle_sha256=record["bundle"]["sha256"],
+            scores=None if scores is None else _scores(scores, record["parts"]),
+            missing=dict(record["missing"]),
+            evidence=None if evidence is None else EvidenceSummary.from_dict(evidence),
+            duration_seconds=record["duration_seconds"],
+            start_seconds=record["start_seconds"],
+            stop_seconds=record["stop_seconds"],
+            windows=int(record["windows"]),
+            abstained=bool(record["abstained"]),
+            error=None if error is None else (error["kind"], error["message"]),
+        )
 
     def __repr__(self) -> str:
         if self.error is not None:
@@ -108,16 +186,28 @@ class Prediction:
         return f"Prediction({self.path}: {verdict}{missing})"
 
 
-def _seconds(value: float | None) -> float | None:
-    return None if value is None else round(value, 6)
+def _rounded(value: float | None, digits: int | None) -> float | None:
+    return value if value is None or digits is None else round(value, digits)
 
 
-def _rounded(scores: Scores) -> dict[str, float]:
-    return {label: round(value, 6) for label, value in scores.to_dict().items()}
+def _by_label(scores: Scores, digits: int | None) -> dict[str, float | None]:
+    return {label: _rounded(value, digits) for label, value in scores.to_dict().items()}
 
 
-def _parts(scores: Scores) -> dict[str, Any]:
+def _parts(scores: Scores, digits: int | None) -> dict[str, Any]:
     return {
-        name: {"scores": _rounded(part), "parts": _parts(part)}
+        name: {"scores": _by_label(part, digits), "parts": _parts(part, digits)}
         for name, part in scores.parts.items()
     }
+
+
+def _scores(values: Mapping[str, float], parts: Mapping[str, Any]) -> Scores:
+    return Scores(
+        labels=tuple(values),
+        values=np.array(list(values.values()), np.float64),
+        parts={name: _scores(part["scores"], part["parts"]) for name, part in parts.items()},
+    )
+
+
+def _box(left: float, top: float, right: float, bottom: float) -> tuple[float, float, float, float]:
+    return left, top, right, bottom

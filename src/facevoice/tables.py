@@ -7,7 +7,7 @@ Columns: path, emotion, confidence, abstained, score of each label ("scores.happ
 """
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from facevoice.branches import Blend, Branch
 from facevoice.errors import MissingDependencyError
@@ -17,9 +17,20 @@ from facevoice.types import MODALITIES, Scores
 if TYPE_CHECKING:
     import pandas as pd
 
+ColumnType = Literal["text", "truth", "count", "number"]
+
 _FIRST = ("path", "emotion", "confidence", "abstained")
 _EVIDENCE = ("face_frames", "face_seconds", "speech_seconds", "people")
 _BOX = ("left", "top", "right", "bottom")
+_TYPES: Final[dict[str, ColumnType]] = {
+    "path": "text",
+    "emotion": "text",
+    "abstained": "truth",
+    "evidence.face_frames": "count",
+    "evidence.people": "count",
+    "windows": "count",
+}
+_TEXTS: Final = ("missing.", "bundle.", "error.")
 
 
 def columns_of(tree: Branch) -> list[str]:
@@ -40,6 +51,14 @@ def columns_of(tree: Branch) -> list[str]:
         "error.kind",
         "error.message",
     ]
+
+
+def types_of(tree: Branch) -> dict[str, ColumnType]:
+    """The type of each of these columns, whatever the rows hold; every cell may also be None."""
+    return {
+        name: "text" if name.startswith(_TEXTS) else _TYPES.get(name, "number")
+        for name in columns_of(tree)
+    }
 
 
 def _prefixes(tree: Branch, prefix: str) -> Iterator[str]:

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,7 +27,7 @@ from facevoice.cli import main
 from facevoice.errors import DatasetError, FacevoiceError, OutputError
 from facevoice.extract import Extractor
 from facevoice.samples import SAMPLE
-from facevoice.train import gather, parts, workers
+from facevoice.train import gather, parts
 from facevoice.train.clipfile import pack_clip, read_clip, unpack_clip
 from facevoice.train.prepare import prepare
 from facevoice.train.prepared import open_prepared
@@ -317,29 +316,6 @@ def test_labels_and_limit_choose_samples(clips, tmp_path):
     assert sorted(limited.labels[k] for k in limited.y) == ["happy", "sad"]
     with pytest.raises(DatasetError, match="none has a label among joyful"):
         prepare(MANIFEST, root, tmp_path / "none", Choices(labels=("joyful",)))
-
-
-def threads_seen(path: Path) -> None:
-    path.write_text(f"{os.environ.get('FACEVOICE_THREADS')} {os.environ.get('OMP_NUM_THREADS')}")
-
-
-def test_workers_find_their_threads_pinned(tmp_path):
-    before = dict(os.environ)
-    units = [tmp_path / "a", tmp_path / "b"]
-    assert list(workers.run(threads_seen, units, workers=2, threads=3)) == units
-    assert [path.read_text() for path in units] == ["3 3", "3 3"]
-    assert dict(os.environ) == before
-    assert workers.threads_each(10_000) == 1
-
-
-def die(path: Path) -> None:
-    if path.name == "b":
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-def test_a_killed_worker_is_told(tmp_path):
-    with pytest.raises(DatasetError, match="fewer --workers"):
-        list(workers.run(die, [tmp_path / "a", tmp_path / "b"], workers=2, threads=1))
 
 
 def test_an_error_of_a_worker_arrives(tmp_path):

@@ -2,7 +2,15 @@
 
 import argparse
 import sys
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from facevoice.batch import Tally
+
+_LINE_SECONDS: Final = 0.2  # between changes of a line that somebody watches
+_LOG_SECONDS: Final = 30.0  # between lines that go to a file
 
 
 def positive(text: str) -> int:
@@ -51,3 +59,52 @@ class Counter:
         """Wipe the line."""
         if self._watched:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+class Meter:
+    """How far a batch is, how fast, how long it will take: a line that changes on a terminal.
+
+    Elsewhere a line now and then, for who looks into the log.
+    """
+
+    def __init__(self) -> None:
+        self._watched = sys.stderr.isatty()
+        self._shown = time.monotonic()
+
+    def show(self, tally: "Tally") -> None:
+        """Say it, unless that was said a moment ago."""
+        now = time.monotonic()
+        if now - self._shown < (_LINE_SECONDS if self._watched else _LOG_SECONDS):
+            return
+        self._shown = now
+        if self._watched:
+            print(f"\r\x1b[K{progress_line(tally)}", end="", file=sys.stderr, flush=True)
+        else:
+            say(progress_line(tally))
+
+    def wipe(self) -> None:
+        """Make room for another message."""
+        if self._watched:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def progress_line(tally: "Tally") -> str:
+    """Done of all, rate, time left, errors so far."""
+    parts = [f"{tally.done}/{tally.total} files"]
+    if tally.kept:
+        parts.append(f"{tally.kept} known already")
+    if tally.rate is not None and tally.seconds_left is not None:
+        parts += [f"{tally.rate:.1f}/s", f"{duration(tally.seconds_left)} left"]
+    if tally.failed:
+        parts.append(f"{tally.failed} failed")
+    return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Hours, minutes and seconds, as far as they matter: 2 h 05 min, 3 min 20 s, 12 s."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from facevoice.cli.options import Counter, add_model_options, say
+from facevoice.cli.options import Counter, add_model_options, positive, say
 from facevoice.errors import FacevoiceError, InvalidInputError
 
 if TYPE_CHECKING:
@@ -48,27 +48,62 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command.add_argument("--start", type=float, metavar="S", help="look from this second on")
     command.add_argument("--stop", type=float, metavar="S", help="look up to this second")
     add_model_options(command)
+    _add_batch_options(command)
     command.set_defaults(run=run)
+
+
+def _add_batch_options(command: argparse.ArgumentParser) -> None:
+    batch = command.add_argument_group("thousands of files", "see docs/batch.md")
+    batch.add_argument(
+        "--workers", type=positive, metavar="N", help="processes that work side by side"
+    )
+    batch.add_argument(
+        "--resume", action="store_true", help="go on where an interrupted run to the same -o was"
+    )
+    batch.add_argument(
+        "--cache", type=Path, metavar="FOLDER", help="keep records there and use those it holds"
+    )
+    batch.add_argument(
+        "--engine",
+        choices=("processes", "ray"),
+        help="where the workers are: on this machine, or in a Ray cluster (extra ray)",
+    )
+    batch.add_argument(
+        "--address", metavar="ADDRESS", help="of the Ray cluster: auto, or ray://HOST:PORT"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Predict and write; 1 if an input failed."""
-    from facevoice.cli import writers
+    form = _format(options)
+    if _is_batch(options):
+        from facevoice.cli.batch import run_batch
+
+        return run_batch(options, form)
+    from facevoice.cli.writers import open_writer
     from facevoice.predict import load
 
-    form = _format(options)
     predictor = load(options.bundle, device=options.device, threads=options.threads)
     failed = 0
-    with writers.open_writer(form, options.output, predictor) as write:
+    with open_writer(form, options.output, predictor.bundle.tree) as write:
         for prediction in _predictions(predictor, options):
             if prediction.error is not None:
                 failed += 1
-                say(_error_line(prediction))
+                say(error_line(prediction))
             write(prediction)
     return 1 if failed else 0
 
 
-def _error_line(prediction: "Prediction") -> str:
+def _is_batch(options: argparse.Namespace) -> bool:
+    asked = (options.workers, options.cache, options.engine, options.address)
+    batch = options.resume or any(value is not None for value in asked)
+    if batch and options.report is not None:
+        raise InvalidInputError("--report is about one input: leave out the options for thousands")
+    return batch
+
+
+def error_line(prediction: "Prediction") -> str:
+    """Why an input gave nothing, with its path."""
     message = prediction.error[1] if prediction.error is not None else ""
     path = prediction.path or ""
     return message if path in message else f"{path}: {message}"
@@ -88,8 +123,8 @@ def _format(options: argparse.Namespace) -> Format:
 
 
 def _predictions(predictor: "Predictor", options: argparse.Namespace) -> Iterator["Prediction"]:
-    paths, failures = _inputs(predictor, options.inputs)
-    yield from failures
+    paths, failures = find_inputs(options.inputs)
+    yield from (predictor.failure(text, error) for text, error in failures)
     if options.report is not None:
         yield _reported(predictor, paths, options)
         return
@@ -102,8 +137,8 @@ def _predictions(predictor: "Predictor", options: argparse.Namespace) -> Iterato
             )
 
 
-def _inputs(predictor: "Predictor", texts: list[str]) -> tuple[list[Path], list["Prediction"]]:
-    """The files meant, and a failed record for each input that names none."""
+def find_inputs(texts: list[str]) -> tuple[list[Path], list[tuple[str, FacevoiceError]]]:
+    """The files meant; and the inputs that name none, each with the reason."""
     from facevoice.media import find_media
 
     paths: list[Path] = []
@@ -112,7 +147,7 @@ def _inputs(predictor: "Predictor", texts: list[str]) -> tuple[list[Path], list[
         try:
             paths += find_media([Path(text)])
         except FacevoiceError as error:
-            failures.append(predictor.failure(text, error))
+            failures.append((text, error))
     return paths, failures
 
 

@@ -1,60 +1,99 @@
 """Where predictions go: a table, JSON Lines, CSV or Parquet; standard output or a file."""
 
 import csv
+import importlib
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Final, Literal
 
+from facevoice.branches import Branch
 from facevoice.cli.table import render
-from facevoice.errors import InvalidInputError
-from facevoice.predict import Predictor
+from facevoice.errors import InvalidInputError, MissingDependencyError
 from facevoice.prediction import Prediction
-from facevoice.tables import columns_of, flat_row, to_frame
+from facevoice.tables import columns_of, flat_row, types_of
 from facevoice.writing import replacing
 
 Write = Callable[[Prediction], None]
 
+_GROUP: Final = 1000  # rows that Parquet keeps together, and that are in memory at most
+_ODD: Final = "backslashreplace"  # file names need not be text, yet the others must go on
+_ARROW_TYPES: Final = {"text": "string", "truth": "bool", "count": "int64", "number": "float64"}
+
 
 @contextmanager
 def open_writer(
-    form: Literal["table", "json", "csv", "parquet"], output: Path | None, predictor: Predictor
+    form: Literal["table", "json", "csv", "parquet"], output: Path | None, tree: Branch
 ) -> Iterator[Write]:
-    """Give a function that takes one prediction after another.
+    """Give a function that takes one prediction after another, all made with ``tree``.
 
-    A file appears under its name when all is written, not before.
+    A file appears under its name when all is written, not before; no more than some rows of it
+    are in memory.
 
     Raises:
         InvalidInputError: Parquet to standard output.
+        MissingDependencyError: Parquet without pyarrow.
         OutputError: the file cannot be written.
     """
     if output is None:
         if form == "parquet":
             raise InvalidInputError("Parquet cannot go to standard output: name a file with -o")
-        yield _line_writer(form, sys.stdout, predictor)
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors=_ODD)
+        yield _line_writer(form, sys.stdout, tree)
         return
     with replacing(output) as temporary:
         if form == "parquet":
-            kept: list[Prediction] = []
-            yield kept.append
-            frame = to_frame(kept).reindex(columns=columns_of(predictor.bundle.tree))
-            frame.to_parquet(temporary, index=False)
+            with _open_parquet(temporary, tree) as write:
+                yield write
         else:
-            with temporary.open("w", encoding="utf-8", newline="") as stream:
-                yield _line_writer(form, stream, predictor)
+            with temporary.open("w", encoding="utf-8", errors=_ODD, newline="") as stream:
+                yield _line_writer(form, stream, tree)
 
 
-def _line_writer(form: str, stream: IO[str], predictor: Predictor) -> Write:
+@contextmanager
+def _open_parquet(path: Path, tree: Branch) -> Iterator[Write]:
+    try:
+        arrow = importlib.import_module("pyarrow")
+        parquet = importlib.import_module("pyarrow.parquet")
+    except ImportError:
+        raise MissingDependencyError.of("pyarrow", "tables", "a Parquet file") from None
+    types = types_of(tree).items()
+    schema = arrow.schema(
+        [(name, arrow.type_for_alias(_ARROW_TYPES[kind])) for name, kind in types]
+    )
+    rows: list[dict[str, Any]] = []
+
+    def write(prediction: Prediction) -> None:
+        rows.append({name: _text(value) for name, value in flat_row(prediction).items()})
+        if len(rows) == _GROUP:
+            flush()
+
+    def flush() -> None:
+        table.write_table(arrow.Table.from_pylist(rows, schema=schema))
+        rows.clear()
+
+    with parquet.ParquetWriter(path, schema) as table:
+        yield write
+        if rows:
+            flush()
+
+
+def _text(value: Any) -> Any:
+    return value.encode(errors=_ODD).decode() if isinstance(value, str) else value
+
+
+def _line_writer(form: str, stream: IO[str], tree: Branch) -> Write:
     if form == "json":
         return lambda prediction: _print_json(prediction, stream)
     if form == "csv":
-        columns = columns_of(predictor.bundle.tree)
-        table = csv.DictWriter(stream, columns, lineterminator="\n")
+        table = csv.DictWriter(stream, columns_of(tree), lineterminator="\n")
         table.writeheader()
         return lambda prediction: _write_row(table, stream, prediction)
-    return lambda prediction: print(render(prediction, predictor.bundle.tree), file=stream)
+    return lambda prediction: print(render(prediction, tree), file=stream)
 
 
 def _print_json(prediction: Prediction, stream: IO[str]) -> None:

@@ -24,7 +24,7 @@ from facevoice.train.contact import write_contact_sheet
 from facevoice.train.parts import CLIPS, PARTS, Unit, Work, merge, missing_of, outcomes, shapes_of
 from facevoice.train.prepared import FORMAT, Prepared, open_prepared
 from facevoice.train.selection import Choices, Selection, select
-from facevoice.train.workers import run, threads_each
+from facevoice.workers import run, threads_each
 from facevoice.writing import replacing
 
 Progress = Callable[[int, int], None]

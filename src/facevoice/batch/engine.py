@@ -1,0 +1,47 @@
+"""What does the work: processes of this machine, or a cluster (see ``ray_engine``)."""
+
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from facevoice.batch.scoring import Scoring, Unit
+from facevoice.workers import Crew, Outcome, threads_each
+
+
+class Engine(Protocol):
+    """Scores units somewhere."""
+
+    def run(
+        self, scoring: Scoring, units: Iterable[Unit]
+    ) -> Generator[Outcome[Unit, str], None, None]:
+        """Give the exact record of each unit as JSON, or why there is none, in any order.
+
+        ``units`` may be made while this goes on. Closing the generator ends the work.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """Processes of this machine, each with the bundle loaded once.
+
+    threads: of each; None: an equal share of the cores.
+    """
+
+    workers: int = 1
+    threads: int | None = None
+
+    def run(
+        self, scoring: Scoring, units: Iterable[Unit]
+    ) -> Generator[Outcome[Unit, str], None, None]:
+        """See ``Engine``; a file that kills its process twice gives a WorkerError.
+
+        Raises:
+            WorkerError: processes cannot be started.
+        """
+        threads = self.threads if self.threads is not None else threads_each(self.workers)
+        crew: Crew[Unit, str] = Crew(scoring.open, workers=self.workers, threads=threads)
+        try:
+            yield from crew.outcomes(units)
+        finally:
+            crew.close()

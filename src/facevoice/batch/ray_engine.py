@@ -1,0 +1,145 @@
+"""The only importer of ray: a cluster of machines, or of processes here, by Ray Data.
+
+Each of its actors keeps a process of its own that does what a worker of one machine does, so a
+file that kills it is told from a machine that is lost: that, Ray makes good.
+"""
+
+import importlib
+import logging
+import os
+import pickle
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from facevoice.batch.scoring import Scoring, Unit
+from facevoice.errors import FacevoiceError, InvalidInputError, MissingDependencyError, WorkerError
+from facevoice.workers import Crew, Outcome, cores
+
+_SHARE: Final = 0.5  # processors that an actor books; Ray Data hangs where actors book them all
+_BLOCKS: Final = 4000  # pieces that the files are dealt out in, at most: Ray keeps account of each
+_STORE: Final = 128 << 20  # bytes for objects in a local cluster; records are small
+_QUIET: Final = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else it warns of a coming change
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RayCluster:
+    """Machines that Ray joins; the files and the bundle must lie at the same paths on each.
+
+    workers: actors in all; None: one a processor.
+    threads: of each; None: an equal share of the processors.
+    address: of a running cluster ("auto", "ray://..."); None: a cluster on this machine alone,
+        ended afterwards, or the one that this program has joined already.
+    """
+
+    workers: int | None = None
+    threads: int | None = None
+    address: str | None = None
+
+    def run(
+        self, scoring: Scoring, units: Iterable[Unit]
+    ) -> Generator[Outcome[Unit, str], None, None]:
+        """See ``Engine``; all files are looked up before the first is scored.
+
+        Raises:
+            MissingDependencyError: ray is not installed (extra ``ray``).
+            WorkerError: there is no such cluster.
+            InvalidInputError: it is too small for so many workers.
+        """
+        ray = _ray()
+        todo = {unit.number: unit for unit in units}
+        if not todo:
+            return
+        with self._joined(ray):
+            processors = int(ray.cluster_resources().get("CPU", 0))
+            workers = self.workers or max(1, processors)
+            if workers * _SHARE >= processors:
+                raise InvalidInputError(
+                    f"the cluster has {processors} processors, too few for {workers} workers:"
+                    f" use at most --workers {max(1, int(processors / _SHARE) - 1)}"
+                )
+            real = processors if self.address is not None else cores()
+            threads = self.threads or max(1, real // workers)
+            rows = ray.data.from_items(
+                [asdict(unit) for unit in todo.values()],
+                override_num_blocks=min(len(todo), _BLOCKS),
+            ).map(
+                _Seat,
+                fn_constructor_args=(scoring, threads),
+                concurrency=min(workers, len(todo)),
+                num_cpus=_SHARE,
+            )
+            for row in rows.iter_rows():
+                yield _outcome(row, todo)
+
+    @contextmanager
+    def _joined(self, ray: Any) -> Iterator[None]:
+        """Be in a cluster; one that was not there before is left afterwards, or ended."""
+        if ray.is_initialized():
+            yield
+            return
+        local: dict[str, Any] = {}
+        if self.address is None:
+            # processors are counted, not held to: as many again as actors book
+            number = max(2, self.workers or cores())
+            local = {"num_cpus": number, "object_store_memory": _STORE, "include_dashboard": False}
+        try:
+            ray.init(
+                address=self.address or "local",
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+                **local,
+            )
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            found = str(error).strip().partition("\n")[0]
+            raise WorkerError(f"no Ray cluster at {self.address or 'local'}: {found}") from error
+        _silence(ray)
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+def _ray() -> Any:
+    os.environ.update({name: os.environ.get(name, value) for name, value in _QUIET.items()})
+    try:
+        ray = importlib.import_module("ray")
+        importlib.import_module("ray.data")
+    except ImportError:
+        raise MissingDependencyError.of("ray", "ray", "the engine ray") from None
+    return ray
+
+
+def _silence(ray: Any) -> None:
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+class _Seat:
+    """An actor: one place at which files are scored."""
+
+    def __init__(self, scoring: Scoring, threads: int) -> None:
+        self._crew: Crew[Unit, str] = Crew(scoring.open, workers=1, threads=threads)
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        unit = Unit(**row)
+        try:
+            (outcome,) = self._crew.outcomes([unit])
+        except FacevoiceError as end:  # no file can be scored here
+            return {"number": unit.number, "value": None, "error": None, "end": pickle.dumps(end)}
+        error = None if outcome.error is None else pickle.dumps(outcome.error)
+        return {"number": unit.number, "value": outcome.value, "error": error, "end": None}
+
+
+def _outcome(row: dict[str, Any], todo: dict[int, Unit]) -> Outcome[Unit, str]:
+    if row["end"] is not None:
+        raise pickle.loads(row["end"])  # noqa: S301 - from our own actors
+    error = None if row["error"] is None else pickle.loads(row["error"])  # noqa: S301
+    return Outcome(todo[row["number"]], row["value"], error)
