@@ -18,13 +18,15 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from facevoice.errors import MediaNotFoundError, MediaPermissionError, MediaUnreadableError
-from facevoice.media.clock import Clock, stamp_of
+from facevoice.media.clock import Clock, Together, stamp_of
 from facevoice.media.picture import MAX_PIXELS, MAX_SIDE, fits, pixel_ratio
 
-_READ_FAILURES: Final = 100  # in a row, after which the rest of the file counts as lost
+READ_FAILURES: Final = 100
+"""In a row, after which the rest of a file counts as lost."""
+
 _SEEK_FROM: Final = 2.0  # seconds into the file below which decoding from the start is cheaper
 _SEEK_BACK: Final = (0.5, 8.0, 64.0)  # seconds before the wanted instant, tried in turn
-_NOT_MEDIA: Final = ("concat", "dash", "hls", "imf", "tty")  # lists of other files; text as film
+NOT_MEDIA: Final = ("concat", "dash", "hls", "imf", "tty")  # lists of other files; text as film
 _STILL_BRANDS: Final = ("heic", "heix", "mif1", "msf1", "avif", "avis")
 
 MediaFrame = AudioFrame | VideoFrame
@@ -43,7 +45,7 @@ class Timed(NamedTuple):
     pixel_ratio: float
 
 
-def unreadable(path: Path, found: str) -> MediaUnreadableError:
+def unreadable(path: Path | str, found: str) -> MediaUnreadableError:
     """The error for a file that exists but cannot be decoded."""
     return MediaUnreadableError(
         f"cannot read {path}: {found}; check that it plays in a media player, or export it again"
@@ -79,7 +81,7 @@ def check_file(path: Path) -> None:
         raise unreadable(path, "the file is empty")
 
 
-def check_size(path: Path, width: int, height: int) -> None:
+def check_size(path: Path | str, width: int, height: int) -> None:
     """Refuse pictures of absurd size before memory is spent on them.
 
     Raises:
@@ -116,7 +118,7 @@ def opened(path: Path) -> Iterator[InputContainer]:
         if brand in _STILL_BRANDS:
             raise unreadable(path, f"still pictures of type {brand} are not supported, JPEG is")
         none = picture_stream(container) is None and sound_stream(container) is None
-        if none or container.format.name in _NOT_MEDIA:
+        if none or container.format.name in NOT_MEDIA:
             raise unreadable(path, "it holds no video, sound or picture stream that has a decoder")
         yield container
 
@@ -142,7 +144,7 @@ def packets(container: InputContainer, *streams: Stream) -> "Iterator[Packet[Str
     A place that cannot be read is skipped; after 100 such in a row the file counts as ended.
     """
     failures = 0
-    while failures < _READ_FAILURES:
+    while failures < READ_FAILURES:
         try:
             for packet in container.demux(list(streams)):
                 failures = 0
@@ -190,7 +192,7 @@ def decoded(
             stream = pick(container)
             if stream is None:
                 raise NoStreamError(str(path))
-            _prepare(path, stream)
+            prepare(str(path), stream)
             if back is None or start_seconds is None:
                 yield from _timed(path, container, stream)
                 return
@@ -206,11 +208,16 @@ def decoded(
             return
 
 
-def _prepare(path: Path, stream: MediaStream) -> None:
+def prepare(name: str, stream: MediaStream, *, at_once: bool = False) -> None:
+    """Set a stream's decoder up; at_once: it must not hold frames back to decode several at a time.
+
+    Raises:
+        MediaUnreadableError: pictures of absurd size.
+    """
     context = stream.codec_context
     if isinstance(stream, VideoStream):
-        check_size(path, stream.codec_context.width, stream.codec_context.height)
-        stream.thread_type = "AUTO"
+        check_size(name, stream.codec_context.width, stream.codec_context.height)
+        stream.thread_type = "SLICE" if at_once else "AUTO"
         context.options = {"max_pixels": str(MAX_PIXELS)}  # also for a size that changes midway
 
 
@@ -228,20 +235,41 @@ def _seek(container: InputContainer, stream: MediaStream, start: float, back: fl
 
 def _timed(path: Path | None, container: InputContainer, stream: MediaStream) -> Iterator[Timed]:
     """Frames with their times; ``path`` is given if nothing decodable at all is an error."""
-    clock = Clock(stream.time_base or Fraction(1, 1000))
-    period, ratio = 0.04, 1.0
-    if isinstance(stream, VideoStream):
-        period = float(1 / stream.guessed_rate) if stream.guessed_rate else period
-        ratio = pixel_ratio(stream)
-    decoded_any = damaged = False
+    decoder = StreamDecoder(stream)
     for packet in packets(container, stream):
-        frames = decode(packet)
-        damaged |= frames is None
-        for frame in frames or ():
-            decoded_any = True
-            if isinstance(frame, AudioFrame):
-                period = frame.samples / max(frame.sample_rate, 1)
-            yield Timed(clock.seconds(frame, period), frame, ratio)
-    if path is not None and damaged and not decoded_any:
+        yield from decoder.frames(packet)
+    if path is not None and decoder.all_damaged:
         kind = "picture" if isinstance(stream, VideoStream) else "sound"
         raise unreadable(path, f"its {kind} stream is damaged: not one packet of it decodes")
+
+
+class StreamDecoder:
+    """Decodes the packets of one stream and tells when its frames are presented.
+
+    together: of a live source, what the clock has in common with that of the other stream.
+    """
+
+    def __init__(self, stream: MediaStream, together: Together | None = None) -> None:
+        self._stream = stream
+        self._clock = Clock(stream.time_base or Fraction(1, 1000), together)
+        self._period, self._ratio = 0.04, 1.0
+        if isinstance(stream, VideoStream) and stream.guessed_rate:
+            self._period = float(1 / stream.guessed_rate)
+        self._decoded_any = self._damaged = False
+
+    @property
+    def all_damaged(self) -> bool:
+        """Whether there were packets, but not one of them decoded."""
+        return self._damaged and not self._decoded_any
+
+    def frames(self, packet: "Packet[Stream]") -> Iterator[Timed]:
+        """The frames that a packet completes; none if it is damaged."""
+        frames = decode(packet)
+        self._damaged |= frames is None
+        for frame in frames or ():
+            if not self._decoded_any and isinstance(self._stream, VideoStream):
+                self._ratio = pixel_ratio(self._stream)  # some streams tell it with the first one
+            self._decoded_any = True
+            if isinstance(frame, AudioFrame):
+                self._period = frame.samples / max(frame.sample_rate, 1)
+            yield Timed(self._clock.seconds(frame, self._period), frame, self._ratio)
