@@ -121,8 +121,7 @@ def window_maker(
     Raises:
         InvalidInputError: not 0 < hop <= window.
     """
-    if not (np.isfinite(window) and window >= hop > 0):
-        raise InvalidInputError(f"windows need 0 < hop <= window seconds, got {hop} and {window}")
+    check_windows(window, hop)
     return WindowMaker(
         bundle,
         streams,
@@ -133,6 +132,16 @@ def window_maker(
         mouth_voice=MouthVoice.load(),
         frame_scores=frames,
     )
+
+
+def check_windows(window: float, hop: float) -> None:
+    """Make sure that windows of that length and distance in seconds are possible.
+
+    Raises:
+        InvalidInputError: not 0 < hop <= window.
+    """
+    if not (np.isfinite(window) and window >= hop > 0):
+        raise InvalidInputError(f"windows need 0 < hop <= window seconds, got {hop} and {window}")
 
 
 def _streams_of(path: str | os.PathLike[str], start: float | None) -> Streams:
@@ -172,12 +181,19 @@ def _windows(
                 )
             )
         )
+        last = start
         look = next(pictures, None) if streams.has_video else None
         piece = next(sound, None) if streams.has_audio else None
         while look is not None or piece is not None:
+            if look is not None and look.time_seconds - last > maker.patience_seconds:
+                maker.no_pictures_before(look.time_seconds)
+                yield from maker.ready()
             if piece is None or (look is not None and look.time_seconds <= piece.start_seconds):
-                maker.picture(cast("media.Look", look))
-                look = next(pictures, None)
+                seen, look = cast("media.Look", look), next(pictures, None)
+                if piece is not None:
+                    maker.no_sound_before(piece.start_seconds)
+                maker.picture(seen)
+                last = seen.time_seconds
             else:
                 maker.sound(piece)
                 piece = next(sound, None)
