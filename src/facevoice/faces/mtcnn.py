@@ -134,8 +134,10 @@ class Mtcnn:
         concluded = self._conclude([(near[index].area, box) for index, box in best.items()])
         for index, (box, scores, points) in zip(best, concluded, strict=True):
             if len(box):
-                shift = near[index].shift
-                found[index] = _face(box[0] + np.tile(shift, 2), points[0] + shift, scores[0], 1)
+                shift, reduction = near[index].shift, near[index].reduction
+                found[index] = _face(
+                    box[0] + np.tile(shift, 2), points[0] + shift, scores[0], reduction
+                )
         return found
 
     def _repaired(self, image: UInt8Array, face: Face) -> Face:
@@ -197,11 +199,13 @@ class _Surroundings:
 
     area: the region around it; shift: (2,) the region's corner in the picture.
     looks: (6, 4) square boxes in the region.
+    reduction: whole factor by which region, shift and looks are smaller than in the picture.
     """
 
     area: AreaSums
     shift: Float32Array
     looks: Float32Array
+    reduction: int
 
 
 def _surroundings(image: UInt8Array, box: Float32Array) -> _Surroundings | None:
@@ -218,8 +222,12 @@ def _surroundings(image: UInt8Array, box: Float32Array) -> _Surroundings | None:
     margin = side[0, 0] / 2  # for what the refinement network moves and squares
     start = np.floor(looks[:, :2].min(axis=0) - margin).astype(np.intp)
     stop = np.ceil(looks[:, 2:].max(axis=0) + margin).astype(np.intp)
-    shift = start.astype(np.float32)
-    return _Surroundings(AreaSums(cut_out(image, start, stop)), shift, looks - np.tile(shift, 2))
+    reduction = max(1, int(side[0, 0]) // _REDUCED_FACE)
+    region = cut_out(image, start, stop + (start - stop) % reduction)
+    if reduction > 1:
+        region = np.asarray(Image.fromarray(region).reduce(reduction))
+    shift = start.astype(np.float32) / reduction
+    return _Surroundings(AreaSums(region), shift, looks / reduction - np.tile(shift, 2), reduction)
 
 
 def _checked_models() -> list[Path]:
