@@ -6,7 +6,10 @@ stream is a generator that holds a few frames at a time, whatever the length of 
 """
 
 from facevoice.media.arrays import waveform_of
+from facevoice.media.arrival import Arrival, Opened, Wanted
 from facevoice.media.frames import iter_frames
+from facevoice.media.grid import SoundGrid
+from facevoice.media.live import LiveInput
 from facevoice.media.looks import Look, iter_looks
 from facevoice.media.probe import (
     AUDIO_SUFFIXES,
@@ -18,18 +21,27 @@ from facevoice.media.probe import (
     probe,
 )
 from facevoice.media.sound import iter_waveform, read_waveform
+from facevoice.media.source import Opening, Source, opening
 
 __all__ = [
     "AUDIO_SUFFIXES",
     "IMAGE_SUFFIXES",
     "MEDIA_SUFFIXES",
     "VIDEO_SUFFIXES",
+    "Arrival",
+    "LiveInput",
     "Look",
     "MediaInfo",
+    "Opened",
+    "Opening",
+    "SoundGrid",
+    "Source",
+    "Wanted",
     "find_media",
     "iter_frames",
     "iter_looks",
     "iter_waveform",
+    "opening",
     "probe",
     "read_waveform",
     "waveform_of",

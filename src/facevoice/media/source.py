@@ -1,0 +1,209 @@
+"""What can be read once, as it comes: a camera, a stream, a pipe, a file; and how it is opened."""
+
+import io
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import av
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.format import ContainerFormat
+
+from facevoice.errors import (
+    InvalidInputError,
+    MediaNotFoundError,
+    MediaPermissionError,
+    MediaUnreadableError,
+)
+from facevoice.media.container import NOT_MEDIA, check_file, picture_stream, sound_stream
+
+OPEN_SECONDS: Final = 20.0
+"""How long a device or a URL may take to open (someone may have to allow the camera)."""
+SILENT_SECONDS: Final = 10.0
+"""How long a device or a URL may give nothing before it counts as lost."""
+
+_ANALYSED: Final = "1000000"  # microseconds that are looked at for what a stream holds
+_HELP: Final = "docs/live.md says how to name or pipe one"
+
+
+class Readable(Protocol):
+    """A stream of bytes; ``read1`` is used where there is one, since it does not wait for more."""
+
+    def read(self, size: int, /) -> bytes | None:
+        """Up to that many bytes; none at the end."""
+
+
+Source = int | str | PathLike[str] | Readable
+"""A camera's number, "-" (standard input), a URL, the path of a file or device, or a pipe."""
+
+
+class Pipe:
+    """Bytes that come when they come; counts how long they were waited for."""
+
+    def __init__(self, stream: Readable) -> None:
+        self._read: Any = getattr(stream, "read1", None) or stream.read
+        self.waited_seconds = 0.0
+        self.failure: str | None = None
+
+    def read(self, size: int) -> bytes:
+        """Up to ``size`` bytes; none at the end, and none once the pipe is broken."""
+        started = time.monotonic()
+        try:
+            data: bytes | None = self._read(size)
+        except (OSError, ValueError) as error:  # ValueError: somebody has closed the file
+            self.failure = str(error)
+            data = b""
+        self.waited_seconds += time.monotonic() - started
+        return data or b""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How to open a source.
+
+    name: for messages. place: what PyAV opens; None: what ``stream`` gives. input_format, options:
+    ffmpeg's. remote: a device or a URL, which may fall silent.
+    """
+
+    name: str
+    place: str | None
+    stream: Readable | None = None
+    input_format: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    remote: bool = False
+
+
+def opening(
+    source: Source, input_format: str | None = None, options: Mapping[str, str] | None = None
+) -> Opening:
+    """What a source means.
+
+    input_format, options: ffmpeg's name of the container or device, and what it can be told.
+
+    Raises:
+        InvalidInputError: no such source on this system, an unknown format, or nothing piped in.
+        MediaNotFoundError, MediaPermissionError, MediaUnreadableError: no such camera or file.
+    """
+    told = dict(options or {})
+    form = None if input_format is None else _known_format(input_format)
+    text = str(source) if isinstance(source, int) else source
+    if not isinstance(text, (str, PathLike)):
+        return Opening("the pipe", None, text, input_format, told)
+    text = fspath(text)
+    if text == "-":
+        return Opening("standard input", None, _standard_input(), input_format, told)
+    if form is None and (text.isdecimal() or text.startswith("/dev/video")):
+        return _camera(text, told)
+    if "://" in text or (form is not None and form.no_file):  # a connection, or a device
+        return Opening(text, text, None, input_format, told, remote=True)
+    path = Path(text)
+    if path.is_fifo():
+        return Opening(text, None, _named_pipe(path), input_format, told)
+    check_file(path)
+    return Opening(text, f"file:{path}", None, input_format, told)
+
+
+@contextmanager
+def opened_live(what: Opening, pipe: Pipe | None) -> Iterator[InputContainer]:
+    """Open a source, which is read once and not sought in; closes it at the end.
+
+    pipe: what to read if the opening names no place.
+
+    Raises:
+        MediaNotFoundError, MediaPermissionError: no such device, or not for this user.
+        MediaUnreadableError: it cannot be opened, or holds no picture and no sound.
+    """
+    options = {"analyzeduration": _ANALYSED, **what.options}
+    if not what.remote:
+        # a playlist must not lead elsewhere
+        options = {"protocol_whitelist": "pipe" if pipe else "file", **options}
+    try:
+        container = av.open(
+            pipe or what.place,
+            mode="r",
+            format=what.input_format,
+            options=options,
+            metadata_errors="ignore",
+            timeout=(OPEN_SECONDS, SILENT_SECONDS) if what.remote else None,
+        )
+    except (FFmpegError, UnicodeError, OSError) as error:
+        raise _not_opened(what, error, pipe) from error
+    with container:
+        none = picture_stream(container) is None and sound_stream(container) is None
+        if none or (not what.remote and container.format.name in NOT_MEDIA):
+            raise MediaUnreadableError(
+                f"cannot read {what.name}: it holds no picture and no sound that can be decoded"
+            )
+        yield container
+
+
+def _not_opened(what: Opening, error: Exception, pipe: Pipe | None) -> Exception:
+    reason = getattr(error, "strerror", None) or str(error)
+    if pipe is not None and pipe.failure is not None:
+        reason = pipe.failure
+    if isinstance(error, FileNotFoundError):
+        return MediaNotFoundError(f"{what.name} is not there ({reason}): {_HELP}")
+    if isinstance(error, PermissionError):
+        return MediaPermissionError(
+            f"{what.name} may not be opened by this user: allow it (on Linux cameras belong to the"
+            " group video)"
+        )
+    if what.remote:
+        return MediaUnreadableError(f"cannot open {what.name}: {reason}; {_HELP}")
+    return MediaUnreadableError(
+        f"cannot read {what.name}: no video or sound was found in it ({reason}); an MP4 that is"
+        " piped must be fragmented, Matroska and MPEG-TS always work"
+    )
+
+
+def _known_format(name: str) -> ContainerFormat:
+    try:
+        return ContainerFormat(name, "r")
+    except ValueError as error:
+        raise InvalidInputError(
+            f"PyAV has no input format {name!r} here: check its spelling, or read the source with"
+            f" ffmpeg and pipe it in; {_HELP}"
+        ) from error
+
+
+def _camera(text: str, options: dict[str, str]) -> Opening:
+    """The camera of that number, or of that path."""
+    if sys.platform == "darwin":
+        _known_format("avfoundation")
+        told = {"framerate": "30", **options}
+        return Opening(f"camera {text}", f"{text}:0", None, "avfoundation", told, remote=True)
+    if sys.platform.startswith("win"):
+        raise InvalidInputError(
+            f"cameras have names here, not numbers such as {text}: facevoice live 'video=NAME' "
+            "--format dshow; ffmpeg -list_devices true -f dshow -i dummy lists them"
+        )
+    place = text if text.startswith("/") else f"/dev/video{text}"
+    if not Path(place).exists():
+        raise MediaNotFoundError(f"there is no camera {place}: plug one in; {_HELP}")
+    _known_format("v4l2")
+    return Opening(place, place, None, "v4l2", options, remote=True)
+
+
+def _standard_input() -> Readable:
+    """Standard input as it comes, without a buffer whose lock a waiting thread would hold."""
+    if sys.stdin is None or sys.stdin.isatty():
+        raise InvalidInputError(
+            "nothing is piped in: ffmpeg -i SOURCE -f matroska - | facevoice live -"
+        )
+    try:
+        return io.FileIO(sys.stdin.fileno(), closefd=False)
+    except (OSError, ValueError) as error:
+        raise InvalidInputError(f"standard input cannot be read: {error}") from error
+
+
+def _named_pipe(path: Path) -> Readable:
+    try:
+        return path.open("rb", buffering=0)
+    except PermissionError as error:
+        raise MediaPermissionError(f"{path} may not be read by this user") from error
