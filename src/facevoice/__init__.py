@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from facevoice.predict import Predictor, load
     from facevoice.prediction import Prediction
     from facevoice.tables import to_frame
-    from facevoice.types import EMOTIONS, Evidence, FaceTrack, Scores, Waveform
+    from facevoice.timeline.live import LiveWindow, live
+    from facevoice.types import EMOTIONS, Evidence, FaceTrack, Frame, Scores, Waveform
 
 __version__ = version("facevoice")
 
@@ -27,10 +28,13 @@ _HOME: Final = {  # imported on first use, so that importing facevoice is cheap
     "Evidence": "types",
     "FaceTrack": "types",
     "FacevoiceError": "errors",
+    "Frame": "types",
+    "LiveWindow": "timeline.live",
     "Prediction": "prediction",
     "Predictor": "predict",
     "Scores": "types",
     "Waveform": "types",
+    "live": "timeline.live",
     "load": "predict",
     "to_frame": "tables",
 }
@@ -42,10 +46,13 @@ __all__ = [
     "Evidence",
     "FaceTrack",
     "FacevoiceError",
+    "Frame",
+    "LiveWindow",
     "Prediction",
     "Predictor",
     "Scores",
     "Waveform",
+    "live",
     "load",
     "to_frame",
 ]

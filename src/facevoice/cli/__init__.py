@@ -19,6 +19,7 @@ from facevoice.cli import (
     doctor,
     evaluate,
     fuse,
+    live,
     predict,
     score,
     timeline,
@@ -29,7 +30,20 @@ from facevoice.errors import FacevoiceError
 FAILED = 1
 USAGE = 2
 INTERRUPTED = 130
-_VERBS = (predict, timeline, demo, bundles, doctor, score, fuse, evaluate, corpora, training, adapt)
+_VERBS = (
+    predict,
+    timeline,
+    live,
+    demo,
+    bundles,
+    doctor,
+    score,
+    fuse,
+    evaluate,
+    corpora,
+    training,
+    adapt,
+)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -1,6 +1,7 @@
 """What arrives from a live source, and what of it is handed on."""
 
 import math
+import time
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -39,7 +40,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A look, or sound at its native rate.
+    """A look, or sound at its native rate, or at the end nothing.
 
     arrived_seconds: when the last of it was read, by ``time.monotonic``.
     waited_seconds: how long the source had been waited for by then: of a source that goes on by
@@ -47,7 +48,7 @@ class Arrival:
     dropped: pictures left out since the last arrival, because the reader was too slow.
     """
 
-    content: Content
+    content: Content | None
     arrived_seconds: float
     waited_seconds: float
     dropped: int = 0
@@ -120,6 +121,12 @@ class Sink:
             self._past("sound", sound.start_seconds)
         else:
             self._put(sound, "sound", sound.duration_seconds, arrived, waited)
+
+    def finish(self) -> None:
+        """There is no more: tell what was dropped last."""
+        if self._dropped:
+            now = time.monotonic()
+            self._backlog.put(Arrival(None, now, now, self._dropped), "opened", 0)
 
     def _put(self, content: Content, kind: str, size: float, arrived: float, waited: float) -> None:
         dropped, self._dropped = self._dropped, 0

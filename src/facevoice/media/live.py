@@ -118,8 +118,10 @@ class _Container:
                         self._sink = self._begin(streams, start, real_time=real_time)
                     self._give(timed, *stamps.pop(timed.frame.pts, now))
                 if self._sink is not None and self._sink.full:
-                    return
-        if self._sink is None:
+                    break
+        if self._sink is not None:
+            self._sink.finish()
+        else:
             raise MediaUnreadableError(f"cannot read {self._what.name}: nothing in it decodes")
 
     def _read(self, packet: "Packet[Stream]") -> "_Read":
@@ -252,5 +254,7 @@ class _Arrays:
                 picture = VideoFrame.from_ndarray(item.image, format="rgb24")
                 sink.picture(Timed(at, picture, 1.0), now, waited)
             if sink.full:
-                return
+                break
             asked = time.monotonic()
+        if sink is not None:
+            sink.finish()

@@ -1,13 +1,11 @@
 """A live source in, its windows out as they are complete.
 
-The windows are those that ``timeline`` gives of the same material: pictures are handed on in the
-order of presentation, each once the sound has come as far, and what is missing for long is gone on
-without. How that is decided depends on what has come so far alone.
+They are those that ``timeline`` gives of the same material: see ``feeding``.
 """
 
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from os import PathLike
@@ -20,26 +18,19 @@ from facevoice.media import (
     Arrival,
     LiveInput,
     Look,
-    Opened,
     Opening,
-    SoundGrid,
     Source,
     Wanted,
     opening,
 )
-from facevoice.media.grid import Piece
 from facevoice.session import Device
-from facevoice.speech.voice import SPEECH_RATE_HZ
+from facevoice.timeline.feeding import Feeder
 from facevoice.timeline.rows import Sight
 from facevoice.timeline.run import check_windows, window_maker
 from facevoice.timeline.table import Row
-from facevoice.timeline.windows import SAMPLING_HZ, Streams, Window, WindowMaker
+from facevoice.timeline.windows import SAMPLING_HZ, Streams, Window
 from facevoice.types import Frame, Waveform
 
-_LONGEST_PATIENCE: Final = 10.0  # seconds that late sound may stretch the patience to
-_PATIENCE_MARGIN: Final = 0.5  # seconds
-_MOST_BYTES: Final = 256e6  # of pictures that wait for sound
-_MOST_SECONDS: Final = 60.0  # of sound that waits for pictures
 _ROUNDING: Final = 1e-6  # seconds
 
 
@@ -142,7 +133,7 @@ def _windows(
         maker = window_maker(
             streams, bundle, window=window, hop=hop, device=device, threads=threads
         )
-        feeder = _Feeder(maker, opened, wanted.seconds)
+        feeder = Feeder(maker, opened, wanted.seconds)
         clock = _Delays(opened.start_seconds)
         broken: FacevoiceError | None = None
         try:
@@ -156,115 +147,6 @@ def _windows(
             raise broken
 
 
-class _Feeder:
-    """Hands what arrives to a maker: sound at once, a picture once the sound has come as far.
-
-    When one of them is missing for long while the other goes on, it is gone on without. That is so
-    when it is behind by more than the patience, and the source was waited for that long, too: a
-    file that is piped in may hold its pictures far ahead of its sound.
-    """
-
-    def __init__(self, maker: WindowMaker, opened: Opened, seconds: float | None) -> None:
-        start = opened.start_seconds
-        stop = None if seconds is None else start + seconds
-        self._maker, self._opened = maker, opened
-        self._grid = SoundGrid(SPEECH_RATE_HZ, start, stop)
-        self._patience = maker.patience_seconds
-        self._looks: deque[Look] = deque()
-        self._bytes = 0
-        self._fed = self._shown = self._heard = start
-        self._covered = start if opened.has_audio else float("inf")
-        self._looked_at: float | None = None
-        self._heard_at: float | None = None
-        self._deaf = self._blind = False
-
-    def take(self, arrival: Arrival) -> Iterator[Window]:
-        """What has arrived; gives the windows that are complete by now."""
-        at = arrival.waited_seconds
-        if self._looked_at is None or self._heard_at is None:
-            self._looked_at = self._heard_at = at
-        if isinstance(arrival.content, Look):
-            self._looked_at, self._blind = at, False
-            self._shown = arrival.content.time_seconds
-            self._looks.append(arrival.content)
-            self._bytes += _bytes(arrival.content)
-            yield from self._release()
-        else:
-            yield from self._hear(arrival.content, at)
-        yield from self._go_on_deaf(at - self._heard_at)
-        yield from self._go_on_blind(at - self._looked_at)
-
-    def end(self) -> Iterator[Window]:
-        """Nothing will come any more: the windows that are left."""
-        yield from self._sound(self._grid.flush())
-        self._maker.end_sound()
-        self._covered = float("inf")
-        yield from self._release()
-        self._maker.end_pictures()
-        yield from self._maker.ready()
-
-    def _hear(self, sound: Waveform, at: float) -> Iterator[Window]:
-        if self._deaf and self._shown - sound.start_seconds > self._patience:
-            late = self._shown - sound.start_seconds + _PATIENCE_MARGIN
-            self._patience = min(late, _LONGEST_PATIENCE)
-        self._heard_at, self._deaf = at, False
-        self._heard = max(self._heard, sound.stop_seconds)
-        yield from self._sound(self._grid.push(sound.start_seconds, sound.samples, sound.rate_hz))
-
-    def _sound(self, pieces: Iterable[Piece]) -> Iterator[Window]:
-        for position, samples in pieces:
-            piece = Waveform(samples, SPEECH_RATE_HZ, position / SPEECH_RATE_HZ)
-            yield from self._no_sound_before(piece.start_seconds)
-            self._maker.sound(piece)
-            self._covered = max(self._covered, piece.stop_seconds)
-            yield from self._maker.ready()
-            yield from self._release()
-
-    def _no_sound_before(self, time_seconds: float) -> Iterator[Window]:
-        if time_seconds > self._covered:
-            self._maker.no_sound_before(time_seconds)
-            self._covered = time_seconds
-            yield from self._maker.ready()
-            yield from self._release()
-
-    def _release(self) -> Iterator[Window]:
-        """Hand the pictures on that the sound has come up to."""
-        while self._looks:
-            look = self._looks[0]
-            if look.time_seconds - self._fed > self._maker.patience_seconds:
-                self._maker.no_pictures_before(look.time_seconds)
-                yield from self._maker.ready()
-            if look.time_seconds > self._covered:
-                return
-            self._looks.popleft()
-            self._bytes -= _bytes(look)
-            self._fed = look.time_seconds
-            self._maker.picture(look)
-            yield from self._maker.ready()
-
-    def _go_on_deaf(self, waited: float) -> Iterator[Window]:
-        """Do without sound if it is missing for long."""
-        if not (self._looks and self._opened.has_audio):
-            return
-        if not self._deaf:
-            enough = waited > self._patience or self._bytes > _MOST_BYTES
-            if self._shown - self._heard <= self._patience or not enough:
-                return
-            self._deaf = True
-            yield from self._sound(self._grid.flush())
-        yield from self._no_sound_before(self._shown - self._patience)
-
-    def _go_on_blind(self, waited: float) -> Iterator[Window]:
-        """Do without pictures if they are missing for long."""
-        behind = self._heard - self._shown
-        if not self._opened.has_video or behind <= self._patience:
-            return
-        if self._blind or waited > self._patience or behind > _MOST_SECONDS:
-            self._blind = True
-            self._maker.no_pictures_before(self._heard - self._patience)
-            yield from self._maker.ready()
-
-
 class _Delays:
     """When which instant of the source had arrived."""
 
@@ -276,8 +158,10 @@ class _Delays:
     def note(self, arrival: Arrival) -> None:
         """Something has arrived."""
         content = arrival.content
-        until = content.time_seconds if isinstance(content, Look) else content.stop_seconds
         self._dropped += arrival.dropped
+        if content is None:
+            return
+        until = content.time_seconds if isinstance(content, Look) else content.stop_seconds
         if not self._reached or until > self._reached[-1][0]:
             self._reached.append((until, arrival.arrived_seconds))
 
@@ -297,7 +181,3 @@ class _Delays:
             delay_seconds=time.monotonic() - arrived,
             dropped_pictures=dropped,
         )
-
-
-def _bytes(look: Look) -> int:
-    return look.light.nbytes + (0 if look.image is None else look.image.nbytes)

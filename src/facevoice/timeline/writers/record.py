@@ -41,7 +41,7 @@ def record_of(timeline: Timeline) -> dict[str, Any]:
         "hop_seconds": timeline.hop_seconds,
         "cuts_seconds": timeline.cuts.tolist(),
         "people": [_person(person) for person in timeline.people],
-        "windows": [_row(row) for row in timeline.rows],
+        "windows": [row_record(row) for row in timeline.rows],
         "segments": [_segment(segment) for segment in timeline.segments],
         "frames": None if timeline.frames is None else _frames(timeline.frames, timeline.labels),
     }
@@ -59,7 +59,8 @@ def _person(person: Person) -> dict[str, Any]:
     }
 
 
-def _row(row: Row) -> dict[str, Any]:
+def row_record(row: Row) -> dict[str, Any]:
+    """One person in one window as JSON values; NaN becomes None."""
     return {
         "start_seconds": row.start_seconds,
         "stop_seconds": row.stop_seconds,
