@@ -8,10 +8,14 @@ import importlib
 import logging
 import os
 import pickle
+import socket
+import sys
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from facevoice.batch.scoring import Scoring, Unit
 from facevoice.errors import FacevoiceError, InvalidInputError, MissingDependencyError, WorkerError
@@ -19,8 +23,10 @@ from facevoice.workers import Crew, Outcome, cores
 
 _SHARE: Final = 0.5  # processors that an actor books; Ray Data hangs where actors book them all
 _BLOCKS: Final = 4000  # pieces that the files are dealt out in, at most: Ray keeps account of each
+_ANSWER_SECONDS: Final = 10.0
 _STORE: Final = 128 << 20  # bytes for objects in a local cluster; records are small
 _QUIET: Final = {
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else it warns of a coming change
@@ -84,17 +90,20 @@ class RayCluster:
             yield
             return
         local: dict[str, Any] = {}
-        if self.address is None:
+        if self.address is not None:
+            _check(self.address)
+        else:
             # processors are counted, not held to: as many again as actors book
             number = max(2, self.workers or cores())
             local = {"num_cpus": number, "object_store_memory": _STORE, "include_dashboard": False}
         try:
-            ray.init(
-                address=self.address or "local",
-                logging_level=logging.ERROR,
-                log_to_driver=False,
-                **local,
-            )
+            with _muted():
+                ray.init(
+                    address=self.address or "local",
+                    logging_level=logging.ERROR,
+                    log_to_driver=False,
+                    **local,
+                )
         except (ConnectionError, RuntimeError, ValueError) as error:
             found = str(error).strip().partition("\n")[0]
             raise WorkerError(f"no Ray cluster at {self.address or 'local'}: {found}") from error
@@ -113,6 +122,30 @@ def _ray() -> Any:
     except ImportError:
         raise MissingDependencyError.of("ray", "ray", "the engine ray") from None
     return ray
+
+
+def _check(address: str) -> None:
+    """Make sure that somebody answers there: Ray itself would try for minutes."""
+    place = urlsplit(address if "//" in address else f"//{address}")
+    try:
+        if place.hostname is not None and place.port is not None:
+            socket.create_connection((place.hostname, place.port), _ANSWER_SECONDS).close()
+    except (OSError, ValueError) as error:
+        raise WorkerError(f"no Ray cluster answers at {address}: {error}") from error
+
+
+@contextmanager
+def _muted() -> Iterator[None]:
+    """Drop what is written to standard error below Python: that Ray has been told to be quiet."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _silence(ray: Any) -> None:

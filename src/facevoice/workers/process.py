@@ -1,20 +1,17 @@
-"""Work on many units in several processes: threads pinned, interruption clean, deaths survived.
-
-A process holds one unit at a time, so that if it dies (killed for want of memory, or a decoder
-crashed it) it is known at what; the others go on.
-"""
+"""One process that works on units, one at a time: threads pinned, deaf to Ctrl-C, told of."""
 
 import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from multiprocessing import connection, resource_tracker
+from types import ModuleType
 from typing import Any, Final, Generic, TypeVar
 
 from facevoice.errors import WorkerError
@@ -23,7 +20,10 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 Opening = Callable[[], Callable[[T], R]]
-"""Called once in each process: makes ready, as by loading a model, and gives the work itself."""
+"""Called once in each process: makes ready, as by loading a model, and gives the work itself.
+
+It reaches them by the name of its module, which must not be the main script.
+"""
 
 _THREAD_VARIABLES: Final = (
     "FACEVOICE_THREADS",
@@ -46,119 +46,6 @@ class Outcome(Generic[T, R]):
     error: Exception | None
 
 
-def cores() -> int:
-    """Processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def threads_each(workers: int) -> int | None:
-    """Threads for each of so many workers: an equal share of the cores; None for a lone one."""
-    return None if workers == 1 else max(1, cores() // workers)
-
-
-def run(
-    work: Callable[[T], None], units: Sequence[T], *, workers: int, threads: int | None
-) -> Iterator[T]:
-    """Do all units and yield each once it is done.
-
-    A lone worker is this process. Several are started anew with their libraries held to
-    ``threads``. If this is interrupted or a unit fails, units under way are finished first.
-
-    Raises:
-        WorkerError: a worker was killed. And whatever ``work`` raises.
-    """
-    if workers == 1 or len(units) <= 1:
-        for unit in units:
-            work(unit)
-            yield unit
-        return
-    crew = Crew(partial(_given, work), workers=workers, threads=threads)
-    try:
-        for outcome in crew.outcomes(units):
-            if isinstance(outcome.error, WorkerError):
-                raise WorkerError(
-                    f"{outcome.error}: what is finished is kept; start again with fewer --workers"
-                )
-            if outcome.error is not None:
-                raise outcome.error
-            yield outcome.unit
-    finally:
-        crew.close(finish=True)
-
-
-def _given(work: Callable[[T], R]) -> Callable[[T], R]:
-    return work
-
-
-class Crew(Generic[T, R]):
-    """So many processes, started as there is work for them.
-
-    opening: goes to each process by pickle.
-    threads: what libraries in them are held to; None: as they like.
-    """
-
-    def __init__(self, opening: Opening[T, R], *, workers: int, threads: int | None) -> None:
-        self._opening, self._workers, self._threads = opening, workers, threads
-        self._crew: list[Worker[T, R]] = []
-
-    def outcomes(self, units: Iterable[T]) -> Iterator[Outcome[T, R]]:
-        """Do all units; each gives its outcome when it has one, in no particular order.
-
-        A unit whose process died is kept for the end and tried once more, alone: it may have died
-        because its neighbours took the memory.
-
-        Raises:
-            WorkerError: a process died before its first unit. And whatever ``opening`` raises.
-        """
-        suspects: list[T] = []
-        for outcome in self._done(iter(units), self._workers):
-            if isinstance(outcome.error, WorkerError):
-                suspects.append(outcome.unit)
-            else:
-                yield outcome
-        yield from self._done(iter(suspects), 1)
-
-    def _done(self, units: Iterator[T], at_once: int) -> Iterator[Outcome[T, R]]:
-        busy: dict[Any, Worker[T, R]] = {}
-        exhausted = False
-        while True:
-            while not exhausted and len(busy) < at_once:
-                try:
-                    unit = next(units)
-                except StopIteration:
-                    exhausted = True
-                    break
-                worker = self._free(busy)
-                worker.send(unit)
-                busy[worker.pipe] = worker
-            if not busy:
-                return
-            for pipe in connection.wait(list(busy)):
-                outcome = busy[pipe].receive()
-                if outcome is not None:
-                    del busy[pipe]
-                    yield outcome
-
-    def _free(self, busy: dict[Any, "Worker[T, R]"]) -> "Worker[T, R]":
-        self._crew = [worker for worker in self._crew if worker.alive]
-        for worker in self._crew:
-            if worker.pipe not in busy:
-                return worker
-        worker = Worker(self._opening, self._threads)
-        self._crew.append(worker)
-        return worker
-
-    def close(self, *, finish: bool = False) -> None:
-        """End all processes: at once, or when each has finished the unit it is at."""
-        for worker in self._crew:
-            worker.dismiss(finish=finish)
-        for worker in self._crew:
-            worker.join()
-        self._crew = []
-
-
 class Worker(Generic[T, R]):
     """One process: ``send`` it a unit, wait for ``pipe``, ``receive`` the outcome.
 
@@ -173,7 +60,7 @@ class Worker(Generic[T, R]):
         self._opened = False
         self._unit: Any = None
         self._process = context.Process(target=_serve, args=(opening, theirs), daemon=True)
-        with _environment(threads), _uninterrupted():
+        with _environment(threads), _uninterrupted(), _without_main():
             self._process.start()
         theirs.close()  # so that the pipe ends when the process does
 
@@ -209,7 +96,6 @@ class Worker(Generic[T, R]):
         if not self._opened:
             raise WorkerError(
                 f"a worker process could not begin: {how}; is there memory for so many --workers?"
-                ' (A script that starts workers must do so under if __name__ == "__main__".)'
             )
         return WorkerError(f"a worker process was killed, perhaps for want of memory: {how}")
 
@@ -268,6 +154,20 @@ def _uninterrupted() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Start processes that do not run the user's script again, as Python lets them otherwise.
+
+    They need nothing of it, and a script would have to be written with that in mind.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _serve(opening: Opening[T, R], pipe: Any) -> None:
