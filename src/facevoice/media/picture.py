@@ -58,6 +58,8 @@ def upright(
     try:
         if form == "gray" and picture.format.name in _LIGHT_FIRST and ratio == 1:
             image = _first_plane(picture)
+        elif form == "gray":  # of the range that film has, as it is above
+            image = _first_plane(scaler.reformat(picture, width, height, "yuv420p"))
         else:
             scaled = scaler.reformat(picture, width=width, height=height, format=form)
             image = np.asarray(scaled.to_ndarray(), np.uint8)
