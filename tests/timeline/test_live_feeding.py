@@ -1,0 +1,113 @@
+"""What the order and the absence of pictures and sound do to live windows."""
+
+import numpy as np
+import pytest
+
+from facevoice.bundle import load_bundle
+from facevoice.media import Arrival, Look, Opened
+from facevoice.timeline import Streams
+from facevoice.timeline.feeding import Feeder
+from facevoice.timeline.run import window_maker
+from facevoice.types import Waveform
+
+RATE = 16_000
+STEP = 0.04
+PATIENCE = 1.5  # a hop of 1 s and half a second
+IMAGE = np.random.default_rng(0).integers(0, 255, (90, 160, 3)).astype(np.uint8)
+THUMBNAIL = IMAGE[:48, :64].copy()
+NOISE = np.random.default_rng(1).normal(0, 0.1, round(STEP * RATE)).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def toy(toy_bundle):
+    return load_bundle(toy_bundle, threads=1)
+
+
+@pytest.fixture
+def feeder(toy):
+    maker = window_maker(Streams(0.0, has_video=True, has_audio=True), toy, threads=1)
+    return Feeder(maker, Opened(True, True, 0.0, True), None)
+
+
+def look(at, waited):
+    return Arrival(Look(at, THUMBNAIL, IMAGE[..., 0], None), waited, waited)
+
+
+def sound(at, waited):
+    return Arrival(Waveform(NOISE, RATE, at), waited, waited)
+
+
+def fed(feeder, arrivals):
+    """Each window, with the time by the source's clock at which it was given."""
+    for arrival in arrivals:
+        for window in feeder.take(arrival):
+            yield window, arrival.waited_seconds
+
+
+def steps(start, stop):
+    return [number * STEP for number in range(round(start / STEP), round(stop / STEP))]
+
+
+def test_windows_come_at_once_while_both_are_there(feeder):
+    arrivals = [make(at, at) for at in steps(0, 8) for make in (look, sound)]
+    came = list(fed(feeder, arrivals))
+    assert len(came) == 5
+    assert all(at - window.stop_seconds < 0.4 for window, at in came)
+
+
+@pytest.mark.parametrize("kind", ["muted", "frozen"])
+def test_a_muted_microphone_and_a_frozen_camera_hold_nothing_up(feeder, kind):
+    there, missing = (look, sound) if kind == "muted" else (sound, look)
+    arrivals = [make(at, at) for at in steps(0, 2) for make in (look, sound)]
+    arrivals += [there(at, at) for at in steps(2, 9)]
+    arrivals += [make(at, at) for at in steps(9, 14) for make in (there, missing)]
+    came = list(fed(feeder, arrivals))
+    came += [(window, 14.0) for window in feeder.end()]
+    assert [round(window.stop_seconds) for window, _ in came] == list(range(3, 15))
+    for window, at in came:
+        assert at - window.stop_seconds < PATIENCE + 0.4
+        voice = window.rows[0].missing["voice"]
+        gap = kind == "muted" and window.start_seconds >= 2 and window.stop_seconds <= 9
+        assert (voice == "silent") == gap
+    assert all(at - window.stop_seconds < 0.4 for window, at in came if window.stop_seconds > 11)
+
+
+def test_a_microphone_that_never_speaks_holds_nothing_up(feeder):
+    came = list(fed(feeder, [look(at, at) for at in steps(0, 8)]))
+    assert len(came) >= 3
+    assert {window.rows[0].missing["voice"] for window, _ in came} == {"silent"}
+
+
+def test_a_source_that_has_not_been_waited_for_may_hold_its_sound_far_behind(feeder):
+    """As fragmented MP4 does: all pictures of some seconds, then their sound."""
+    came = []
+    for block in range(4):
+        arrivals = [look(at, 0.0) for at in steps(5 * block, 5 * block + 5)]
+        assert len(list(fed(feeder, arrivals))) <= 1  # of the block before, whose sound is there
+        arrivals = [sound(at, 0.0) for at in steps(5 * block, 5 * block + 5)]
+        came += fed(feeder, arrivals)
+    assert all(window.rows[0].missing["voice"] != "silent" for window, _ in came)
+    assert len(came) >= 13
+
+
+def test_sound_that_is_always_late_is_waited_for_after_the_first_time(feeder):
+    late = 6.0
+    arrivals = []
+    for at in steps(0, 20):
+        arrivals.append(look(at, at))
+        if at >= late:
+            arrivals.append(sound(at - late, at))
+    came = list(fed(feeder, arrivals))
+    assert came[0][0].rows[0].missing["voice"] == "silent"
+    voices = [window.rows[0].missing["voice"] for window, _ in came[5:]]
+    assert len(voices) > 5
+    assert set(voices) == {"no_speech"}
+
+
+def test_pictures_that_wait_for_sound_are_bounded(feeder):
+    image = np.zeros((2160, 3840), np.uint8)
+    for number in range(100):
+        content = Look(number * STEP, THUMBNAIL, image, None)
+        list(feeder.take(Arrival(content, 0.0, 0.0)))
+        assert len(feeder._looks) < 60
+    assert feeder._looks
