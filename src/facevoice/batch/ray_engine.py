@@ -10,7 +10,7 @@ import os
 import pickle
 import socket
 import sys
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from facevoice.workers import Crew, Outcome, cores
 _SHARE: Final = 0.5  # processors that an actor books; Ray Data hangs where actors book them all
 _BLOCKS: Final = 4000  # pieces that the files are dealt out in, at most: Ray keeps account of each
 _ANSWER_SECONDS: Final = 10.0
+_CLIENT: Final = "ray://"
 _STORE: Final = 128 << 20  # bytes for objects in a local cluster; records are small
 _QUIET: Final = {
     "RAY_BACKEND_LOG_LEVEL": "fatal",
@@ -71,17 +72,12 @@ class RayCluster:
                 )
             real = processors if self.address is not None else cores()
             threads = self.threads or max(1, real // workers)
-            rows = ray.data.from_items(
-                [asdict(unit) for unit in todo.values()],
-                override_num_blocks=min(len(todo), _BLOCKS),
-            ).map(
-                _Seat,
-                fn_constructor_args=(scoring, threads),
-                concurrency=min(workers, len(todo)),
-                num_cpus=_SHARE,
-            )
-            for row in rows.iter_rows():
-                yield _outcome(row, todo)
+            rows = _rows if not str(self.address).startswith(_CLIENT) else _rows_there
+            try:
+                for row in rows(ray, list(todo.values()), scoring, workers, threads):
+                    yield _outcome(row, todo)
+            except (ray.exceptions.RayError, ConnectionError) as error:
+                raise WorkerError(f"the Ray cluster failed: {_first_line(error)}") from error
 
     @contextmanager
     def _joined(self, ray: Any) -> Iterator[None]:
@@ -105,9 +101,8 @@ class RayCluster:
                     **local,
                 )
         except (ConnectionError, RuntimeError, ValueError) as error:
-            found = str(error).strip().partition("\n")[0]
-            raise WorkerError(f"no Ray cluster at {self.address or 'local'}: {found}") from error
-        _silence(ray)
+            where = self.address or "this machine"
+            raise WorkerError(f"no Ray cluster at {where}: {_first_line(error)}") from error
         try:
             yield
         finally:
@@ -122,6 +117,11 @@ def _ray() -> Any:
     except ImportError:
         raise MissingDependencyError.of("ray", "ray", "the engine ray") from None
     return ray
+
+
+def _first_line(error: Exception) -> str:
+    cause = getattr(error, "cause", None) or error  # else a stack of the cluster comes first
+    return str(cause).strip().partition("\n")[0] or type(cause).__name__
 
 
 def _check(address: str) -> None:
@@ -153,6 +153,42 @@ def _silence(ray: Any) -> None:
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+def _rows(
+    ray: Any, units: Sequence[Unit], scoring: Scoring, workers: int, threads: int
+) -> Iterator[dict[str, Any]]:
+    """What seats made of the units, as it comes."""
+    _silence(ray)
+    table = ray.data.from_items(
+        [asdict(unit) for unit in units], override_num_blocks=min(len(units), _BLOCKS)
+    )
+    scored = table.map(
+        _Seat,
+        fn_constructor_args=(scoring, threads),
+        concurrency=min(workers, len(units)),
+        num_cpus=_SHARE,
+    )
+    return iter(scored.iter_rows())
+
+
+def _rows_there(
+    ray: Any, units: Sequence[Unit], scoring: Scoring, workers: int, threads: int
+) -> Iterator[dict[str, Any]]:
+    """The same from outside the cluster, where Ray Data does not work: an actor inside runs it."""
+    foreman = ray.remote(num_cpus=0)(_Foreman).remote(units, scoring, workers, threads)
+    while (row := ray.get(foreman.next.remote())) is not None:
+        yield row
+
+
+class _Foreman:
+    """An actor that runs Ray Data for a program outside."""
+
+    def __init__(self, units: Sequence[Unit], scoring: Scoring, workers: int, threads: int) -> None:
+        self._rows = _rows(_ray(), units, scoring, workers, threads)
+
+    def next(self) -> dict[str, Any] | None:
+        return next(self._rows, None)
 
 
 class _Seat:
