@@ -65,7 +65,7 @@ def looped(clip: Path, seconds: float, output: Path) -> Path:
 def stopwatch(spent: dict[str, float]) -> Iterator[None]:
     """Count the seconds that each stage takes while the block runs."""
     from facevoice.faces.track import FaceFinder
-    from facevoice.timeline import ahead, run, windows
+    from facevoice.timeline import ahead, follow, run, windows
     from facevoice.timeline.cuts import CutFinder
     from facevoice.timeline.mouths import Mouths
     from facevoice.timeline.people import Tracks
@@ -74,7 +74,7 @@ def stopwatch(spent: dict[str, float]) -> Iterator[None]:
     stages: list[tuple[Any, str, str]] = [
         (CutFinder, "push", "cuts"),
         (FaceFinder, "find", "find faces"),
-        (windows, "align", "align faces"),
+        (follow, "align", "align faces"),
         (Tracks, "update", "who is who"),
         (Mouths, "measure", "mouths"),
         (FaceLooks, "_run", "face networks"),

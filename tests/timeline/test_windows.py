@@ -66,7 +66,7 @@ def kept(maker):
         "sights": len(maker._sights),
         "looks": len(maker._scorer.looks),
         "sound": len(maker._sound._pieces),
-        "tracks": len(maker._tracks),
+        "tracks": len(maker._follower),
         "known": len(maker._known),
         "mouths": len(maker._mouths._mouths),
     }

@@ -18,6 +18,7 @@ from facevoice.faces.mtcnn import Mtcnn
 from facevoice.session import Device
 from facevoice.speech.voice import SPEECH_RATE_HZ, SileroVoice
 from facevoice.timeline.ahead import ahead
+from facevoice.timeline.follow import Followed, Follower, followed
 from facevoice.timeline.rows import Sight
 from facevoice.timeline.speaker import MouthVoice
 from facevoice.timeline.summary import Cores, Sighted, people_of, segments_of
@@ -159,14 +160,15 @@ def _windows(
     """Feed a maker with a file, whichever of picture and sound is behind first."""
     start = streams.start_seconds
     with ExitStack() as stack:
+        looks = ahead(
+            media.iter_looks(path, rate_hz=SAMPLING_HZ, start_seconds=start, stop_seconds=stop),
+            _PICTURES_AHEAD,
+        )
+        patience = maker.patience_seconds
+        # decoding and following have a thread each: one waits for the other, windows for neither
         pictures = stack.enter_context(
             closing(
-                ahead(
-                    media.iter_looks(
-                        path, rate_hz=SAMPLING_HZ, start_seconds=start, stop_seconds=stop
-                    ),
-                    _PICTURES_AHEAD,
-                )
+                ahead(followed(looks, Follower(maker.detector), start, patience), _PICTURES_AHEAD)
             )
         )
         sound = stack.enter_context(
@@ -185,14 +187,14 @@ def _windows(
         look = next(pictures, None) if streams.has_video else None
         piece = next(sound, None) if streams.has_audio else None
         while look is not None or piece is not None:
-            if look is not None and look.time_seconds - last > maker.patience_seconds:
+            if look is not None and look.time_seconds - last > patience:
                 maker.no_pictures_before(look.time_seconds)
                 yield from maker.ready()
             if piece is None or (look is not None and look.time_seconds <= piece.start_seconds):
-                seen, look = cast("media.Look", look), next(pictures, None)
+                seen, look = cast("Followed", look), next(pictures, None)
                 if piece is not None:
                     maker.no_sound_before(piece.start_seconds)
-                maker.picture(seen)
+                maker.followed(seen)
                 last = seen.time_seconds
             else:
                 maker.sound(piece)

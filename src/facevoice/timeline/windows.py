@@ -15,14 +15,11 @@ import numpy as np
 from facevoice.bundle import Bundle
 from facevoice.extract.plan import FACES_WANTED, WINDOW_SECONDS
 from facevoice.extract.seen import PERSON_SECONDS
-from facevoice.faces.align import align
 from facevoice.faces.detect import Detector
-from facevoice.faces.track import FaceFinder
 from facevoice.media import Look
 from facevoice.speech.voice import SPEECH_RATE_HZ, Speech, VoiceDetector, find_speech
-from facevoice.timeline.cuts import CutFinder, Settled
+from facevoice.timeline.follow import Followed, Follower
 from facevoice.timeline.mouths import Mouths
-from facevoice.timeline.people import Tracks
 from facevoice.timeline.rows import Seen, Sight, rows_of
 from facevoice.timeline.scoring import Scorer
 from facevoice.timeline.soundtrack import Soundtrack
@@ -110,15 +107,13 @@ class WindowMaker:
         self._bundle, self._scorer = bundle, Scorer(bundle.tree)
         self._streams, self._with_scores = streams, frame_scores
         self._voice, self._mouth_voice = voice, mouth_voice
-        self._finder, self._tracks, self._cuts = FaceFinder(detector), Tracks(), CutFinder()
+        self.detector, self._follower = detector, Follower(detector)
         self._mouths = Mouths(window_seconds + 1.0)
         self._sound = Soundtrack(SPEECH_RATE_HZ)
-        self._unsettled: deque[Look] = deque()
         self._sights: deque[Sight] = deque()
         self._known: dict[int, _Track] = {}
         self._people = self._sampled = self._number = 0
         self._new_cuts: list[float] = []
-        self._afresh = self._doubt = False
         self._progress = _Progress(
             -np.inf if streams.has_video else np.inf, -np.inf if streams.has_audio else np.inf
         )
@@ -130,9 +125,8 @@ class WindowMaker:
 
     def picture(self, look: Look) -> None:
         """The next picture."""
-        self._unsettled.append(look)
-        for settled in self._cuts.push(look.time_seconds, look.thumbnail):
-            self._settle(self._unsettled.popleft(), settled)
+        for picture in self._follower.push(look):
+            self.followed(picture)
 
     def sound(self, piece: Waveform) -> None:
         """The next piece of sound at 16 kHz, after the last one; gaps between them are silence."""
@@ -145,8 +139,8 @@ class WindowMaker:
 
         Meant for long gaps: whether the pictures before one start a new shot is settled without it.
         """
-        for settled in self._cuts.flush():
-            self._settle(self._unsettled.popleft(), settled)
+        for picture in self._follower.flush():
+            self.followed(picture)
         self._progress.pictures = max(self._progress.pictures, time)
 
     def no_sound_before(self, time: float) -> None:
@@ -185,30 +179,23 @@ class WindowMaker:
         start = self._streams.start_seconds + number * self.hop_seconds
         return start, start + self.window_seconds
 
-    def _settle(self, look: Look, settled: Settled) -> None:
-        """A picture of which is known whether it starts a new shot."""
-        time = look.time_seconds
-        if settled.kind == "cut":
+    def followed(self, picture: Followed) -> None:
+        """The next picture, if it was followed elsewhere, with ``detector``."""
+        time = picture.time_seconds
+        if picture.cut:
             self._new_cuts.append(time)
-            self._tracks.cut()
             self._mouths.cut()
-        self._afresh |= settled.kind != "same"
-        self._doubt |= settled.kind == "doubt"
         if self._streams.has_audio:
-            self._mouths.see(time, look.light)
-        if look.image is not None:
+            self._mouths.see(time, picture.light)
+        if picture.faces is not None:
             self._sampled += 1
-            faces = self._finder.find(look.image, time, afresh=self._afresh)
-            aligned = [align(look.image, face.landmarks) for face in faces]
-            numbers = self._tracks.update(time, faces, aligned, doubt=self._doubt)
-            self._afresh = self._doubt = False
-            for track, face, picture in zip(numbers, faces, aligned, strict=True):
-                ticket = self._scorer.looks.add(picture)
+            for track, face, aligned in picture.faces:
+                ticket = self._scorer.looks.add(aligned)
                 self._sights.append(Sight(time, track, face, ticket))
                 known = self._known.setdefault(track, _Track())
                 known.sights, known.last_seconds = known.sights + 1, time
             if self._streams.has_audio:
-                self._mouths.measure(time, dict(zip(numbers, faces, strict=True)))
+                self._mouths.measure(time, {track: face for track, face, _ in picture.faces})
         period = time - self._progress.pictures if np.isfinite(self._progress.pictures) else 0.0
         self.stop_seconds = max(self.stop_seconds, time + period)
         self._progress.pictures = time
@@ -282,7 +269,7 @@ class WindowMaker:
             named = [replace(sight, scores=each) for sight, each in pairs]
         if leaving:
             self._scorer.looks.forget(leaving[-1].ticket + 1)
-        forgotten = before - self._tracks.patience_seconds
+        forgotten = before - self._follower.patience_seconds
         for key in [key for key, track in self._known.items() if track.last_seconds < forgotten]:
             del self._known[key]
         return tuple(named)
