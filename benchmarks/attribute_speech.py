@@ -39,8 +39,7 @@ from joined_clips import Clip, read_clip, side_by_side
 FITTED_ON = ("JV01", "JV02", "JV06", "JV07")
 HELD_OUT = ("JV03", "JV08")
 _WINDOW, _HOP, _SHORTEST = 3.0, 2 / 3, 1.8  # seconds
-_PENALTY = 3.0
-_WRONG_SHARE = 0.25  # of all wrong pairs that are looked at
+_PENALTY = 1.0
 _LOST_SHARE = 0.05  # of right pairs that a lone face may lose
 
 
@@ -84,13 +83,12 @@ def pieces_of(path: Path, speaker: str, detector: Mtcnn) -> list[Piece]:
 
 
 def table_of(pieces: list[Piece]) -> NDArray[np.float64]:
-    """(N, N, F) features of mouth i with sound j; NaN where a pair is not looked at."""
-    generator, count = np.random.default_rng(0), len(pieces)
+    """(N, N, F) features of mouth i with sound j; NaN for two pieces of one speaker."""
+    count = len(pieces)
     table = np.full((count, count, len(MouthVoice.load().weights)), np.nan)
     for i, mouth in enumerate(pieces):
         for j, voice in enumerate(pieces):
-            wrong = mouth.speaker != voice.speaker and generator.random() < _WRONG_SHARE
-            if i == j or wrong:
+            if i == j or mouth.speaker != voice.speaker:
                 inside = mouth.motions[0] < len(voice.sound) / SPEECH_RATE_HZ
                 motions = mouth.motions[0][inside], mouth.motions[1][inside]
                 found = features(motions, voice.sound, 0.0)
