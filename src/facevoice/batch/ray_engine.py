@@ -58,6 +58,8 @@ class RayCluster:
             WorkerError: there is no such cluster.
             InvalidInputError: it is too small for so many workers.
         """
+        if self.address is not None:
+            _check(self.address)
         ray = _ray()
         todo = {unit.number: unit for unit in units}
         if not todo:
@@ -86,9 +88,7 @@ class RayCluster:
             yield
             return
         local: dict[str, Any] = {}
-        if self.address is not None:
-            _check(self.address)
-        else:
+        if self.address is None:
             # processors are counted, not held to: as many again as actors book
             number = max(2, self.workers or cores())
             local = {"num_cpus": number, "object_store_memory": _STORE, "include_dashboard": False}

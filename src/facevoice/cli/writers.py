@@ -12,7 +12,7 @@ from typing import IO, Any, Final, Literal
 
 from facevoice.branches import Branch
 from facevoice.cli.table import render
-from facevoice.errors import InvalidInputError, MissingDependencyError
+from facevoice.errors import InvalidInputError, MissingDependencyError, OutputError
 from facevoice.prediction import Prediction
 from facevoice.tables import columns_of, flat_row, types_of
 from facevoice.writing import replacing
@@ -45,6 +45,8 @@ def open_writer(
             sys.stdout.reconfigure(errors=_ODD)
         yield _line_writer(form, sys.stdout, tree)
         return
+    if output.is_dir():  # else only known when all is done
+        raise OutputError(f"{output} cannot be written: it is a folder")
     with replacing(output) as temporary:
         if form == "parquet":
             with _open_parquet(temporary, tree) as write:
