@@ -24,13 +24,13 @@ class Variants:
         """So many files of different bytes, ``damaged`` of them evenly among the others."""
         folder.mkdir(parents=True, exist_ok=True)
         suffixes = list(self.content)
-        bad = {number * count // damaged for number in range(damaged)} if damaged else set()
+        bad = {each * count // damaged + each % len(suffixes) for each in range(damaged)}
         paths = []
         for number in range(count):
             suffix = suffixes[number % len(suffixes)]
             path = folder / f"{number:04}{suffix}"
             content = self.marked(suffix, number)
-            path.write_bytes(DAMAGED + content[:99] if number in bad else content)
+            path.write_bytes(DAMAGED + content[-99:] if number in bad else content)
             paths.append(path)
         return paths
 

@@ -3,17 +3,16 @@
 import json
 import os
 import sys
-from collections.abc import Callable
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import jsonschema
 import pytest
+from deadly_files import Dangerous
 from small_corpus import make_variants
 
 import facevoice
-from facevoice.batch import Processes, RayCluster, Records, Scoring, Tally, predict_all
-from facevoice.batch.scoring import Unit
+from facevoice.batch import Processes, RayCluster, Records, Tally, predict_all
 from facevoice.errors import InvalidInputError, MissingDependencyError, OutputError
 from facevoice.prediction import Prediction
 from facevoice.samples import SAMPLE
@@ -214,31 +213,6 @@ def test_records_that_vanish_and_folders_that_refuse_are_told(variants, toy_bund
 # --- processes that die ---
 
 
-@dataclass(frozen=True, slots=True)
-class Deadly(Scoring):
-    """Some files end the process that opens them, as a fault in a decoder does."""
-
-    def open(self) -> Callable[[Unit], str]:
-        score = Scoring.open(self)
-
-        def deadly(unit: Unit) -> str:
-            if "deadly" in unit.path:
-                os._exit(11)
-            if "faulty" in unit.path:
-                raise IndexError("a fault in the code")
-            return score(unit)
-
-        return deadly
-
-
-@dataclass(frozen=True)
-class Dangerous:
-    """A process that some files end."""
-
-    def run(self, scoring, units):
-        return Processes().run(Deadly(*astuple(scoring)), units)
-
-
 def test_a_file_that_kills_its_process_is_a_row_with_the_error(
     variants, predictor, toy_bundle, tmp_path
 ):
@@ -247,7 +221,7 @@ def test_a_file_that_kills_its_process_is_a_row_with_the_error(
     paths[1].rename(deadly)
     paths[2].rename(faulty)
     paths[1:3] = [deadly, faulty]
-    found = records_of(predict_all(paths, bundle=toy_bundle, engine=Dangerous()))
+    found = records_of(predict_all(paths, bundle=toy_bundle, engine=Dangerous(Processes())))
     assert found[1]["error"]["kind"] == "worker"
     assert "exit status 11" in found[1]["error"]["message"]
     assert found[2]["error"] == {"kind": "error", "message": "IndexError: a fault in the code"}
@@ -273,6 +247,31 @@ def test_the_rate_counts_what_was_scored():
     assert (tally.done, tally.failed, tally.kept) == (30, 1, 20)
     assert tally.rate == pytest.approx(2.0)
     assert tally.seconds_left == pytest.approx(10.0)
+
+
+def test_the_meter_is_one_line_on_a_terminal_and_now_and_then_a_line_elsewhere(monkeypatch, capsys):
+    from facevoice.cli import options
+
+    now = [0.0]
+    monkeypatch.setattr(options.time, "monotonic", lambda: now[0])
+    tally = Tally(total=3000, clock=lambda: now[0])
+    log = options.Meter()
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    line = options.Meter()
+    for number in range(100):
+        now[0] += 0.5
+        tally.count(failed=number < 3, kept=number >= 98)
+        log.show(tally)
+        line.show(tally)
+    line.wipe()
+    err = capsys.readouterr().err
+    assert err.count("facevoice: ") == err.count("\n") == 1
+    assert "facevoice: 60/3000 files, 2.0/s, 24 min 30 s left, 3 failed\n" in err
+    assert err.count("\r\x1b[K") == 101
+    assert err.endswith("\r\x1b[K")
+    assert "100/3000 files, 2 known already, 2.0/s" in err
+    assert options.duration(7265) == "2 h 01 min"
+    assert options.duration(9.6) == "10 s"
 
 
 # --- Ray ---

@@ -79,7 +79,7 @@ class RayCluster:
                 for row in rows(ray, list(todo.values()), scoring, workers, threads):
                     yield _outcome(row, todo)
             except (ray.exceptions.RayError, ConnectionError) as error:
-                raise WorkerError(f"the Ray cluster failed: {_first_line(error)}") from error
+                raise WorkerError(f"the Ray cluster failed: {_in_a_line(error)}") from error
 
     @contextmanager
     def _joined(self, ray: Any) -> Iterator[None]:
@@ -102,7 +102,7 @@ class RayCluster:
                 )
         except (ConnectionError, RuntimeError, ValueError) as error:
             where = self.address or "this machine"
-            raise WorkerError(f"no Ray cluster at {where}: {_first_line(error)}") from error
+            raise WorkerError(f"no Ray cluster at {where}: {_in_a_line(error)}") from error
         try:
             yield
         finally:
@@ -119,9 +119,11 @@ def _ray() -> Any:
     return ray
 
 
-def _first_line(error: Exception) -> str:
-    cause = getattr(error, "cause", None) or error  # else a stack of the cluster comes first
-    return str(cause).strip().partition("\n")[0] or type(cause).__name__
+def _in_a_line(error: Exception) -> str:
+    """What an error of Ray's says, without the stacks of the cluster that it may carry."""
+    cause = getattr(error, "cause", None) or error
+    lines = str(cause).strip().splitlines() or [type(cause).__name__]
+    return lines[-1] if any("traceback" in line.lower() for line in lines) else lines[0]
 
 
 def _check(address: str) -> None:
