@@ -270,6 +270,7 @@ def test_the_meter_is_one_line_on_a_terminal_and_now_and_then_a_line_elsewhere(m
     assert err.count("\r\x1b[K") == 101
     assert err.endswith("\r\x1b[K")
     assert "100/3000 files, 2 known already, 2.0/s" in err
+    assert options.speed(0.25) == "15.0/min"
     assert options.duration(7265) == "2 h 01 min"
     assert options.duration(9.6) == "10 s"
 

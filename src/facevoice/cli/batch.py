@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from facevoice.cli.options import Meter, duration, say
+from facevoice.cli.options import Meter, duration, say, speed
 from facevoice.cli.predict import error_line, find_inputs
 from facevoice.errors import FacevoiceError, InvalidInputError, OutputError
 
@@ -115,7 +115,7 @@ class _Batch:
         if tally.kept:
             parts.append(f"{tally.kept} known already")
         if tally.rate is not None:
-            parts.append(f"{tally.rate:.1f}/s")
+            parts.append(speed(tally.rate))
         if self.failed:
             parts.append(f"{self.failed} failed: their rows say why")
         say(", ".join(parts))

@@ -94,10 +94,15 @@ def progress_line(tally: "Tally") -> str:
     if tally.kept:
         parts.append(f"{tally.kept} known already")
     if tally.rate is not None and tally.seconds_left is not None:
-        parts += [f"{tally.rate:.1f}/s", f"{duration(tally.seconds_left)} left"]
+        parts += [speed(tally.rate), f"{duration(tally.seconds_left)} left"]
     if tally.failed:
         parts.append(f"{tally.failed} failed")
     return ", ".join(parts)
+
+
+def speed(per_second: float) -> str:
+    """So many a second, or a minute where that is less than one: 7.1/s, 12.5/min."""
+    return f"{per_second:.1f}/s" if per_second >= 1 else f"{60 * per_second:.1f}/min"
 
 
 def duration(seconds: float) -> str:
