@@ -241,12 +241,16 @@ def test_the_rate_counts_what_was_scored():
     for _ in range(20):
         tally.count(kept=True)
     assert tally.rate is None
-    now[0] += 5.0
-    for number in range(10):
+    now[0] += 60.0  # until the workers have begun
+    for number in range(11):
         tally.count(failed=number == 0)
-    assert (tally.done, tally.failed, tally.kept) == (30, 1, 20)
+        assert (tally.rate is None) == (number < 3)
+        now[0] += 0.5
+    now[0] -= 0.5
+    assert (tally.done, tally.failed, tally.kept) == (31, 1, 20)
+    assert tally.seconds == pytest.approx(65.0)
     assert tally.rate == pytest.approx(2.0)
-    assert tally.seconds_left == pytest.approx(10.0)
+    assert tally.seconds_left == pytest.approx(9.5)
 
 
 def test_the_meter_is_one_line_on_a_terminal_and_now_and_then_a_line_elsewhere(monkeypatch, capsys):

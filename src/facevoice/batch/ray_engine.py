@@ -29,6 +29,7 @@ _STORE: Final = 128 << 20  # bytes for objects in a local cluster; records are s
 _QUIET: Final = {
     "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_enable_output_error_log_if_still_retry": "0",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else it warns of a coming change
 }

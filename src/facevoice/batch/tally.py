@@ -3,6 +3,9 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
+
+_FEW: Final = 4  # two workers may bring their first at the same moment
 
 Clock = Callable[[], float]
 
@@ -21,6 +24,7 @@ class Tally:
     kept: int = 0
     clock: Clock = time.monotonic
     _started: float = field(init=False)
+    _first: float = field(init=False, default=0.0)  # when the first that was scored came
 
     def __post_init__(self) -> None:
         self._started = self.clock()
@@ -30,6 +34,8 @@ class Tally:
         self.done += 1
         self.failed += failed
         self.kept += kept
+        if not kept and self.done - self.kept == 1:
+            self._first = self.clock()
 
     @property
     def seconds(self) -> float:
@@ -38,9 +44,12 @@ class Tally:
 
     @property
     def rate(self) -> float | None:
-        """Files scored per second, those that were kept left out; None before the first."""
-        scored = self.done - self.kept
-        return scored / self.seconds if scored and self.seconds > 0 else None
+        """Files scored per second since the first, before which processes started.
+
+        None until a few have been.
+        """
+        scored, seconds = self.done - self.kept, self.clock() - self._first
+        return (scored - 1) / seconds if scored >= _FEW and seconds > 0 else None
 
     @property
     def seconds_left(self) -> float | None:

@@ -1,6 +1,7 @@
 """The part of facevoice predict for thousands of files: several workers, resumed where it was."""
 
 import argparse
+import glob
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
@@ -100,7 +101,7 @@ class _Batch:
             if self._parts is not None:
                 shutil.rmtree(self._parts, ignore_errors=True)
             return ""
-        again = "the same command" if self._options.cache else "the same command with --resume"
+        again = "the same command" if self._options.cache else "the same command and --resume"
         return f"; {count} records are kept in {kept}: go on with {again}"
 
     def finish(self) -> None:
@@ -159,7 +160,8 @@ def _claim(parts: Path, output: Path, *, resume: bool) -> int:
         parts.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{output} cannot be written: {error.strerror or error}") from error
-    for stale in output.parent.glob(f".{output.name}.*.tmp"):  # of a run that was killed
+    # what a run that was killed left half-written
+    for stale in output.parent.glob(f".{glob.escape(output.name)}.*.tmp"):
         with suppress(OSError):
             stale.unlink()
     return count
