@@ -114,9 +114,14 @@ def test_closing_ends_what_is_under_way(tmp_path):
     outcomes = crew.outcomes(["slow", "a", "b"])
     assert next(outcomes).unit == "a"
     began = time.monotonic()
+    note = tmp_path / "slow"
+    while not (note.exists() and note.read_text()):  # the other process may be slow to start
+        assert time.monotonic() - began < 60
+        time.sleep(0.05)
+    began = time.monotonic()
     crew.close()
     assert time.monotonic() - began < 30  # it would sleep for a minute
-    assert not psutil.pid_exists(int((tmp_path / "slow").read_text()))
+    assert not psutil.pid_exists(int(note.read_text()))
 
 
 def test_workers_end_with_a_parent_that_is_killed(tmp_path):
