@@ -95,7 +95,9 @@ def test_the_command_is_quiet_and_leaves_no_process(variants, toy_bundle, tmp_pa
     )  # fmt: skip
     assert done.returncode == 1
     assert done.stdout == ""
-    assert {line.partition(":")[0] for line in done.stderr.splitlines()} == {"facevoice"}
+    # where the machine is overloaded, Ray may have something to warn of
+    ours = ("facevoice: ", "\x1b[33m(raylet", "(raylet")
+    assert [line for line in done.stderr.splitlines() if not line.startswith(ours)] == []
     subprocess.run([*common, "-o", str(tmp_path / "pool.csv")], check=False, capture_output=True)
     assert (tmp_path / "ray.csv").read_bytes() == (tmp_path / "pool.csv").read_bytes()
     wait_for_none()
