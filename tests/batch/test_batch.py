@@ -16,6 +16,7 @@ from facevoice.batch import Processes, RayCluster, Records, Tally, predict_all
 from facevoice.errors import InvalidInputError, MissingDependencyError, OutputError
 from facevoice.prediction import Prediction
 from facevoice.samples import SAMPLE
+from facevoice.workers import Outcome
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/prediction.schema.json").read_text())
 
@@ -97,17 +98,15 @@ def test_half_written_records_of_killed_runs_are_swept(tmp_path):
 
 @dataclass(frozen=True)
 class Watched:
-    """A process whose units are noted as they are asked for."""
+    """Works in this process, and notes which files it is asked to score."""
 
     seen: list[str]
 
     def run(self, scoring, units):
-        def noted():
-            for unit in units:
-                self.seen.append(Path(unit.path).name)
-                yield unit
-
-        return Processes().run(scoring, noted())
+        score = scoring.open()
+        for unit in units:
+            self.seen.append(Path(unit.path).name)
+            yield Outcome(unit, score(unit), None)
 
 
 def test_all_give_what_each_gives_alone_in_order(variants, predictor, toy_bundle, tmp_path):
@@ -177,7 +176,9 @@ def test_only_what_changed_is_scored_again(variants, toy_bundle, tmp_path):
 def test_another_bundle_is_another_record(variants, toy_bundle, four_class_bundle, tmp_path):
     paths = variants.write(tmp_path / "clips", 2)
     for bundle in (toy_bundle, four_class_bundle, toy_bundle):
-        found = list(predict_all(paths, bundle=bundle, cache=tmp_path / "cache"))
+        found = list(
+            predict_all(paths, bundle=bundle, engine=Watched([]), cache=tmp_path / "cache")
+        )
         assert found[0].scores.labels == facevoice.load(bundle).bundle.labels
     assert Records(tmp_path / "cache").count() == 4
 
@@ -188,7 +189,7 @@ def test_without_a_cache_nothing_stays(variants, toy_bundle, tmp_path, monkeypat
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     paths = variants.write(tmp_path / "clips", 3)
-    predictions = predict_all(paths, bundle=toy_bundle)
+    predictions = predict_all(paths, bundle=toy_bundle, engine=Watched([]))
     next(predictions)
     assert list((tmp_path / "tmp").iterdir())
     predictions.close()  # whoever takes no more ends the work
@@ -201,13 +202,17 @@ def test_records_that_vanish_and_folders_that_refuse_are_told(variants, toy_bund
     paths = variants.write(tmp_path / "clips", 3)
     cache = tmp_path / "cache"
     predictions = predict_all(
-        paths, bundle=toy_bundle, cache=cache, progress=lambda _: shutil.rmtree(cache)
+        paths,
+        bundle=toy_bundle,
+        engine=Watched([]),
+        cache=cache,
+        progress=lambda _: shutil.rmtree(cache),
     )
     with pytest.raises(OutputError, match="has gone"):
         list(predictions)
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"):
-        list(predict_all(paths, bundle=toy_bundle, cache=tmp_path / "file"))
+        list(predict_all(paths, bundle=toy_bundle, engine=Watched([]), cache=tmp_path / "file"))
 
 
 # --- processes that die ---
