@@ -175,6 +175,7 @@ def _write(part: _Part, path: Path) -> None:
     example = list(part.shapes[-1])
     example[: len(part.free)] = range(2, 2 + len(part.free))
     dynamic = {axis: torch.export.Dim(name, min=1) for axis, name in enumerate(part.free)}
+    torch.compiler.reset()  # what an earlier export found out would fix sizes that are free here
     with warnings.catch_warnings():
         # of torch about its own workings: nothing that a user could do anything about
         warnings.simplefilter("ignore")
