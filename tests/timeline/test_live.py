@@ -252,9 +252,15 @@ def test_frames_of_a_film_give_its_people(toy, sample_mkv):
 
 
 def test_pictures_are_dropped_rather_than_late_and_counted_and_sound_is_kept(toy):
+    ended = threading.Event()
+
+    def source():
+        yield from from_memory(12.0, size=(720, 1280))
+        ended.set()
+
     slow = []
-    for window in live(from_memory(12.0, size=(720, 1280)), toy, threads=1, real_time=True):
-        time.sleep(0.3)
+    for window in live(source(), toy, threads=1, real_time=True):
+        assert ended.wait(120)  # a reader who stands still while all the rest arrives
         slow.append(window)
     assert sum(window.dropped_pictures for window in slow) > 20
     assert slow[-1].stop_seconds == pytest.approx(12, abs=0.01)
