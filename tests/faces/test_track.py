@@ -6,6 +6,7 @@ from facevoice.errors import InvalidInputError
 from facevoice.faces.detect import Boxes
 from facevoice.faces.mtcnn import Mtcnn
 from facevoice.faces.track import (
+    FaceFinder,
     FaceFollower,
     FaceTracker,
     colour_change,
@@ -94,6 +95,21 @@ def test_detects_once_a_second_and_refines_between() -> None:
     found = run(follower, detector, [[face(10)]] * 21)
     assert all([number for number, _ in pairs] == [0] for pairs in found)
     assert detector.searches == follower.detections == 5
+
+
+def test_a_calm_shot_is_searched_less_often_until_somebody_comes() -> None:
+    detector = RefiningScript()
+    finder = FaceFinder(detector, calm_seconds=2.0)
+    searched = []
+    for step in range(61):
+        time = step * 0.2
+        detector.scene = [face(10), face(200)] if time > 7 else [face(10)]
+        before = detector.searches
+        finder.find(SCENE, time, afresh=False)
+        if detector.searches > before:
+            searched.append(round(time, 1))
+    # calm from 2.0 on; at 8.0 there is somebody new; calm again from 10.0 on
+    assert searched == [0.0, 1.0, 2.0, 4.0, 6.0, 8.0, 9.0, 10.0, 12.0]
 
 
 def test_searches_an_empty_scene_less_often_than_it_is_asked() -> None:

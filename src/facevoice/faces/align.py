@@ -56,9 +56,11 @@ def similarity(source: Points, target: Points) -> Float64Array:
     variance = (source_left**2).sum()
     if not np.isfinite(variance) or variance <= 0:
         raise InvalidInputError(f"points must be finite and differ, got {source.tolist()}")
-    left, stretch, right = np.linalg.svd(target_left.T @ source_left)
-    sign = np.array([1.0, np.sign(np.linalg.det(left) * np.linalg.det(right)) or 1.0])
-    linear = (left * sign) @ right * ((stretch * sign).sum() / variance)
+    # in the plane a rotation with a scale is one complex factor, and its least squares are these
+    turn = (source_left * target_left).sum() / variance
+    tilt = (source_left[:, 0] * target_left[:, 1] - source_left[:, 1] * target_left[:, 0]).sum()
+    tilt /= variance
+    linear = np.array([[turn, -tilt], [tilt, turn]])
     return np.column_stack([linear, target_mean - linear @ source_mean])
 
 

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Final
 
 from facevoice.faces.align import align
 from facevoice.faces.detect import Detector
@@ -15,6 +16,8 @@ from facevoice.media import Look
 from facevoice.timeline.cuts import CutFinder, Settled
 from facevoice.timeline.people import Tracks
 from facevoice.types import Face, UInt8Array
+
+_CALM_SECONDS: Final = 2.0  # at most so late is somebody noticed who walks into a calm shot
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,8 @@ class Follower:
     """Takes all pictures in order; gives each back followed, two pictures late."""
 
     def __init__(self, detector: Detector) -> None:
-        self._finder, self._tracks, self._cuts = FaceFinder(detector), Tracks(), CutFinder()
+        self._finder = FaceFinder(detector, calm_seconds=_CALM_SECONDS)
+        self._tracks, self._cuts = Tracks(), CutFinder()
         self._unsettled: deque[Look] = deque()
         self._afresh = self._doubt = False
         self.patience_seconds = self._tracks.patience_seconds

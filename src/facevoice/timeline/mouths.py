@@ -30,11 +30,11 @@ _LONGEST_GAP: Final = 0.5  # seconds without sight after which nothing is interp
 
 @dataclass(slots=True)
 class _Mouth:
-    """landmarks and when they were measured; light: the last aligned face; the motions so far."""
+    """landmarks and when they were measured; even: of the last aligned face; the motions so far."""
 
     landmarks: Float32Array
     seen: float
-    light: UInt8Array | None = None
+    even: tuple[Float64Array, Float64Array] | None = None
     times: deque[float] = field(default_factory=deque)
     motions: deque[Float64Array] = field(default_factory=deque)
 
@@ -96,21 +96,27 @@ class Mouths:
 
 
 def _watch(mouth: _Mouth, time: float, light: UInt8Array) -> None:
-    before, mouth.light = mouth.light, light
+    before, mouth.even = mouth.even, (_even(light[38:62, 16:48]), _even(light[8:62, 10:54]))
     if before is not None:
         mouth.times.append(time)
-        mouth.motions.append(_motions(before, light))
+        mouth.motions.append(_motions(before, mouth.even, light))
 
 
-def _motions(before: UInt8Array, light: UInt8Array) -> Float64Array:
+def _motions(
+    before: tuple[Float64Array, Float64Array],
+    even: tuple[Float64Array, Float64Array],
+    light: UInt8Array,
+) -> Float64Array:
     """(9,) what moved between two aligned faces (64, 64).
+
+    before, even: the mouth's region and the face in even light, of the first and of the second.
 
     Logarithms of the mean change of: the mouth's region, its upper, middle and lower third, the
     upper face, the mouth's middle; then of the mouth: deviation, vertical gradient, mean of the
     darkest pixels, in grey levels.
     """
-    change = np.abs(_even(light[38:62, 16:48]) - _even(before[38:62, 16:48]))
-    above = np.abs(_even(light[8:62, 10:54]) - _even(before[8:62, 10:54]))[:26]
+    change = np.abs(even[0] - before[0])
+    above = np.abs(even[1] - before[1])[:26]
     changes = [change, change[:8], change[8:16], change[16:], above, change[6:20, 8:24]]
     mouth = light[44:60, 22:42].astype(np.float64)
     darkest = np.partition(mouth.ravel(), 30)[:30]
