@@ -136,19 +136,8 @@ class Predictor:
 
     def failure(self, path: str | os.PathLike[str], error: FacevoiceError) -> Prediction:
         """The record of an input that could not be read."""
-        return Prediction(
-            path=os.fspath(path),
-            bundle_name=self.bundle.name,
-            bundle_sha256=self.bundle.sha256,
-            scores=None,
-            missing={},
-            evidence=None,
-            duration_seconds=None,
-            start_seconds=None,
-            stop_seconds=None,
-            windows=0,
-            error=(error.kind, str(error)),
-        )
+        found = (error.kind, str(error))
+        return Prediction.failed(os.fspath(path), self.bundle.name, self.bundle.sha256, found)
 
     def score(
         self,

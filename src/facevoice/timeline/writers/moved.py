@@ -1,8 +1,11 @@
 """A timeline on another clock."""
 
 from dataclasses import replace
+from typing import TypeVar
 
-from facevoice.timeline.table import Timeline
+from facevoice.timeline.table import Row, Segment, Timeline
+
+Spanned = TypeVar("Spanned", Row, Segment)
 
 
 def moved(timeline: Timeline, seconds: float) -> Timeline:
@@ -21,23 +24,17 @@ def moved(timeline: Timeline, seconds: float) -> Timeline:
             )
             for person in timeline.people
         ),
-        rows=tuple(
-            replace(
-                row,
-                start_seconds=row.start_seconds - seconds,
-                stop_seconds=row.stop_seconds - seconds,
-            )
-            for row in timeline.rows
-        ),
-        segments=tuple(
-            replace(
-                segment,
-                start_seconds=segment.start_seconds - seconds,
-                stop_seconds=segment.stop_seconds - seconds,
-            )
-            for segment in timeline.segments
-        ),
+        rows=tuple(_span_moved(row, seconds) for row in timeline.rows),
+        segments=tuple(_span_moved(segment, seconds) for segment in timeline.segments),
         frames=None
         if frames is None
         else replace(frames, times_seconds=frames.times_seconds - seconds),
+    )
+
+
+def _span_moved(item: Spanned, seconds: float) -> Spanned:
+    return replace(
+        item,
+        start_seconds=item.start_seconds - seconds,
+        stop_seconds=item.stop_seconds - seconds,
     )
