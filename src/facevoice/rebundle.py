@@ -11,6 +11,7 @@ from facevoice.branches import Adjustment
 from facevoice.bundle import bundle_folder, load_bundle, read_card
 from facevoice.errors import BundleError
 from facevoice.fusion import Node, WeightTree
+from facevoice.trained_on import TRAINED_ON
 from facevoice.weights_file import FittedFusion
 
 Card = Mapping[str, Any]
@@ -82,13 +83,14 @@ def reweighted(bundle: str | Path, fitted: FittedFusion, output: Path) -> Path:
     if output.exists() and not (output / "bundle.json").exists() and any(output.iterdir()):
         raise BundleError(f"{output} exists and is no bundle: choose another folder")
     tree = _rewoven(card["tree"], fitted.fusion)
-    used = {value for value in _strings(tree) if value in card["files"]}
+    used = {value for value in (*_strings(tree), TRAINED_ON) if value in card["files"]}
     new = dict(card) | {
         "tree": tree,
         "files": {name: digest for name, digest in card["files"].items() if name in used},
         "provenance": dict(card["provenance"]) | {"weights": _provenance(fitted)},
     }
-    new.pop("abstain_below", None)  # an older threshold was that of other weights
+    for old in ("abstain_below", "measured"):  # those were of other weights
+        new.pop(old, None)
     if fitted.abstain_below is not None:
         new["abstain_below"] = fitted.abstain_below
     _write(folder, new, output)

@@ -1,16 +1,20 @@
 """facevoice evaluate on score tables, and report cards of labelled clips."""
 
+import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from facevoice.cli import main
 from facevoice.samples import SAMPLE
 from facevoice.scoretable import write_score_table
+from facevoice.trained_on import TRAINED_ON, keys_of, write_keys
 from facevoice.weight_choice import SearchPlan, choose_weights
 from facevoice.weights_file import write_weights
 from score_tables import BRANCHES, skilled
+from toy_bundle import make_toy_bundle
 
 
 def facevoice(*arguments: object) -> int:
@@ -94,3 +98,60 @@ def test_labelled_clips_give_a_report_of_the_bundle(
     record = json.loads((folder / "report.json").read_text())
     assert [node["name"] for node in record["weights"]] == ["face", "voice", "system"]
     assert record["search"]["search"] == "weights of the bundle toy 0"
+
+
+@pytest.fixture
+def measured_bundle(tmp_path: Path) -> Path:
+    """A bundle of its own, since its card is written to."""
+    return make_toy_bundle(tmp_path / "toy")
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Path:
+    """A prepared folder of ten pictures, six of them in split test."""
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    images = np.random.default_rng(0).integers(0, 256, (10, 48, 48), np.uint8)
+    np.save(folder / "images.npy", images)
+    meta = {"format": 2, "content": "face_images", "labels": ["happy", "sad"]}
+    (folder / "prepared.json").write_text(json.dumps(meta))
+    rows = [
+        f"{split}/{row}.jpg,{('happy', 'sad')[row % 2]},{split},{row}\n"
+        for row, split in enumerate(["train"] * 4 + ["test"] * 6)
+    ]
+    (folder / "samples.csv").write_text("id,label,split,group\n" + "".join(rows))
+    return folder
+
+
+def test_a_card_s_figures_are_measured_again(
+    capsys: pytest.CaptureFixture[str], measured_bundle: Path, faces: Path
+) -> None:
+    options = (faces, "--split", "test", "--bundle", measured_bundle)
+    assert facevoice("evaluate", *options) == 0
+    said = capsys.readouterr()
+    assert "6 clips" in said.out
+    assert "card" not in said.err
+    assert facevoice("evaluate", *options, "--record", "ten faces") == 0
+    assert "recorded as 'ten faces'" in capsys.readouterr().err
+    assert facevoice("evaluate", *options) == 0
+    assert "as the card of toy says of 'ten faces'" in capsys.readouterr().err
+    card = json.loads((measured_bundle / "bundle.json").read_text())
+    card["measured"][0]["nodes"]["face"]["uar"] += 0.02
+    (measured_bundle / "bundle.json").write_text(json.dumps(card))
+    assert facevoice("evaluate", *options) == 1
+    assert "ten faces: face: UAR" in capsys.readouterr().err
+
+
+def test_clips_that_taught_the_bundle_are_refused(
+    capsys: pytest.CaptureFixture[str], measured_bundle: Path, faces: Path
+) -> None:
+    write_keys(measured_bundle, [keys_of(["train/2.jpg", "3"], ["happy", "sad"])])
+    card = json.loads((measured_bundle / "bundle.json").read_text())
+    digest = hashlib.sha256((measured_bundle / TRAINED_ON).read_bytes()).hexdigest()
+    card["files"][TRAINED_ON] = digest
+    (measured_bundle / "bundle.json").write_text(json.dumps(card))
+    options = (faces, "--bundle", measured_bundle)
+    assert facevoice("evaluate", *options, "--split", "test") == 0
+    assert facevoice("evaluate", *options) == 1
+    assert "2 of 10 clips, such as train/2.jpg, taught the bundle toy" in capsys.readouterr().err
+    assert facevoice("evaluate", *options, "--allow-trained") == 0

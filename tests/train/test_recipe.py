@@ -56,3 +56,15 @@ def test_a_recipe_that_is_none_says_so(tmp_path):
         recipe_from({"name": "a"}, "test")
     with pytest.raises(RecipeError, match="key=value"):
         load_recipe(RECIPES[0], ["epochs"])
+
+
+def test_sizes_end_with_the_input_and_have_an_epoch_each():
+    plain = {"name": "f", "branch": "face_vote", "net": "small_resnet", "input_size": 40}
+    assert recipe_from(plain | {"sizes": [24, 40], "epochs": 2}, "test").sizes == (24, 40)
+    for wrong, message in (
+        ({"sizes": [24, 32]}, "end with input_size 40"),
+        ({"sizes": [0, 40]}, "must be positive"),
+        ({"sizes": [24, 32, 40], "epochs": 2}, "3 parts of only 2 epochs"),
+    ):
+        with pytest.raises(RecipeError, match=message):
+            recipe_from(plain | wrong, "test")

@@ -15,8 +15,10 @@ from facevoice.train.data import drawing_order, split_of
 from facevoice.train.joined import join
 from facevoice.train.loop import train
 from facevoice.train.nets import NETS, NetSize, multiply_adds, parameter_count
+from facevoice.train.nets.small import SmallResNet
 from facevoice.train.prepared import FORMAT, open_prepared
 from facevoice.train.recipe import recipe_from
+from facevoice.trained_on import keys_of, known, read_keys, write_keys
 
 LABELS = ("calm", "contempt", "pain", "joy")
 COUNT = 96
@@ -151,6 +153,48 @@ def test_a_full_disk_loses_nothing(runs, faces, tmp_path):
     train(FACE, faces, tmp_path / "run")
     assert [line["epoch"] for line in log_of(tmp_path / "run")] == [1, 2, 3, 4]
     assert log_of(tmp_path / "run")[-1]["loss"] == log_of(runs[0])[-1]["loss"]
+
+
+def test_small_pictures_come_first(faces, tmp_path, monkeypatch):
+    seen = []
+
+    def spy(net, pictures):
+        if net.training:
+            seen.append(pictures.shape[-1])
+        return original(net, pictures)
+
+    original = SmallResNet.features
+    monkeypatch.setattr(SmallResNet, "features", spy)
+    train(
+        recipe_from(FACE.to_dict() | {"sizes": [8, 16, 24], "epochs": 3}, "test"), faces, tmp_path
+    )
+    steps = len(seen) // 3
+    assert seen == [8] * steps + [16] * steps + [24] * steps
+
+
+def test_a_run_notes_what_it_learnt_from(runs, faces, voices, tmp_path):
+    keys = read_keys(runs[1])
+    groups = np.array(voices.groups)
+    labels = [LABELS[k] for k in voices.y]
+    learnt = np.isin(keys_of(voices.ids, labels), keys)
+    np.testing.assert_array_equal(learnt, groups != "s5")
+    tree = tmp_path / "tree.toml"
+    tree.write_text(TREE)
+    folder = assemble(runs, tree, tmp_path / "bundle")
+    card = json.loads((folder / "bundle.json").read_text())
+    assert known(folder, card, faces.ids, [LABELS[k] for k in faces.y]).all()
+
+
+def test_a_run_notes_what_its_initial_weights_learnt_from(runs, faces, tmp_path):
+    later = recipe_from(FACE.to_dict() | {"initial": str(runs[0]), "epochs": 1}, "test")
+    earlier = keys_of(["somebody"], [LABELS[0]])
+    before = read_keys(runs[0])
+    write_keys(runs[0], [before, earlier])
+    try:
+        train(later, faces, tmp_path / "later")
+    finally:
+        write_keys(runs[0], [before])
+    assert np.isin(earlier, read_keys(tmp_path / "later")).all()
 
 
 def test_a_folder_keeps_to_its_recipe(runs, faces):

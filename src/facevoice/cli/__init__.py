@@ -18,6 +18,7 @@ from facevoice.cli import (
     demo,
     doctor,
     evaluate,
+    folds,
     fuse,
     live,
     predict,
@@ -42,6 +43,7 @@ _VERBS = (
     evaluate,
     corpora,
     training,
+    folds,
     adapt,
 )
 

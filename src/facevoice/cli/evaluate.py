@@ -1,20 +1,19 @@
 """facevoice evaluate: what a bundle or a fusion is worth on labelled clips."""
 
 import argparse
-import contextlib
 import csv
 import json
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from facevoice.cli.options import Counter, add_model_options, say
-from facevoice.errors import InvalidInputError
+from facevoice.cli.labelled import is_prepared, score_labelled
+from facevoice.cli.options import add_model_options, say
+from facevoice.errors import DatasetError, InvalidInputError
 
 if TYPE_CHECKING:
     from facevoice.bundle import Bundle
     from facevoice.evaluation import NodeFigures
-    from facevoice.prediction import Prediction
     from facevoice.scoretable import ScoreTable
     from facevoice.weights_file import FittedFusion
 
@@ -26,15 +25,16 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command = verbs.add_parser(
         "evaluate",
         help="measure a bundle or a fusion on labelled clips: WAR, UAR, intervals, report card",
-        description="Measure a bundle on labelled clips (LABELS.CSV), or the weights of facevoice"
-        " fuse on a score table.",
+        description="Measure a bundle on labelled clips (LABELS.CSV, or a prepared FOLDER), or the"
+        " weights of facevoice fuse on a score table. Where the bundle's card has figures of the"
+        " same clips, they must agree.",
     )
     command.add_argument(
         "input",
         type=Path,
-        metavar="LABELS.CSV|TABLE",
+        metavar="LABELS.CSV|FOLDER|TABLE",
         help="columns file, label (or emotion) and optionally group (or speaker) and split; or a"
-        " score table (.parquet .csv .npz)",
+        " folder that facevoice prepare made; or a score table (.parquet .csv .npz)",
     )
     command.add_argument(
         "--weights", type=Path, metavar="FILE", help="weights.json, as facevoice fuse writes it"
@@ -50,12 +50,23 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     )
     command.add_argument("--title", default="Report card", help="heading of the report card")
     command.add_argument("--json", action="store_true", help="figures as one JSON object")
+    command.add_argument(
+        "--record", metavar="NAME", help="write the figures into the bundle's card, by this name"
+    )
+    command.add_argument(
+        "--allow-trained",
+        action="store_true",
+        help="measure clips that the bundle's networks learnt from, too",
+    )
     add_model_options(command)
     command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the figures or write the report card; 1 if a clip could not be read."""
+    """Print the figures or write the report card.
+
+    Returns 1 if a clip could not be read, or if the bundle's card has other figures of these clips.
+    """
     if _is_table(options.input):
         return _run_table(options)
     return _run_labels(options)
@@ -63,6 +74,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _is_table(path: Path) -> bool:
     """Whether a file is a score table: a CSV is one if its header names branches."""
+    if is_prepared(path):
+        return False
     if path.suffix.lower() != ".csv":
         return path.suffix.lower() in _TABLES
     try:
@@ -135,26 +148,16 @@ def _command(options: argparse.Namespace) -> str:
 
 
 def _run_labels(options: argparse.Namespace) -> int:
-    from facevoice.evaluation import figures_of, leaves_only, read_labels, score_clips
+    from facevoice.evaluation import figures_of, leaves_only
     from facevoice.predict import load
     from facevoice.scoretable import write_score_table
 
-    clips = read_labels(options.input)
-    if options.split is not None:
-        clips = [clip for clip in clips if clip.split == options.split]
     predictor = load(options.bundle, device=options.device, threads=options.threads)
-    counter = Counter(len(clips), "clips")
-    failed: list[Prediction] = []
-
-    def watch(number: int, prediction: "Prediction") -> None:
-        counter.show(number, prediction.path or "")
-        if prediction.error is not None:
-            failed.append(prediction)
-            say(prediction.error[1])
-
-    with contextlib.closing(counter):
-        table, left_out = score_clips(predictor, clips, watch=watch)
-    status = 1 if failed else 0
+    scored = score_labelled(options.input, options.split, predictor)
+    table = scored.table
+    if not options.allow_trained:
+        _refuse_trained(table, predictor.bundle)
+    status = 1 if scored.failed else 0
     if options.weights is not None or (
         options.output is not None and options.output.suffix.lower() not in _TABLES
     ):
@@ -165,10 +168,43 @@ def _run_labels(options: argparse.Namespace) -> int:
         write_score_table(table, options.output)
     figures = figures_of(table)
     if options.json:
-        print(json.dumps(_record(figures, left_out, len(failed), predictor.bundle.sha256)))
+        record = _record(figures, scored.left_out, scored.failed, predictor.bundle.sha256)
+        print(json.dumps(record))
     else:
-        print(_text(figures, left_out, len(failed)))
-    return status
+        print(_text(figures, scored.left_out, scored.failed))
+    return _compare(options, table, predictor.bundle) or status
+
+
+def _refuse_trained(table: "ScoreTable", bundle: "Bundle") -> None:
+    from facevoice.trained_on import known
+
+    labels = [table.labels[index] if index >= 0 else "" for index in table.truth]
+    taught = known(bundle.folder, bundle.card, table.ids.tolist(), labels)
+    if taught.any():
+        raise DatasetError(
+            f"{int(taught.sum())} of {len(table)} clips, such as {table.ids[taught][0]}, taught the"
+            f" bundle {bundle.name} what it knows: figures on them say nothing about others. Leave"
+            " them out, or ask for --allow-trained"
+        )
+
+
+def _compare(options: argparse.Namespace, table: "ScoreTable", bundle: "Bundle") -> int:
+    """Write the figures into the card, or hold them against it; 1 if they differ."""
+    from facevoice.measured import differences, record, row_for, row_of
+
+    if options.record is not None:
+        record(bundle.folder, row_of(table, options.record))
+        say(f"recorded as {options.record!r} in {bundle.folder / 'bundle.json'}")
+        return 0
+    row = row_for(bundle.card, table)
+    if row is None:
+        return 0
+    told = differences(row, table)
+    if not told:
+        say(f"as the card of {bundle.name} says of {row['name']!r}")
+    for line in told:
+        say(f"{row['name']}: {line}")
+    return 1 if told else 0
 
 
 def _fitted(options: argparse.Namespace, bundle: "Bundle") -> "FittedFusion":

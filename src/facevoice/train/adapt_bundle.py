@@ -19,6 +19,7 @@ from facevoice.fusion import Node
 from facevoice.train.adapt_features import LeafFeatures
 from facevoice.train.adapt_heads import Refit, adapted_name
 from facevoice.train.prepared import Prepared
+from facevoice.trained_on import TRAINED_ON, keys_of, read_keys, write_keys
 from facevoice.writing import replacing
 
 if TYPE_CHECKING:
@@ -77,8 +78,14 @@ def write_bundle(
         shutil.rmtree(building, ignore_errors=True)
         building.mkdir(parents=True)
         nodes = _leaf_nodes(base, leaves, adapted, building)
+        names = [data.labels[index] for index in data.y]
+        earlier = read_keys(base.folder)
+        write_keys(building, [keys_of(data.ids, names), *([] if earlier is None else [earlier])])
         card = _card(base, data, settings, adapted, figures) | {
-            "files": {path.name: _sha256(path) for path in sorted(building.glob("*.onnx"))},
+            "files": {
+                path.name: _sha256(path)
+                for path in sorted((*building.glob("*.onnx"), building / TRAINED_ON))
+            },
             "tree": _tree(adapted.tree.nodes, nodes),
         }
         with replacing(building / "bundle.json") as path:

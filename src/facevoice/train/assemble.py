@@ -5,7 +5,7 @@ import hashlib
 import json
 import shutil
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from facevoice import __version__, metrics
 from facevoice.bundle import FORMAT, load_bundle
 from facevoice.errors import RecipeError
 from facevoice.train.export import Exported, Run, export, node_of
+from facevoice.trained_on import TRAINED_ON, read_keys, write_keys
 
 _NET_FACTS = ("parameters", "multiply_adds", "initial_weights", "unusable", "leaks")
 _TREE_KEYS = frozenset({"name", "version", "description", "licences", "tree"})
@@ -39,6 +40,7 @@ def assemble(runs: Sequence[Path], tree_file: Path, output: Path) -> Path:
     try:
         used: dict[str, Exported] = {}
         tree = _node(spec["tree"], by_name, building, used)
+        _write_keys(by_name.values(), building)
         card = _card(spec, tree, by_name, used, building)
         text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
         (building / "bundle.json").write_text(text, encoding="utf-8")
@@ -47,6 +49,14 @@ def assemble(runs: Sequence[Path], tree_file: Path, output: Path) -> Path:
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return output
+
+
+def _write_keys(runs: Iterable[Run], folder: Path) -> None:
+    """Note which samples taught the bundle; not at all where a run does not say."""
+    found = [read_keys(run.folder) for run in runs]
+    known = [keys for keys in found if keys is not None]
+    if len(known) == len(found):
+        write_keys(folder, known)
 
 
 def _read_tree(path: Path) -> dict[str, Any]:
@@ -124,7 +134,10 @@ def _card(
             },
         },
         "figures": {name: _figures(run) for name, run in runs.items()},
-        "files": {path.name: _sha256(path) for path in sorted(folder.glob("*.onnx"))},
+        "files": {
+            path.name: _sha256(path)
+            for path in sorted((*folder.glob("*.onnx"), *folder.glob(TRAINED_ON)))
+        },
         "tree": tree,
     }
 

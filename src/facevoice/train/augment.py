@@ -1,6 +1,7 @@
 """Random changes that a label survives, on whole batches."""
 
 import math
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -8,6 +9,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from facevoice.types import Float32Array
+
+_SPEECH_RATE_HZ: Final = 16000
+_ECHO_SAMPLES: Final = 9600
 
 
 def change_faces(faces: Tensor, strength: float, generator: torch.Generator) -> Tensor:
@@ -96,22 +100,24 @@ def _covered(faces: Tensor, strength: float, generator: torch.Generator) -> Tens
 
 
 def change_speech(samples: Float32Array, strength: float, rng: np.random.Generator) -> Float32Array:
-    """Play speech slower or faster (pitch moves along), cut its ends, add noise and colour it.
+    """Another speaker, microphone and room: what differs between recordings of one expression.
+
+    Plays the speech slower or faster (pitch and formants move along, as if somebody larger or
+    smaller spoke), cuts its ends, colours it, cuts its highs as a telephone does, adds an echo that
+    dies away and noise.
 
     samples: (S,) float32 at 16 kHz. strength: 0 none, 1 the usual.
     """
     if strength <= 0 or len(samples) < 1600:
         return samples
-    speed = math.exp(rng.uniform(-0.14, 0.14) * strength)
+    speed = math.exp(rng.uniform(-0.16, 0.16) * strength)
     count = max(int(len(samples) / speed), 1)
     positions = np.linspace(0, len(samples) - 1, count)
     changed = np.interp(positions, np.arange(len(samples)), samples)
     cut = rng.uniform(0, 0.12 * strength, 2) * len(changed)
     changed = changed[int(cut[0]) : len(changed) - int(cut[1])]
-    if rng.random() < 0.5 * strength:  # a microphone's tilt: a first-order filter
-        pole = rng.uniform(-0.6, 0.6)
-        changed = changed + pole * np.concatenate([[0.0], changed[:-1]])
-    if rng.random() < 0.6 * strength:
+    changed = _transmitted(changed, strength, rng)
+    if rng.random() < 0.5 * strength:
         level = np.sqrt(np.mean(changed**2)) * 10 ** (-rng.uniform(8, 35) / 20)
         noise = rng.standard_normal(len(changed))
         if rng.random() < 0.5:  # brown-like rumble, leaky so that it does not drift
@@ -119,6 +125,30 @@ def change_speech(samples: Float32Array, strength: float, rng: np.random.Generat
             noise /= np.sqrt(np.mean(noise**2)) + 1e-12
         changed = changed + level * noise
     return changed.astype(np.float32)
+
+
+def _transmitted(
+    samples: np.ndarray[Any, Any], strength: float, rng: np.random.Generator
+) -> np.ndarray[Any, Any]:
+    """Through a microphone, a line and a room: one filter, applied in the frequency domain."""
+    length = 1 << (len(samples) + _ECHO_SAMPLES).bit_length()
+    hz = np.fft.rfftfreq(length, 1 / _SPEECH_RATE_HZ)
+    gain = np.ones(len(hz), np.complex128)
+    if rng.random() < 0.6 * strength:  # a tilt by octave, and two broad resonances
+        decibels = rng.uniform(-4, 4) * np.log2((hz + 100) / 1000)
+        for _ in range(2):
+            octaves = np.log2((hz + 50) / rng.uniform(100, 6000))
+            decibels += rng.uniform(-5, 5) * np.exp(-0.5 * (octaves / rng.uniform(0.3, 1)) ** 2)
+        gain *= 10 ** (decibels / 20)
+    if rng.random() < 0.25 * strength:
+        gain /= 1 + (hz / rng.uniform(3000, 7000)) ** 12
+    if rng.random() < 0.3 * strength:
+        count = int(rng.uniform(0.1, 0.6) * _SPEECH_RATE_HZ)  # falls by 60 dB in that time
+        echo = rng.standard_normal(count) * np.exp(-6.9 * np.arange(count) / count)
+        echo *= 10 ** (-rng.uniform(3, 15) / 20) / np.sqrt((echo**2).sum())
+        gain *= 1 + np.fft.rfft(echo, length)
+    changed: np.ndarray[Any, Any] = np.fft.irfft(np.fft.rfft(samples, length) * gain, length)
+    return changed[: len(samples)]
 
 
 def mask_spectrograms(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
@@ -139,3 +169,24 @@ def mask_spectrograms(images: Tensor, strength: float, generator: torch.Generato
         inside = (place >= start.view(-1, 1, 1, 1)) & (place < (start + length).view(-1, 1, 1, 1))
         masked = masked.masked_fill(inside, 0.0)
     return masked
+
+
+def shift_spectrograms(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Move each image by up to a tenth of its width in time and 3 % of its height in frequency.
+
+    images: (N, C, H, W) float32 in [0, 1]. What moves in is 0.
+    """
+    if strength <= 0:
+        return images
+    count, _, height, width = images.shape
+    shifted = images
+    for size, axis, reach in ((height, 2, 0.03), (width, 3, 0.1)):
+        most = reach * strength * size
+        shift = _uniform(count, -most, most, generator).round().long()
+        places = torch.arange(size) - shift.view(-1, 1)  # (N, size)
+        inside = (places >= 0) & (places < size)
+        shape = [count, 1, 1, 1]
+        shape[axis] = size
+        index = places.clamp(0, size - 1).view(shape).expand_as(shifted)
+        shifted = shifted.gather(axis, index) * inside.view(shape)
+    return shifted

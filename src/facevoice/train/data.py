@@ -107,6 +107,15 @@ def mixed(
     )
 
 
+def resized(pictures: Tensor, side: int) -> Tensor:
+    """(N, C, H, W) -> (N, C, side, side), without aliasing."""
+    if pictures.shape[-1] == side:
+        return pictures
+    return functional.interpolate(
+        pictures, (side, side), mode="bilinear", align_corners=False, antialias=True
+    )
+
+
 def soft_targets(y: NDArray[np.int64], classes: int, smoothing: float) -> Tensor:
     """(N,) labels -> (N, K) target distributions."""
     hard = functional.one_hot(torch.from_numpy(y), classes).float()

@@ -148,8 +148,9 @@ def input_shape(recipe: Recipe) -> tuple[int, int, int]:
 
 def _net_stage(recipe: Recipe, net: FeatureNet, source: Source) -> Stage:
     return Stage(
-        "net", 0, net, source, recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.mixup
-    )
+        "net", 0, net, source, recipe.epochs, recipe.batch_size, recipe.learning_rate,
+        recipe.mixup, recipe.sizes,
+    )  # fmt: skip
 
 
 def _sequence_stages(

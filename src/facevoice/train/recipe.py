@@ -23,7 +23,9 @@ _AT_LEAST_ONE: Final = (
     *("width", "input_size", "frames", "batch_size", "blstm_width", "blstm_epochs"),
     *("blstm_batch_size", "views", "draws"),
 )
-_NOT_NEGATIVE: Final = ("epochs", "joint_epochs", "patience", "feature_dim", "augment", "mixup")
+_NOT_NEGATIVE: Final = (
+    *("epochs", "joint_epochs", "patience", "feature_dim", "augment", "mixup", "speech_views"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,9 @@ class Recipe:
 
     What it sees:
     input_size: side of the square input in pixels (face branches).
+    sizes: side in each of as many equal parts of the net's epochs, the last being input_size: small
+        pictures first cost less (Tan and Le, *EfficientNetV2*, ICML 2021, section 4). Empty: always
+        input_size.
     grey: feed one grey channel instead of RGB (face branches).
     normalise: what is subtracted and divided, a name in ``NORMALISATIONS`` (face branches).
     mirror: score the mean of a face and its mirror image (face_vote).
@@ -53,6 +58,8 @@ class Recipe:
     frames: faces per clip (the paper: 16, DenseNet 4).
     spectrogram: numbers of the spectrogram image, see ``SpectrogramSettings`` (spectrogram_net).
     channels: 3 repeats the spectrogram for nets that were made for RGB (spectrogram_net).
+    speech_views: changed copies of each clip's speech that are made once and drawn from, which costs
+        memory and saves time; 0: it is changed anew for every draw (spectrogram_net).
     feature_set: "is09" or "is10" (functionals_svm).
     svm_costs, svm_kernels: what the grouped search chooses among (functionals_svm).
 
@@ -90,6 +97,7 @@ class Recipe:
     initial: str = ""
     freeze: Literal["none", "convolutions"] = "none"
     input_size: int = 224
+    sizes: tuple[int, ...] = ()
     grey: bool = False
     normalise: Literal["unit", "imagenet", "vggface"] = "unit"
     mirror: bool = False
@@ -98,6 +106,7 @@ class Recipe:
     frames: int = 16
     spectrogram: Mapping[str, Any] = field(default_factory=dict)
     channels: Literal[1, 3] = 1
+    speech_views: int = 0
     feature_set: Literal["is09", "is10"] = "is10"
     svm_costs: tuple[float, ...] = (0.1, 1.0, 10.0)
     svm_kernels: tuple[str, ...] = ("rbf", "linear")
@@ -149,9 +158,21 @@ class Recipe:
             )
         if len(self.crop) != 4 or self.crop[2] - self.crop[0] != self.crop[3] - self.crop[1]:
             raise RecipeError(f"recipe key crop must be a square of four numbers, got {self.crop}")
+        self._check_sizes()
         both = set(self.val_groups) & set(self.test_groups)
         if both:
             raise RecipeError(f"groups {sorted(both)} stand in val_groups and in test_groups")
+
+    def _check_sizes(self) -> None:
+        if self.sizes and (self.sizes[-1] != self.input_size or min(self.sizes) < 1):
+            raise RecipeError(
+                f"recipe key sizes must be positive and end with input_size {self.input_size}, got"
+                f" {list(self.sizes)}"
+            )
+        if len(self.sizes) > self.epochs:
+            raise RecipeError(
+                f"recipe key sizes names {len(self.sizes)} parts of only {self.epochs} epochs"
+            )
 
     @property
     def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -8,6 +8,7 @@ It holds
     stage-*.pt, features-*.npz   what finished stages hand on, until the run is finished
     model.pt        the final weights (model.onnx for a support vector machine)
     scores_val.npz, scores_test.npz   ids, groups, y, labels, scores (N, K): held-out scores
+    trained_on.npy  keys of the samples that set the weights or the temperature
 """
 
 import io
@@ -28,6 +29,7 @@ from facevoice.errors import RecipeError
 from facevoice.train.data import Indices, Split
 from facevoice.train.joined import TrainingData
 from facevoice.train.recipe import Recipe
+from facevoice.trained_on import keys_of, read_keys, write_keys
 from facevoice.writing import replacing
 
 
@@ -36,11 +38,14 @@ def claim(
 ) -> None:
     """Write ``run.json``, or check that the folder's own names the same recipe and data.
 
+    Also notes which samples the run learns from, and those that its initial weights learnt from.
+
     extra: further facts, such as the network's size.
 
     Raises:
         RecipeError: the folder holds another run.
     """
+    _note_samples(run, recipe, data, split)
     wanted = {"recipe": json.loads(json.dumps(recipe.to_dict())), "data": data.fingerprint}
     path = run / "run.json"
     if path.exists():
@@ -65,6 +70,13 @@ def claim(
     with replacing(path) as temporary:
         text = json.dumps(facts, indent=2, sort_keys=True) + "\n"
         temporary.write_text(text, encoding="utf-8")
+
+
+def _note_samples(run: Path, recipe: Recipe, data: TrainingData, split: Split) -> None:
+    rows = np.concatenate([split.train, split.val])
+    parts = [keys_of([data.ids[row] for row in rows], [data.labels[data.y[row]] for row in rows])]
+    earlier = read_keys(Path(recipe.initial)) if recipe.initial else None
+    write_keys(run, parts if earlier is None else [*parts, earlier])
 
 
 def add_line(run: Path, line: Mapping[str, Any]) -> None:

@@ -18,6 +18,7 @@ from facevoice.train.augment import (
     change_speech,
     flip_faces,
     mask_spectrograms,
+    shift_spectrograms,
 )
 from facevoice.train.data import Indices
 from facevoice.train.joined import TrainingData
@@ -188,6 +189,7 @@ class SpectrogramSource:
         self.usable = np.array([speech is not None for speech in self._speech])
         self._settings = spectrogram_settings(recipe)
         self._recipe = recipe
+        self._views: dict[tuple[int, int] | None, Tensor] = {}
 
     def _images(self, speech: Waveform) -> Tensor:
         images = torch.from_numpy(spectrogram_images(speech, self._settings)).unsqueeze(1)
@@ -197,13 +199,25 @@ class SpectrogramSource:
         self, rows: Indices, rng: np.random.Generator, generator: torch.Generator
     ) -> Inputs:
         """(N, C, H, W): one image of each row's speech, changed."""
-        images = []
-        for row in rows:
-            speech = self._heard(int(row))
-            samples = change_speech(speech.samples, self._recipe.augment, rng)
-            choices = self._images(Waveform(samples, speech.rate_hz))
-            images.append(choices[rng.integers(len(choices))])
-        return (mask_spectrograms(torch.stack(images), self._recipe.augment, generator),)
+        images = torch.stack([self._changed(int(row), rng) for row in rows])
+        shifted = shift_spectrograms(images, self._recipe.augment, generator)
+        return (mask_spectrograms(shifted, self._recipe.augment, generator),)
+
+    def _changed(self, row: int, rng: np.random.Generator) -> Tensor:
+        """One image of a row's speech, changed: anew, or one of its views."""
+        speech, views = self._heard(row), self._recipe.speech_views
+        view = (row, int(rng.integers(views))) if views else None
+        if view in self._views:
+            return self._views[view].float()
+        if view is not None:  # of its own numbers: it is the same whenever it is first drawn
+            rng = np.random.default_rng([self._recipe.seed, *view])
+        samples = change_speech(speech.samples, self._recipe.augment, rng)
+        choices = self._images(Waveform(samples, speech.rate_hz))
+        image = choices[rng.integers(len(choices))]
+        if view is not None:
+            self._views[view] = image.half()
+            return self._views[view].float()
+        return image
 
     def evaluation(self, rows: Indices, size: int) -> Iterator[tuple[Indices, Inputs]]:
         """All images of each row."""

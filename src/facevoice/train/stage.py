@@ -24,6 +24,7 @@ from facevoice.train.data import (
     drawing_order,
     logit_adjustment_of,
     mixed,
+    resized,
     soft_targets,
 )
 from facevoice.train.evaluation import placed, score_rows
@@ -36,7 +37,7 @@ Report = Callable[[dict[str, Any]], None]
 Progress = Callable[[str, int, int, float], None]
 """Told stage, batches done, batches in all and the mean loss so far."""
 
-_CHUNK: Final = 8
+_CHUNK: Final = 32
 _WARM_UP_SHARE: Final = 0.15
 _MOST_GRADIENT: Final = 5.0
 _BATCHES_AHEAD: Final = 8
@@ -50,6 +51,7 @@ class Stage:
     """A module, where its inputs come from, and how long and how fast it learns.
 
     number: of the stage within its run; seeds what is random in it.
+    sizes: side of the pictures in equal parts of the epochs, see ``Recipe``; empty: as they come.
     """
 
     name: str
@@ -60,6 +62,13 @@ class Stage:
     batch_size: int
     learning_rate: float
     mixup: float = 0.0
+    sizes: tuple[int, ...] = ()
+
+    def side(self, epoch: int) -> int | None:
+        """Side of the pictures in an epoch, counted from 0; None: as they come."""
+        if not self.sizes:
+            return None
+        return self.sizes[epoch * len(self.sizes) // self.epochs]
 
 
 @dataclass(slots=True)
@@ -138,8 +147,12 @@ class Trainer:
         adjustment = adjustment.to(self.fabric.device)
         starts = range(0, len(order), stage.batch_size)
 
+        side = stage.side(state.epoch)
+
         def share(start: int) -> tuple[Inputs, Tensor, float]:
-            return self._share(stage, order[start : start + stage.batch_size], [*seed, start])
+            rows = order[start : start + stage.batch_size]
+            inputs, targets, weight = self._share(stage, rows, [*seed, start])
+            return inputs if side is None else (resized(inputs[0], side),), targets, weight
 
         ahead = _BATCHES_AHEAD if self.fabric.device.type == "cuda" else 0
         stage.module.train()

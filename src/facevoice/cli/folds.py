@@ -1,0 +1,96 @@
+"""facevoice folds: what a recipe is worth on speakers it has not seen."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from facevoice.cli.options import positive, say
+from facevoice.errors import InvalidInputError, MissingDependencyError
+
+if TYPE_CHECKING:
+    from facevoice.scoretable import ScoreTable
+
+
+def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare the verb."""
+    command = verbs.add_parser(
+        "folds",
+        help="train a recipe once a fold and judge it on the groups left out (extra train)",
+        description="Every group (speaker, film) of every corpus is held out once. Prints figures"
+        " of the held-out clips by corpus and writes their scores, which facevoice fuse reads.",
+    )
+    command.add_argument("recipe", type=Path, help="a TOML file, see recipes/")
+    command.add_argument("--data", type=Path, required=True, action="append", metavar="FOLDER",
+                         help="a prepared folder; given several times, they are joined",
+                         )  # fmt: skip
+    command.add_argument("--folds", type=positive, default=5, metavar="N", help="(default: 5)")
+    command.add_argument("--among", action="append", default=[], metavar="CORPUS=A,B",
+                         help="judge a corpus among these labels alone")  # fmt: skip
+    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
+                         help="change a recipe key")  # fmt: skip
+    command.add_argument("--json", action="store_true", help="figures as one JSON object")
+    command.add_argument("-o", "--output", type=Path,
+                         help="the folder (default: runs-out/NAME-folds); resumes there",
+                         )  # fmt: skip
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train, score, print."""
+    from facevoice.cli.training import report
+    from facevoice.scoretable import write_score_table
+    from facevoice.train.joined import join
+    from facevoice.train.prepared import open_prepared
+    from facevoice.train.recipe import load_recipe
+
+    among = dict(map(_pair, options.among))
+    recipe = load_recipe(options.recipe, options.set)
+    data = join([open_prepared(folder) for folder in options.data])
+    try:
+        from facevoice.train.folds import by_corpus, held_out
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError.of(str(error.name), "train", "training") from None
+
+    def announce(number: int, groups: tuple[str, ...]) -> None:
+        say(f"fold {number} of {options.folds}: without {', '.join(groups)}")
+
+    output = options.output or Path("runs-out") / f"{recipe.name}-folds"
+    table = held_out(recipe, data, options.folds, output, announce=announce, report=report)
+    write_score_table(table, output / "held_out.npz")
+    figures = {
+        corpus: _figures(part, recipe.name)
+        for corpus, part in by_corpus(table, data, among).items()
+    }
+    if options.json:
+        print(json.dumps(figures))
+    else:
+        print("\n".join(_line(corpus, each) for corpus, each in figures.items()))
+    say(f"scores of {len(table)} held-out clips: {output / 'held_out.npz'}")
+    return 0
+
+
+def _pair(text: str) -> tuple[str, list[str]]:
+    corpus, equals, labels = text.partition("=")
+    if not equals:
+        raise InvalidInputError(f"--among takes CORPUS=LABEL,LABEL, got {text!r}")
+    return corpus, labels.split(",")
+
+
+def _figures(table: "ScoreTable", branch: str) -> dict[str, Any]:
+    from facevoice.measured import figures
+
+    return {"clips": len(table), "groups": len(set(table.groups.tolist()))} | figures(
+        table.column(branch), table
+    )
+
+
+def _line(corpus: str, found: dict[str, Any]) -> str:
+    recall = " ".join(f"{label} {share:.2f}" for label, share in found["recall"].items())
+    return (
+        f"{corpus}: {found['clips']} clips of {found['groups']} groups\n"
+        f"  WAR {found['war']:.3f} ({found['war_low']:.3f}-{found['war_high']:.3f})"
+        f"  UAR {found['uar']:.3f}  ECE {found['ece']:.3f} (perfect: {found['ece_if_perfect']:.3f})"
+        f"  log-loss {found['log_loss']:.3f}  Brier {found['brier']:.3f}\n"
+        f"  recall: {recall}"
+    )

@@ -1,0 +1,137 @@
+"""What a recipe is worth on groups it has not seen: trained once a fold, judged on the rest.
+
+Every group (speaker, film) of every corpus is held out in one fold. A fold's temperature comes from
+its own validation rows, so that no number of it was set by what it is judged on.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facevoice.branches import Adjustment
+from facevoice.calibration import fit_temperature
+from facevoice.errors import RecipeError
+from facevoice.scoretable import ScoreTable
+from facevoice.train.export import Run
+from facevoice.train.joined import Joined, TrainingData
+from facevoice.train.loop import train
+from facevoice.train.recipe import Recipe
+from facevoice.train.stage import Report
+
+Announce = Callable[[int, tuple[str, ...]], None]
+"""Told the number of a fold and the groups that it holds out."""
+
+
+def corpora_of(data: TrainingData) -> NDArray[np.str_]:
+    """(N,) the corpus of each sample."""
+    parts = data.parts if isinstance(data, Joined) else (data,)
+    return np.concatenate([np.full(len(part.ids), str(part.meta["corpus"])) for part in parts])
+
+
+def deal_groups(data: TrainingData, folds: int) -> list[tuple[str, ...]]:
+    """The groups that each fold holds out: of every corpus neighbours in the order of their names.
+
+    Neighbours, since corpora tend to alternate the sexes.
+
+    Raises:
+        RecipeError: a corpus has fewer groups than there are folds, or there is one fold.
+    """
+    if folds < 2:
+        raise RecipeError(f"folds must be 2 or more, got {folds}")
+    corpora, groups = corpora_of(data), np.array(data.groups)
+    dealt: list[list[str]] = [[] for _ in range(folds)]
+    for corpus in np.unique(corpora):
+        own = np.unique(groups[corpora == corpus])
+        if len(own) < folds:
+            raise RecipeError(f"{corpus} has {len(own)} groups: too few for {folds} folds")
+        for fold, share in zip(dealt, np.array_split(own, folds), strict=True):
+            fold.extend(share.tolist())
+    return [tuple(fold) for fold in dealt]
+
+
+def held_out(
+    recipe: Recipe,
+    data: TrainingData,
+    folds: int,
+    output: Path,
+    *,
+    announce: Announce | None = None,
+    report: Report | None = None,
+) -> ScoreTable:
+    """Train and score every fold; finished folds are not trained again.
+
+    output: folder; each fold's run goes into ``fold-1`` and so on.
+    Returns calibrated scores of every usable sample by a network that has not met its group.
+
+    Raises:
+        RecipeError: see ``deal_groups``; a folder holds another run.
+    """
+    tables = []
+    for number, groups in enumerate(deal_groups(data, folds), start=1):
+        if announce is not None:
+            announce(number, groups)
+        own = replace(recipe, test_groups=groups, val_groups=())
+        folder = train(own, data, output / f"fold-{number}", report)
+        tables.append(_calibrated(Run.open(folder), recipe.name, f"fold-{number}"))
+    whole = tables[0]
+    for table in tables[1:]:
+        whole = whole.append(table)
+    return whole
+
+
+def _calibrated(run: Run, name: str, fold: str) -> ScoreTable:
+    val, test = run.scores("val"), run.scores("test")
+    if val is None or test is None:
+        raise RecipeError(f"{run.folder} has no held-out scores")
+    adjustment = Adjustment(fit_temperature(val["scores"], val["y"]))
+    return ScoreTable.of_arrays(
+        adjustment.apply(test["scores"]),
+        test["y"],
+        branches=[name],
+        labels=run.labels,
+        ids=test["ids"].tolist(),
+        groups=test["groups"].tolist(),
+        splits=fold,
+    )
+
+
+def by_corpus(
+    table: ScoreTable, data: TrainingData, among: Mapping[str, Sequence[str]]
+) -> dict[str, ScoreTable]:
+    """The table's clips of each corpus, judged among all labels or among those named for it.
+
+    among: corpus -> labels; clips of others are left out, and scores are shared out among these.
+
+    Raises:
+        RecipeError: an unknown corpus or label.
+    """
+    corpora = dict(zip(data.ids, corpora_of(data).tolist(), strict=True))
+    own = np.array([corpora[name] for name in table.ids.tolist()])
+    unknown = sorted(set(among) - set(own.tolist()))
+    if unknown:
+        raise RecipeError(f"no corpus {', '.join(unknown)}; there are {', '.join(set(own))}")
+    return {
+        corpus: _among(table, own == corpus, tuple(among.get(corpus, table.labels)))
+        for corpus in dict.fromkeys(own.tolist())
+    }
+
+
+def _among(table: ScoreTable, rows: NDArray[np.bool_], labels: tuple[str, ...]) -> ScoreTable:
+    unknown = sorted(set(labels) - set(table.labels))
+    if unknown:
+        raise RecipeError(f"no label {', '.join(unknown)}; there are {', '.join(table.labels)}")
+    places = [table.labels.index(label) for label in labels]
+    chosen = np.flatnonzero(rows & np.isin(table.truth, places))
+    scores = table.scores[chosen][:, :, places]
+    return ScoreTable.of_arrays(
+        scores / scores.sum(axis=-1, keepdims=True),
+        [places.index(label) for label in table.truth[chosen].tolist()],
+        branches=table.branches,
+        labels=labels,
+        ids=table.ids[chosen].tolist(),
+        groups=table.groups[chosen].tolist(),
+        splits=table.splits[chosen].tolist(),
+    )

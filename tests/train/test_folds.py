@@ -1,0 +1,121 @@
+"""facevoice folds: every group is held out once, and figures are of those alone."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from test_training import COUNT, LABELS, VOICE, write_prepared
+
+from facevoice.cli import main
+from facevoice.errors import RecipeError
+from facevoice.scoretable import read_score_table
+from facevoice.train.folds import by_corpus, corpora_of, deal_groups, held_out
+from facevoice.train.joined import join
+from facevoice.train.recipe import recipe_from
+
+SHORT = recipe_from(VOICE.to_dict() | {"epochs": 2, "test_groups": []}, "test")
+
+
+@pytest.fixture(scope="module")
+def two_corpora(tmp_path_factory):
+    rng = np.random.default_rng(0)
+    time = np.arange(8000) / 16000
+    folder = tmp_path_factory.mktemp("corpora")
+    parts = []
+    for name in ("one", "two"):
+        tones = [np.sin(2 * np.pi * 300 * 2 ** (i % 4) * time) for i in range(COUNT)]
+        noisy = [tone * 8000 + rng.normal(0, 300, 8000) for tone in tones]
+        arrays = {
+            "speech": np.concatenate(noisy).astype(np.int16),
+            "offsets": np.arange(COUNT + 1) * 8000,
+        }
+        parts.append(write_prepared(folder / name, "speech", arrays))
+    return join(parts)
+
+
+@pytest.fixture(scope="module")
+def scored(two_corpora, tmp_path_factory):
+    output = tmp_path_factory.mktemp("folds")
+    told = []
+    table = held_out(SHORT, two_corpora, 3, output, announce=lambda *fold: told.append(fold))
+    return table, output, told
+
+
+def test_every_group_is_held_out_once(scored, two_corpora):
+    table, _, told = scored
+    assert told == [(1, ("s0", "s1", "s0", "s1")), (2, ("s2", "s3", "s2", "s3")),
+                    (3, ("s4", "s5", "s4", "s5"))]  # fmt: skip
+    assert sorted(table.ids.tolist()) == sorted(two_corpora.ids)
+    assert table.answered.all()
+    for fold, groups in (("fold-1", {"s0", "s1"}), ("fold-3", {"s4", "s5"})):
+        assert set(table.split(fold).groups.tolist()) == groups
+
+
+def test_finished_folds_are_not_trained_again(scored, two_corpora):
+    table, output, _ = scored
+    lines = []
+    again = held_out(SHORT, two_corpora, 3, output, report=lines.append)
+    assert not lines
+    np.testing.assert_array_equal(table.scores, again.scores)
+
+
+def test_corpora_are_judged_by_themselves_and_among_some_labels(scored, two_corpora):
+    table, _, _ = scored
+    parts = by_corpus(table, two_corpora, {"two": ("pain", "calm")})
+    assert {name: len(part) for name, part in parts.items()} == {"one": COUNT, "two": COUNT // 2}
+    assert parts["one"].labels == LABELS
+    two = parts["two"]
+    assert two.labels == ("pain", "calm")
+    np.testing.assert_allclose(two.scores.sum(axis=-1), 1)
+    row = table.ids.tolist().index(two.ids[0])
+    whole = table.scores[row, 0, [LABELS.index("pain"), LABELS.index("calm")]]
+    np.testing.assert_allclose(two.scores[0, 0], whole / whole.sum())
+    assert two.labels[two.truth[0]] == LABELS[table.truth[row]]
+    for among, message in (({"three": ("calm",)}, "no corpus three"), ({"one": ("sad",)}, "label")):
+        with pytest.raises(RecipeError, match=message):
+            by_corpus(table, two_corpora, among)
+
+
+def test_too_few_groups_are_refused(two_corpora):
+    assert set(corpora_of(two_corpora)) == {"one", "two"}
+    with pytest.raises(RecipeError, match="6 groups: too few for 7 folds"):
+        deal_groups(two_corpora, 7)
+    with pytest.raises(RecipeError, match="2 or more"):
+        deal_groups(two_corpora, 1)
+
+
+def test_the_command_prints_figures_and_keeps_scores(two_corpora, tmp_path, capsys):
+    recipe = tmp_path / "voice.toml"
+    recipe.write_text(
+        'name = "v"\nbranch = "spectrogram_net"\nnet = "spectrogram_resnet"\nwidth = 4\nepochs = 1\n'
+        "[spectrogram]\nscale = 'mel'\nheight = 32\nwidth = 64\ntime = 'window'\n"
+    )
+    folders = [word for part in two_corpora.parts for word in ("--data", str(part.folder))]
+    options = [*folders, "--folds", "2", "--among", "two=calm,joy", "-o", str(tmp_path / "out")]
+    assert main(["folds", str(recipe), *options]) == 0
+    said = capsys.readouterr()
+    assert f"one: {COUNT} clips of 6 groups" in said.out
+    assert f"two: {COUNT // 2} clips of 6 groups" in said.out
+    assert "ECE" in said.out
+    assert "fold 2 of 2: without s3, s4, s5" in said.err
+    assert len(read_score_table(tmp_path / "out" / "held_out.npz")) == 2 * COUNT
+    assert main(["folds", str(recipe), *options, "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)) == {"one", "two"}
+    assert main(["folds", str(recipe), *options[:-2], "--among", "two"]) == 1
+    assert "--among takes CORPUS=LABEL,LABEL" in capsys.readouterr().err
+
+
+def test_views_of_speech_are_the_same_whenever_they_are_drawn(two_corpora):
+    """A resumed run must see what an uninterrupted one would have seen."""
+    from facevoice.train.sources import SpectrogramSource
+
+    recipe = replace(SHORT, speech_views=2)
+    whole, resumed = SpectrogramSource(two_corpora, recipe), SpectrogramSource(two_corpora, recipe)
+    for row in range(4):
+        whole._changed(row, np.random.default_rng(row))
+    rows = [np.random.default_rng(9), np.random.default_rng(9)]
+    first, second = whole._changed(2, rows[0]), resumed._changed(2, rows[1])
+    np.testing.assert_array_equal(first.numpy(), second.numpy())
+    drawn = {whole._changed(2, np.random.default_rng(k)).numpy().tobytes() for k in range(12)}
+    assert len(drawn) == 2
