@@ -120,7 +120,7 @@ def child(film: str, mode: str) -> None:
     from facevoice.faces.track import FaceFinder
     from facevoice.timeline import timeline
 
-    bundle = load_bundle("base")
+    bundle = load_bundle("base", threads=1)  # as the command does
     spent: dict[str, float] = defaultdict(float)
     if mode == "detect":
         FaceFinder._is_due = lambda self, time_seconds: True  # type: ignore[method-assign] # noqa: ARG005, SLF001

@@ -88,7 +88,8 @@ def test_too_few_groups_are_refused(two_corpora):
 def test_the_command_prints_figures_and_keeps_scores(two_corpora, tmp_path, capsys):
     recipe = tmp_path / "voice.toml"
     recipe.write_text(
-        'name = "v"\nbranch = "spectrogram_net"\nnet = "spectrogram_resnet"\nwidth = 4\nepochs = 1\n'
+        'name = "v"\nbranch = "spectrogram_net"\nnet = "spectrogram_resnet"\n'
+        "width = 4\nepochs = 1\n"
         "[spectrogram]\nscale = 'mel'\nheight = 32\nwidth = 64\ntime = 'window'\n"
     )
     folders = [word for part in two_corpora.parts for word in ("--data", str(part.folder))]

@@ -185,6 +185,16 @@ def test_a_run_notes_what_it_learnt_from(runs, faces, voices, tmp_path):
     assert known(folder, card, faces.ids, [LABELS[k] for k in faces.y]).all()
 
 
+def test_a_model_card_goes_along(runs, tmp_path):
+    tree = tmp_path / "tree.toml"
+    tree.write_text('model_card = "card.md"\n' + TREE)
+    with pytest.raises(RecipeError, match=r"model card card\.md: there is no such file"):
+        assemble(runs, tree, tmp_path / "bundle")
+    (tmp_path / "card.md").write_text("# What it is for\n")
+    folder = assemble(runs, tree, tmp_path / "bundle")
+    assert (folder / "MODEL_CARD.md").read_text() == "# What it is for\n"
+
+
 def test_a_run_notes_what_its_initial_weights_learnt_from(runs, faces, tmp_path):
     later = recipe_from(FACE.to_dict() | {"initial": str(runs[0]), "epochs": 1}, "test")
     earlier = keys_of(["somebody"], [LABELS[0]])

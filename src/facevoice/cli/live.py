@@ -56,7 +56,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         default=None,
         help="drop pictures rather than fall behind (default: for devices and streams, not for -)",
     )
-    add_model_options(command)
+    add_model_options(command, threads=1)  # its stages have threads of their own
     command.set_defaults(run=run)
 
 

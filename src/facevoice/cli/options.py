@@ -24,8 +24,8 @@ def positive(text: str) -> int:
     return number
 
 
-def add_model_options(command: argparse.ArgumentParser) -> None:
-    """--bundle, --device and --threads."""
+def add_model_options(command: argparse.ArgumentParser, *, threads: int | None = None) -> None:
+    """--bundle, --device and --threads; threads: the default, None for all cores."""
     command.add_argument(
         "--bundle", default="base", metavar="NAME|FOLDER", help="the model (default: base)"
     )
@@ -33,7 +33,11 @@ def add_model_options(command: argparse.ArgumentParser) -> None:
         "--device", choices=("cpu", "cuda"), default="cpu", help="where the networks run"
     )
     command.add_argument(
-        "--threads", type=positive, metavar="N", help="processor threads (default: all cores)"
+        "--threads",
+        type=positive,
+        default=threads,
+        metavar="N",
+        help=f"processor threads of each network (default: {threads or 'all cores'})",
     )
 
 

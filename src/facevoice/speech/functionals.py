@@ -1,6 +1,6 @@
-"""The paper's utterance-level features: the only importer of opensmile, which is optional.
+"""Utterance-level features: the paper's, by openSMILE, and our own.
 
-openSMILE's licence is for research, not for commerce.
+The only importer of opensmile, which is optional; its licence is for research, not for commerce.
 """
 
 from functools import lru_cache
@@ -9,11 +9,12 @@ from typing import Any, Final, Literal, get_args
 import numpy as np
 
 from facevoice.errors import InvalidInputError, MissingDependencyError
+from facevoice.speech.prosody import FEATURES, prosody, prosody_names
 from facevoice.types import Float32Array, Waveform
 
-FeatureSet = Literal["is09", "is10"]
-FEATURE_COUNTS: Final[dict[FeatureSet, int]] = {"is09": 384, "is10": 1582}
-"""INTERSPEECH 2009 Emotion Challenge; INTERSPEECH 2010 Paralinguistic Challenge."""
+FeatureSet = Literal["is09", "is10", "prosody"]
+FEATURE_COUNTS: Final[dict[FeatureSet, int]] = {"is09": 384, "is10": 1582, "prosody": FEATURES}
+"""INTERSPEECH 2009 Emotion Challenge; INTERSPEECH 2010 Paralinguistic Challenge; our own."""
 
 _SHORTEST_SECONDS: Final = 0.1  # openSMILE gives NaN for less than a few of its frames
 
@@ -24,6 +25,8 @@ def functionals(waveform: Waveform, feature_set: FeatureSet) -> Float32Array:
     Sound too short for openSMILE (it would answer NaN) is continued with silence up to 0.1 s;
     a value that is not finite becomes 0.
 
+    "prosody" needs no openSMILE: see ``facevoice.speech.prosody``.
+
     Returns:
         (384,) float32 for "is09", (1582,) for "is10", in the order of functional_names().
 
@@ -31,6 +34,8 @@ def functionals(waveform: Waveform, feature_set: FeatureSet) -> Float32Array:
         InvalidInputError: for an unknown set.
         MissingDependencyError: if opensmile is not installed.
     """
+    if feature_set == "prosody":
+        return prosody(waveform)
     smile = _extractor(feature_set)
     samples = waveform.samples
     shortest = int(_SHORTEST_SECONDS * waveform.rate_hz) + 1
@@ -42,12 +47,14 @@ def functionals(waveform: Waveform, feature_set: FeatureSet) -> Float32Array:
 
 
 def functional_names(feature_set: FeatureSet) -> tuple[str, ...]:
-    """OpenSMILE's names of the features, in order.
+    """Names of the features in order, openSMILE's for its sets.
 
     Raises:
         InvalidInputError: for an unknown set.
         MissingDependencyError: if opensmile is not installed.
     """
+    if feature_set == "prosody":
+        return prosody_names()
     return tuple(_extractor(feature_set).feature_names)
 
 

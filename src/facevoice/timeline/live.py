@@ -70,7 +70,7 @@ def live(  # noqa: PLR0913 - one keyword an option
     sound: bool = True,
     real_time: bool | None = None,
     device: Device = "cpu",
-    threads: int | None = None,
+    threads: int | None = 1,
 ) -> Generator[LiveWindow, None, None]:
     """The windows of a camera, a stream or a pipe, each as soon as it is complete.
 
@@ -88,6 +88,7 @@ def live(  # noqa: PLR0913 - one keyword an option
     pictures, sound: what to look for; what is not there need not be waited for.
     real_time: drop pictures rather than fall behind; None: for devices and for URLs whose length is
         unknown. Sound is never dropped.
+    threads: of each network, None for all cores; see ``timeline``.
 
     Raises:
         InvalidInputError: the windows or the source make no sense.

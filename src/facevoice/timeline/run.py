@@ -42,7 +42,7 @@ def timeline(  # noqa: PLR0913 - one keyword an option
     start: float | None = None,
     stop: float | None = None,
     device: Device = "cpu",
-    threads: int | None = None,
+    threads: int | None = 1,
 ) -> Timeline:
     """Who shows what, when, in a whole file; memory grows with the rows alone.
 
@@ -51,6 +51,9 @@ def timeline(  # noqa: PLR0913 - one keyword an option
         times confidence over all sampled instants. Speech that is another person's stays theirs.
     frames: keep every face that was looked at, too.
     start, stop: the part to look at, in presentation time.
+    threads: of the face detector's networks, None for all cores. Decoding, following people and
+        scoring have a thread each, which one thread a network disturbs least; load the bundle with
+        ``threads=1``, too.
 
     Raises:
         InvalidInputError: the windows or the part make no sense, or it is a still picture.
@@ -96,7 +99,7 @@ def iter_windows(
     start: float | None = None,
     stop: float | None = None,
     device: Device = "cpu",
-    threads: int | None = None,
+    threads: int | None = 1,
 ) -> Generator[Window, None, None]:
     """The windows of a file as they are complete, each made of itself and the past alone.
 
@@ -115,7 +118,7 @@ def window_maker(
     hop: float = 1.0,
     frames: bool = False,
     device: Device = "cpu",
-    threads: int | None = None,
+    threads: int | None = 1,
 ) -> WindowMaker:
     """What makes windows of pictures and sound that come from anywhere: see ``WindowMaker``.
 

@@ -15,14 +15,17 @@ from facevoice.errors import RecipeError
 from facevoice.train.export import Exported, Run, export, node_of
 from facevoice.trained_on import TRAINED_ON, read_keys, write_keys
 
+MODEL_CARD = "MODEL_CARD.md"
 _NET_FACTS = ("parameters", "multiply_adds", "initial_weights", "unusable", "leaks")
 _TREE_KEYS = frozenset({"name", "version", "description", "licences", "tree"})
+_FURTHER_KEYS = frozenset({"model_card"})
 
 
 def assemble(runs: Sequence[Path], tree_file: Path, output: Path) -> Path:
     """Export each run, check it against torch, fit its temperature, and write the bundle.
 
     The tree names a run by ``run = "NAME"``, the name in its recipe; every other node is a blend.
+    ``model_card`` may name a text that goes along, as a path from the tree file.
     The folder appears under its name when all of it is written and loads.
 
     Raises:
@@ -41,6 +44,8 @@ def assemble(runs: Sequence[Path], tree_file: Path, output: Path) -> Path:
         used: dict[str, Exported] = {}
         tree = _node(spec["tree"], by_name, building, used)
         _write_keys(by_name.values(), building)
+        if "model_card" in spec:
+            shutil.copyfile(tree_file.parent / spec["model_card"], building / MODEL_CARD)
         card = _card(spec, tree, by_name, used, building)
         text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
         (building / "bundle.json").write_text(text, encoding="utf-8")
@@ -66,8 +71,14 @@ def _read_tree(path: Path) -> dict[str, Any]:
         raise RecipeError(f"no tree file {path}; the repository's are in recipes/") from None
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"{path} is not TOML: {error}") from error
-    if set(spec) != _TREE_KEYS:
-        raise RecipeError(f"{path} must have the keys {sorted(_TREE_KEYS)}, got {sorted(spec)}")
+    if not _TREE_KEYS <= set(spec) <= _TREE_KEYS | _FURTHER_KEYS:
+        raise RecipeError(
+            f"{path} must have the keys {sorted(_TREE_KEYS)} and may have {sorted(_FURTHER_KEYS)},"
+            f" got {sorted(spec)}"
+        )
+    text = spec.get("model_card")
+    if text is not None and not (path.parent / text).is_file():
+        raise RecipeError(f"{path} names the model card {text}: there is no such file")
     return spec
 
 

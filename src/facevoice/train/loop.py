@@ -53,9 +53,7 @@ def train(
         RecipeError: the recipe does not fit the data, or the folder holds another run.
     """
     if recipe.branch == "functionals_svm":
-        from facevoice.train.svm import train_svm  # noqa: PLC0415 - scikit-learn, for this alone
-
-        return train_svm(recipe, data, run, report)
+        return _train_on_functionals(recipe, data, run, report)
     if recipe.net not in NETS:
         raise RecipeError(f"unknown net {recipe.net!r}; known: {', '.join(NETS)}")
     strategy = "auto" if devices == 1 else "ddp_spawn"
@@ -68,6 +66,19 @@ def train(
     else:
         fabric.launch(work)
     return run
+
+
+def _train_on_functionals(
+    recipe: Recipe, data: TrainingData, run: Path, report: Report | None
+) -> Path:
+    # scikit-learn takes seconds to import, for these alone
+    if recipe.net == "ensemble":
+        from facevoice.train.voice_ensemble import train_ensemble  # noqa: PLC0415
+
+        return train_ensemble(recipe, data, run, report)
+    from facevoice.train.svm import train_svm  # noqa: PLC0415
+
+    return train_svm(recipe, data, run, report)
 
 
 def _train(

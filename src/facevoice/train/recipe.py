@@ -34,7 +34,8 @@ class Recipe:
 
     name: the branch's name in a bundle.
     branch: which kind of branch the run becomes.
-    net: the network, a name in ``facevoice.train.nets.NETS``; "svm" for functionals_svm.
+    net: the network, a name in ``facevoice.train.nets.NETS``; for functionals_svm "svm" (the paper)
+        or "ensemble" (see ``facevoice.train.voice_ensemble``).
 
     The network:
     width: channels of the first stage; 64 gives VGG, ResNet-18 and DenseNet-121 as published.
@@ -58,10 +59,12 @@ class Recipe:
     frames: faces per clip (the paper: 16, DenseNet 4).
     spectrogram: numbers of the spectrogram image, see ``SpectrogramSettings`` (spectrogram_net).
     channels: 3 repeats the spectrogram for nets that were made for RGB (spectrogram_net).
-    speech_views: changed copies of each clip's speech that are made once and drawn from, which costs
-        memory and saves time; 0: it is changed anew for every draw (spectrogram_net).
-    feature_set: "is09" or "is10" (functionals_svm).
-    svm_costs, svm_kernels: what the grouped search chooses among (functionals_svm).
+    speech_views: changed copies of each clip's speech that are made once and drawn from, which
+        costs memory and saves time; 0: it is changed anew for every draw (spectrogram_net), or
+        never (functionals_svm, net "ensemble").
+    feature_set: "is09", "is10" or "prosody" (functionals_svm).
+    svm_costs, svm_kernels: what the grouped search chooses among (functionals_svm); net "ensemble"
+        takes one cost, its regression's.
 
     The second stage of face_sequence, the BLSTM on features of the finished network:
     blstm_width, blstm_dropout, blstm_epochs, blstm_batch_size, blstm_learning_rate;
@@ -107,7 +110,7 @@ class Recipe:
     spectrogram: Mapping[str, Any] = field(default_factory=dict)
     channels: Literal[1, 3] = 1
     speech_views: int = 0
-    feature_set: Literal["is09", "is10"] = "is10"
+    feature_set: Literal["is09", "is10", "prosody"] = "is10"
     svm_costs: tuple[float, ...] = (0.1, 1.0, 10.0)
     svm_kernels: tuple[str, ...] = ("rbf", "linear")
     blstm_width: int = 128

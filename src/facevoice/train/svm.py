@@ -83,7 +83,7 @@ def train_svm(recipe: Recipe, data: TrainingData, run: Path, report: Report | No
     log({**chosen, "val_war": round(matrix.war, 4), "val_uar": round(matrix.uar, 4)})
     candidate = run / "candidate.onnx"  # model.onnx says that the run is finished
     write_onnx(model, candidate)
-    _note(run, {**chosen, "parity": _parity(model, candidate, features[heard])})
+    note(run, {**chosen, "parity": parity_of(model.scores, candidate, features[heard])})
     candidate.replace(run / "model.onnx")
     return run
 
@@ -179,8 +179,10 @@ def _predictable(y: NDArray[np.int64], folds: list[tuple[Indices, Indices]]) -> 
     return truth
 
 
-def _parity(model: Svm, path: Path, features: Float32Array) -> float:
-    """The largest difference between scikit-learn's probabilities and the file's, on real rows.
+def parity_of(
+    scores: Callable[[Float32Array], Float64Array], path: Path, features: Float32Array
+) -> float:
+    """The largest difference between probabilities (N, K) and the file's, on real rows.
 
     Raises:
         RecipeError: it exceeds PARITY.
@@ -189,17 +191,17 @@ def _parity(model: Svm, path: Path, features: Float32Array) -> float:
     worst = 0.0
     for batch in _BATCHES:
         rows = features[np.linspace(0, len(features) - 1, batch).astype(int)]
-        found = session.run(rows)[1]
-        worst = max(worst, float(np.abs(found - model.scores(rows)).max()))
+        found = session.run(rows)[-1]
+        worst = max(worst, float(np.abs(found - scores(rows)).max()))
     if worst > PARITY:
         raise RecipeError(
-            f"{path}: the exported machine differs from scikit-learn by {worst:.2g}, more than"
+            f"{path}: the exported machine differs from the fitted one by {worst:.2g}, more than"
             f" {PARITY:g}"
         )
     return worst
 
 
-def _note(run: Path, facts: Mapping[str, Any]) -> None:
+def note(run: Path, facts: Mapping[str, Any]) -> None:
     """Add facts to ``run.json``."""
     path = run / "run.json"
     present = json.loads(path.read_text(encoding="utf-8"))

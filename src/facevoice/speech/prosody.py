@@ -1,0 +1,193 @@
+"""Utterance-level features of our own: what spectrum, loudness and pitch do over the whole speech.
+
+The kind of features that openSMILE's sets are made of (Schuller et al., *The INTERSPEECH 2009
+Emotion Challenge*), without its licence: low-level descriptors every 20 ms, their changes, and
+statistics of both over the stretch in which something is heard. Nothing depends on the gain.
+"""
+
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+
+from facevoice.speech.spectrogram import (
+    SpectrogramSettings,
+    band_filters,
+    hann_window,
+    stft_magnitude,
+)
+from facevoice.types import Float32Array, Waveform
+
+_RATE_HZ: Final = 16_000
+_N_FFT: Final = 1024
+_WINDOW: Final = 640  # samples: 40 ms, three periods of 75 Hz
+_HOP: Final = 320  # samples: 20 ms
+_BANDS: Final = 64
+_RANGE_DB: Final = 60.0  # below the loudest point everything counts as equally quiet
+_SHOWN: Final = 32  # pairs of bands
+_CEPSTRUM: Final = 20
+_LOW_BANDS: Final = 25  # up to about 1 kHz, where harmonics are apart
+_HEARD: Final = 0.05  # mean level, of 1, from which on something is heard
+_LOUD: Final = 0.3
+_SHORTEST: Final = 8  # descriptors; less is not cut
+_LOWEST_HZ, _HIGHEST_HZ = 70.0, 500.0
+_VOICED: Final = 0.45  # of the autocorrelation at the pitch's period
+_OCTAVE_COST: Final = 0.02
+_QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
+_PLAIN_NAMES: Final = (
+    *("level", "harmonic", "strongest", "centroid", "growth", "ripple", "peak", "tilt"),
+)
+_PLAIN: Final = len(_PLAIN_NAMES)
+_PITCH: Final = 3
+_STATISTICS: Final = 4 + len(_QUANTILES)
+_CHANGING: Final = _CEPSTRUM + _PLAIN + _PITCH
+VERSION: Final = "1"
+"""Changes whenever the numbers do: what is kept of another version is made anew."""
+FEATURES: Final = (_SHOWN + 2 * _CHANGING) * _STATISTICS + _STATISTICS + 6
+"""How many numbers ``prosody`` gives."""
+
+
+def prosody(waveform: Waveform) -> Float32Array:
+    """(FEATURES,) float32 of speech at 16 kHz; zeros for an empty sound.
+
+    In order: statistics (mean, deviation, skewness, slope over time, quantiles 5, 25, 50, 75 and
+    95 %) of each descriptor, then of each descriptor's change but for the bands'; the same of the
+    pitch where there is one; seconds, the share that is loud, how often it turns loud, the share
+    that has a pitch, and the pitch's mean rise and fall. Descriptors: 32 mel bands, 20 cepstral
+    coefficients, mean level, strongest harmonic (soft and hard), centroid, growth, ripple, peak,
+    tilt, and pitch in semitones, how periodic it is, and whether it is a voice.
+    """
+    samples = waveform.samples
+    if not len(samples):
+        return np.zeros(FEATURES, np.float32)
+    magnitude = stft_magnitude(samples, _N_FFT, _WINDOW, _HOP)
+    levels, power = _levels(magnitude), np.square(magnitude)
+    heard = np.flatnonzero(levels.mean(axis=0) > _HEARD)
+    if len(heard) >= _SHORTEST:
+        inside = slice(heard[0], heard[-1] + 1)
+        levels, power = levels[:, inside], power[:, inside]
+    pitch, strength = _pitch(power)
+    level = levels.mean(axis=0)
+    voiced = (strength > _VOICED) & (level > _HEARD)
+    following = np.stack([np.where(voiced, pitch, 0.0), strength, voiced])
+    changing = np.concatenate([_cepstrum() @ levels, _plain(levels), following])
+    bands = levels.reshape(_SHOWN, -1, levels.shape[1]).mean(axis=1)
+    steps = np.gradient(changing, axis=1) if levels.shape[1] > 1 else np.zeros_like(changing)
+    sung = pitch[voiced] if voiced.any() else np.zeros(1)
+    moves = np.diff(sung) if len(sung) > 1 else np.zeros(1)
+    loud = level > _LOUD
+    whole = [
+        levels.shape[1] * _HOP / _RATE_HZ,
+        loud.mean(),
+        np.abs(np.diff(loud.astype(np.int8))).sum() / len(loud),
+        voiced.mean(),
+        np.maximum(moves, 0).mean(),
+        np.minimum(moves, 0).mean(),
+    ]
+    tables = [_statistics(np.concatenate([bands, changing, steps])), _statistics(sung[None])]
+    values = np.concatenate([*tables, whole])
+    return np.nan_to_num(values).astype(np.float32)
+
+
+def prosody_names() -> tuple[str, ...]:
+    """What each number is, in order: descriptor_statistic."""
+    bands = [f"band{number + 1}" for number in range(_SHOWN)]
+    changing = [f"cepstrum{number + 1}" for number in range(_CEPSTRUM)]
+    changing += [*_PLAIN_NAMES, "followed_pitch", "periodicity", "voice"]
+    rows = [*bands, *changing, *(f"{name}_change" for name in changing), "pitch"]
+    statistics = ["mean", "deviation", "skewness", "slope"]
+    statistics += [f"q{round(100 * share):02}" for share in _QUANTILES]
+    table = [f"{row}_{statistic}" for row in rows for statistic in statistics]
+    return (*table, "seconds", "loud_share", "loud_turns", "pitch_share", "rise", "fall")
+
+
+def _levels(magnitude: Float32Array) -> Float32Array:
+    """(_BANDS, T) mel levels: 1 at the loudest point, 0 at _RANGE_DB below it and less."""
+    power = _filters() @ np.square(magnitude)
+    loudest = float(power.max(initial=0.0))
+    if loudest <= 0:
+        return np.zeros_like(power)
+    relative = np.maximum(power / np.float32(loudest), np.float32(10 ** (-_RANGE_DB / 10)))
+    levels: Float32Array = 1 + 10 * np.log10(relative) / np.float32(_RANGE_DB)
+    return levels
+
+
+def _plain(levels: Float32Array) -> Float32Array:
+    """(8, T): level, strongest harmonic (soft and hard), centroid, growth, ripple, peak, tilt."""
+    low = levels[1 : 1 + _LOW_BANDS]
+    weight = np.exp(8 * low)
+    places = np.arange(_LOW_BANDS, dtype=np.float32)[:, None]
+    bands = np.arange(_BANDS, dtype=np.float32)[:, None]
+    growth = np.maximum(np.diff(levels, axis=1, prepend=levels[:, :1]), 0)
+    plain: Float32Array = np.stack(
+        [
+            levels.mean(axis=0),
+            (weight * places).sum(axis=0) / weight.sum(axis=0),
+            low.argmax(axis=0).astype(np.float32),
+            (levels * bands).sum(axis=0) / (levels.sum(axis=0) + np.float32(1e-3)),
+            growth.mean(axis=0),
+            np.abs(np.diff(levels[:24], axis=0)).mean(axis=0),
+            levels.max(axis=0),
+            levels[:10].mean(axis=0) - levels[30:].mean(axis=0),
+        ]
+    )
+    return plain
+
+
+def _pitch(power: Float32Array) -> tuple[Float32Array, Float32Array]:
+    """Pitch in semitones above 55 Hz and how periodic the sound is, 0 to 1: (T,) each.
+
+    The greatest autocorrelation between 70 and 500 Hz over that of the window, less a little for
+    every octave down, since two periods are as alike as one (Boersma, *Accurate short-term analysis
+    of the fundamental frequency*, 1993, eq. 9 and 24).
+    """
+    first, last = int(_RATE_HZ / _HIGHEST_HZ), int(_RATE_HZ / _LOWEST_HZ)
+    alike = np.fft.irfft(power, axis=0)[: last + 1]
+    relative = alike / np.maximum(alike[:1], np.float32(1e-20)) / _window_alike()[: last + 1, None]
+    octaves = np.log2(np.arange(first, last + 1, dtype=np.float32) / first)[:, None]
+    lags = first + (relative[first:] - _OCTAVE_COST * octaves).argmax(axis=0)
+    strength = np.clip(relative[lags, np.arange(power.shape[1])], 0, 1)
+    semitones = 12 * np.log2(_RATE_HZ / lags / 55.0)
+    return semitones.astype(np.float32), strength.astype(np.float32)
+
+
+def _statistics(rows: Float32Array) -> Float32Array:
+    """(R, T) -> (R * 9,): mean, deviation, skewness, slope over time, quantiles; row by row."""
+    mean, deviation = rows.mean(axis=1), rows.std(axis=1)
+    centred = rows - mean[:, None]
+    skewness = ((centred / (deviation[:, None] + 1e-6)) ** 3).mean(axis=1)
+    time = np.linspace(-1, 1, rows.shape[1]) if rows.shape[1] > 1 else np.zeros(1)
+    slope = (centred * time).mean(axis=1) / max(float((time**2).mean()), 1e-6)
+    quantiles = np.quantile(rows, _QUANTILES, axis=1)
+    table: Float32Array = np.stack([mean, deviation, skewness, slope, *quantiles], axis=1)
+    return table.reshape(-1)
+
+
+@lru_cache(maxsize=1)
+def _filters() -> Float32Array:
+    settings = SpectrogramSettings(
+        n_fft=_N_FFT,
+        win_length=_WINDOW,
+        hop=_HOP,
+        scale="mel",
+        low_hz=60.0,
+        high_hz=7600.0,
+        height=_BANDS,
+    )
+    return band_filters(settings)
+
+
+@lru_cache(maxsize=1)
+def _cepstrum() -> Float32Array:
+    """(_CEPSTRUM, _BANDS) the cosine transform (type II, orthonormal) without its mean."""
+    order = np.arange(1, _CEPSTRUM + 1)[:, None]
+    waves = np.cos(np.pi * order * (2 * np.arange(_BANDS) + 1) / (2 * _BANDS))
+    return (waves * np.sqrt(2 / _BANDS)).astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _window_alike() -> Float32Array:
+    """The window's own autocorrelation, 1 at lag 0."""
+    power = np.abs(np.fft.rfft(hann_window(_WINDOW), _N_FFT)) ** 2
+    alike = np.fft.irfft(power)
+    return (alike / alike[0]).astype(np.float32)
