@@ -9,8 +9,8 @@ from test_training import COUNT, LABELS, VOICE, write_prepared
 
 from facevoice.cli import main
 from facevoice.errors import RecipeError
-from facevoice.scoretable import read_score_table
-from facevoice.train.folds import by_corpus, corpora_of, deal_groups, held_out
+from facevoice.scoretable import ScoreTable, read_score_table
+from facevoice.train.folds import BLENDED, blended, by_corpus, corpora_of, deal_groups, held_out
 from facevoice.train.joined import join
 from facevoice.train.recipe import recipe_from
 
@@ -85,25 +85,54 @@ def test_too_few_groups_are_refused(two_corpora):
         deal_groups(two_corpora, 1)
 
 
+def test_the_mean_of_recipes_is_calibrated_by_other_folds(scored):
+    table, _, _ = scored
+    other = ScoreTable.of_arrays(
+        np.roll(table.scores[:, 0], 1, axis=0)[:-4], table.truth[:-4], branches=["other"],
+        labels=LABELS, ids=table.ids[:-4], groups=table.groups[:-4], splits=table.splits[:-4],
+    )  # fmt: skip
+    both, temperature = blended([table, other])
+    assert both.branches == (SHORT.name, "other", BLENDED)
+    mean = (table.scores[:, 0] + np.roll(table.scores[:, 0], 1, axis=0)) / 2
+    chosen = both.column(BLENDED).argmax(axis=1)
+    np.testing.assert_array_equal(chosen[:-4], mean[:-4].argmax(axis=1))
+    np.testing.assert_array_equal(chosen[-4:], table.scores[-4:, 0].argmax(axis=1))
+    assert 0.05 <= temperature <= 20
+    swapped = ScoreTable.of_arrays(
+        table.scores, table.truth, branches=["x"], labels=LABELS, ids=table.ids[::-1],
+        groups=table.groups, splits=table.splits,
+    )  # fmt: skip
+    with pytest.raises(RecipeError, match="same folds"):
+        blended([table, swapped])
+
+
 def test_the_command_prints_figures_and_keeps_scores(two_corpora, tmp_path, capsys):
-    recipe = tmp_path / "voice.toml"
-    recipe.write_text(
-        'name = "v"\nbranch = "spectrogram_net"\nnet = "spectrogram_resnet"\n'
-        "width = 4\nepochs = 1\n"
-        "[spectrogram]\nscale = 'mel'\nheight = 32\nwidth = 64\ntime = 'window'\n"
-    )
+    recipes = []
+    for name in ("v", "w"):
+        recipes.append(tmp_path / f"{name}.toml")
+        recipes[-1].write_text(
+            f'name = "{name}"\nbranch = "spectrogram_net"\nnet = "spectrogram_resnet"\n'
+            "width = 4\nepochs = 1\n"
+            "[spectrogram]\nscale = 'mel'\nheight = 32\nwidth = 64\ntime = 'window'\n"
+        )
     folders = [word for part in two_corpora.parts for word in ("--data", str(part.folder))]
     options = [*folders, "--folds", "2", "--among", "two=calm,joy", "-o", str(tmp_path / "out")]
-    assert main(["folds", str(recipe), *options]) == 0
+    assert main(["folds", str(recipes[0]), *options]) == 0
     said = capsys.readouterr()
     assert f"one: {COUNT} clips of 6 groups" in said.out
     assert f"two: {COUNT // 2} clips of 6 groups" in said.out
     assert "ECE" in said.out
     assert "fold 2 of 2: without s3, s4, s5" in said.err
     assert len(read_score_table(tmp_path / "out" / "held_out.npz")) == 2 * COUNT
-    assert main(["folds", str(recipe), *options, "--json"]) == 0
-    assert set(json.loads(capsys.readouterr().out)) == {"one", "two"}
-    assert main(["folds", str(recipe), *options[:-2], "--among", "two"]) == 1
+    assert main(["folds", *map(str, recipes), *options, "--json"]) == 0
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    assert set(found) == {"one", "two"}
+    assert set(found["one"]) == {"v", "w", BLENDED}
+    assert "asks for a temperature" in said.err
+    assert main(["folds", str(recipes[0]), str(recipes[0]), *options]) == 1
+    assert "names of their own" in capsys.readouterr().err
+    assert main(["folds", str(recipes[0]), *options[:-2], "--among", "two"]) == 1
     assert "--among takes CORPUS=LABEL,LABEL" in capsys.readouterr().err
 
 

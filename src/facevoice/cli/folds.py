@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,13 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the verb."""
     command = verbs.add_parser(
         "folds",
-        help="train a recipe once a fold and judge it on the groups left out (extra train)",
+        help="train recipes once a fold and judge them on the groups left out (extra train)",
         description="Every group (speaker, film) of every corpus is held out once. Prints figures"
-        " of the held-out clips by corpus and writes their scores, which facevoice fuse reads.",
+        " of the held-out clips by corpus and writes their scores, which facevoice fuse reads. Of"
+        " several recipes the mean is judged as well.",
     )
-    command.add_argument("recipe", type=Path, help="a TOML file, see recipes/")
+    command.add_argument("recipes", nargs="+", type=Path, metavar="RECIPE",
+                         help="a TOML file, see recipes/")  # fmt: skip
     command.add_argument("--data", type=Path, required=True, action="append", metavar="FOLDER",
                          help="a prepared folder; given several times, they are joined",
                          )  # fmt: skip
@@ -30,8 +33,8 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
                          help="change a recipe key")  # fmt: skip
     command.add_argument("--json", action="store_true", help="figures as one JSON object")
-    command.add_argument("-o", "--output", type=Path,
-                         help="the folder (default: runs-out/NAME-folds); resumes there",
+    command.add_argument("-o", "--output", type=Path, default=Path("runs-out") / "folds",
+                         help="the folder (default: runs-out/folds); resumes there",
                          )  # fmt: skip
     command.set_defaults(run=run)
 
@@ -45,28 +48,38 @@ def run(options: argparse.Namespace) -> int:
     from facevoice.train.recipe import load_recipe
 
     among = dict(map(_pair, options.among))
-    recipe = load_recipe(options.recipe, options.set)
+    recipes = [load_recipe(path, options.set) for path in options.recipes]
+    names = [recipe.name for recipe in recipes]
+    if len(set(names)) < len(names):
+        raise InvalidInputError(f"the recipes need names of their own, got {', '.join(names)}")
     data = join([open_prepared(folder) for folder in options.data])
     try:
-        from facevoice.train.folds import by_corpus, held_out
+        from facevoice.train.folds import blended, by_corpus, held_out
     except ModuleNotFoundError as error:
         raise MissingDependencyError.of(str(error.name), "train", "training") from None
 
     def announce(number: int, groups: tuple[str, ...]) -> None:
         say(f"fold {number} of {options.folds}: without {', '.join(groups)}")
 
-    output = options.output or Path("runs-out") / f"{recipe.name}-folds"
-    table = held_out(recipe, data, options.folds, output, announce=announce, report=report)
-    write_score_table(table, output / "held_out.npz")
-    figures = {
-        corpus: _figures(part, recipe.name)
+    tables = [
+        held_out(recipe, data, options.folds, options.output / recipe.name,
+                 announce=announce, report=report)
+        for recipe in recipes
+    ]  # fmt: skip
+    table = tables[0]
+    if len(tables) > 1:
+        table, temperature = blended(tables)
+        say(f"the mean of the recipes asks for a temperature of {temperature:.2f}")
+    write_score_table(table, options.output / "held_out.npz")
+    found = {
+        corpus: {branch: _figures(part, branch) for branch in part.branches}
         for corpus, part in by_corpus(table, data, among).items()
     }
     if options.json:
-        print(json.dumps(figures))
+        print(json.dumps(found))
     else:
-        print("\n".join(_line(corpus, each) for corpus, each in figures.items()))
-    say(f"scores of {len(table)} held-out clips: {output / 'held_out.npz'}")
+        print("\n".join(line for corpus, each in found.items() for line in _lines(corpus, each)))
+    say(f"scores of {len(table)} held-out clips: {options.output / 'held_out.npz'}")
     return 0
 
 
@@ -85,12 +98,15 @@ def _figures(table: "ScoreTable", branch: str) -> dict[str, Any]:
     )
 
 
-def _line(corpus: str, found: dict[str, Any]) -> str:
-    recall = " ".join(f"{label} {share:.2f}" for label, share in found["recall"].items())
-    return (
-        f"{corpus}: {found['clips']} clips of {found['groups']} groups\n"
-        f"  WAR {found['war']:.3f} ({found['war_low']:.3f}-{found['war_high']:.3f})"
-        f"  UAR {found['uar']:.3f}  ECE {found['ece']:.3f} (perfect: {found['ece_if_perfect']:.3f})"
-        f"  log-loss {found['log_loss']:.3f}  Brier {found['brier']:.3f}\n"
-        f"  recall: {recall}"
-    )
+def _lines(corpus: str, branches: dict[str, dict[str, Any]]) -> Iterator[str]:
+    first = next(iter(branches.values()))
+    yield f"{corpus}: {first['clips']} clips of {first['groups']} groups"
+    for branch, found in branches.items():
+        recall = " ".join(f"{label} {share:.2f}" for label, share in found["recall"].items())
+        yield (
+            f"  {branch}: WAR {found['war']:.3f} ({found['war_low']:.3f}-{found['war_high']:.3f})"
+            f"  UAR {found['uar']:.3f}  ECE {found['ece']:.3f} (perfect:"
+            f" {found['ece_if_perfect']:.3f})  log-loss {found['log_loss']:.3f}"
+            f"  Brier {found['brier']:.3f}"
+        )
+        yield f"    recall: {recall}"

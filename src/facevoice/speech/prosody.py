@@ -73,7 +73,7 @@ def prosody(waveform: Waveform) -> Float32Array:
     changing = np.concatenate([_cepstrum() @ levels, _plain(levels), following])
     bands = levels.reshape(_SHOWN, -1, levels.shape[1]).mean(axis=1)
     steps = np.gradient(changing, axis=1) if levels.shape[1] > 1 else np.zeros_like(changing)
-    sung = pitch[voiced] if voiced.any() else np.zeros(1)
+    sung = pitch[voiced] if voiced.any() else np.zeros(1, np.float32)
     moves = np.diff(sung) if len(sung) > 1 else np.zeros(1)
     loud = level > _LOUD
     whole = [
@@ -85,8 +85,8 @@ def prosody(waveform: Waveform) -> Float32Array:
         np.minimum(moves, 0).mean(),
     ]
     tables = [_statistics(np.concatenate([bands, changing, steps])), _statistics(sung[None])]
-    values = np.concatenate([*tables, whole])
-    return np.nan_to_num(values).astype(np.float32)
+    values: Float32Array = np.nan_to_num(np.concatenate([*tables, whole])).astype(np.float32)
+    return values
 
 
 def prosody_names() -> tuple[str, ...]:
@@ -182,7 +182,8 @@ def _cepstrum() -> Float32Array:
     """(_CEPSTRUM, _BANDS) the cosine transform (type II, orthonormal) without its mean."""
     order = np.arange(1, _CEPSTRUM + 1)[:, None]
     waves = np.cos(np.pi * order * (2 * np.arange(_BANDS) + 1) / (2 * _BANDS))
-    return (waves * np.sqrt(2 / _BANDS)).astype(np.float32)
+    transform: Float32Array = (waves * np.sqrt(2 / _BANDS)).astype(np.float32)
+    return transform
 
 
 @lru_cache(maxsize=1)
@@ -190,4 +191,5 @@ def _window_alike() -> Float32Array:
     """The window's own autocorrelation, 1 at lag 0."""
     power = np.abs(np.fft.rfft(hann_window(_WINDOW), _N_FFT)) ** 2
     alike = np.fft.irfft(power)
-    return (alike / alike[0]).astype(np.float32)
+    relative: Float32Array = (alike / alike[0]).astype(np.float32)
+    return relative

@@ -7,6 +7,7 @@ its own validation rows, so that no number of it was set by what it is judged on
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,6 +97,44 @@ def _calibrated(run: Run, name: str, fold: str) -> ScoreTable:
         groups=test["groups"].tolist(),
         splits=fold,
     )
+
+
+BLENDED: Final = "equal weights"
+"""The column of the mean of all recipes."""
+
+
+def blended(tables: Sequence[ScoreTable]) -> tuple[ScoreTable, float]:
+    """The held-out scores of several recipes side by side, with their mean as a further column.
+
+    The mean of what several say is less sure than it might be: each fold's is sharpened by a
+    temperature that the other folds ask for.
+
+    tables: of one branch each, from ``held_out`` with the same data and folds. A clip that one of
+        them could not use has NaN there and the mean of the others.
+
+    Returns the table and the temperature that all folds ask for.
+
+    Raises:
+        RecipeError: the tables are not of the same folds.
+    """
+    whole = max(tables, key=len)
+    places = {name: row for row, name in enumerate(whole.ids.tolist())}
+    for table in tables:
+        rows = [places.get(name, -1) for name in table.ids.tolist()]
+        if -1 in rows or (whole.splits[rows] != table.splits).any():
+            raise RecipeError("the recipes were not judged on the same folds")
+        if table is not whole:
+            scores = np.full((len(whole), len(whole.labels)), np.nan)
+            scores[rows] = table.scores[:, 0]
+            whole = whole.with_branch(table.branches[0], scores)
+    whole = whole.select([table.branches[0] for table in tables])
+    mean = np.nanmean(whole.scores, axis=1)
+    calibrated = mean.copy()
+    for fold in np.unique(whole.splits):
+        held = whole.splits == fold
+        temperature = fit_temperature(mean[~held], whole.truth[~held])
+        calibrated[held] = Adjustment(temperature).apply(mean[held])
+    return whole.with_branch(BLENDED, calibrated), fit_temperature(mean, whole.truth)
 
 
 def by_corpus(

@@ -247,7 +247,10 @@ def write_onnx(model: Ensemble, path: Path) -> None:
         "ensemble",
         [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", len(model.mean)])],
         [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", size])],
-        [numpy_helper.from_array(np.float32(array), name) for name, array in constants.items()],
+        [
+            numpy_helper.from_array(array.astype(np.float32), name)
+            for name, array in constants.items()
+        ],
     )
     built = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION
