@@ -5,7 +5,10 @@ import pytest
 
 from facevoice.bundle import load_bundle
 from facevoice.media import Look
+from facevoice.speech import Speech
 from facevoice.timeline import Streams, WindowMaker
+from facevoice.timeline import windows as windows_module
+from facevoice.timeline.rows import Sight
 from facevoice.timeline.speaker import MouthVoice
 from facevoice.types import Face, Waveform
 
@@ -108,3 +111,30 @@ def test_windows_wait_for_sound_that_is_behind(maker):
     assert list(maker.ready()) == []
     maker.end_sound()
     assert len(list(maker.ready())) > 1
+
+
+def test_whose_voice_it_was_counts_as_far_as_windows_overlap(maker, monkeypatch):
+    """A single window that says otherwise does not move a turn; a pause forgets it."""
+    said = iter([4.0, 4.0, -2.0, None, -2.0])
+
+    class Always:
+        def fit(self, found):
+            return found
+
+        def verdict(self, fits, _people):
+            told.append(dict(fits))
+
+    told = []
+    maker._mouth_voice = Always()
+    monkeypatch.setattr(windows_module, "features", lambda *_: fit)
+    sound = Waveform(np.ones(RATE, np.float32), RATE)
+    spoken = Speech(sound, np.array([[0.0, 1.0]]), None)
+    silent = Speech(None, np.zeros((0, 2)), "no_speech")
+    sight = Sight(0.0, 1, face(20), 0)
+    for fit in said:
+        maker._verdict({7: [sight]}, sound, silent if fit is None else spoken, 0.0, 1.0)
+    assert maker._memory == pytest.approx(0.5)
+    assert told[0] == {7: 4.0}
+    assert told[1] == {7: pytest.approx(4.0)}
+    assert told[2] == {7: pytest.approx((-2.0 + 0.5 * 4.0) / 1.5)}
+    assert told[3] == {7: -2.0}

@@ -33,6 +33,7 @@ SAMPLING_HZ: Final = FACES_WANTED / WINDOW_SECONDS
 _ROUNDING_SECONDS: Final = 1e-3  # as extract.plan: an instant just before a bound belongs behind it
 _SHORTEST_REST: Final = 0.1  # seconds at the end for which no window of their own is made
 _GAP_SECONDS: Final = 0.5
+_MEMORY: Final = 0.75  # of what whole windows before would say of whose voice it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,8 @@ class WindowMaker:
         self._bundle, self._scorer = bundle, Scorer(bundle.tree)
         self._streams, self._with_scores = streams, frame_scores
         self._voice, self._mouth_voice = voice, mouth_voice
+        self._fits: dict[int, float] = {}
+        self._memory = _MEMORY * (1 - hop_seconds / window_seconds)
         self.detector, self._follower = detector, Follower(detector)
         self._mouths = Mouths(window_seconds + 1.0)
         self._sound = Soundtrack(SPEECH_RATE_HZ)
@@ -241,8 +244,13 @@ class WindowMaker:
         start: float,
         stop: float,
     ) -> Verdict | None:
-        """Which person speaks; None if nobody does."""
+        """Which person speaks; None if nobody does.
+
+        How well a mouth fitted before counts as far as windows overlap: a turn lasts longer than a
+        window moves.
+        """
         if sound is None or speech.waveform is None:
+            self._fits = {}  # after a pause it may be anybody's turn
             return None
         fits = {}
         for person, sights in seen.items():
@@ -250,7 +258,11 @@ class WindowMaker:
             found = features(motions, sound.samples, sound.start_seconds)
             if found is not None:
                 fits[person] = float(self._mouth_voice.fit(found))
-        return self._mouth_voice.verdict(fits, len(seen))
+        self._fits = {
+            person: (fit + self._memory * self._fits.get(person, fit)) / (1 + self._memory)
+            for person, fit in fits.items()
+        }
+        return self._mouth_voice.verdict(self._fits, len(seen))
 
     def _leave(self, before: float) -> tuple[Sight, ...]:
         """Forget what no later window needs; the sights of named people among it."""
