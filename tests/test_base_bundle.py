@@ -2,6 +2,8 @@
 
 import io
 import tarfile
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +14,9 @@ from facevoice.branches import Blend, leaves
 from facevoice.bundle import read_card, shipped_bundles
 from facevoice.evaluation import figures_of, read_labels, score_clips
 from facevoice.faces.sample import place_crops
+from facevoice.measured import differences, row_for
 from facevoice.samples import SAMPLE
+from facevoice.trained_on import known
 from facevoice.types import EMOTIONS, Evidence, FaceTrack
 
 
@@ -28,18 +32,54 @@ def test_the_top_of_its_tree_blends_face_and_voice(predictor):
     assert predictor.bundle.labels == EMOTIONS
 
 
-def test_its_card_states_licences_provenance_and_figures():
+@pytest.fixture(scope="module")
+def base():
     (folder,) = [path for path in shipped_bundles() if path.name == "base"]
-    card = read_card(folder)
+    return folder
+
+
+def test_its_card_states_licences_provenance_and_figures(base):
+    card = read_card(base)
     assert "non-commercial" in card["licences"]["weights"]
     assert "CC BY-NC-SA 4.0" in card["licences"]["data"]
     for branch in card["provenance"]["branches"].values():
         assert branch["recipe"]
         assert branch["corpus"]["citation"]
         assert branch["parity_with_torch"] <= 1e-4
-    assert card["figures"]["expression"]["test_war"] >= 0.60
-    assert card["figures"]["spectrogram"]["test_war"] >= 0.45
-    assert sum((folder / name).stat().st_size for name in card["files"]) < 25e6
+    assert [row["name"] for row in card["measured"]] == ["FER2013 test", "javanese_av"]
+    assert sum((base / name).stat().st_size for name in card["files"]) < 25e6
+
+
+def test_its_model_card_is_the_one_in_the_docs(base):
+    docs = Path(__file__).parents[1] / "docs" / "model_card.md"
+    assert (base / "MODEL_CARD.md").read_text() == docs.read_text()
+
+
+def test_the_model_card_s_figures_are_those_of_the_bundle(base):
+    text = (base / "MODEL_CARD.md").read_text()
+    for row in read_card(base)["measured"]:
+        for node in {"face", "voice", "fused"} & set(row["nodes"]):
+            found = row["nodes"][node]
+            assert f"{found['war']:.3f}" in text, (row["name"], node)
+            assert f"{found['war_low']:.3f}-{found['war_high']:.3f}" in text, (row["name"], node)
+
+
+def test_it_remembers_what_it_learnt_from(base):
+    card = read_card(base)
+    learnt = known(base, card, ["03-01-05-01-01-01-12.flac", "03a01Fa"], ["angry", "happy"])
+    assert learnt.all()  # RAVDESS and EMO-DB
+    assert not known(base, card, ["01-01-01_01.mp4"], ["neutral"]).any()  # javanese_av
+
+
+def test_without_a_voice_the_face_counts_and_the_other_way_round(predictor):
+    """A lacking modality leaves exactly the other one's calibrated scores."""
+    (evidence,) = [evidence for evidence, _ in predictor.trace(SAMPLE)]
+    tree = predictor.bundle.tree
+    whole = tree.score(evidence)
+    deaf = replace(evidence, speech=None, missing={"voice": "no_audio_stream"})
+    blind = replace(evidence, faces=None, missing={"face": "no_video_stream"})
+    np.testing.assert_array_equal(tree.score(deaf).values, whole.parts["face"].values)
+    np.testing.assert_array_equal(tree.score(blind).values, whole.parts["voice"].values)
 
 
 def test_the_smiling_astronaut_smiles(predictor):
@@ -67,15 +107,16 @@ def test_fer2013_test_pictures_through_evidence(predictor, data_folder):
             right += face.score(evidence).emotion == parts[-2]
             total += 1
     assert total == 7178
-    assert right / total >= 0.60
-    assert right / total == pytest.approx(card["figures"]["expression"]["test_war"], abs=0.01)
+    row = next(row for row in card["measured"] if row["name"] == "FER2013 test")
+    assert right / total == pytest.approx(row["nodes"]["face.expression"]["war"], abs=0.005)
 
 
 @pytest.mark.slow
 def test_people_and_a_language_that_it_never_met(predictor, data_folder):
     clips = read_labels(data_folder / "javanese_av" / "labels.csv")
     table, _ = score_clips(predictor, clips)
+    row = row_for(predictor.bundle.card, table)
+    assert row["name"] == "javanese_av"
+    assert differences(row, table) == []
     figures = {item.name: item.matrix.war for item in figures_of(table)}
-    # measured 0.396 (face 0.326, voice 0.326; chance 0.167): short of the 0.40 that was aimed at
-    assert figures["fused"] >= 0.38
     assert figures["fused"] > max(figures["face"], figures["voice"])

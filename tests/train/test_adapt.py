@@ -1,6 +1,7 @@
 """A bundle adapted to a few clips: better on held-out speakers, and what it says is what it is."""
 
 import dataclasses
+import hashlib
 import json
 import re
 
@@ -15,11 +16,14 @@ from facevoice.bundle import load_bundle
 from facevoice.cli import main
 from facevoice.errors import DatasetError, RecipeError
 from facevoice.session import Session
+from facevoice.speech.prosody import FEATURES
 from facevoice.train.adapt import Settings, adapt, clips_of, fit
 from facevoice.train.adapt_features import read_leaves
 from facevoice.train.adapt_heads import fit_head
 from facevoice.train.onnx_heads import Answer, Linear, cut, feature_model, picture_model
 from facevoice.train.prepared import open_prepared
+from facevoice.train.voice_ensemble import Ensemble, write_onnx
+from facevoice.trained_on import known
 from facevoice.types import EMOTIONS
 from toy_bundle import make_toy_bundle
 
@@ -251,3 +255,40 @@ def test_a_network_that_ends_otherwise_is_refused(tmp_path):
     onnx.save(model, tmp_path / "net.onnx")
     with pytest.raises(RecipeError, match="does not end in a linear layer"):
         cut(tmp_path / "net.onnx")
+
+
+def with_machine(folder):
+    """The toy bundle with a machine on utterance features in place of its spectrogram network."""
+    make_toy_bundle(folder, WIDER)
+    rng = np.random.default_rng(0)
+
+    def layer(inputs, outputs):
+        return rng.normal(0, 0.1, (inputs, outputs)), rng.normal(0, 0.1, outputs)
+
+    size = len(WIDER)
+    nets = ((layer(FEATURES, 4), layer(4, size)),)
+    machine = Ensemble(np.zeros(FEATURES), np.ones(FEATURES), layer(FEATURES, size), nets)
+    write_onnx(machine, folder / "machine.onnx")
+    card = json.loads((folder / "bundle.json").read_text())
+    card["tree"]["members"][1]["members"] = [
+        {"kind": "functionals_svm", "name": "prosody", "weight": 1.0, "model": "machine.onnx",
+         "feature_set": "prosody"}
+    ]  # fmt: skip
+    digest = hashlib.sha256((folder / "machine.onnx").read_bytes()).hexdigest()
+    card["files"]["machine.onnx"] = digest
+    (folder / "bundle.json").write_text(json.dumps(card))
+    return folder
+
+
+def test_a_machine_on_utterance_features_is_refitted_too(clips, tmp_path):
+    """Writing checks that the new network scores clips as the procedure does."""
+    base = with_machine(tmp_path / "base")
+    folder = adapt(base, clips, tmp_path / "mine", QUICK)
+    card = json.loads((folder / "bundle.json").read_text())
+    bundle = load_bundle(folder)
+    assert "FunctionalsSvm(prosody_adapted: prosody)" in {repr(x) for x in leaves_of(bundle.tree)}
+    before = card["figures"]["prosody, out of fold"]
+    after = card["figures"]["prosody_adapted, out of fold"]
+    assert after["war"] > before["war"] + 0.2
+    labels = [clips.labels[k] for k in clips.y]
+    assert known(folder, bundle.card, clips.ids, labels).all()

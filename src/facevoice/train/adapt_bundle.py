@@ -124,10 +124,17 @@ def _leaf_nodes(
 
 def _refit_node(base: Bundle, leaf: LeafFeatures, refit: Refit, folder: Path) -> dict[str, Any]:
     name = adapted_name(leaf.name)
-    node = {"name": name, "temperature": refit.temperature, "input": leaf.node["input"]}
+    node: dict[str, Any] = {"name": name, "temperature": refit.temperature}
     for part, model in zip(("", "_time"), refit.head.models(leaf), strict=False):
         with replacing(folder / f"{name}{part}.onnx") as path:
             onnx.save(model, path)
+    if leaf.machine is not None:
+        return node | {
+            "kind": "functionals_svm",
+            "model": f"{name}.onnx",
+            "feature_set": leaf.node["feature_set"],
+        }
+    node["input"] = leaf.node["input"]
     if leaf.modality == "voice":
         return node | {
             "kind": "spectrogram_net",

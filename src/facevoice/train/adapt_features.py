@@ -17,6 +17,7 @@ from facevoice.errors import RecipeError
 from facevoice.faces.sample import Box, crop_and_resize
 from facevoice.rebundle import dotted_leaves, leaf_names
 from facevoice.session import Session
+from facevoice.speech.functionals import functionals
 from facevoice.speech.spectrogram import SpectrogramSettings, spectrogram_images
 from facevoice.train.augment import change_speech
 from facevoice.train.onnx_heads import Linear, Trunk, cut, feature_model, load, pooled
@@ -62,6 +63,7 @@ class LeafFeatures:
         are the input of the network's last layer. Empty for a branch that cannot be adapted.
     items: what a linear head reads: all features; see ``last_columns``.
     trunk: the network of pictures. temporal: the old temporal part, of a face_sequence only.
+    machine: what scores utterance features (N, D), of a functionals_svm only.
     """
 
     name: str
@@ -73,6 +75,7 @@ class LeafFeatures:
     width: int = 0
     trunk: Trunk | None = None
     temporal: onnx.ModelProto | None = None
+    machine: onnx.ModelProto | None = None
 
     @property
     def speaks(self) -> NDArray[np.bool_]:
@@ -116,7 +119,12 @@ class _Reader:
         self.sequences: list[dict[int, Float32Array]] = [{} for _ in range(views)]
         self.originals: list[dict[int, Float64Array]] = [{} for _ in range(views)]
         self.temporal: onnx.ModelProto | None = None
+        self.machine: onnx.ModelProto | None = None
         self.trunk: Trunk | None = None
+        if self.kind == "functionals_svm":
+            self.session = Session(bundle.folder / node["model"])
+            self.machine = load(bundle.folder / node["model"])
+            return
         if self.kind == "face_sequence":
             self.session = Session(bundle.folder / node["cnn"])
             self._old = Session(bundle.folder / node["blstm"])
@@ -129,6 +137,9 @@ class _Reader:
         self.session = Session(path)
 
     def read(self, row: int, evidence: Evidence, seed: int) -> None:
+        if self.kind == "functionals_svm":
+            self._read_functionals(row, evidence, seed)
+            return
         for view in range(self.views):
             pictures = self._pictures(evidence, np.random.default_rng([seed, row, view]), view)
             if pictures is None:
@@ -143,6 +154,17 @@ class _Reader:
                 found = softmax(logits)
             self.originals[view][row] = found
 
+    def _read_functionals(self, row: int, evidence: Evidence, seed: int) -> None:
+        if evidence.speech is None:
+            return
+        for view in range(self.views):
+            speech = evidence.speech
+            if view:
+                speech = _changed(speech, np.random.default_rng([seed, row, view]))
+            found = functionals(speech, self.node["feature_set"])[None]
+            self.sequences[view][row] = found
+            self.originals[view][row] = self.session.run(found)[-1].astype(np.float64)
+
     def _pictures(
         self, evidence: Evidence, rng: np.random.Generator, view: int
     ) -> Float32Array | None:
@@ -152,8 +174,7 @@ class _Reader:
             if speech is None:
                 return None
             if view:
-                samples = change_speech(speech.samples, _SPEECH_CHANGE, rng)
-                speech = Waveform(samples, speech.rate_hz)
+                speech = _changed(speech, rng)
             settings = SpectrogramSettings.from_dict(self.node["input"])
             images = spectrogram_images(speech, settings)[:, None]
             return np.repeat(images, int(self.node["channels"]), axis=1)
@@ -173,7 +194,7 @@ class _Reader:
         for view, by_row in enumerate(self.sequences):
             for row, features in by_row.items():
                 found, old = features, self.originals[view][row]
-                if self.kind != "spectrogram_net":
+                if self.kind not in _VOICES:
                     found, old = pooled(found), old.mean(axis=0, keepdims=True)
                 values.append(found)
                 originals.append(old)
@@ -181,6 +202,10 @@ class _Reader:
                 views += [view] * len(found)
         joined = np.concatenate(values), np.concatenate(originals)
         return Items(*joined, np.array(rows), np.array(views))
+
+
+def _changed(speech: Waveform, rng: np.random.Generator) -> Waveform:
+    return Waveform(change_speech(speech.samples, _SPEECH_CHANGE, rng), speech.rate_hz)
 
 
 def _moved(box: Box, rng: np.random.Generator) -> Box:
@@ -193,7 +218,8 @@ def _moved(box: Box, rng: np.random.Generator) -> Box:
     return (middle - half, height - half, middle + half, height + half)
 
 
-_ADAPTABLE: Final = ("face_vote", "face_sequence", "spectrogram_net")
+_VOICES: Final = ("spectrogram_net", "functionals_svm")
+_ADAPTABLE: Final = ("face_vote", "face_sequence", *_VOICES)
 
 
 def read_leaves(
@@ -257,6 +283,7 @@ def _leaf(
         width,
         reader.trunk,
         reader.temporal,
+        reader.machine,
     )
 
 

@@ -18,6 +18,7 @@ from facevoice.train.onnx_heads import (
     Answer,
     Linear,
     feature_model,
+    machine_model,
     moments_model,
     picture_model,
 )
@@ -56,8 +57,8 @@ class Clips:
 
 
 Kind = Literal["linear", "moments", "blstm"]
-"""Ways of refitting: a linear layer on a window of speech, on mean and deviation of the features
-over time, or a BLSTM."""
+"""Ways of refitting: a linear layer on speech (a window, or the whole), on mean and deviation of
+the features over time, or a BLSTM."""
 
 
 class Head(Protocol):
@@ -92,6 +93,8 @@ class LinearHead:
         """See ``Head``."""
         if leaf.modality == "voice" and leaf.trunk is not None:
             return (picture_model(leaf.trunk, self.layer, self.answer),)
+        if leaf.machine is not None:
+            return (machine_model(leaf.machine, self.layer, self.answer),)
         temporal = moments_model(leaf.original, self.layer, self.answer)
         return (*picture_part(leaf, levels=True), temporal)
 

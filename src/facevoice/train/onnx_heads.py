@@ -292,6 +292,19 @@ def _sequence(
     return _finished(model, graph, "logits", (1, answer.size))
 
 
+def machine_model(original: onnx.ModelProto, layer: Linear, answer: Answer) -> onnx.ModelProto:
+    """Utterance features (N, D) -> probabilities (N, K): a linear layer beside the old machine.
+
+    original: features (N, D) -> probabilities, its last output.
+    """
+    graph = _Graph("adapted")
+    old = onnx.compose.add_prefix(original, "original.", rename_inputs=False)
+    read = old.graph.input[0].name
+    graph.answered(graph.linear(read, layer), old.graph.output[-1].name, answer)
+    graph.add("Softmax", "logits", name="probabilities", axis=1)
+    return _finished(old, graph, "probabilities", ("n", answer.size))
+
+
 def pooled(features: Float32Array) -> Float32Array:
     """What ``moments_model`` does first: (T, D) -> (1, 2 D)."""
     return np.concatenate([features.mean(axis=0), features.std(axis=0)])[None]

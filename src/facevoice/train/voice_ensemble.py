@@ -70,6 +70,9 @@ def train_ensemble(
 ) -> Path:
     """Train; a finished run of the same recipe and data is left as it is.
 
+    The validation scores, by which the temperature is fitted, are of an ensemble that has not seen
+    the validation rows; the one that is kept has learnt from them as well.
+
     Returns the run folder.
 
     Raises:
@@ -93,11 +96,17 @@ def train_ensemble(
         return run
     keep_lines(run, 0)
     looks = np.concatenate([features[None], changed_features(data, recipe)])
-    model = fit(looks[:, split.train], data.y[split.train], len(data.labels), recipe)
+
+    def fitted(rows: NDArray[np.intp]) -> Ensemble:
+        return fit(looks[:, rows], data.y[rows], len(data.labels), recipe)
+
+    # validation rows say how sure it is; then it learns from them, too
+    first = fitted(split.train)
+    model = fitted(np.sort(np.concatenate([split.train, split.val])))
     line: dict[str, Any] = {"stage": "ensemble"}
-    for name, rows in (("val", split.val), ("test", split.test)):
+    for name, rows, judge in (("val", split.val, first), ("test", split.test, model)):
         if len(rows):
-            scores = model.scores(features[rows])
+            scores = judge.scores(features[rows])
             save_scores(run / f"scores_{name}.npz", data, rows, scores)
             matrix = ConfusionMatrix.of_scores(scores, data.y[rows], data.labels)
             line |= {f"{name}_war": round(matrix.war, 4), f"{name}_uar": round(matrix.uar, 4)}
