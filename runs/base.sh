@@ -39,9 +39,10 @@ if [ ! -f prepared/fer2013/prepared.json ]; then
 fi
 prepare_voices
 run train recipes/base_face.toml --data prepared/fer2013 -o runs-out/base_face
+run train recipes/base_face_gentle.toml --data prepared/fer2013 -o runs-out/base_face_gentle
 run train recipes/base_voice.toml "${voices[@]}" -o runs-out/base_voice
 run train recipes/base_spectrogram.toml "${voices[@]}" -o runs-out/base_spectrogram
-run bundle runs-out/base_face runs-out/base_voice runs-out/base_spectrogram \
+run bundle runs-out/base_face_gentle runs-out/base_voice runs-out/base_spectrogram \
     --tree recipes/base_tree.toml -o "$output"
 run evaluate prepared/fer2013 --split test --bundle "$output" --record "FER2013 test"
 run evaluate "$data/javanese_av/labels.csv" --bundle "$output" --record "javanese_av"

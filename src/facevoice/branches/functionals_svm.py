@@ -1,4 +1,4 @@
-"""openSMILE functionals and a support vector machine (the paper, voice stream, step 3)."""
+"""Utterance features and the machine that scores them (the paper, voice stream, step 3)."""
 
 import numpy as np
 
@@ -10,10 +10,10 @@ from facevoice.types import Evidence, Modality, Scores
 
 
 class FunctionalsSvm:
-    """IS09 (384) or IS10 (1582) features, scaled and scored by an SVM stored as ONNX.
+    """IS09 (384), IS10 (1582) or our own features, scored by an SVM or another machine, as ONNX.
 
-    session: features (1, D) float32 -> (predicted index or label), probabilities (1, K).
-    Needs the extra ``opensmile``.
+    session: features (1, D) float32 -> probabilities (1, K), its last output.
+    IS09 and IS10 need the extra ``opensmile``; "prosody" (ours) does not.
     """
 
     modality: Modality | None = "voice"
@@ -43,7 +43,7 @@ class FunctionalsSvm:
         """Score the clip's speech; None without speech.
 
         Raises:
-            MissingDependencyError: opensmile is not installed.
+            MissingDependencyError: it needs opensmile, which is not installed.
         """
         if evidence.speech is None:
             return None
