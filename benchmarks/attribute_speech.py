@@ -245,7 +245,7 @@ def measure(folder: Path, films: int) -> None:
     shipped = MouthVoice.load
     for number, (judged, others) in enumerate(folds):
         model = model_of(table, whose, others)
-        MouthVoice.load = lambda *_, model=model: model  # type: ignore[method-assign,misc,assignment]
+        MouthVoice.load = lambda *_, model=model: model  # type: ignore[method-assign]
         own = _judged(folder, films // len(folds), judged, np.random.default_rng(7 + number))
         for where, found in own.items():
             counts[where] += found
