@@ -291,7 +291,7 @@ def test_a_file_that_differs_is_refused(data, tmp_path, monkeypatch):
         model.scaler.mean_ = model.scaler.mean_ - 0.2 * model.scaler.scale_
 
     monkeypatch.setattr(svm, "write_onnx", wrong)
-    with pytest.raises(RecipeError, match="differs from scikit-learn"):
+    with pytest.raises(RecipeError, match="differs from the fitted one"):
         train_svm(recipe(), data, tmp_path / "run")
     assert not (tmp_path / "run/model.onnx").exists()
 

@@ -14,6 +14,7 @@ from facevoice.speech.spectrogram import (
     SpectrogramSettings,
     band_filters,
     hann_window,
+    multiply_banded,
     stft_magnitude,
 )
 from facevoice.types import Float32Array, Waveform
@@ -70,7 +71,9 @@ def prosody(waveform: Waveform) -> Float32Array:
     level = levels.mean(axis=0)
     voiced = (strength > _VOICED) & (level > _HEARD)
     following = np.stack([np.where(voiced, pitch, 0.0), strength, voiced])
-    changing = np.concatenate([_cepstrum() @ levels, _plain(levels), following])
+    # einsum, not @: BLAS would start threads of its own for it, beside those of a timeline
+    cepstrum = np.einsum("cb,bt->ct", _cepstrum(), levels)
+    changing = np.concatenate([cepstrum, _plain(levels), following])
     bands = levels.reshape(_SHOWN, -1, levels.shape[1]).mean(axis=1)
     steps = np.gradient(changing, axis=1) if levels.shape[1] > 1 else np.zeros_like(changing)
     sung = pitch[voiced] if voiced.any() else np.zeros(1, np.float32)
@@ -103,7 +106,7 @@ def prosody_names() -> tuple[str, ...]:
 
 def _levels(magnitude: Float32Array) -> Float32Array:
     """(_BANDS, T) mel levels: 1 at the loudest point, 0 at _RANGE_DB below it and less."""
-    power = _filters() @ np.square(magnitude)
+    power = multiply_banded(_filters(), np.square(magnitude))
     loudest = float(power.max(initial=0.0))
     if loudest <= 0:
         return np.zeros_like(power)

@@ -155,7 +155,7 @@ def log_spectrogram(waveform: Waveform, settings: SpectrogramSettings) -> Float3
     else:
         samples = np.zeros_like(samples)
     magnitude = stft_magnitude(samples, settings.n_fft, settings.win_length, settings.hop)
-    power = _multiply_banded(band_filters(settings), np.square(magnitude))
+    power = multiply_banded(band_filters(settings), np.square(magnitude))
     loudest = float(np.max(power, initial=0.0))
     if loudest <= 0:
         return np.zeros(power.shape, np.float32)
@@ -186,7 +186,7 @@ def spectrogram_images(waveform: Waveform, settings: SpectrogramSettings) -> Flo
         return np.zeros((1, height, width), np.float32)
     if settings.time == "stretch":
         over_time = np.ascontiguousarray(picture.T)
-        resized = _multiply_banded(resize_matrix(columns, width), over_time).T
+        resized = multiply_banded(resize_matrix(columns, width), over_time).T
         return np.ascontiguousarray(np.minimum(resized, np.float32(1)))[np.newaxis]
     if columns < width:
         images = np.zeros((1, height, width), np.float32)
@@ -244,7 +244,7 @@ def band_filters(settings: SpectrogramSettings) -> Float32Array:
     return filters
 
 
-def _multiply_banded(matrix: Float32Array, array: Float32Array) -> Float32Array:
+def multiply_banded(matrix: Float32Array, array: Float32Array) -> Float32Array:
     """``matrix @ array`` for a matrix whose rows are mostly zeros around one short run.
 
     Row by row, the products stay small enough for BLAS to use one thread: a thread pool per
