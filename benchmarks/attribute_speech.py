@@ -7,8 +7,8 @@ the films the sound is a third clip's: a voice from off the picture.
 
 Run: ``python benchmarks/attribute_speech.py FOLDER [--films 120]``: every pair of speakers is
 judged, in films through the whole timeline, by a model that the other speakers taught.
-``--fit OUTPUT.json`` fits a model on all of them (the one that ships still learnt from four) and cross-validates it on
-pairs of windows alone.
+``--fit OUTPUT.json`` fits a model on all of them (the one that ships still learnt from four) and
+cross-validates it on pairs of windows alone.
 """
 
 import argparse
