@@ -14,7 +14,6 @@ data="$1"
 output="${2:-src/facevoice/bundles/base}"
 run() { uv run facevoice "$@"; }
 
-# sounds are small enough to be prepared anew; faces and clips are kept
 prepare_voices() {
     [ -f prepared/ravdess-speech/prepared.json ] ||
         run prepare ravdess-speech --root "$data/ravdess_speech" -o prepared/ravdess-speech --workers 2

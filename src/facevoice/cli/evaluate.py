@@ -176,10 +176,10 @@ def _run_labels(options: argparse.Namespace) -> int:
 
 
 def _refuse_trained(table: "ScoreTable", bundle: "Bundle") -> None:
+    from facevoice.measured import truth_names
     from facevoice.trained_on import known
 
-    labels = [table.labels[index] if index >= 0 else "" for index in table.truth]
-    taught = known(bundle.folder, bundle.card, table.ids.tolist(), labels)
+    taught = known(bundle.folder, bundle.card, table.ids.tolist(), truth_names(table))
     if taught.any():
         raise DatasetError(
             f"{int(taught.sum())} of {len(table)} clips, such as {table.ids[taught][0]}, taught the"
