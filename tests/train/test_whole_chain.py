@@ -16,7 +16,7 @@ pytestmark = [
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 SMALL = ("width=4", "epochs=2", "batch_size=8", "val_groups=['JV08']", "test_groups=['JV03']")
-FACE = (*SMALL, "input_size=24", "frames=4", "name=face")
+FACE = (*SMALL, "input_size=24", "sizes=[]", "frames=4", "name=face")
 VOICE = (*SMALL, "name=voice", "mixup=0.0")
 TREE = """
 name = "chain"
