@@ -4,6 +4,7 @@ import os
 from collections.abc import Generator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal, cast
 
@@ -18,7 +19,8 @@ from facevoice.faces.mtcnn import Mtcnn
 from facevoice.session import Device
 from facevoice.speech.voice import SPEECH_RATE_HZ, SileroVoice
 from facevoice.timeline.ahead import ahead
-from facevoice.timeline.follow import Followed, Follower, followed
+from facevoice.timeline.apart import PICTURES_AHEAD, apart, follow_file, is_worth_a_process
+from facevoice.timeline.follow import Followed
 from facevoice.timeline.rows import Sight
 from facevoice.timeline.speaker import MouthVoice
 from facevoice.timeline.summary import Cores, Sighted, people_of, segments_of
@@ -27,7 +29,6 @@ from facevoice.timeline.windows import SAMPLING_HZ, Streams, Window, WindowMaker
 
 People = Literal["all", "main"]
 
-_PICTURES_AHEAD: Final = 12  # decoded pictures that wait: bounds the memory
 _SOUND_SECONDS: Final = 0.5  # of a piece of sound
 
 
@@ -51,9 +52,9 @@ def timeline(  # noqa: PLR0913 - one keyword an option
         times confidence over all sampled instants. Speech that is another person's stays theirs.
     frames: keep every face that was looked at, too.
     start, stop: the part to look at, in presentation time.
-    threads: of the face detector's networks, None for all cores. Decoding, following people and
-        scoring have a thread each, which one thread a network disturbs least; load the bundle with
-        ``threads=1``, too.
+    threads: of the face detector's networks, None for all cores. People are followed beside the
+        scoring, in a film of 20 s or more by a process of its own, which one thread a network
+        disturbs least; load the bundle with ``threads=1``, too.
 
     Raises:
         InvalidInputError: the windows or the part make no sense, or it is a still picture.
@@ -66,7 +67,7 @@ def timeline(  # noqa: PLR0913 - one keyword an option
     maker = window_maker(
         streams, bundle, window=window, hop=hop, frames=frames, device=device, threads=threads
     )
-    for finished in _windows(Path(path), maker, streams, stop):
+    for finished in _windows(Path(path), maker, streams, stop, device, threads):
         kept.add(finished)
     rows = kept.of_main() if people == "main" else kept.rows
     cuts = np.array(kept.cuts, np.float64)
@@ -107,7 +108,7 @@ def iter_windows(
     """
     streams = _streams_of(path, start)
     maker = window_maker(streams, bundle, window=window, hop=hop, device=device, threads=threads)
-    return _windows(Path(path), maker, streams, stop)
+    return _windows(Path(path), maker, streams, stop, device, threads)
 
 
 def window_maker(
@@ -158,21 +159,31 @@ def _streams_of(path: str | os.PathLike[str], start: float | None) -> Streams:
 
 
 def _windows(
-    path: Path, maker: WindowMaker, streams: Streams, stop: float | None
+    path: Path,
+    maker: WindowMaker,
+    streams: Streams,
+    stop: float | None,
+    device: Device,
+    threads: int | None,
 ) -> Generator[Window, None, None]:
     """Feed a maker with a file, whichever of picture and sound is behind first."""
     start = streams.start_seconds
     with ExitStack() as stack:
-        looks = ahead(
-            media.iter_looks(path, rate_hz=SAMPLING_HZ, start_seconds=start, stop_seconds=stop),
-            _PICTURES_AHEAD,
-        )
         patience = maker.patience_seconds
-        # decoding and following have a thread each: one waits for the other, windows for neither
+        follow = partial(
+            follow_file,
+            path,
+            rate_hz=SAMPLING_HZ,
+            start=start,
+            stop=stop,
+            patience=patience,
+            device=device,
+            threads=threads,
+        )
+        # what needs pictures alone runs beside the windows, which wait for the sound, too
+        worth = is_worth_a_process(streams.duration_seconds if stop is None else stop - start)
         pictures = stack.enter_context(
-            closing(
-                ahead(followed(looks, Follower(maker.detector), start, patience), _PICTURES_AHEAD)
-            )
+            closing(ahead(apart(follow) if worth else follow(), PICTURES_AHEAD))
         )
         sound = stack.enter_context(
             closing(

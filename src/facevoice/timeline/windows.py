@@ -110,7 +110,7 @@ class WindowMaker:
         self._voice, self._mouth_voice = voice, mouth_voice
         self._fits: dict[int, float] = {}
         self._memory = _MEMORY * (1 - hop_seconds / window_seconds)
-        self.detector, self._follower = detector, Follower(detector)
+        self._follower = Follower(detector)
         self._mouths = Mouths(window_seconds + 1.0)
         self._sound = Soundtrack(SPEECH_RATE_HZ)
         self._sights: deque[Sight] = deque()
@@ -183,7 +183,7 @@ class WindowMaker:
         return start, start + self.window_seconds
 
     def followed(self, picture: Followed) -> None:
-        """The next picture, if it was followed elsewhere, with ``detector``."""
+        """The next picture, if it was followed elsewhere."""
         time = picture.time_seconds
         if picture.cut:
             self._new_cuts.append(time)
