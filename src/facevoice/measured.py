@@ -77,11 +77,11 @@ def record(folder: Path, row: Row) -> None:
 
 
 def _digest(table: ScoreTable) -> str:
-    keys = np.sort(keys_of(table.ids.tolist(), truth_names(table)))
+    keys = np.sort(keys_of(table.ids.tolist(), _truth_names(table)))
     return hashlib.sha256(keys.astype("<u8").tobytes()).hexdigest()[:_DIGEST_LETTERS]
 
 
-def truth_names(table: ScoreTable) -> Sequence[str]:
+def _truth_names(table: ScoreTable) -> Sequence[str]:
     """The label of each clip by name, "" where it is unknown."""
     return [table.labels[index] if index >= 0 else "" for index in table.truth]
 

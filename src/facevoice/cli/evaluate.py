@@ -4,6 +4,7 @@ import argparse
 import csv
 import json
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -153,10 +154,9 @@ def _run_labels(options: argparse.Namespace) -> int:
     from facevoice.scoretable import write_score_table
 
     predictor = load(options.bundle, device=options.device, threads=options.threads)
-    scored = score_labelled(options.input, options.split, predictor)
+    refuse = None if options.allow_trained else partial(_refuse_trained, predictor.bundle)
+    scored = score_labelled(options.input, options.split, predictor, refuse)
     table = scored.table
-    if not options.allow_trained:
-        _refuse_trained(table, predictor.bundle)
     status = 1 if scored.failed else 0
     if options.weights is not None or (
         options.output is not None and options.output.suffix.lower() not in _TABLES
@@ -175,14 +175,13 @@ def _run_labels(options: argparse.Namespace) -> int:
     return _compare(options, table, predictor.bundle) or status
 
 
-def _refuse_trained(table: "ScoreTable", bundle: "Bundle") -> None:
-    from facevoice.measured import truth_names
+def _refuse_trained(bundle: "Bundle", ids: list[str], labels: list[str]) -> None:
     from facevoice.trained_on import known
 
-    taught = known(bundle.folder, bundle.card, table.ids.tolist(), truth_names(table))
+    taught = known(bundle.folder, bundle.card, ids, labels)
     if taught.any():
         raise DatasetError(
-            f"{int(taught.sum())} of {len(table)} clips, such as {table.ids[taught][0]}, taught the"
+            f"{int(taught.sum())} of {len(ids)} clips, such as {ids[taught.argmax()]}, taught the"
             f" bundle {bundle.name} what it knows: figures on them say nothing about others. Leave"
             " them out, or ask for --allow-trained"
         )

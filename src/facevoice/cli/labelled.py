@@ -1,7 +1,7 @@
 """Labelled clips of any kind -> the scores of every node: what score and evaluate share."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from facevoice.scoretable import ScoreTable
     from facevoice.train.prepared import Prepared
     from facevoice.types import Evidence
+
+Check = Callable[[list[str], list[str]], None]
+"""Told the ids and labels of clips before they are scored; raises what speaks against it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,9 @@ def is_prepared(path: Path) -> bool:
     return (path / "prepared.json").is_file()
 
 
-def score_labelled(path: Path, split: str | None, predictor: "Predictor") -> Labelled:
+def score_labelled(
+    path: Path, split: str | None, predictor: "Predictor", check: Check | None = None
+) -> Labelled:
     """Score the clips of a CSV file of labels or of a prepared folder, or one split of them.
 
     Raises:
@@ -45,7 +50,7 @@ def score_labelled(path: Path, split: str | None, predictor: "Predictor") -> Lab
     """
     failures = _Failures()
     scored = _prepared if is_prepared(path) else _labels
-    table, left_out = scored(path, split, predictor, failures)
+    table, left_out = scored(path, split, predictor, failures, check)
     return Labelled(table, left_out, failures.count)
 
 
@@ -70,19 +75,29 @@ class _Failures:
 
 
 def _labels(
-    path: Path, split: str | None, predictor: "Predictor", failures: _Failures
+    path: Path,
+    split: str | None,
+    predictor: "Predictor",
+    failures: _Failures,
+    check: Check | None,
 ) -> "tuple[ScoreTable, dict[str, int]]":
     from facevoice.evaluation import read_labels, score_clips
 
     clips = read_labels(path)
     _check_split(split, {clip.split for clip in clips})
     chosen = [clip for clip in clips if split in (None, clip.split)]
+    if check is not None:
+        check([clip.id for clip in chosen], [clip.label for clip in chosen])
     with failures.counting(len(chosen)) as watch:
         return score_clips(predictor, chosen, watch=watch)
 
 
 def _prepared(
-    path: Path, split: str | None, predictor: "Predictor", failures: _Failures
+    path: Path,
+    split: str | None,
+    predictor: "Predictor",
+    failures: _Failures,
+    check: Check | None,
 ) -> "tuple[ScoreTable, dict[str, int]]":
     from facevoice.evaluation import crops_of, score_evidence
     from facevoice.train.prepared import open_prepared
@@ -90,6 +105,9 @@ def _prepared(
     prepared = open_prepared(path)
     _check_split(split, set(prepared.splits))
     rows = [row for row, own in enumerate(prepared.splits) if split in (None, own)]
+    if check is not None:
+        labels = [prepared.labels[int(prepared.y[row])] for row in rows]
+        check([prepared.ids[row] for row in rows], labels)
     with failures.counting(len(rows)) as watch:
         items = _items(prepared, rows, crops_of(predictor.bundle.tree))
         return score_evidence(predictor, items, watch=watch)
