@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from facevoice.cli.options import positive, say
+from facevoice.cli.options import add_training_options, positive, say
 from facevoice.errors import InvalidInputError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -24,14 +24,10 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     )
     command.add_argument("recipes", nargs="+", type=Path, metavar="RECIPE",
                          help="a TOML file, see recipes/")  # fmt: skip
-    command.add_argument("--data", type=Path, required=True, action="append", metavar="FOLDER",
-                         help="a prepared folder; given several times, they are joined",
-                         )  # fmt: skip
+    add_training_options(command)
     command.add_argument("--folds", type=positive, default=5, metavar="N", help="(default: 5)")
     command.add_argument("--among", action="append", default=[], metavar="CORPUS=A,B",
                          help="judge a corpus among these labels alone")  # fmt: skip
-    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
-                         help="change a recipe key")  # fmt: skip
     command.add_argument("--json", action="store_true", help="figures as one JSON object")
     command.add_argument("-o", "--output", type=Path, default=Path("runs-out") / "folds",
                          help="the folder (default: runs-out/folds); resumes there",

@@ -41,6 +41,21 @@ def add_model_options(command: argparse.ArgumentParser, *, threads: int | None =
     )
 
 
+def add_training_options(command: argparse.ArgumentParser) -> None:
+    """--data and --set: what recipes learn from, and changes of their keys."""
+    command.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        action="append",
+        metavar="FOLDER",
+        help="a prepared folder; given several times, they are joined",
+    )
+    command.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a recipe key"
+    )
+
+
 def say(message: str) -> None:
     """A message for the user, on standard error."""
     print(f"facevoice: {message}", file=sys.stderr)

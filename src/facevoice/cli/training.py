@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from facevoice.cli.options import say
+from facevoice.cli.options import add_training_options, say
 from facevoice.errors import InvalidInputError, MissingDependencyError
 
 
@@ -14,19 +14,9 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the verbs."""
     command = verbs.add_parser("train", help="train a branch from a recipe (extra train)")
     command.add_argument("recipe", type=Path, help="a TOML file, see recipes/")
-    command.add_argument(
-        "--data",
-        type=Path,
-        required=True,
-        action="append",
-        metavar="FOLDER",
-        help="a prepared folder; given several times, they are joined",
-    )
+    add_training_options(command)
     command.add_argument(
         "-o", "--output", type=Path, help="the run folder (default: runs-out/NAME); resumes there"
-    )
-    command.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a recipe key"
     )
     command.add_argument(
         "--devices",
