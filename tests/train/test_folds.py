@@ -98,6 +98,14 @@ def test_the_mean_of_recipes_is_calibrated_by_other_folds(scored):
     np.testing.assert_array_equal(chosen[:-4], mean[:-4].argmax(axis=1))
     np.testing.assert_array_equal(chosen[-4:], table.scores[-4:, 0].argmax(axis=1))
     assert 0.05 <= temperature <= 20
+    uneven, _ = blended([table, other], [3, 1])
+    mean = 0.75 * table.scores[:, 0] + 0.25 * np.roll(table.scores[:, 0], 1, axis=0)
+    chosen = uneven.column(BLENDED).argmax(axis=1)
+    np.testing.assert_array_equal(chosen[:-4], mean[:-4].argmax(axis=1))
+    np.testing.assert_array_equal(chosen[-4:], table.scores[-4:, 0].argmax(axis=1))
+    for wrong in ([1.0], [1.0, 0.0], [1.0, float("nan")]):
+        with pytest.raises(RecipeError, match="2 recipes need as many weights above 0"):
+            blended([table, other], wrong)
     swapped = ScoreTable.of_arrays(
         table.scores, table.truth, branches=["x"], labels=LABELS, ids=table.ids[::-1],
         groups=table.groups, splits=table.splits,
@@ -124,12 +132,21 @@ def test_the_command_prints_figures_and_keeps_scores(two_corpora, tmp_path, caps
     assert "ECE" in said.out
     assert "fold 2 of 2: without s3, s4, s5" in said.err
     assert len(read_score_table(tmp_path / "out" / "held_out.npz")) == 2 * COUNT
-    assert main(["folds", *map(str, recipes), *options, "--json"]) == 0
+    weights = ["--weights", "0.7,0.3"]
+    assert main(["folds", *map(str, recipes), *options, *weights, "--json"]) == 0
     said = capsys.readouterr()
     found = json.loads(said.out)
     assert set(found) == {"one", "two"}
     assert set(found["one"]) == {"v", "w", BLENDED}
     assert "asks for a temperature" in said.err
+    fresh = [*options[:-1], str(tmp_path / "fresh")]
+    assert main(["folds", *map(str, recipes), *fresh, "--weights", "1"]) == 1
+    said = capsys.readouterr().err
+    assert "2 recipes need as many weights" in said
+    assert "fold" not in said  # told before anything is trained
+    with pytest.raises(SystemExit):
+        main(["folds", *map(str, recipes), *options, "--weights", "a,b"])
+    assert "invalid numbers value: 'a,b'" in capsys.readouterr().err
     assert main(["folds", str(recipes[0]), str(recipes[0]), *options]) == 1
     assert "names of their own" in capsys.readouterr().err
     assert main(["folds", str(recipes[0]), *options[:-2], "--among", "two"]) == 1

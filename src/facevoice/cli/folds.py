@@ -28,6 +28,8 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command.add_argument("--folds", type=positive, default=5, metavar="N", help="(default: 5)")
     command.add_argument("--among", action="append", default=[], metavar="CORPUS=A,B",
                          help="judge a corpus among these labels alone")  # fmt: skip
+    command.add_argument("--weights", type=numbers, metavar="W,W",
+                         help="of several recipes in their mean (default: equal)")  # fmt: skip
     command.add_argument("--json", action="store_true", help="figures as one JSON object")
     command.add_argument("-o", "--output", type=Path, default=Path("runs-out") / "folds",
                          help="the folder (default: runs-out/folds); resumes there",
@@ -50,9 +52,11 @@ def run(options: argparse.Namespace) -> int:
         raise InvalidInputError(f"the recipes need names of their own, got {', '.join(names)}")
     data = join([open_prepared(folder) for folder in options.data])
     try:
-        from facevoice.train.folds import blended, by_corpus, held_out
+        from facevoice.train.folds import blend_weights, blended, by_corpus, held_out
     except ModuleNotFoundError as error:
         raise MissingDependencyError.of(str(error.name), "train", "training") from None
+
+    weights = blend_weights(options.weights, len(recipes))
 
     def announce(number: int, groups: tuple[str, ...]) -> None:
         say(f"fold {number} of {options.folds}: without {', '.join(groups)}")
@@ -64,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
     ]  # fmt: skip
     table = tables[0]
     if len(tables) > 1:
-        table, temperature = blended(tables)
+        table, temperature = blended(tables, weights)
         say(f"the mean of the recipes asks for a temperature of {temperature:.2f}")
     write_score_table(table, options.output / "held_out.npz")
     found = {
@@ -77,6 +81,11 @@ def run(options: argparse.Namespace) -> int:
         print("\n".join(line for corpus, each in found.items() for line in _lines(corpus, each)))
     say(f"scores of {len(table)} held-out clips: {options.output / 'held_out.npz'}")
     return 0
+
+
+def numbers(text: str) -> list[float]:
+    """Numbers between commas."""
+    return [float(number) for number in text.split(",")]
 
 
 def _pair(text: str) -> tuple[str, list[str]]:

@@ -99,11 +99,26 @@ def _calibrated(run: Run, name: str, fold: str) -> ScoreTable:
     )
 
 
-BLENDED: Final = "equal weights"
-"""The column of the mean of all recipes."""
+BLENDED: Final = "blend"
+"""The column of the weighted mean of all recipes."""
 
 
-def blended(tables: Sequence[ScoreTable]) -> tuple[ScoreTable, float]:
+def blend_weights(weights: Sequence[float] | None, count: int) -> Sequence[float]:
+    """The weights of so many recipes in their mean; None: equal ones.
+
+    Raises:
+        RecipeError: there are more or fewer, or one is not above 0.
+    """
+    if weights is None:
+        return [1.0] * count
+    if len(weights) != count or not all(0 < weight < np.inf for weight in weights):
+        raise RecipeError(f"{count} recipes need as many weights above 0, got {weights}")
+    return weights
+
+
+def blended(
+    tables: Sequence[ScoreTable], weights: Sequence[float] | None = None
+) -> tuple[ScoreTable, float]:
     """The held-out scores of several recipes side by side, with their mean as a further column.
 
     The mean of what several say is less sure than it might be: each fold's is sharpened by a
@@ -111,12 +126,14 @@ def blended(tables: Sequence[ScoreTable]) -> tuple[ScoreTable, float]:
 
     tables: of one branch each, from ``held_out`` with the same data and folds. A clip that one of
         them could not use has NaN there and the mean of the others.
+    weights: of the tables in the mean, any scale; None: equal ones.
 
     Returns the table and the temperature that all folds ask for.
 
     Raises:
-        RecipeError: the tables are not of the same folds.
+        RecipeError: the tables are not of the same folds, or the weights do not fit.
     """
+    weights = blend_weights(weights, len(tables))
     whole = max(tables, key=len)
     places = {name: row for row, name in enumerate(whole.ids.tolist())}
     for table in tables:
@@ -128,7 +145,8 @@ def blended(tables: Sequence[ScoreTable]) -> tuple[ScoreTable, float]:
             scores[rows] = table.scores[:, 0]
             whole = whole.with_branch(table.branches[0], scores)
     whole = whole.select([table.branches[0] for table in tables])
-    mean = np.nanmean(whole.scores, axis=1)
+    shares = np.array(weights)[:, None] * ~np.isnan(whole.scores)
+    mean = np.nansum(whole.scores * shares, axis=1) / shares.sum(axis=1)
     calibrated = mean.copy()
     for fold in np.unique(whole.splits):
         held = whole.splits == fold
