@@ -51,7 +51,8 @@ def similarity(source: Points, target: Points) -> Float64Array:
         raise InvalidInputError(
             f"source and target must both be (N, 2), got {source.shape} and {target.shape}"
         )
-    source_mean, target_mean = source.mean(axis=0), target.mean(axis=0)
+    count = len(source)
+    source_mean, target_mean = source.sum(axis=0) / count, target.sum(axis=0) / count
     source_left, target_left = source - source_mean, target - target_mean
     variance = (source_left**2).sum()
     if not np.isfinite(variance) or variance <= 0:
@@ -91,9 +92,10 @@ def align_light(light: UInt8Array, landmarks: Points, size: int) -> UInt8Array:
 def _warped(image: UInt8Array, landmarks: Points, size: int) -> UInt8Array:
     """image: (H, W) or (H, W, 3); returns (size, size) or (size, size, 3)."""
     forward = similarity(landmarks, TEMPLATE * (size / ALIGNED_SIZE))
-    linear = np.linalg.inv(forward[:, :2])  # pixels of the result -> of the picture
+    turn, tilt = forward[:, 0]  # a similarity is (turn, -tilt), (tilt, turn): so is its inverse
+    shrink = 1 / float(np.hypot(turn, tilt))
+    linear = np.array([(turn, tilt), (-tilt, turn)]) * shrink**2  # of the result -> the picture
     shift = -linear @ forward[:, 2]
-    shrink = float(np.sqrt(np.linalg.det(linear)))
     if shrink * size > _LARGEST_SHRINK * ALIGNED_SIZE:
         raise InvalidInputError(f"landmarks lie too far apart: {np.asarray(landmarks).tolist()}")
     block = max(1, round(shrink))

@@ -64,11 +64,14 @@ class Mouths:
             if mouth is None or time - mouth.seen > _LONGEST_GAP:
                 self._mouths[track] = _Mouth(landmarks, time)
                 continue
-            for at, light in waiting:
-                if mouth.seen < at <= time:
-                    share = np.float32((at - mouth.seen) / (time - mouth.seen))
-                    between = mouth.landmarks + share * (landmarks - mouth.landmarks)
-                    _watch(mouth, at, align_light(light, between, _SIDE))
+            between = [(at, light) for at, light in waiting if mouth.seen < at <= time]
+            aligned = []
+            for at, light in between:
+                share = np.float32((at - mouth.seen) / (time - mouth.seen))
+                points = mouth.landmarks + share * (landmarks - mouth.landmarks)
+                aligned.append(align_light(light, points, _SIDE))
+            if aligned:
+                _watch(mouth, [at for at, _ in between], np.stack(aligned))
             mouth.landmarks, mouth.seen = landmarks, time
         self._forget(time)
 
@@ -95,41 +98,48 @@ class Mouths:
                 mouth.motions.popleft()
 
 
-def _watch(mouth: _Mouth, time: float, light: UInt8Array) -> None:
-    before, mouth.even = mouth.even, (_even(light[38:62, 16:48]), _even(light[8:62, 10:54]))
-    if before is not None:
-        mouth.times.append(time)
-        mouth.motions.append(_motions(before, mouth.even, light))
+def _watch(mouth: _Mouth, times: list[float], lights: UInt8Array) -> None:
+    """The next aligned faces (T, 64, 64), all at once."""
+    even = _even(lights[:, 38:62, 16:48]), _even(lights[:, 8:62, 10:54])
+    before, mouth.even = mouth.even, (even[0][-1:], even[1][-1:])
+    if before is None:
+        times, lights = times[1:], lights[1:]
+    else:
+        even = np.concatenate([before[0], even[0]]), np.concatenate([before[1], even[1]])
+    if times:
+        mouth.times += times
+        mouth.motions += list(_motions(*even, lights))
 
 
-def _motions(
-    before: tuple[Float64Array, Float64Array],
-    even: tuple[Float64Array, Float64Array],
-    light: UInt8Array,
-) -> Float64Array:
-    """(9,) what moved between two aligned faces (64, 64).
+def _motions(mouths: Float64Array, faces: Float64Array, lights: UInt8Array) -> Float64Array:
+    """(T, 9) what moved from each of T + 1 aligned faces to the next.
 
-    before, even: the mouth's region and the face in even light, of the first and of the second.
+    mouths, faces: the mouth's region and the face in even light, T + 1 of each.
+    lights: (T, 64, 64) the aligned faces themselves, without the first.
 
     Logarithms of the mean change of: the mouth's region, its upper, middle and lower third, the
     upper face, the mouth's middle; then of the mouth: deviation, vertical gradient, mean of the
     darkest pixels, in grey levels.
     """
-    change = np.abs(even[0] - before[0])
-    above = np.abs(even[1] - before[1])[:26]
-    changes = [change, change[:8], change[8:16], change[16:], above, change[6:20, 8:24]]
-    mouth = light[44:60, 22:42].astype(np.float64)
-    darkest = np.partition(mouth.ravel(), 30)[:30]
-    return np.array(
+    change = np.abs(np.diff(mouths, axis=0))
+    above = np.abs(np.diff(faces[:, :26], axis=0))
+    thirds = change[:, :8], change[:, 8:16], change[:, 16:]
+    changes = [change, *thirds, above, change[:, 6:20, 8:24]]
+    mouth = lights[:, 44:60, 22:42].astype(np.float64)
+    darkest = np.partition(mouth.reshape(len(mouth), -1), 30, axis=1)[:, :30]
+    return np.stack(
         [
-            *(np.log(part.mean() + _STILL) for part in changes),
-            mouth.std(),
-            np.abs(np.diff(mouth, axis=0)).mean(),
-            darkest.mean(),
-        ]
+            *(np.log(part.mean(axis=(1, 2)) + _STILL) for part in changes),
+            mouth.std(axis=(1, 2)),
+            np.abs(np.diff(mouth, axis=1)).mean(axis=(1, 2)),
+            darkest.mean(axis=1),
+        ],
+        axis=1,
     )
 
 
-def _even(part: UInt8Array) -> Float64Array:
-    """Without the light's level and contrast."""
-    return np.asarray((part - part.mean()) / (part.std() + _CONTRAST), np.float64)
+def _even(parts: UInt8Array) -> Float64Array:
+    """Each picture (T, H, W) without the light's level and contrast."""
+    mean = parts.mean(axis=(1, 2), keepdims=True)
+    deviation = parts.std(axis=(1, 2), keepdims=True)
+    return np.asarray((parts - mean) / (deviation + _CONTRAST), np.float64)
