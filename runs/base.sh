@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The base bundle from open data, top to bottom: about two hours on 2 quiet cores, nearly all of it for
-# the face network. Every stage resumes where it was interrupted.
+# The base bundle from open data, top to bottom: about three hours on 2 quiet cores, most of it for the
+# face network. Every stage resumes where it was interrupted.
 #   bash runs/base.sh DATA [OUTPUT]    trains, bundles, and writes the figures into the bundle's card
 #   bash runs/base.sh --folds DATA     what the voice procedure is worth on speakers it has not met
 # DATA holds fer2013/ (train/ and test/) or fer2013.tar.xz, ravdess_speech/, emodb/ and javanese_av/.
@@ -38,6 +38,7 @@ if [ ! -f prepared/fer2013/prepared.json ]; then
 fi
 prepare_voices
 run train recipes/base_face.toml --data prepared/fer2013 -o runs-out/base_face
+run train recipes/base_face_longer.toml --data prepared/fer2013 -o runs-out/base_face_longer
 run train recipes/base_face_gentle.toml --data prepared/fer2013 -o runs-out/base_face_gentle
 run train recipes/base_voice.toml "${voices[@]}" -o runs-out/base_voice
 run train recipes/base_spectrogram.toml "${voices[@]}" -o runs-out/base_spectrogram

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +29,21 @@ def test_workers_find_their_threads_pinned(tmp_path):
     assert dict(os.environ) == before
     assert threads_each(10_000) == 1
     assert threads_each(1) is None
+
+
+def test_starting_some_from_several_threads_leaves_this_process_as_it_was(tmp_path):
+    before, main = dict(os.environ), sys.modules["__main__"]
+
+    def start(number):
+        units = [tmp_path / f"{number}-{unit}" for unit in range(2)]
+        return list(run(threads_seen, units, workers=2, threads=number))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(map(len, pool.map(start, range(1, 5)))) == 8
+    seen = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert seen == {f"{n}-{unit}": f"{n} {n}" for n in range(1, 5) for unit in range(2)}
+    assert dict(os.environ) == before
+    assert sys.modules["__main__"] is main
 
 
 def die(path: Path) -> None:

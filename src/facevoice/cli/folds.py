@@ -52,10 +52,12 @@ def run(options: argparse.Namespace) -> int:
         raise InvalidInputError(f"the recipes need names of their own, got {', '.join(names)}")
     data = join([open_prepared(folder) for folder in options.data])
     try:
-        from facevoice.train.folds import blend_weights, blended, by_corpus, held_out
+        from facevoice.train.folds import BLENDED, blend_weights, blended, by_corpus, held_out
     except ModuleNotFoundError as error:
         raise MissingDependencyError.of(str(error.name), "train", "training") from None
 
+    if BLENDED in names:
+        raise InvalidInputError(f"a recipe is named {BLENDED!r}, as the mean of all is: rename it")
     weights = blend_weights(options.weights, len(recipes))
 
     def announce(number: int, groups: tuple[str, ...]) -> None:

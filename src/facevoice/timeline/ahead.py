@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Final, Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -17,16 +17,20 @@ class _End:
         self.error = error
 
 
-def ahead(items: Generator[Item, None, None], depth: int) -> Generator[Item, None, None]:
+def ahead(
+    items: Generator[Item, None, None], depth: int, *, stop: Callable[[], None] | None = None
+) -> Generator[Item, None, None]:
     """The same items; up to ``depth`` of them are made before they are asked for.
 
     An error of the generator is raised where the item would have come. Closing stops the thread.
+
+    stop: called at closing, from another thread, so that an item that takes long ends early.
     """
     worker = _Worker(items, depth)
     try:
         yield from worker
     finally:
-        worker.stop()
+        worker.stop(stop)
 
 
 class _Worker(Generic[Item]):
@@ -46,8 +50,10 @@ class _Worker(Generic[Item]):
                 return
             yield item
 
-    def stop(self) -> None:
+    def stop(self, early: Callable[[], None] | None) -> None:
         self._stopped.set()
+        if early is not None:
+            early()
         self._thread.join()
 
     def _run(self) -> None:

@@ -1,6 +1,7 @@
 """Pictures in, who is where in them out: cuts, faces, tracks.
 
-The half of the work that needs pictures alone: for a file it runs ahead in a thread of its own.
+The half of the work that needs pictures alone: for a file it runs ahead, in a thread or a process
+of its own.
 """
 
 from collections import deque
@@ -14,6 +15,7 @@ from facevoice.faces.detect import Detector
 from facevoice.faces.track import FaceFinder
 from facevoice.media import Look
 from facevoice.timeline.cuts import CutFinder, Settled
+from facevoice.timeline.mouths import Pace
 from facevoice.timeline.people import Tracks
 from facevoice.types import Face, UInt8Array
 
@@ -24,24 +26,28 @@ _CALM_SECONDS: Final = 2.0  # at most so late is somebody noticed who walks into
 class Followed:
     """A picture, looked at.
 
-    time_seconds, light: see ``Look``. cut: it starts a new shot.
+    time_seconds, light: see ``Look``; None where no mouth needs it. cut: it starts a new shot.
     faces: with the number of each one's track and the aligned face, (256, 256, 3) uint8 RGB; None
         if this picture was not sampled.
     """
 
     time_seconds: float
-    light: UInt8Array
+    light: UInt8Array | None
     cut: bool
     faces: tuple[tuple[int, Face, UInt8Array], ...] | None
 
 
 class Follower:
-    """Takes all pictures in order; gives each back followed, two pictures late."""
+    """Takes all pictures in order; gives each back followed, two pictures late.
 
-    def __init__(self, detector: Detector) -> None:
+    with_light: hand on the brightness of as many pictures as mouths are watched in.
+    """
+
+    def __init__(self, detector: Detector, *, with_light: bool = True) -> None:
         self._finder = FaceFinder(detector, calm_seconds=_CALM_SECONDS)
         self._tracks, self._cuts = Tracks(), CutFinder()
         self._unsettled: deque[Look] = deque()
+        self._pace = Pace() if with_light else None
         self._afresh = self._doubt = False
         self.patience_seconds = self._tracks.patience_seconds
 
@@ -66,16 +72,24 @@ class Follower:
         cut = settled.kind == "cut"
         if cut:
             self._tracks.cut()
+        light = self._needed_light(look, cut=cut)
         self._afresh |= settled.kind != "same"
         self._doubt |= settled.kind == "doubt"
         if look.image is None:
-            return Followed(look.time_seconds, look.light, cut, None)
+            return Followed(look.time_seconds, light, cut, None)
         faces = self._finder.find(look.image, look.time_seconds, afresh=self._afresh)
         aligned = [align(look.image, face.landmarks) for face in faces]
         numbers = self._tracks.update(look.time_seconds, faces, aligned, doubt=self._doubt)
         self._afresh = self._doubt = False
         found = tuple(zip(numbers, faces, aligned, strict=True))
-        return Followed(look.time_seconds, look.light, cut, found)
+        return Followed(look.time_seconds, light, cut, found)
+
+    def _needed_light(self, look: Look, *, cut: bool) -> UInt8Array | None:
+        if self._pace is None:
+            return None
+        if cut:
+            self._pace.cut()
+        return look.light if self._pace.take(look.time_seconds) else None
 
 
 def followed(

@@ -39,6 +39,24 @@ class _Mouth:
     motions: deque[Float64Array] = field(default_factory=deque)
 
 
+class Pace:
+    """Which pictures mouths are watched in: those that do not come too fast."""
+
+    def __init__(self) -> None:
+        self._last: float | None = None
+
+    def take(self, time: float) -> bool:
+        """Whether the next picture is one; call in order of time."""
+        if self._last is not None and time - self._last < 0.9 / _RATE_HZ:
+            return False
+        self._last = time
+        return True
+
+    def cut(self) -> None:
+        """A new shot starts with the next picture, which is one."""
+        self._last = None
+
+
 class Mouths:
     """Watches the mouths of tracks; remembers ``memory_seconds`` of each track in sight."""
 
@@ -46,10 +64,11 @@ class Mouths:
         self._memory = memory_seconds
         self._mouths: dict[int, _Mouth] = {}
         self._waiting: list[tuple[float, UInt8Array]] = []
+        self._pace = Pace()
 
     def see(self, time: float, light: UInt8Array) -> None:
         """The next picture's brightness, (H, W) uint8; pictures that come too fast are skipped."""
-        if not self._waiting or time - self._waiting[-1][0] >= 0.9 / _RATE_HZ:
+        if self._pace.take(time):
             self._waiting.append((time, light))
 
     def measure(self, time: float, faces: dict[int, Face]) -> None:
@@ -78,6 +97,7 @@ class Mouths:
     def cut(self) -> None:
         """Forget what waits: nothing is interpolated across a cut."""
         self._waiting = []
+        self._pace.cut()
 
     def motions(self, track: int, start: float, stop: float) -> tuple[Float64Array, Float64Array]:
         """Times (T,) and motions (T, MOTIONS) of a track in [start, stop)."""

@@ -58,6 +58,7 @@ def timeline(  # noqa: PLR0913 - one keyword an option
 
     Raises:
         InvalidInputError: the windows or the part make no sense, or it is a still picture.
+        WorkerError: the process that follows people was killed.
         FacevoiceError: the file cannot be read.
     """
     if people not in {"all", "main"}:
@@ -155,7 +156,9 @@ def _streams_of(path: str | os.PathLike[str], start: float | None) -> Streams:
     if info.kind == "image":
         raise InvalidInputError(f"{path} is a still picture: it has no timeline, predict it")
     begin = info.start_seconds if start is None else max(start, info.start_seconds)
-    return Streams(begin, info.has_video, info.has_audio, info.duration_seconds)
+    duration = info.duration_seconds
+    end = None if duration is None else info.start_seconds + duration
+    return Streams(begin, info.has_video, info.has_audio, duration, end)
 
 
 def _windows(
@@ -177,13 +180,15 @@ def _windows(
             start=start,
             stop=stop,
             patience=patience,
+            with_light=streams.has_audio,
             device=device,
             threads=threads,
         )
         # what needs pictures alone runs beside the windows, which wait for the sound, too
-        worth = is_worth_a_process(streams.duration_seconds if stop is None else stop - start)
+        ends = [end for end in (stop, streams.stop_seconds) if end is not None]
+        worth = device == "cpu" and is_worth_a_process(min(ends) - start if ends else None)
         pictures = stack.enter_context(
-            closing(ahead(apart(follow) if worth else follow(), PICTURES_AHEAD))
+            closing(apart(follow) if worth else ahead(follow(), PICTURES_AHEAD))
         )
         sound = stack.enter_context(
             closing(

@@ -54,12 +54,13 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """What the source has, where its time starts, and its length if that is known."""
+    """What the source has and where its time starts; its length and its end if they are known."""
 
     start_seconds: float
     has_video: bool
     has_audio: bool
     duration_seconds: float | None = None
+    stop_seconds: float | None = None
 
 
 @dataclass(slots=True)
@@ -110,7 +111,7 @@ class WindowMaker:
         self._voice, self._mouth_voice = voice, mouth_voice
         self._fits: dict[int, float] = {}
         self._memory = _MEMORY * (1 - hop_seconds / window_seconds)
-        self._follower = Follower(detector)
+        self._follower = Follower(detector, with_light=streams.has_audio)
         self._mouths = Mouths(window_seconds + 1.0)
         self._sound = Soundtrack(SPEECH_RATE_HZ)
         self._sights: deque[Sight] = deque()
@@ -188,7 +189,7 @@ class WindowMaker:
         if picture.cut:
             self._new_cuts.append(time)
             self._mouths.cut()
-        if self._streams.has_audio:
+        if picture.light is not None:
             self._mouths.see(time, picture.light)
         if picture.faces is not None:
             self._sampled += 1

@@ -16,6 +16,8 @@ from typing import Any, Final, Generic, TypeVar
 
 from facevoice.errors import WorkerError
 
+_STARTING: Final = threading.Lock()  # the environment and __main__ are the whole process's
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -60,7 +62,7 @@ class Worker(Generic[T, R]):
         self._opened = False
         self._unit: Any = None
         self._process = context.Process(target=_serve, args=(opening, theirs), daemon=True)
-        with _environment(threads), _uninterrupted(), _without_main():
+        with _STARTING, _environment(threads), _uninterrupted(), _without_main():
             self._process.start()
         theirs.close()  # so that the pipe ends when the process does
 
@@ -95,7 +97,7 @@ class Worker(Generic[T, R]):
         how = f"it ended with {_status(self._process.exitcode)}"
         if not self._opened:
             raise WorkerError(
-                f"a worker process could not begin: {how}; is there memory for so many --workers?"
+                f"a worker process could not begin: {how}; is there memory for one more?"
             )
         return WorkerError(f"a worker process was killed, perhaps for want of memory: {how}")
 
@@ -129,9 +131,11 @@ def _status(code: int | None) -> str:
 @contextmanager
 def _environment(threads: int | None) -> Iterator[None]:
     """Let processes that are started meanwhile find the number of threads in their environment."""
+    if threads is None:
+        yield
+        return
     before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
-    if threads is not None:
-        os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
     try:
         yield
     finally:
