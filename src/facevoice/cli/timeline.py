@@ -46,7 +46,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     )
     command.add_argument("--start", type=float, metavar="S", help="look from this second on")
     command.add_argument("--stop", type=float, metavar="S", help="look up to this second")
-    add_model_options(command, threads=1)  # its stages have threads of their own
+    add_model_options(command, threads=1)  # its stages run beside each other
     command.set_defaults(run=run)
 
 
