@@ -1,6 +1,7 @@
 """The bundle that ships, measured: on what it was made for, and on what it has never met."""
 
 import io
+import sys
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from PIL import Image
 import facevoice
 from facevoice.branches import Blend, leaves
 from facevoice.bundle import read_card, shipped_bundles
+from facevoice.cli import main
 from facevoice.evaluation import figures_of, read_labels, score_clips
 from facevoice.faces.sample import place_crops
 from facevoice.measured import differences, row_for
@@ -32,14 +34,21 @@ def test_the_top_of_its_tree_blends_face_and_voice(predictor):
     assert predictor.bundle.labels == EMOTIONS
 
 
-@pytest.fixture(scope="module")
-def base():
-    (folder,) = [path for path in shipped_bundles() if path.name == "base"]
+CARDS = {"base": "model_card.md", "base-opensmile": "model_card_opensmile.md"}
+
+
+def test_every_bundle_that_ships_is_known_here():
+    assert {path.name for path in shipped_bundles()} == set(CARDS)
+
+
+@pytest.fixture(params=CARDS)
+def shipped(request):
+    (folder,) = [path for path in shipped_bundles() if path.name == request.param]
     return folder
 
 
-def test_its_card_states_licences_provenance_and_figures(base):
-    card = read_card(base)
+def test_its_card_states_licences_provenance_and_figures(shipped):
+    card = read_card(shipped)
     assert "non-commercial" in card["licences"]["weights"]
     assert "CC BY-NC-SA 4.0" in card["licences"]["data"]
     for branch in card["provenance"]["branches"].values():
@@ -47,28 +56,28 @@ def test_its_card_states_licences_provenance_and_figures(base):
         assert branch["corpus"]["citation"]
         assert branch["parity_with_torch"] <= 1e-4
     assert [row["name"] for row in card["measured"]] == ["FER2013 test", "javanese_av"]
-    assert sum((base / name).stat().st_size for name in card["files"]) < 25e6
+    assert sum((shipped / name).stat().st_size for name in card["files"]) < 25e6
 
 
-def test_its_model_card_is_the_one_in_the_docs(base):
-    docs = Path(__file__).parents[1] / "docs" / "model_card.md"
-    assert (base / "MODEL_CARD.md").read_text() == docs.read_text()
+def test_its_model_card_is_the_one_in_the_docs(shipped):
+    docs = Path(__file__).parents[1] / "docs" / CARDS[shipped.name]
+    assert (shipped / "MODEL_CARD.md").read_text() == docs.read_text()
 
 
-def test_the_model_card_s_figures_are_those_of_the_bundle(base):
-    text = (base / "MODEL_CARD.md").read_text()
-    for row in read_card(base)["measured"]:
+def test_the_model_card_s_figures_are_those_of_the_bundle(shipped):
+    text = (shipped / "MODEL_CARD.md").read_text()
+    for row in read_card(shipped)["measured"]:
         for node in {"face", "voice", "fused"} & set(row["nodes"]):
             found = row["nodes"][node]
             assert f"{found['war']:.3f}" in text, (row["name"], node)
             assert f"{found['war_low']:.3f}-{found['war_high']:.3f}" in text, (row["name"], node)
 
 
-def test_it_remembers_what_it_learnt_from(base):
-    card = read_card(base)
-    learnt = known(base, card, ["03-01-05-01-01-01-12.flac", "03a01Fa"], ["angry", "happy"])
+def test_it_remembers_what_it_learnt_from(shipped):
+    card = read_card(shipped)
+    learnt = known(shipped, card, ["03-01-05-01-01-01-12.flac", "03a01Fa"], ["angry", "happy"])
     assert learnt.all()  # RAVDESS and EMO-DB
-    assert not known(base, card, ["01-01-01_01.mp4"], ["neutral"]).any()  # javanese_av
+    assert not known(shipped, card, ["01-01-01_01.mp4"], ["neutral"]).any()  # javanese_av
 
 
 def test_without_a_voice_the_face_counts_and_the_other_way_round(predictor):
@@ -86,6 +95,22 @@ def test_the_smiling_astronaut_smiles(predictor):
     prediction = predictor(SAMPLE)
     assert prediction.scores.parts["face"].emotion == "happy"
     assert prediction.missing == {}
+
+
+def test_opensmile_is_asked_for_in_one_line_where_it_is_needed(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "opensmile", None)
+    module = sys.modules["facevoice.speech.functionals"]
+    monkeypatch.setattr(module, "_extractor", module._extractor.__wrapped__)  # not a kept one
+    assert main(["predict", str(SAMPLE), "--bundle", "base-opensmile"]) == 1
+    assert "pip install 'facevoice[opensmile]'" in capsys.readouterr().err
+
+
+def test_with_opensmile_a_third_voice_counts(predictor):
+    pytest.importorskip("opensmile", reason="the extra opensmile is not installed")
+    scores = facevoice.load("base-opensmile")(SAMPLE).scores
+    alone = predictor(SAMPLE).scores
+    np.testing.assert_array_equal(scores.parts["face"].values, alone.parts["face"].values)
+    assert set(scores.parts["voice"].parts) == {"prosody", "spectrogram", "is10"}
 
 
 @pytest.mark.slow
@@ -112,7 +137,11 @@ def test_fer2013_test_pictures_through_evidence(predictor, data_folder):
 
 
 @pytest.mark.slow
-def test_people_and_a_language_that_it_never_met(predictor, data_folder):
+@pytest.mark.parametrize("name", CARDS)
+def test_people_and_a_language_that_it_never_met(name, data_folder):
+    if name == "base-opensmile":
+        pytest.importorskip("opensmile", reason="the extra opensmile is not installed")
+    predictor = facevoice.load(name)
     clips = read_labels(data_folder / "javanese_av" / "labels.csv")
     table, _ = score_clips(predictor, clips)
     row = row_for(predictor.bundle.card, table)

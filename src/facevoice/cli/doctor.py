@@ -66,7 +66,7 @@ def _check_models() -> int:
             bundle = load_bundle(folder)
         except FacevoiceError as error:
             broken += 1
-            print(f"  bundle {folder.name:11} BROKEN: {error}")
+            print(f"  bundle {folder.name:14} BROKEN: {error}")
         else:
-            print(f"  bundle {folder.name:11} {bundle.version}, files intact")
+            print(f"  bundle {folder.name:14} {bundle.version}, files intact")
     return broken
