@@ -1,5 +1,6 @@
 """Pictures: which ones, when, which way up."""
 
+import gc
 import itertools
 import math
 from fractions import Fraction
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from av.video.frame import VideoFrame
 from PIL import Image
 
 from facevoice import media
@@ -259,3 +261,16 @@ def test_of_an_animation_the_first_picture_counts(tmp_path: Path, suffix: str) -
     assert np.abs(frame.image.astype(int) - (255, 0, 0)).max() < 20
     assert media.probe(path).kind == "image"
     assert media.read_waveform(path, rate_hz=16_000) is None
+
+
+@pytest.mark.parametrize("read", [media.iter_frames, media.iter_looks])
+def test_pictures_are_gone_once_they_are_read(film: Path, read: Any) -> None:
+    """PyAV ties a picture that is asked for side data into a cycle: hundreds would pile up."""
+    gc.collect()
+    gc.disable()
+    try:
+        assert sum(1 for _ in read(film, rate_hz=25.0)) == 250
+        alive = sum(isinstance(each, VideoFrame) for each in gc.get_objects())
+    finally:
+        gc.enable()
+    assert alive < 20

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Final
 
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
 
 from facevoice.errors import InvalidInputError
 from facevoice.media.clock import check_span
 from facevoice.media.container import NoStreamError, check_file, decoded, picture_stream
-from facevoice.media.picture import upright_rgb
+from facevoice.media.picture import Scaler, upright_rgb
 from facevoice.media.stills import read_still
 from facevoice.types import Frame
 
@@ -67,7 +66,7 @@ def _frames(
             yield Frame(still, 0.0)
         return
     wanted = Instants(rate_hz, start)
-    scaler = VideoReformatter()
+    scaler = Scaler()
     last = -math.inf
     with closing(decoded(path, picture_stream, start)) as pictures, suppress(NoStreamError):
         for time, picture, ratio in pictures:

@@ -18,7 +18,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from facevoice.media.clock import check_span
 from facevoice.media.container import NoStreamError, check_file, decoded, picture_stream
 from facevoice.media.frames import Instants
-from facevoice.media.picture import upright, upright_rgb
+from facevoice.media.picture import Scaler, upright, upright_rgb
 from facevoice.types import UInt8Array
 
 THUMBNAIL: Final = (48, 64)
@@ -90,7 +90,7 @@ class Looker:
     """Makes looks of the decoded pictures of one stream."""
 
     def __init__(self) -> None:
-        self._colour, self._grey, self._small = (VideoReformatter() for _ in range(3))
+        self._colour, self._grey, self._small = Scaler(), Scaler(), VideoReformatter()
 
     def look(
         self, picture: VideoFrame, time: float, ratio: float, *, in_colour: bool

@@ -21,6 +21,25 @@ _LIGHT_FIRST: Final = ("gray", "nv12", "yuv420p", "yuvj420p", "yuv422p", "yuvj42
 _MOST_ANAMORPHIC: Final = 4.0  # pixel aspect ratios beyond it (or below 1/4) are damage
 
 
+class Scaler:
+    """What is kept from picture to picture of one stream: a converter, and how the pictures lie.
+
+    Asking a picture for its side data ties it into a cycle that only the garbage collector undoes,
+    hundreds of pictures later: so only the first one is asked, and one that is turned otherwise.
+    """
+
+    def __init__(self) -> None:
+        self.reformatter = VideoReformatter()
+        self._rotation: int | None = None
+        self._orientation = (False, False, False)
+
+    def orientation(self, picture: VideoFrame) -> tuple[bool, bool, bool]:
+        """Whether to transpose, then mirror left-right, then flip top-bottom."""
+        if picture.rotation != self._rotation:
+            self._rotation, self._orientation = picture.rotation, _orientation(picture)
+        return self._orientation
+
+
 def fits(width: int, height: int) -> bool:
     """Whether a picture of this size in pixels is one that we read."""
     return max(width, height) <= MAX_SIDE and width * height <= MAX_PIXELS
@@ -39,7 +58,7 @@ def upright_size(picture: VideoFrame, ratio: float) -> tuple[int, int]:
     return (height, width) if transposed else (width, height)
 
 
-def upright_rgb(picture: VideoFrame, scaler: VideoReformatter, ratio: float) -> UInt8Array | None:
+def upright_rgb(picture: VideoFrame, scaler: Scaler, ratio: float) -> UInt8Array | None:
     """A decoded picture as (H, W, 3) uint8 RGB, upright; None if it cannot be converted.
 
     Full resolution: pixels that are not square (``ratio``) are stretched along their shorter side.
@@ -49,7 +68,7 @@ def upright_rgb(picture: VideoFrame, scaler: VideoReformatter, ratio: float) -> 
 
 
 def upright(
-    picture: VideoFrame, scaler: VideoReformatter, ratio: float, form: Literal["rgb24", "gray"]
+    picture: VideoFrame, scaler: Scaler, ratio: float, form: Literal["rgb24", "gray"]
 ) -> UInt8Array | None:
     """As ``upright_rgb``, in colour (H, W, 3) or as brightness alone (H, W)."""
     width, height = _square_size(picture, ratio)
@@ -59,13 +78,13 @@ def upright(
         if form == "gray" and picture.format.name in _LIGHT_FIRST and ratio == 1:
             image = _first_plane(picture)
         elif form == "gray":  # of the range that film has, as it is above
-            image = _first_plane(scaler.reformat(picture, width, height, "yuv420p"))
+            image = _first_plane(scaler.reformatter.reformat(picture, width, height, "yuv420p"))
         else:
-            scaled = scaler.reformat(picture, width=width, height=height, format=form)
+            scaled = scaler.reformatter.reformat(picture, width, height, form)
             image = np.asarray(scaled.to_ndarray(), np.uint8)
     except (FFmpegError, ValueError):
         return None
-    transposed, mirrored, flipped = _orientation(picture)
+    transposed, mirrored, flipped = scaler.orientation(picture)
     image = image.swapaxes(0, 1) if transposed else image
     image = image[:, ::-1] if mirrored else image
     image = image[::-1] if flipped else image
