@@ -65,7 +65,7 @@ learn_others() {
 learn_voices() {
     learn spectrogram_vgg19 spectrogram speech --set net=vgg19_bn --set width=8 --set initial= \
         --set channels=1 --set patience=0 --set dropout=0.1 --set epochs=12 \
-        --set learning_rate=2e-3 --set balance=none --set augment=0.5 \
+        --set learning_rate=2e-3 --set balance=none --set augment=0 \
         --set "spectrogram={ height = 96, width = 96, scale = 'mel' }" \
         --set "test_groups=['RAV19', 'RAV20', 'RAV21', 'RAV22', 'RAV23', 'RAV24']"
     learn is09_svm is09 clips
