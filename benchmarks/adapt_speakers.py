@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from facevoice import metrics
 from facevoice.bundle import Bundle, load_bundle
-from facevoice.rebundle import bundle_weights
-from facevoice.train.adapt import Settings, check_data, clips_of, fit
-from facevoice.train.adapt_features import LeafFeatures, read_leaves
-from facevoice.train.adapt_heads import Clips, Temporal
-from facevoice.train.prepared import open_prepared
+from facevoice.bundle.reweigh import bundle_weights
+from facevoice.scores import metrics
+from facevoice.train.adapt.features import LeafFeatures, read_leaves
+from facevoice.train.adapt.heads import Clips, Temporal
+from facevoice.train.adapt.run import Settings, check_data, clips_of, fit
+from facevoice.train.prepare.folder import open_prepared
 from facevoice.types import Float64Array
 
 

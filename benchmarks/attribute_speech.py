@@ -1,4 +1,4 @@
-"""Whose mouth speaks: fits the model of ``facevoice.timeline.speaker`` and measures it.
+"""Whose mouth speaks: fits the model of ``facevoice.evidence.speaker`` and measures it.
 
 The corpus is a folder of short frontal clips of one speaker each, with a ``labels.csv`` whose
 columns are file and speaker (javanese_av). Films are made of two clips side by side: equal size,
@@ -27,16 +27,16 @@ from numpy.typing import NDArray
 
 from facevoice import media
 from facevoice.bundle import load_bundle
+from facevoice.evidence.mouths import Mouths
+from facevoice.evidence.speaker import Motions, MouthVoice, features
 from facevoice.faces.mtcnn import Mtcnn
 from facevoice.faces.track import FaceFinder
 from facevoice.speech.voice import SPEECH_RATE_HZ
 from facevoice.timeline import timeline
-from facevoice.timeline.mouths import Mouths
-from facevoice.timeline.speaker import Motions, MouthVoice, features
 from facevoice.timeline.windows import SAMPLING_HZ
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from joined_clips import Clip, read_clip, side_by_side
+from support.joined_clips import Clip, read_clip, side_by_side
 
 _WINDOW, _HOP, _SHORTEST = 3.0, 2 / 3, 1.8  # seconds
 _PENALTY = 1.0

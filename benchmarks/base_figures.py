@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from facevoice.measured import figures
-from facevoice.scoretable import ScoreTable, read_score_table
+from facevoice.bundle.measured import figures
+from facevoice.scores.table import ScoreTable, read_score_table
 
 FEMALE = {
     *(f"RAV{number:02}" for number in range(2, 25, 2)),

@@ -33,14 +33,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facevoice.branches.base import tempered
-from facevoice.calibration import fit_temperature
-from facevoice.fusion import best_branch, compare
 from facevoice.report.figures import figures_of_scores
 from facevoice.report.fit import figure_lines
 from facevoice.report.words import p_value, points
-from facevoice.scoretable import ScoreTable, grouped_folds, read_score_table, write_score_table
+from facevoice.scores.calibration import fit_temperature
+from facevoice.scores.choice import SearchPlan, choose_weights
+from facevoice.scores.search import best_branch, compare
+from facevoice.scores.table import ScoreTable, grouped_folds, read_score_table, write_score_table
 from facevoice.types import EMOTIONS, Float64Array
-from facevoice.weight_choice import SearchPlan, choose_weights
 
 FOLDS: Final = Path(__file__).with_name("feature_folds.csv")
 OUTER: Final = {"crema": 5, "ravdess": 6}

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from facevoice import media
-from facevoice.timeline.cuts import CutFinder
+from facevoice.evidence.cuts import CutFinder
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from joined_clips import read_clip, write_film
+from support.joined_clips import read_clip, write_film
 
 _SCENE_SECONDS = 1.2
 _EXACT_SECONDS = 2e-3  # Matroska rounds stamps to milliseconds

@@ -33,11 +33,11 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 
-from facevoice.metrics import ConfusionMatrix
-from facevoice.train.functional_features import functional_features
-from facevoice.train.prepared import open_prepared
+from facevoice.scores.metrics import ConfusionMatrix
+from facevoice.train.prepare.folder import open_prepared
 from facevoice.train.recipe import Recipe, recipe_from
-from facevoice.train.svm import choose_svm, grouped_folds
+from facevoice.train.voice.features import functional_features
+from facevoice.train.voice.svm import choose_svm, grouped_folds
 
 Array = NDArray[Any]
 

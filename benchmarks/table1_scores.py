@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from facevoice.scoretable import ScoreTable
+from facevoice.scores.table import ScoreTable
 from facevoice.types import EMOTIONS, Float64Array
 
 CLASS_SIZES: Final = (64, 40, 46, 63, 63, 61, 46)

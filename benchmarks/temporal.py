@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from facevoice import metrics
 from facevoice.branches.base import softmax
 from facevoice.bundle import load_bundle
-from facevoice.train.adapt import Settings, check_data, clips_of
-from facevoice.train.adapt_features import LeafFeatures, read_leaves
-from facevoice.train.adapt_heads import Clips, Kind, fit_head
-from facevoice.train.prepared import open_prepared
+from facevoice.scores import metrics
+from facevoice.train.adapt.features import LeafFeatures, read_leaves
+from facevoice.train.adapt.heads import Clips, Kind, fit_head
+from facevoice.train.adapt.run import Settings, check_data, clips_of
+from facevoice.train.prepare.folder import open_prepared
 from facevoice.types import Float64Array
 
 

@@ -66,11 +66,14 @@ def looped(clip: Path, seconds: float, output: Path) -> Path:
 @contextmanager
 def stopwatch(spent: dict[str, float]) -> Iterator[None]:
     """Count the seconds that each stage takes while the block runs."""
+    from facevoice.evidence import follow
+    from facevoice.evidence import follow_process as apart
+    from facevoice.evidence import prefetch as ahead
+    from facevoice.evidence.cuts import CutFinder
+    from facevoice.evidence.mouths import Mouths
+    from facevoice.evidence.people import Tracks
     from facevoice.faces.track import FaceFinder
-    from facevoice.timeline import ahead, apart, follow, windows
-    from facevoice.timeline.cuts import CutFinder
-    from facevoice.timeline.mouths import Mouths
-    from facevoice.timeline.people import Tracks
+    from facevoice.timeline import windows
     from facevoice.timeline.scoring import FaceLooks, Scorer
 
     stages: list[tuple[Any, str, str]] = [

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 import numpy as np
 from table1_scores import Rounding, table1_scores
 
-from facevoice.fusion import GridResult, search_grid
-from facevoice.scoretable import ScoreTable
+from facevoice.scores.search import GridResult, search_grid
+from facevoice.scores.table import ScoreTable
 from facevoice.types import TIE_TOLERANCE, Float64Array
 
 

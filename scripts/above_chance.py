@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from facevoice.metrics import ConfusionMatrix
-from facevoice.train.runfolder import read_log
+from facevoice.scores.metrics import ConfusionMatrix
+from facevoice.train.fit.run_folder import read_log
 
 
 def chance(right: int, total: int, share: float) -> float:

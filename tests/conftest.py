@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from toy_bundle import make_toy_bundle
+from support.toy_bundle import make_toy_bundle
 
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from facevoice.branches import Blend, Branch
     from facevoice.errors import FacevoiceError
+    from facevoice.output.tables import to_frame
     from facevoice.predict import Predictor, load
-    from facevoice.prediction import Prediction
-    from facevoice.tables import to_frame
+    from facevoice.predict.prediction import Prediction
     from facevoice.timeline.live import LiveWindow, live
     from facevoice.types import EMOTIONS, Evidence, FaceTrack, Frame, Scores, Waveform
 
@@ -30,13 +30,13 @@ _HOME: Final = {  # imported on first use, so that importing facevoice is cheap
     "FacevoiceError": "errors",
     "Frame": "types",
     "LiveWindow": "timeline.live",
-    "Prediction": "prediction",
+    "Prediction": "predict",
     "Predictor": "predict",
     "Scores": "types",
     "Waveform": "types",
     "live": "timeline.live",
     "load": "predict",
-    "to_frame": "tables",
+    "to_frame": "output.tables",
 }
 
 __all__ = [

@@ -8,17 +8,16 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from deadly_files import Dangerous
-from small_corpus import make_variants
 
 import facevoice
 from facevoice.batch import Processes, RayCluster, Records, Tally, predict_all
 from facevoice.errors import InvalidInputError, MissingDependencyError, OutputError
-from facevoice.prediction import Prediction
+from facevoice.predict.prediction import Prediction
 from facevoice.samples import SAMPLE
 from facevoice.workers import Outcome
-
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs/prediction.schema.json").read_text())
+from support.deadly_files import Dangerous
+from support.places import PREDICTION_SCHEMA
+from support.small_corpus import make_variants
 
 
 @pytest.fixture(scope="module")
@@ -231,7 +230,7 @@ def test_a_file_that_kills_its_process_is_a_row_with_the_error(
     assert "exit status 11" in found[1]["error"]["message"]
     assert found[2]["error"] == {"kind": "error", "message": "IndexError: a fault in the code"}
     for record in found:
-        jsonschema.validate(record, SCHEMA)
+        jsonschema.validate(record, PREDICTION_SCHEMA)
     others = [paths[k] for k in (0, 3, 4, 5)]
     assert [found[k] for k in (0, 3, 4, 5)] == records_of(predictor.predict_many(others))
 

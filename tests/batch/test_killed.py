@@ -12,11 +12,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from small_corpus import make_variants
 
 import facevoice
 from facevoice.cli import main
-from facevoice.tables import columns_of, flat_row
+from facevoice.output.tables import columns_of, flat_row
+from support.small_corpus import make_variants
 
 
 @pytest.fixture(scope="module")

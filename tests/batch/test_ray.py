@@ -5,15 +5,15 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import psutil
 import pytest
-from deadly_files import Dangerous
-from small_corpus import make_variants
 
 from facevoice.batch import Processes, RayCluster, Records, predict_all
 from facevoice.errors import InvalidInputError
+from support.deadly_files import Dangerous
+from support.places import TESTS
+from support.small_corpus import make_variants
 
 pytestmark = pytest.mark.slow
 ray = pytest.importorskip("ray")
@@ -43,7 +43,7 @@ def wait_for_none() -> None:
 
 
 def test_a_cluster_of_two_gives_the_same_table(variants, toy_bundle, tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))  # actors need deadly_files
+    monkeypatch.setenv("PYTHONPATH", str(TESTS))  # actors need deadly_files
     monkeypatch.chdir(tmp_path)
     paths = [path.relative_to(tmp_path) for path in variants.write(tmp_path / "c", 24, damaged=3)]
     for number, name in ((5, "deadly"), (10, "faulty")):

@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evidence_factory import make_evidence
 from facevoice.branches import Adjustment, Blend
 from facevoice.branches.adjustment import UNCHANGED
 from facevoice.branches.base import tempered
 from facevoice.errors import BundleError, InvalidInputError
-from facevoice.fusion import Node
-from facevoice.scoretable import ScoreTable
+from facevoice.scores.search import Node
+from facevoice.scores.table import ScoreTable
 from facevoice.types import Evidence, Scores
+from support.evidence_factory import make_evidence
 
 LABELS = ("a", "b", "c")
 

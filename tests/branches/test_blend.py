@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evidence_factory import make_evidence
 from facevoice.branches import Adjustment, Blend, average, leaves
 from facevoice.errors import BundleError, LabelMismatchError
 from facevoice.types import Evidence, Modality, Scores
+from support.evidence_factory import make_evidence
 
 LABELS = ("a", "b", "c")
 

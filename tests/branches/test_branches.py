@@ -1,10 +1,8 @@
 import numpy as np
 import onnx
 import pytest
-from branch_contract import BranchContract
 from onnx import TensorProto, helper, numpy_helper
 
-from evidence_factory import make_evidence
 from facevoice.branches import (
     Adjustment,
     Blend,
@@ -19,6 +17,8 @@ from facevoice.errors import BundleError
 from facevoice.session import Session
 from facevoice.speech.spectrogram import SpectrogramSettings
 from facevoice.types import EMOTIONS, FaceTrack
+from support.branch_contract import BranchContract
+from support.evidence_factory import make_evidence
 
 GREY = FaceInput(16, (3.0, 3.0, 253.0, 253.0), 48, "grey", (0.0,), (1.0,))
 COLOUR = FaceInput(4, (16.0, 16.0, 240.0, 240.0), 64, "rgb", (0.5,) * 3, (0.5,) * 3)

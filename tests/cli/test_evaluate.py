@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from facevoice.bundle.trained_on import TRAINED_ON, keys_of, write_keys
 from facevoice.cli import main
 from facevoice.samples import SAMPLE
-from facevoice.scoretable import write_score_table
-from facevoice.trained_on import TRAINED_ON, keys_of, write_keys
-from facevoice.weight_choice import SearchPlan, choose_weights
-from facevoice.weights_file import write_weights
-from score_tables import BRANCHES, skilled
-from toy_bundle import make_toy_bundle
+from facevoice.scores.choice import SearchPlan, choose_weights
+from facevoice.scores.table import write_score_table
+from facevoice.scores.weights_file import write_weights
+from support.score_tables import BRANCHES, skilled
+from support.toy_bundle import make_toy_bundle
 
 
 def facevoice(*arguments: object) -> int:
@@ -156,7 +156,7 @@ def test_clips_that_taught_the_bundle_are_refused(
     options = (faces, "--bundle", measured_bundle)
     assert facevoice("evaluate", *options, "--split", "test") == 0
     with monkeypatch.context() as patch:  # refused before any is scored, which takes its time
-        patch.setattr("facevoice.evaluation.score_evidence", None)
+        patch.setattr("facevoice.report.scoring.score_evidence", None)
         assert facevoice("evaluate", *options) == 1
     assert "2 of 10 clips, such as train/2.jpg, taught the bundle toy" in capsys.readouterr().err
     assert facevoice("evaluate", *options, "--allow-trained") == 0

@@ -10,11 +10,16 @@ import numpy as np
 import pytest
 
 from facevoice.branches import Adjustment
-from facevoice.calibration import fit_vector_scaling
+from facevoice.bundle.reweigh import bundle_weights, reweighted
 from facevoice.cli import main
 from facevoice.errors import BundleError, InvalidInputError
-from facevoice.evaluation import leaves_only, read_labels, score_clips
-from facevoice.fusion import (
+from facevoice.predict import load
+from facevoice.report.scoring import leaves_only, read_labels, score_clips
+from facevoice.samples import SAMPLE
+from facevoice.scores.calibration import fit_vector_scaling
+from facevoice.scores.choice import SEARCHES, SearchPlan, choose_weights, nodes_of
+from facevoice.scores.metrics import log_loss
+from facevoice.scores.search import (
     PUBLISHED_WEIGHTS,
     Node,
     StackedRegression,
@@ -22,14 +27,9 @@ from facevoice.fusion import (
     search_tree,
     weight_tree,
 )
-from facevoice.metrics import log_loss
-from facevoice.predict import load
-from facevoice.rebundle import bundle_weights, reweighted
-from facevoice.samples import SAMPLE
-from facevoice.scoretable import ScoreTable, read_score_table, write_score_table
-from facevoice.weight_choice import SEARCHES, SearchPlan, choose_weights, nodes_of
-from facevoice.weights_file import FittedFusion, read_weights, write_weights
-from score_tables import BRANCHES, skilled
+from facevoice.scores.table import ScoreTable, read_score_table, write_score_table
+from facevoice.scores.weights_file import FittedFusion, read_weights, write_weights
+from support.score_tables import BRANCHES, skilled
 
 
 def facevoice(*arguments: object) -> int:
@@ -373,7 +373,7 @@ import sys
 for name in ("torch", "torchvision", "sklearn", "onnx"):
     sys.modules[name] = None
 from facevoice.branches import Adjustment
-from facevoice.calibration import fit_vector_scaling
+from facevoice.scores.calibration import fit_vector_scaling
 from facevoice.cli import main
 sys.exit(main(["bundle", *sys.argv[1:]]))
 """

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from facevoice.branches import CroppingBranch, leaves
+from facevoice.bundle.reweigh import leaf_names
 from facevoice.cli import main
-from facevoice.evaluation import crops_of, score_evidence
 from facevoice.faces.sample import place_crops
 from facevoice.predict import load
-from facevoice.rebundle import leaf_names
+from facevoice.report.scoring import crops_of, score_evidence
 from facevoice.samples import SAMPLE
-from facevoice.scoretable import read_score_table
+from facevoice.scores.table import read_score_table
 from facevoice.types import Evidence, FaceTrack, Scores
 
 

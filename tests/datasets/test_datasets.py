@@ -3,17 +3,17 @@
 import pickle
 import shutil
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
-from miniatures import MINIATURES, affectnet, fer2013, fer2013_rows, picture, table, touch
 
 from facevoice.datasets import CONTENTS, CORPORA, check_split, find_leaks, leaking_ids
 from facevoice.datasets.affectnet import BoxedSample
 from facevoice.datasets.corpus import label_set
 from facevoice.errors import DatasetError
 from facevoice.types import EMOTIONS, Sample
+from support.miniatures import MINIATURES, affectnet, fer2013, fer2013_rows, picture, table, touch
+from support.places import DOCS
 
 CASES = [
     pytest.param(name, maker, id=f"{name}-{number}")
@@ -193,7 +193,7 @@ def test_real_corpora_load(data_folder, name, folder, count, groups, dropped):
 
 
 def test_the_documentation_knows_every_corpus():
-    text = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text(encoding="utf-8")
+    text = (DOCS / "datasets.md").read_text(encoding="utf-8")
     for corpus in CORPORA.values():
         if not corpus.name.startswith("dfew-fold"):
             assert f"| `{corpus.name}`" in text

@@ -10,6 +10,7 @@ import pytest
 
 from facevoice.datasets import CORPORA
 from facevoice.types import EMOTIONS
+from support.places import BENCHMARKS
 
 pytestmark = pytest.mark.skipif("FACEVOICE_DATA" not in os.environ, reason="no FACEVOICE_DATA")
 
@@ -44,7 +45,7 @@ def test_fer2013_is_found_whole(tmp_path):
 
 
 def test_the_features_are_found_whole_and_their_folds_are_committed():
-    path = Path(__file__).parents[2] / "benchmarks" / "feature_fusion.py"
+    path = BENCHMARKS / "feature_fusion.py"
     spec = importlib.util.spec_from_file_location("feature_fusion", path)
     benchmark = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(benchmark)

@@ -2,7 +2,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from contract import astronaut
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -11,6 +10,7 @@ from skimage import transform
 from facevoice.errors import InvalidInputError
 from facevoice.faces.align import TEMPLATE, align, similarity
 from facevoice.types import Float64Array
+from support.detector_contract import astronaut
 
 skimage: Any = transform  # carries no types
 

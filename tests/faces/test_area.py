@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from facevoice.faces.area import AreaSums, cut_out
+from facevoice.faces.area_sums import AreaSums, cut_out
 from facevoice.types import UInt8Array
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (61, 83, 3), np.uint8)

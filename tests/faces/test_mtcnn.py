@@ -7,7 +7,6 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from contract import RefiningDetectorContract, astronaut
 from PIL import Image
 
 from facevoice.errors import BundleError, HashMismatchError, InvalidInputError
@@ -15,6 +14,7 @@ from facevoice.faces import mtcnn
 from facevoice.faces.detect import overlap, stack_boxes
 from facevoice.faces.mtcnn import Mtcnn, smallest_face
 from facevoice.types import Face, UInt8Array
+from support.detector_contract import RefiningDetectorContract, astronaut
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from contract import astronaut
 
 from facevoice.errors import InvalidInputError
 from facevoice.faces.detect import Boxes
@@ -14,6 +13,7 @@ from facevoice.faces.track import (
     main_track,
 )
 from facevoice.types import Face, Frame, UInt8Array
+from support.detector_contract import astronaut
 
 SCENE = np.random.default_rng(0).integers(0, 128, (90, 160, 3), np.uint8)
 OTHER_SCENE = 255 - SCENE

@@ -11,8 +11,6 @@ import numpy as np
 import pytest
 
 from facevoice.errors import InvalidInputError
-from facevoice.fusion import WeightTree
-from facevoice.metrics import ConfusionMatrix
 from facevoice.report import (
     ReportCard,
     figures_of_scores,
@@ -23,13 +21,16 @@ from facevoice.report import (
     write_report,
 )
 from facevoice.report.record import report_record
-from facevoice.scoretable import ScoreTable
+from facevoice.scores.choice import SearchPlan, choose_weights, nodes_of
+from facevoice.scores.metrics import ConfusionMatrix
+from facevoice.scores.search import WeightTree
+from facevoice.scores.table import ScoreTable
+from facevoice.scores.weights_file import FittedFusion
 from facevoice.types import EMOTIONS
-from facevoice.weight_choice import SearchPlan, choose_weights, nodes_of
-from facevoice.weights_file import FittedFusion
-from score_tables import BRANCHES, LABELS, renamed, skilled
+from support.places import DOCS
+from support.score_tables import BRANCHES, LABELS, renamed, skilled
 
-SCHEMA = Path(__file__).parents[2] / "docs" / "report.schema.json"
+SCHEMA = DOCS / "report.schema.json"
 VOID = {"meta", "br", "img", "link", "input"}
 
 

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from speech_sounds import RATE_HZ, chirp, sentence, tone, voiced, wave, white
 
 from facevoice.errors import InvalidInputError
 from facevoice.speech import remove_noise
 from facevoice.speech.denoise import DenoiseSettings
 from facevoice.types import Float32Array, Waveform
+from support.speech_sounds import RATE_HZ, chirp, sentence, tone, voiced, wave, white
 
 
 def distortion_db(found: Float32Array, clean: Float32Array) -> float:

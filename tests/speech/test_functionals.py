@@ -5,7 +5,6 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from speech_sounds import RATE_HZ, data_path, tone, voiced, wave, white
 
 from facevoice.errors import InvalidInputError, MissingDependencyError
 from facevoice.speech.functionals import (
@@ -16,6 +15,7 @@ from facevoice.speech.functionals import (
     functionals,
 )
 from facevoice.types import Float32Array, Waveform
+from support.speech_sounds import RATE_HZ, data_path, tone, voiced, wave, white
 
 SETS = pytest.mark.parametrize("feature_set", ["is09", "is10"])
 

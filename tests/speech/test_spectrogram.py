@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from speech_sounds import RATE_HZ, chirp, tone, voiced, wave, white
 
 from facevoice.errors import InvalidInputError
 from facevoice.speech import (
@@ -18,6 +17,7 @@ from facevoice.speech import (
 )
 from facevoice.speech.spectrogram import band_filters, hz_to_mel, resize_matrix
 from facevoice.types import Waveform
+from support.speech_sounds import RATE_HZ, chirp, tone, voiced, wave, white
 
 LINEAR = SpectrogramSettings()
 WINDOWS = replace(LINEAR, time="window")

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from speech_sounds import data_path
 
 from facevoice.media import read_waveform
 from facevoice.speech import SPEECH_RATE_HZ, SileroVoice, find_speech, remove_noise
 from facevoice.types import Waveform
+from support.speech_sounds import data_path
 
 
 @pytest.fixture(scope="module")

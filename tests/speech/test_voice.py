@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from speech_sounds import RATE_HZ, sentence, tone, voiced, wave, white
 
 from facevoice.errors import BundleError, HashMismatchError, InvalidInputError
 from facevoice.speech import SileroVoice, Speech, VoiceRules, find_speech, voice
-from facevoice.speech.cut import cut
+from facevoice.speech.splice import cut
 from facevoice.speech.voice import speech_spans
 from facevoice.types import Float64Array, Waveform
+from support.speech_sounds import RATE_HZ, sentence, tone, voiced, wave, white
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_cuts import joined, speakers
 
 import facevoice
 from facevoice import media
@@ -17,9 +16,9 @@ from facevoice.samples import SAMPLE
 from facevoice.timeline import timeline
 from facevoice.timeline.live import live
 from facevoice.types import Frame, Waveform
-from joined_clips import read_clip, write_film
-from live_sources import piped, remuxed
-from media_files import steady, tone, write_media
+from support.joined_clips import joined, read_clip, speakers, write_film
+from support.live_sources import piped, remuxed
+from support.media_files import steady, tone, write_media
 
 RATE = 16_000
 

@@ -5,7 +5,6 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from test_cuts import joined, speakers
 
 import facevoice
 from facevoice.bundle import load_bundle
@@ -13,8 +12,8 @@ from facevoice.cli import main
 from facevoice.errors import InvalidInputError
 from facevoice.samples import SAMPLE
 from facevoice.timeline import Timeline, iter_windows, timeline
-from joined_clips import read_clip, write_film
-from media_files import steady, tone, write_media
+from support.joined_clips import joined, read_clip, speakers, write_film
+from support.media_files import steady, tone, write_media
 
 
 @pytest.fixture(scope="session")

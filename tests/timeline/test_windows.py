@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from facevoice.bundle import load_bundle
+from facevoice.evidence.speaker import MouthVoice
 from facevoice.media import Look
 from facevoice.speech import Speech
 from facevoice.timeline import Streams, WindowMaker
 from facevoice.timeline import windows as windows_module
 from facevoice.timeline.rows import Sight
-from facevoice.timeline.speaker import MouthVoice
 from facevoice.types import Face, Waveform
 
 RATE = 16_000

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_training import COUNT, LABELS, VOICE, write_prepared
 
 from facevoice.cli import main
 from facevoice.errors import RecipeError
-from facevoice.scoretable import ScoreTable, read_score_table
+from facevoice.scores.table import ScoreTable, read_score_table
+from facevoice.train.fit.joined import join
 from facevoice.train.folds import BLENDED, blended, by_corpus, corpora_of, deal_groups, held_out
-from facevoice.train.joined import join
 from facevoice.train.recipe import recipe_from
+from support.prepared_folders import COUNT, LABELS, VOICE, write_prepared
 
 SHORT = recipe_from(VOICE.to_dict() | {"epochs": 2, "test_groups": []}, "test")
 
@@ -155,7 +155,7 @@ def test_the_command_prints_figures_and_keeps_scores(two_corpora, tmp_path, caps
 
 def test_views_of_speech_are_the_same_whenever_they_are_drawn(two_corpora):
     """A resumed run must see what an uninterrupted one would have seen."""
-    from facevoice.train.sources import SpectrogramSource
+    from facevoice.train.fit.sources import SpectrogramSource
 
     recipe = replace(SHORT, speech_views=2)
     whole, resumed = SpectrogramSource(two_corpora, recipe), SpectrogramSource(two_corpora, recipe)

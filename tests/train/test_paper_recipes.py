@@ -1,21 +1,19 @@
 """Every recipe of the paper, at toy size: it trains, resumes exactly, bundles and predicts."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from toy_clips import write_clips
 
 from facevoice.branches import leaves
 from facevoice.bundle import load_bundle
-from facevoice.train.assemble import assemble
-from facevoice.train.export import Run
-from facevoice.train.loop import build_net, train
+from facevoice.train.export.assemble import assemble
+from facevoice.train.export.onnx_files import Run
+from facevoice.train.fit.loop import build_net, train
+from facevoice.train.fit.run_folder import read_log
 from facevoice.train.recipe import load_recipe
-from facevoice.train.runfolder import read_log
+from support.places import RECIPES
+from support.toy_clips import write_clips
 
-RECIPES = Path(__file__).parents[2] / "recipes"
 TREE = """
 name = "one"
 version = "0"

@@ -1,12 +1,12 @@
 import tomllib
-from pathlib import Path
 
 import pytest
 
 from facevoice.errors import RecipeError
 from facevoice.train.recipe import load_recipe, recipe_from
+from support.places import RECIPES
 
-FILES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
+FILES = sorted(RECIPES.glob("*.toml"))
 RECIPES = [path for path in FILES if "tree" not in tomllib.loads(path.read_text())]
 GOOD = {"name": "a", "branch": "face_vote", "net": "small_resnet"}
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from facevoice.cli import main
+from support.places import RECIPES
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif("FACEVOICE_DATA" not in os.environ, reason="FACEVOICE_DATA is not set"),
 ]
 
-RECIPES = Path(__file__).parents[2] / "recipes"
 SMALL = ("width=4", "epochs=2", "batch_size=8", "val_groups=['JV08']", "test_groups=['JV03']")
 FACE = (*SMALL, "input_size=24", "sizes=[]", "frames=4", "name=face")
 VOICE = (*SMALL, "name=voice", "mixup=0.0")

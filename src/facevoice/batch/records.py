@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from facevoice.errors import InvalidInputError
-from facevoice.prediction import Prediction
+from facevoice.predict.prediction import Prediction
 from facevoice.writing import replacing
 
 _STALE: Final = 3600.0  # seconds after which a half-written file has been left by a killed process

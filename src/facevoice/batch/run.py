@@ -15,7 +15,7 @@ from facevoice.batch.scoring import Scoring, Unit
 from facevoice.batch.tally import Progress, Tally
 from facevoice.bundle import SHIPPED, bundle_folder, read_card
 from facevoice.errors import FacevoiceError, OutputError
-from facevoice.prediction import Prediction
+from facevoice.predict.prediction import Prediction
 from facevoice.session import Device
 from facevoice.workers import Outcome
 

@@ -43,11 +43,11 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 def run(options: argparse.Namespace) -> int:
     """Adapt, and print what it gained out of fold."""
     from facevoice.bundle import read_card
-    from facevoice.train.prepared import open_prepared
+    from facevoice.train.prepare.folder import open_prepared
 
     data = open_prepared(options.data)
     try:
-        from facevoice.train.adapt import Settings, adapt
+        from facevoice.train.adapt.run import Settings, adapt
     except ModuleNotFoundError as error:
         raise MissingDependencyError.of(str(error.name), "train", "adapting") from None
     settings = Settings(options.views, options.seed, options.temporal)

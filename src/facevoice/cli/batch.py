@@ -15,7 +15,7 @@ from facevoice.errors import FacevoiceError, InvalidInputError, OutputError
 if TYPE_CHECKING:
     from facevoice.batch import Engine, Tally
     from facevoice.bundle import Bundle
-    from facevoice.prediction import Prediction
+    from facevoice.predict.prediction import Prediction
 
 _INTERRUPTED: Final = 130
 
@@ -61,7 +61,7 @@ class _Batch:
     def predictions(self, bundle: "Bundle") -> Iterator["Prediction"]:
         """All of them: first the inputs that name nothing, then the files in order."""
         from facevoice.batch import predict_all
-        from facevoice.prediction import Prediction
+        from facevoice.predict.prediction import Prediction
 
         options = self._options
         paths, failures = find_inputs(options.inputs)

@@ -30,8 +30,8 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Predict the sample, print the table, write the page."""
-    from facevoice.cli.table import render
-    from facevoice.page import write_clip_page
+    from facevoice.cli.prediction_table import render
+    from facevoice.output.clip import write_clip_page
     from facevoice.predict import load
     from facevoice.samples import SAMPLE
 

@@ -11,7 +11,7 @@ _EXTRAS: Final = {
     "opensmile": (("opensmile",), "IS09 and IS10 features (research licence, non-commercial)"),
     "tables": (("pandas", "pyarrow"), "DataFrames and Parquet"),
     "train": (
-        ("torch", "torchvision", "lightning-fabric", "onnx", "scikit-learn", "skl2onnx"),
+        ("torch", "torchvision", "lightning-fabric", "onnx", "scikit-learn"),
         "training and export",
     ),
 }

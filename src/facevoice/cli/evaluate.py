@@ -14,9 +14,9 @@ from facevoice.errors import DatasetError, InvalidInputError
 
 if TYPE_CHECKING:
     from facevoice.bundle import Bundle
-    from facevoice.evaluation import NodeFigures
-    from facevoice.scoretable import ScoreTable
-    from facevoice.weights_file import FittedFusion
+    from facevoice.report.scoring import NodeFigures
+    from facevoice.scores.table import ScoreTable
+    from facevoice.scores.weights_file import FittedFusion
 
 _TABLES: Final = (".npz", ".csv", ".parquet")
 
@@ -91,8 +91,8 @@ def _run_table(options: argparse.Namespace) -> int:
     from facevoice.report.figures import figures_of_scores
     from facevoice.report.fit import figure_lines
     from facevoice.report.measure import one_split
-    from facevoice.scoretable import read_score_table
-    from facevoice.weights_file import read_weights
+    from facevoice.scores.table import read_score_table
+    from facevoice.scores.weights_file import read_weights
 
     table = read_score_table(options.input)
     if options.weights is not None:
@@ -149,9 +149,9 @@ def _command(options: argparse.Namespace) -> str:
 
 
 def _run_labels(options: argparse.Namespace) -> int:
-    from facevoice.evaluation import figures_of, leaves_only
     from facevoice.predict import load
-    from facevoice.scoretable import write_score_table
+    from facevoice.report.scoring import figures_of, leaves_only
+    from facevoice.scores.table import write_score_table
 
     predictor = load(options.bundle, device=options.device, threads=options.threads)
     refuse = None if options.allow_trained else partial(_refuse_trained, predictor.bundle)
@@ -176,7 +176,7 @@ def _run_labels(options: argparse.Namespace) -> int:
 
 
 def _refuse_trained(bundle: "Bundle", ids: list[str], labels: list[str]) -> None:
-    from facevoice.trained_on import known
+    from facevoice.bundle.trained_on import known
 
     taught = known(bundle.folder, bundle.card, ids, labels)
     if taught.any():
@@ -189,7 +189,7 @@ def _refuse_trained(bundle: "Bundle", ids: list[str], labels: list[str]) -> None
 
 def _compare(options: argparse.Namespace, table: "ScoreTable", bundle: "Bundle") -> int:
     """Write the figures into the card, or hold them against it; 1 if they differ."""
-    from facevoice.measured import differences, record, row_for, row_of
+    from facevoice.bundle.measured import differences, record, row_for, row_of
 
     if options.record is not None:
         record(bundle.folder, row_of(table, options.record))
@@ -208,8 +208,8 @@ def _compare(options: argparse.Namespace, table: "ScoreTable", bundle: "Bundle")
 
 def _fitted(options: argparse.Namespace, bundle: "Bundle") -> "FittedFusion":
     """The weights asked for, or those of the bundle."""
-    from facevoice.rebundle import bundle_weights
-    from facevoice.weights_file import FittedFusion, read_weights
+    from facevoice.bundle.reweigh import bundle_weights
+    from facevoice.scores.weights_file import FittedFusion, read_weights
 
     if options.weights is not None:
         return read_weights(options.weights)

@@ -10,7 +10,7 @@ from facevoice.cli.options import add_training_options, positive, say
 from facevoice.errors import InvalidInputError, MissingDependencyError
 
 if TYPE_CHECKING:
-    from facevoice.scoretable import ScoreTable
+    from facevoice.scores.table import ScoreTable
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -40,9 +40,9 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 def run(options: argparse.Namespace) -> int:
     """Train, score, print."""
     from facevoice.cli.training import report
-    from facevoice.scoretable import write_score_table
-    from facevoice.train.joined import join
-    from facevoice.train.prepared import open_prepared
+    from facevoice.scores.table import write_score_table
+    from facevoice.train.fit.joined import join
+    from facevoice.train.prepare.folder import open_prepared
     from facevoice.train.recipe import load_recipe
 
     among = dict(map(_pair, options.among))
@@ -98,7 +98,7 @@ def _pair(text: str) -> tuple[str, list[str]]:
 
 
 def _figures(table: "ScoreTable", branch: str) -> dict[str, Any]:
-    from facevoice.measured import figures
+    from facevoice.bundle.measured import figures
 
     return {"clips": len(table), "groups": len(set(table.groups.tolist()))} | figures(
         table.column(branch), table

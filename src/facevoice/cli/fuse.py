@@ -8,8 +8,8 @@ from facevoice.cli.options import say
 from facevoice.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from facevoice.scoretable import ScoreTable
-    from facevoice.weight_choice import SearchPlan
+    from facevoice.scores.choice import SearchPlan
+    from facevoice.scores.table import ScoreTable
 
 _SEARCHES = {
     "grid": "every vector of the grid, exactly (the paper's search)",
@@ -69,9 +69,9 @@ def run(options: argparse.Namespace) -> int:
     """Search, print what was found, and write it."""
     from facevoice.report.fit import fit_text
     from facevoice.report.measure import one_split
-    from facevoice.scoretable import read_score_table
-    from facevoice.weight_choice import choose_weights
-    from facevoice.weights_file import write_weights
+    from facevoice.scores.choice import choose_weights
+    from facevoice.scores.table import read_score_table
+    from facevoice.scores.weights_file import write_weights
 
     whole = read_score_table(options.table)
     table = one_split(whole, options.split)
@@ -88,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace, table: "ScoreTable") -> "SearchPlan":
-    from facevoice.weight_choice import SearchPlan, nodes_of
+    from facevoice.scores.choice import SearchPlan, nodes_of
 
     nodes = _bundle_nodes(options.tree, table) or nodes_of(
         table.branches, dict(_node(text) for text in options.tree)
@@ -113,7 +113,7 @@ def _bundle_nodes(texts: list[str], table: "ScoreTable") -> dict[str, tuple[str,
     if len(texts) != 1 or "=" in texts[0]:
         return None
     from facevoice.bundle import bundle_folder, read_card
-    from facevoice.rebundle import bundle_weights
+    from facevoice.bundle.reweigh import bundle_weights
 
     weights = bundle_weights(read_card(bundle_folder(texts[0])))
     table.select(weights.leaves)

@@ -10,12 +10,12 @@ from facevoice.cli.options import Counter, say
 from facevoice.errors import DatasetError
 
 if TYPE_CHECKING:
-    from facevoice.evaluation import Framed, LabelledEvidence
     from facevoice.faces.sample import Box
     from facevoice.predict import Predictor
-    from facevoice.prediction import Prediction
-    from facevoice.scoretable import ScoreTable
-    from facevoice.train.prepared import Prepared
+    from facevoice.predict.prediction import Prediction
+    from facevoice.report.scoring import Framed, LabelledEvidence
+    from facevoice.scores.table import ScoreTable
+    from facevoice.train.prepare.folder import Prepared
     from facevoice.types import Evidence
 
 Check = Callable[[list[str], list[str]], None]
@@ -81,7 +81,7 @@ def _labels(
     failures: _Failures,
     check: Check | None,
 ) -> "tuple[ScoreTable, dict[str, int]]":
-    from facevoice.evaluation import read_labels, score_clips
+    from facevoice.report.scoring import read_labels, score_clips
 
     clips = read_labels(path)
     _check_split(split, {clip.split for clip in clips})
@@ -99,8 +99,8 @@ def _prepared(
     failures: _Failures,
     check: Check | None,
 ) -> "tuple[ScoreTable, dict[str, int]]":
-    from facevoice.evaluation import crops_of, score_evidence
-    from facevoice.train.prepared import open_prepared
+    from facevoice.report.scoring import crops_of, score_evidence
+    from facevoice.train.prepare.folder import open_prepared
 
     prepared = open_prepared(path)
     _check_split(split, set(prepared.splits))

@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
 
 def record_of(window: "LiveWindow") -> dict[str, Any]:
     """A window as JSON values, described by docs/live.schema.json."""
-    from facevoice.timeline.writers.record import row_record
+    from facevoice.output.timeline.record import row_record
 
     return {
         "schema_version": VERSION,

@@ -11,7 +11,7 @@ from facevoice.errors import FacevoiceError, InvalidInputError
 
 if TYPE_CHECKING:
     from facevoice.predict import Predictor
-    from facevoice.prediction import Prediction
+    from facevoice.predict.prediction import Prediction
 
 Format = Literal["table", "json", "csv", "parquet"]
 _SUFFIXES: Final[dict[str, Format]] = {
@@ -154,7 +154,7 @@ def find_inputs(texts: list[str]) -> tuple[list[Path], list[tuple[str, Facevoice
 def _reported(
     predictor: "Predictor", paths: list[Path], options: argparse.Namespace
 ) -> "Prediction":
-    from facevoice.page import write_clip_page
+    from facevoice.output.clip import write_clip_page
 
     if len(paths) != 1:
         raise InvalidInputError(f"--report is about one input, got {len(paths)}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from facevoice.cli.options import add_model_options, say
 
 if TYPE_CHECKING:
-    from facevoice.scoretable import ScoreTable
+    from facevoice.scores.table import ScoreTable
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -51,9 +51,9 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 def run(options: argparse.Namespace) -> int:
     """Score every clip and write the table; 1 if a clip could not be read."""
     from facevoice.cli.labelled import score_labelled
-    from facevoice.evaluation import leaves_only
     from facevoice.predict import load
-    from facevoice.scoretable import write_score_table
+    from facevoice.report.scoring import leaves_only
+    from facevoice.scores.table import write_score_table
 
     predictor = load(options.bundle, device=options.device, threads=options.threads)
     scored = score_labelled(options.data or options.labels, options.split, predictor)
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _dealt(table: "ScoreTable", names: list[str]) -> "ScoreTable":
-    from facevoice.scoretable import deal_splits
+    from facevoice.scores.table import deal_splits
 
     found = sorted(set(table.splits.tolist()))
     if len(found) > 1:

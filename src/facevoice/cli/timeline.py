@@ -53,8 +53,8 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 def run(options: argparse.Namespace) -> int:
     """Make the timeline, write it, and print a summary."""
     from facevoice.bundle import load_bundle
+    from facevoice.output.timeline import FORMATS, write
     from facevoice.timeline import timeline
-    from facevoice.timeline.writers import FORMATS, write
 
     formats = _formats(options, FORMATS)
     bundle = load_bundle(options.bundle, device=options.device, threads=options.threads)

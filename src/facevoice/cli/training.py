@@ -42,14 +42,14 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 
 def run_train(options: argparse.Namespace) -> int:
     """Train, printing one line an epoch on standard error."""
-    from facevoice.train.joined import join
-    from facevoice.train.prepared import open_prepared
+    from facevoice.train.fit.joined import join
+    from facevoice.train.prepare.folder import open_prepared
     from facevoice.train.recipe import load_recipe
 
     recipe = load_recipe(options.recipe, options.set)
     prepared = join([open_prepared(folder) for folder in options.data])
     try:
-        from facevoice.train.loop import train
+        from facevoice.train.fit.loop import train
     except ModuleNotFoundError as error:
         raise MissingDependencyError.of(str(error.name), "train", "training") from None
     run = options.output or Path("runs-out") / recipe.name
@@ -92,7 +92,7 @@ def run_bundle(options: argparse.Namespace) -> int:
     if options.weights is not None:
         return _reweight(options)
     try:
-        from facevoice.train.assemble import assemble
+        from facevoice.train.export.assemble import assemble
     except ModuleNotFoundError as error:
         raise MissingDependencyError.of(str(error.name), "train", "bundling") from None
     folder = assemble(options.runs, options.tree, options.output)
@@ -102,8 +102,8 @@ def run_bundle(options: argparse.Namespace) -> int:
 
 def _reweight(options: argparse.Namespace) -> int:
     """The same networks under other weights; needs no training library."""
-    from facevoice.rebundle import reweighted
-    from facevoice.weights_file import read_weights
+    from facevoice.bundle.reweigh import reweighted
+    from facevoice.scores.weights_file import read_weights
 
     if len(options.runs) != 1:
         raise InvalidInputError(f"--weights are for one bundle, got {len(options.runs)}")

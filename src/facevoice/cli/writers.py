@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import IO, Any, Final, Literal
 
 from facevoice.branches import Branch
-from facevoice.cli.table import render
+from facevoice.cli.prediction_table import render
 from facevoice.errors import InvalidInputError, MissingDependencyError, OutputError
-from facevoice.prediction import Prediction
-from facevoice.tables import columns_of, flat_row, types_of
+from facevoice.output.tables import columns_of, flat_row, types_of
+from facevoice.predict.prediction import Prediction
 from facevoice.writing import replacing
 
 Write = Callable[[Prediction], None]

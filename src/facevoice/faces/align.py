@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facevoice.errors import InvalidInputError
-from facevoice.faces.area import cut_out
+from facevoice.faces.area_sums import cut_out
 from facevoice.faces.detect import check_picture
 from facevoice.types import ALIGNED_SIZE, Float64Array, UInt8Array
 

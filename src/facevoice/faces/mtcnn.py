@@ -18,9 +18,9 @@ import numpy as np
 from PIL import Image
 
 from facevoice.errors import BundleError, HashMismatchError, InvalidInputError
-from facevoice.faces.area import AreaSums, cut_out
+from facevoice.faces.area_sums import AreaSums, cut_out
+from facevoice.faces.cut_outs import judge
 from facevoice.faces.detect import Boxes, check_picture, prominence, suppress
-from facevoice.faces.judge import judge
 from facevoice.session import Device, Session
 from facevoice.types import Face, Float32Array, UInt8Array
 

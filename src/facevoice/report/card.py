@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from facevoice.branches import Adjustment
-from facevoice.calibration import RiskCoverage
-from facevoice.fusion import Contribution
-from facevoice.metrics import ConfusionMatrix, GroupSpread, PairedTest
 from facevoice.report.figures import Figures
 from facevoice.report.leaks import LeakStatus
+from facevoice.scores.calibration import RiskCoverage
+from facevoice.scores.metrics import ConfusionMatrix, GroupSpread, PairedTest
+from facevoice.scores.search import Contribution
 from facevoice.types import Float64Array
 
 

@@ -6,10 +6,10 @@ from typing import Final
 
 import numpy as np
 
-from facevoice.calibration import RiskCoverage
-from facevoice.metrics import ConfusionMatrix, GroupSpread, Interval, ReliabilityBins
-from facevoice.page.colours import colours_of
+from facevoice.output.html.colours import colours_of
 from facevoice.report.words import percent
+from facevoice.scores.calibration import RiskCoverage
+from facevoice.scores.metrics import ConfusionMatrix, GroupSpread, Interval, ReliabilityBins
 from facevoice.types import Float64Array
 
 _SIDE: Final = 300

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facevoice import metrics
-from facevoice.metrics import ConfusionMatrix, Interval
-from facevoice.metrics.intervals import IndexArray, Statistic
-from facevoice.provenance import groups_known
-from facevoice.scoretable import ScoreTable
+from facevoice.scores import metrics
+from facevoice.scores.metrics import ConfusionMatrix, Interval
+from facevoice.scores.metrics.intervals import IndexArray, Statistic
+from facevoice.scores.provenance import groups_known
+from facevoice.scores.table import ScoreTable
 from facevoice.types import Float64Array
 
 

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from facevoice.fusion import GridResult, WeightTree, best_branch, compare
-from facevoice.provenance import fingerprint, groups_known
 from facevoice.report.figures import Figures, figures_of_scores
 from facevoice.report.words import between, p_value, percent, points
-from facevoice.scoretable import ScoreTable
+from facevoice.scores.choice import Choice, SearchPlan
+from facevoice.scores.provenance import fingerprint, groups_known
+from facevoice.scores.search import GridResult, WeightTree, best_branch, compare
+from facevoice.scores.table import ScoreTable
 from facevoice.types import Float64Array
-from facevoice.weight_choice import Choice, SearchPlan
 
 
 def fit_text(table: ScoreTable, plan: SearchPlan, choice: Choice, name: str) -> str:

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from facevoice.provenance import clip_digests, fingerprint, groups_known
-from facevoice.scoretable import ScoreTable, shared_groups, twins
-from facevoice.weights_file import FitRecord, FittedFusion
+from facevoice.scores.provenance import clip_digests, fingerprint, groups_known
+from facevoice.scores.table import ScoreTable, shared_groups, twins
+from facevoice.scores.weights_file import FitRecord, FittedFusion
 
 Verdict = Literal["leak", "suspect", "unknown", "none found"]
 _MOST_NAMED = 5

@@ -5,13 +5,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from facevoice import metrics
 from facevoice.branches import Adjustment
-from facevoice.calibration import nested_class_offsets, risk_coverage
 from facevoice.errors import InvalidInputError
-from facevoice.fusion import WeightTree, best_branch, compare, leave_one_branch_out
-from facevoice.metrics import ConfusionMatrix, GroupSpread
-from facevoice.provenance import fingerprint, groups_known, versions
 from facevoice.report.card import (
     Ablation,
     Comparison,
@@ -23,9 +18,14 @@ from facevoice.report.card import (
 )
 from facevoice.report.figures import Figures, figures_of_scores
 from facevoice.report.leaks import leak_status
-from facevoice.scoretable import ScoreTable, grouped_folds
+from facevoice.scores import metrics
+from facevoice.scores.calibration import nested_class_offsets, risk_coverage
+from facevoice.scores.metrics import ConfusionMatrix, GroupSpread
+from facevoice.scores.provenance import fingerprint, groups_known, versions
+from facevoice.scores.search import WeightTree, best_branch, compare, leave_one_branch_out
+from facevoice.scores.table import ScoreTable, grouped_folds
+from facevoice.scores.weights_file import FittedFusion
 from facevoice.types import Float64Array
-from facevoice.weights_file import FittedFusion
 
 
 def report_card(

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from facevoice.page.frame import html_page
+from facevoice.output.html.page import html_page
 from facevoice.report import draw, fusion_sections, words
 from facevoice.report.card import ReportCard
 from facevoice.report.figures import Figures

@@ -5,9 +5,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facevoice.metrics import ConfusionMatrix, Interval, PairedTest
 from facevoice.report.card import JointSearch, NodeWeights, RareClasses, ReportCard
 from facevoice.report.figures import Calibration, Figures
+from facevoice.scores.metrics import ConfusionMatrix, Interval, PairedTest
 
 SCHEMA_VERSION: Final = "1.0"
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from facevoice.errors import BundleError, HashMismatchError, InvalidInputError
 from facevoice.session import Device, Session
-from facevoice.speech.cut import cut
 from facevoice.speech.denoise import remove_noise
+from facevoice.speech.splice import cut
 from facevoice.types import Float32Array, Float64Array, MissingCode, Waveform
 
 SPEECH_RATE_HZ: Final = 16000

@@ -13,7 +13,7 @@ from typing import Final, cast
 
 from facevoice.bundle import Bundle, load_bundle
 from facevoice.errors import FacevoiceError, InvalidInputError
-from facevoice.extract.plan import WINDOW_SECONDS
+from facevoice.evidence.plan import WINDOW_SECONDS
 from facevoice.media import (
     Arrival,
     LiveInput,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from facevoice.bundle import Bundle
+from facevoice.evidence.speaker import Verdict
 from facevoice.speech.voice import Speech
 from facevoice.timeline.scoring import Scorer
-from facevoice.timeline.speaker import Verdict
 from facevoice.timeline.table import Box, Row, RowMissingCode, Speaker
 from facevoice.types import Face, Float64Array, Modality, Scores
 

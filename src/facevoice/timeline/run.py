@@ -13,16 +13,16 @@ import numpy as np
 from facevoice import media
 from facevoice.bundle import Bundle
 from facevoice.errors import InvalidInputError
-from facevoice.extract.plan import WINDOW_SECONDS
+from facevoice.evidence.follow import Followed
+from facevoice.evidence.follow_process import PICTURES_AHEAD, apart, follow_file, is_worth_a_process
+from facevoice.evidence.plan import WINDOW_SECONDS
+from facevoice.evidence.prefetch import ahead
+from facevoice.evidence.speaker import MouthVoice
 from facevoice.faces.detect import prominence
 from facevoice.faces.mtcnn import Mtcnn
 from facevoice.session import Device
 from facevoice.speech.voice import SPEECH_RATE_HZ, SileroVoice
-from facevoice.timeline.ahead import ahead
-from facevoice.timeline.apart import PICTURES_AHEAD, apart, follow_file, is_worth_a_process
-from facevoice.timeline.follow import Followed
 from facevoice.timeline.rows import Sight
-from facevoice.timeline.speaker import MouthVoice
 from facevoice.timeline.summary import Cores, Sighted, people_of, segments_of
 from facevoice.timeline.table import FrameTable, Row, Timeline
 from facevoice.timeline.windows import SAMPLING_HZ, Streams, Window, WindowMaker

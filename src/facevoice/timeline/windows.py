@@ -13,17 +13,17 @@ from typing import Final
 import numpy as np
 
 from facevoice.bundle import Bundle
-from facevoice.extract.plan import FACES_WANTED, WINDOW_SECONDS
-from facevoice.extract.seen import PERSON_SECONDS
+from facevoice.evidence.follow import Followed, Follower
+from facevoice.evidence.mouths import Mouths
+from facevoice.evidence.plan import FACES_WANTED, WINDOW_SECONDS
+from facevoice.evidence.seen import PERSON_SECONDS
+from facevoice.evidence.soundtrack import Soundtrack
+from facevoice.evidence.speaker import MouthVoice, Verdict, features
 from facevoice.faces.detect import Detector
 from facevoice.media import Look
 from facevoice.speech.voice import SPEECH_RATE_HZ, Speech, VoiceDetector, find_speech
-from facevoice.timeline.follow import Followed, Follower
-from facevoice.timeline.mouths import Mouths
 from facevoice.timeline.rows import Seen, Sight, rows_of
 from facevoice.timeline.scoring import Scorer
-from facevoice.timeline.soundtrack import Soundtrack
-from facevoice.timeline.speaker import MouthVoice, Verdict, features
 from facevoice.timeline.table import Row
 from facevoice.types import Waveform
 

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facevoice.branches import Adjustment
-from facevoice.calibration import fit_temperature
 from facevoice.errors import RecipeError
-from facevoice.scoretable import ScoreTable
-from facevoice.train.export import Run
-from facevoice.train.joined import Joined, TrainingData
-from facevoice.train.loop import train
+from facevoice.scores.calibration import fit_temperature
+from facevoice.scores.table import ScoreTable
+from facevoice.train.export.onnx_files import Run
+from facevoice.train.fit.joined import Joined, TrainingData
+from facevoice.train.fit.loop import train
+from facevoice.train.fit.stage import Report
 from facevoice.train.recipe import Recipe
-from facevoice.train.stage import Report
 
 Announce = Callable[[int, tuple[str, ...]], None]
 """Told the number of a fold and the groups that it holds out."""

@@ -35,7 +35,7 @@ class Recipe:
     name: the branch's name in a bundle.
     branch: which kind of branch the run becomes.
     net: the network, a name in ``facevoice.train.nets.NETS``; for functionals_svm "svm" (the paper)
-        or "ensemble" (see ``facevoice.train.voice_ensemble``).
+        or "ensemble" (see ``facevoice.train.voice.ensemble``).
 
     The network:
     width: channels of the first stage; 64 gives VGG, ResNet-18 and DenseNet-121 as published.
@@ -43,7 +43,7 @@ class Recipe:
     feature_dim: of an added fully connected layer before the classifier (the paper: 4096);
         0 keeps the net's own size.
     initial: where weights come from: a run folder, a file of published weights, "imagenet"
-        (torchvision), "vggface", or "" for random ones. See ``facevoice.train.initial``.
+        (torchvision), "vggface", or "" for random ones. See ``fit.initial_weights``.
     freeze: "convolutions" (the paper's VGG-Face) trains the fully connected layers alone.
 
     What it sees:

@@ -1,7 +1,7 @@
 """The paper's networks, layer for layer those of torchvision, at any width.
 
 ``PublishedNet.body`` holds torchvision's layers under torchvision's names without its last linear
-layer, so a published state dict fits it at width 64 (see ``facevoice.train.initial``).
+layer, so a published state dict fits it at width 64 (see ``facevoice.train.fit.initial_weights``).
 Normalising the input is not part of them: it is the recipe's ``normalise``.
 """
 

@@ -1,0 +1,21 @@
+"""Models on disk: read, reweigh, and what taught and measured them."""
+
+from facevoice.bundle.read import (
+    FORMAT,
+    SHIPPED,
+    Bundle,
+    bundle_folder,
+    load_bundle,
+    read_card,
+    shipped_bundles,
+)
+
+__all__ = [
+    "FORMAT",
+    "SHIPPED",
+    "Bundle",
+    "bundle_folder",
+    "load_bundle",
+    "read_card",
+    "shipped_bundles",
+]

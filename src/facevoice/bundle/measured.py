@@ -1,0 +1,124 @@
+"""What a bundle's card says it was measured at, and whether a new measurement agrees.
+
+``bundle.json`` holds a row under ``measured`` for each set of labelled clips that the bundle was
+judged on. A set is known again by its samples (see ``trained_on.keys_of``), not by where it lies.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from facevoice.bundle import read_card
+from facevoice.bundle.trained_on import keys_of
+from facevoice.errors import BundleError
+from facevoice.scores import metrics
+from facevoice.scores.table import ScoreTable
+from facevoice.writing import replacing
+
+TOLERANCE: Final = 0.005
+"""How far a share may differ when it is measured again on another machine: half a point."""
+_DIGITS: Final = 4
+_DIGEST_LETTERS: Final = 16
+
+Row = Mapping[str, Any]
+
+
+def row_of(table: ScoreTable, name: str) -> Row:
+    """A row for the card: figures of every node that answers, on the clips of a table.
+
+    name: what the set is called, for people.
+    """
+    return {"name": name, "data": _digest(table), "clips": len(table), "nodes": _nodes(table)}
+
+
+def row_for(card: Mapping[str, Any], table: ScoreTable) -> Row | None:
+    """The card's row of just these clips; None if it was never judged on them."""
+    digest = _digest(table)
+    return next((row for row in card.get("measured", ()) if row["data"] == digest), None)
+
+
+def differences(row: Row, table: ScoreTable) -> list[str]:
+    """What a new measurement finds otherwise than the card's row, in words; [] if it agrees."""
+    found = _nodes(table)
+    told = []
+    for node in sorted({*row["nodes"], *found}):
+        before, now = row["nodes"].get(node), found.get(node)
+        if before is None or now is None:
+            told.append(f"{node}: {'not in the card' if before is None else 'not measured'}")
+            continue
+        told += [
+            f"{node}: {key.upper()} {now[key]:.4f}, the card says {before[key]:.4f}"
+            for key in ("war", "uar", "ece")
+            if abs(now[key] - before[key]) > TOLERANCE
+        ]
+    return told
+
+
+def record(folder: Path, row: Row) -> None:
+    """Put a row into a bundle's card, in place of an older one of its name or its clips.
+
+    Raises:
+        BundleError: there is no bundle in the folder.
+        OutputError: the card cannot be written.
+    """
+    card = read_card(folder)
+    kept = [
+        old
+        for old in card.get("measured", ())
+        if old["name"] != row["name"] and old["data"] != row["data"]
+    ]
+    text = json.dumps(card | {"measured": [*kept, row]}, indent=2, ensure_ascii=False) + "\n"
+    with replacing(folder / "bundle.json") as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _digest(table: ScoreTable) -> str:
+    keys = np.sort(keys_of(table.ids.tolist(), _truth_names(table)))
+    return hashlib.sha256(keys.astype("<u8").tobytes()).hexdigest()[:_DIGEST_LETTERS]
+
+
+def _truth_names(table: ScoreTable) -> Sequence[str]:
+    """The label of each clip by name, "" where it is unknown."""
+    return [table.labels[index] if index >= 0 else "" for index in table.truth]
+
+
+def _nodes(table: ScoreTable) -> dict[str, dict[str, Any]]:
+    return {
+        name: figures(table.column(name), table)
+        for name in table.branches
+        if np.isfinite(table.column(name)).any()
+    }
+
+
+def figures(scores: "np.ndarray[Any, Any]", table: ScoreTable) -> dict[str, Any]:
+    """Figures of scores (N, K) of a table's clips, rounded; silent clips count as wrong.
+
+    ece_if_perfect: the ECE that scores as confident as these show if they are perfectly calibrated.
+
+    Raises:
+        BundleError: no clip has a truth.
+    """
+    if not (table.truth >= 0).any():
+        raise BundleError("no clip has a label to judge by")
+    matrix = metrics.ConfusionMatrix.of_scores(scores, table.truth, table.labels)
+    interval = metrics.wilson(matrix.right, matrix.total)
+    shares = {
+        "war": matrix.war,
+        "war_low": interval.low,
+        "war_high": interval.high,
+        "uar": matrix.uar,
+        "ece": metrics.expected_calibration_error(scores, table.truth),
+        "ece_if_perfect": metrics.ece_when_calibrated(scores, table.truth),
+        "log_loss": metrics.log_loss(scores, table.truth),
+        "brier": metrics.brier(scores, table.truth),
+    }
+    recall = {
+        label: round(float(share), _DIGITS)
+        for label, share in zip(table.labels, matrix.recall, strict=True)
+        if np.isfinite(share)
+    }
+    return {key: round(float(value), _DIGITS) for key, value in shares.items()} | {"recall": recall}

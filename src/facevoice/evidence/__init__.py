@@ -1,0 +1,1 @@
+"""A file, arrays or a live stream -> evidence: who is seen, what is heard, window by window."""

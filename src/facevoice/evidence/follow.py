@@ -1,0 +1,110 @@
+"""Pictures in, who is where in them out: cuts, faces, tracks.
+
+The half of the work that needs pictures alone: for a file it runs ahead, in a thread or a process
+of its own.
+"""
+
+from collections import deque
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Final
+
+from facevoice.evidence.cuts import CutFinder, Settled
+from facevoice.evidence.mouths import Pace
+from facevoice.evidence.people import Tracks
+from facevoice.faces.align import align
+from facevoice.faces.detect import Detector
+from facevoice.faces.track import FaceFinder
+from facevoice.media import Look
+from facevoice.types import Face, UInt8Array
+
+_CALM_SECONDS: Final = 2.0  # at most so late is somebody noticed who walks into a calm shot
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A picture, looked at.
+
+    time_seconds, light: see ``Look``; None where no mouth needs it. cut: it starts a new shot.
+    faces: with the number of each one's track and the aligned face, (256, 256, 3) uint8 RGB; None
+        if this picture was not sampled.
+    """
+
+    time_seconds: float
+    light: UInt8Array | None
+    cut: bool
+    faces: tuple[tuple[int, Face, UInt8Array], ...] | None
+
+
+class Follower:
+    """Takes all pictures in order; gives each back followed, two pictures late.
+
+    with_light: hand on the brightness of as many pictures as mouths are watched in.
+    """
+
+    def __init__(self, detector: Detector, *, with_light: bool = True) -> None:
+        self._finder = FaceFinder(detector, calm_seconds=_CALM_SECONDS)
+        self._tracks, self._cuts = Tracks(), CutFinder()
+        self._unsettled: deque[Look] = deque()
+        self._pace = Pace() if with_light else None
+        self._afresh = self._doubt = False
+        self.patience_seconds = self._tracks.patience_seconds
+
+    def __len__(self) -> int:
+        """How many tracks are remembered."""
+        return len(self._tracks)
+
+    def push(self, look: Look) -> list[Followed]:
+        """Take the next picture."""
+        self._unsettled.append(look)
+        return [
+            self._follow(settled) for settled in self._cuts.push(look.time_seconds, look.thumbnail)
+        ]
+
+    def flush(self) -> list[Followed]:
+        """Settle the pictures that wait without knowing the next ones."""
+        return [self._follow(settled) for settled in self._cuts.flush()]
+
+    def _follow(self, settled: Settled) -> Followed:
+        """The next picture that waits, of which is known whether it starts a new shot."""
+        look = self._unsettled.popleft()
+        cut = settled.kind == "cut"
+        if cut:
+            self._tracks.cut()
+        light = self._needed_light(look, cut=cut)
+        self._afresh |= settled.kind != "same"
+        self._doubt |= settled.kind == "doubt"
+        if look.image is None:
+            return Followed(look.time_seconds, light, cut, None)
+        faces = self._finder.find(look.image, look.time_seconds, afresh=self._afresh)
+        aligned = [align(look.image, face.landmarks) for face in faces]
+        numbers = self._tracks.update(look.time_seconds, faces, aligned, doubt=self._doubt)
+        self._afresh = self._doubt = False
+        found = tuple(zip(numbers, faces, aligned, strict=True))
+        return Followed(look.time_seconds, light, cut, found)
+
+    def _needed_light(self, look: Look, *, cut: bool) -> UInt8Array | None:
+        if self._pace is None:
+            return None
+        if cut:
+            self._pace.cut()
+        return look.light if self._pace.take(look.time_seconds) else None
+
+
+def followed(
+    looks: Generator[Look, None, None], follower: Follower, start: float, patience: float
+) -> Generator[Followed, None, None]:
+    """All pictures of a film, followed; closing it closes ``looks``.
+
+    start: the film's first instant. patience: seconds without a picture after which those that wait
+    are settled without the next one.
+    """
+    last = start
+    with closing(looks):
+        for look in looks:
+            if look.time_seconds - last > patience:
+                yield from follower.flush()
+            yield from follower.push(look)
+            last = look.time_seconds
+        yield from follower.flush()

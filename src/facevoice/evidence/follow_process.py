@@ -1,0 +1,127 @@
+"""Follow a file's people in a process of its own: the interpreter runs one thread at a time."""
+
+import multiprocessing
+import sys
+from collections.abc import Callable, Generator
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from facevoice import media
+from facevoice.evidence.follow import Followed, Follower, followed
+from facevoice.evidence.prefetch import ahead
+from facevoice.faces.mtcnn import Mtcnn
+from facevoice.session import Device
+from facevoice.workers import Worker, cores
+
+PICTURES_AHEAD: Final = 12  # pictures that wait: bounds the memory
+
+Making = Callable[[], Generator[Followed, None, None]]
+
+_WORTH_SECONDS: Final = 20.0  # of film; a process takes most of a second to start
+_AT_ONCE: Final = 12  # pictures that are handed over together, at most ...
+_BYTES_AT_ONCE: Final = 4e6  # ... or so much brightness, of which large pictures have more
+_ASKED: Final = 2  # times so many: the next are made while some are on their way
+
+
+def is_worth_a_process(seconds: float | None) -> bool:
+    """Whether so many seconds of film (None: unknown) are followed sooner in one, if one may be."""
+    if multiprocessing.current_process().daemon:  # it may start none
+        return False
+    if getattr(sys, "frozen", False) or not sys.executable:  # the program would start itself again
+        return False
+    return cores() > 1 and seconds is not None and seconds >= _WORTH_SECONDS
+
+
+def follow_file(
+    path: Path,
+    *,
+    rate_hz: float,
+    start: float,
+    stop: float | None,
+    patience: float,
+    with_light: bool,
+    device: Device,
+    threads: int | None,
+) -> Generator[Followed, None, None]:
+    """All pictures of a file, followed; decoding has a thread.
+
+    rate_hz, start, stop: see ``media.iter_looks``. patience: see ``followed``. with_light: see
+    ``Follower``. device, threads: of the face detector.
+    """
+    looks = media.iter_looks(path, rate_hz=rate_hz, start_seconds=start, stop_seconds=stop)
+    follower = Follower(Mtcnn(device=device, threads=threads), with_light=with_light)
+    return followed(ahead(looks, PICTURES_AHEAD), follower, start, patience)
+
+
+def apart(make: Making) -> Generator[Followed, None, None]:
+    """What a generator gives that runs in another process; closing this ends that at once.
+
+    Where no process can be started it runs here.
+
+    make: goes there by pickle and makes the generator. What it raises there is raised here.
+
+    Raises:
+        WorkerError: the process was killed.
+    """
+    worker = _started(make)
+    if worker is None:
+        yield from ahead(make(), PICTURES_AHEAD)
+    else:
+        early = partial(worker.dismiss, finish=False)
+        yield from ahead(_handed_over(worker), PICTURES_AHEAD, stop=early)
+
+
+def _started(make: Making) -> Worker[int, list[Followed]] | None:
+    try:
+        return Worker(partial(_HandingOver, make), None)
+    except OSError:  # no memory, or no more processes, for this user
+        return None
+
+
+def _handed_over(worker: Worker[int, list[Followed]]) -> Generator[Followed, None, None]:
+    try:
+        for _ in range(_ASKED):
+            worker.send(_AT_ONCE)
+        while True:
+            outcome = worker.receive()
+            if outcome is None:  # it is ready
+                continue
+            if outcome.error is not None:
+                raise outcome.error
+            if not outcome.value:
+                return
+            worker.send(_AT_ONCE)
+            yield from outcome.value
+    finally:
+        worker.dismiss(finish=False)
+        worker.join()
+
+
+class _HandingOver:
+    """In the other process: the next pictures, at most so many; none once there are no more.
+
+    What is raised comes after the pictures before it.
+    """
+
+    def __init__(self, make: Making) -> None:
+        self._pictures = make()
+        self._error: Exception | None = None
+
+    def __call__(self, count: int) -> list[Followed]:
+        if self._error is not None:
+            raise self._error
+        batch: list[Followed] = []
+        size = 0
+        try:
+            while len(batch) < count and size < _BYTES_AT_ONCE:
+                batch.append(next(self._pictures))
+                light = batch[-1].light
+                size += 0 if light is None else light.nbytes
+        except StopIteration:
+            pass
+        except Exception as error:
+            if not batch:
+                raise
+            self._error = error
+        return batch

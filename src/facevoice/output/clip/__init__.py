@@ -1,0 +1,71 @@
+"""The report page of one clip: a single HTML file that shows what a prediction rests on.
+
+It loads nothing from anywhere, needs no JavaScript and holds its pictures itself.
+"""
+
+import os
+from pathlib import Path
+
+from facevoice.output.clip.content import look_at
+from facevoice.output.clip.document import document
+from facevoice.predict import Predictor
+from facevoice.predict.prediction import Prediction
+from facevoice.writing import replacing
+
+__all__ = ["clip_page", "write_clip_page"]
+
+
+def clip_page(
+    predictor: Predictor,
+    path: str | os.PathLike[str],
+    *,
+    start_seconds: float | None = None,
+    stop_seconds: float | None = None,
+    title: str | None = None,
+    note: str | None = None,
+) -> tuple[Prediction, str]:
+    """Predict one video, sound file or picture and describe the prediction as an HTML page.
+
+    The evidence is made once and forgotten window by window; of a long clip some faces and an
+    outline of its sound are kept.
+
+    start_seconds, stop_seconds: the part to look at, in the container's presentation time.
+    title: heading of the page; None takes the file's name.
+    note: a remark that stands below the heading, as plain text.
+
+    Returns the prediction, as calling the predictor gives it, and the page.
+
+    Raises:
+        FacevoiceError: the file cannot be read, or the part is empty.
+    """
+    clip = look_at(predictor, path, start_seconds=start_seconds, stop_seconds=stop_seconds)
+    return clip.prediction, document(clip, title=title, note=note)
+
+
+def write_clip_page(
+    predictor: Predictor,
+    path: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    start_seconds: float | None = None,
+    stop_seconds: float | None = None,
+    title: str | None = None,
+    note: str | None = None,
+) -> Prediction:
+    """Predict one input and write its page; ``output`` is replaced only once the page is whole.
+
+    Raises:
+        FacevoiceError: as ``clip_page``.
+        OutputError: the page cannot be written.
+    """
+    prediction, page = clip_page(
+        predictor,
+        path,
+        start_seconds=start_seconds,
+        stop_seconds=stop_seconds,
+        title=title,
+        note=note,
+    )
+    with replacing(Path(output)) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return prediction

@@ -1,0 +1,254 @@
+"""The page itself: sections of HTML around the drawings, in one file with its style."""
+
+from collections.abc import Iterator, Mapping
+from html import escape
+from importlib.metadata import version
+from typing import Any, Final
+
+from facevoice.output.clip import words
+from facevoice.output.clip.content import Clip
+from facevoice.output.clip.draw import Colours, bars, data_uri
+from facevoice.output.clip.nodes import Node, by_modality
+from facevoice.output.clip.timeline import timeline_section
+from facevoice.output.html.colours import colours_of
+from facevoice.output.html.page import html_page
+from facevoice.types import Modality
+
+_HEADINGS: Final[Mapping[Modality | None, str]] = {
+    "face": "What the face looks like",
+    "voice": "What the voice sounds like",
+    None: "Face and voice together",
+}
+_WIDEST_NAME: Final = 14
+_KINDS: Final = {
+    (True, True): "video with sound",
+    (True, False): "video without sound",
+    (False, True): "sound without picture",
+    (False, False): "file without picture or sound",
+}
+
+
+def document(clip: Clip, *, title: str | None, note: str | None) -> str:
+    """The whole page as HTML.
+
+    title: heading; None takes the file's name. note: a remark below it, plain text.
+    """
+    colours = colours_of(clip.labels)
+    sections = [
+        _verdict(clip, colours),
+        _branches(clip, colours),
+        _faces(clip, colours),
+        timeline_section(clip, colours),
+        f'<div class="facts">{_file(clip)}{_model(clip)}</div>',
+        _care(),
+    ]
+    remark = "" if note is None else f'<p class="note">{escape(note)}</p>'
+    return html_page(
+        clip.name if title is None else title,
+        "Emotion in face and voice, as a model guesses it",
+        f"<p>{escape(_summary(clip))}</p>\n{remark}",
+        f"""<main style="--name:{_name_width(clip.labels)}ch">
+{"".join(part for part in sections if part)}
+</main>
+<footer>
+<p>Made by facevoice {escape(version("facevoice"))} on this computer; the page loads nothing from
+anywhere.</p>
+</footer>""",
+    )
+
+
+def _name_width(labels: tuple[str, ...]) -> int:
+    """Room for the labels beside their bars, in digits; a longer one goes on a second line."""
+    return min(max(map(len, labels)), _WIDEST_NAME)
+
+
+def _summary(clip: Clip) -> str:
+    name = (
+        [] if clip.info.kind == "image" else [words.length(clip.stop_seconds - clip.start_seconds)]
+    )
+    return ", ".join([*name, _kind(clip), f"model {clip.bundle.name} {clip.bundle.version}"])
+
+
+def _kind(clip: Clip) -> str:
+    if clip.info.kind == "image":
+        return "picture"
+    return _KINDS[clip.info.has_video, clip.info.has_audio]
+
+
+def _verdict(clip: Clip, colours: Colours) -> str:
+    scores = clip.root.scores
+    unsure = clip.prediction.abstained
+    sentences = words.verdict(clip.root, clip.bundle.abstain_below if unsure else None)
+    text = f'<p class="first">{escape(sentences[0])}</p>' + "".join(
+        f"<p>{escape(sentence)}</p>" for sentence in sentences[1:]
+    )
+    answer = '<p class="answer">No answer</p>'
+    table = ""
+    if scores is not None:
+        said = f"unsure: {scores.emotion}?" if unsure else scores.emotion
+        answer = f'<p class="answer c{colours[scores.emotion]}">{escape(said)}</p>'
+        table = f"<div>{bars(scores, colours, 'Fused scores by emotion')}</div>"
+    return (
+        f'<section class="verdict"><div><h2>{escape(words.verdict_heading(clip.root))}</h2>'
+        f"{answer}{text}</div>{table}{_missing(clip)}</section>"
+    )
+
+
+def _missing(clip: Clip) -> str:
+    items = [
+        f"<li><b>No {modality}.</b> {escape(words.reason(code, clip))} <code>{code}</code></li>"
+        for modality, code in clip.prediction.missing.items()
+    ]
+    items += [f"<li>{escape(text)}</li>" for text in words.gaps(clip)]
+    return f'<ul class="missing">{"".join(items)}</ul>' if items else ""
+
+
+def _branches(clip: Clip, colours: Colours) -> str:
+    groups = "".join(
+        f"<h3>{_HEADINGS[modality]}</h3>{_group(nodes, clip, colours)}"
+        for modality, nodes in by_modality(clip.root)
+    )
+    return (
+        "<section><h2>Where the answer comes from</h2>"
+        '<p class="about">The model asks several branches; each scores every label by itself, and'
+        " the scores of one branch add up to 100%. Their weighted sum is the result.</p>"
+        f"{groups}</section>"
+    )
+
+
+def _group(nodes: tuple[Node, ...], clip: Clip, colours: Colours) -> str:
+    """Panels of what one modality's branches say; one line if none of them says anything."""
+    if any(node.scores is not None for node in nodes):
+        return f'<div class="panels">{"".join(_panels(nodes, "the result", clip, colours))}</div>'
+    names = words.listed([each.name for node in nodes for each in node.walk()])
+    because = words.silent_because(nodes[0], clip)
+    return f'<p class="mute">No answer from {escape(names)}. {escape(because)}</p>'
+
+
+def _panels(nodes: tuple[Node, ...], whole: str, clip: Clip, colours: Colours) -> Iterator[str]:
+    """A panel for each node and, behind it, for its members; a lone leaf is its blend's panel."""
+    for node in nodes:
+        role = words.role(node, whole)
+        if node.scores is None:
+            because = words.silent_because(node, clip)
+            body = f"<p>{escape(f'{role} No answer. {because}'.strip())}</p>"
+        else:
+            body = f"<p>{escape(role)}</p>{bars(node.scores, colours, f'Scores of {node.name}')}"
+        kind = "panel" if node.scores is not None else "panel mute"
+        yield f'<div class="{kind}"><h4>{escape(node.name)}</h4>{body}</div>'
+        if len(node.members) > 1 or any(member.members for member in node.members):
+            yield from _panels(node.members, node.name, clip, colours)
+
+
+def _faces(clip: Clip, colours: Colours) -> str:
+    if not clip.faces:
+        return ""
+    timed = clip.info.kind != "image"
+    items = []
+    for face in clip.faces:
+        when = words.clock(face.time_seconds, clip.stop_seconds) if timed else ""
+        seen, colour = "", ""
+        if face.emotion is not None and face.score is not None:
+            seen = f"<b>{escape(face.emotion)}</b> {words.percent(face.score)}"
+            colour = f' class="c{colours[face.emotion]}"'
+        alt = f"Aligned face at {when}" if timed else "Aligned face"
+        items.append(
+            f'<li><figure{colour}><img src="{data_uri("jpeg", face.jpeg)}" width="112"'
+            f' height="112" alt="{alt}"><figcaption>{seen}<span>{when}</span></figcaption>'
+            f"</figure></li>"
+        )
+    whose = "the main person" + (" of each window" if clip.prediction.windows > 1 else "")
+    about = f"Faces of {whose}, turned upright and cut alike, as the branches get them."
+    if clip.face_branch is not None:
+        about += f" Below each: what the branch “{clip.face_branch}” sees in that single picture."
+    return (
+        f"<section><h2>The face{'s over time' if len(clip.faces) > 1 else ''}</h2>"
+        f'<p class="about">{escape(about)}</p><ul class="faces">{"".join(items)}</ul></section>'
+    )
+
+
+def _facts(rows: list[tuple[str, str]]) -> str:
+    """A list of names and values; both are escaped here."""
+    return (
+        "<dl>"
+        + "".join(
+            f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in rows
+        )
+        + "</dl>"
+    )
+
+
+def _file(clip: Clip) -> str:
+    info, prediction, evidence = clip.info, clip.prediction, clip.prediction.evidence
+    rows = [("Name", clip.name), ("Kind", _kind(clip))]
+    if info.kind != "image":
+        whole = prediction.duration_seconds
+        rows.append(("Duration", "unknown" if whole is None else words.length(whole)))
+        part = [
+            words.clock(at, clip.stop_seconds) for at in (clip.start_seconds, clip.stop_seconds)
+        ]
+        rows.append(("Looked at", " to ".join(part)))
+        rows.append(("Windows", f"{prediction.windows}"))
+    if info.width:
+        rate = "" if info.frame_rate_hz is None else f", {info.frame_rate_hz:.4g} pictures a second"
+        rows.append(("Picture", f"{info.width} x {info.height}{rate}"))
+    if info.audio_rate_hz is not None:
+        rows.append(("Sound", f"{info.audio_rate_hz} Hz"))
+    if evidence is not None and (info.has_video or info.kind == "image"):
+        rows.append(
+            ("People", f"{evidence.people} at one time" if evidence.people else "none seen")
+        )
+        rows.append(("Main person", _main_person(clip)))
+    if evidence is not None and info.has_audio:
+        spoken = evidence.speech_seconds
+        rows.append(("Speech", words.length(spoken) if spoken else "none found"))
+    return f"<section><h2>The file</h2>{_facts(rows)}</section>"
+
+
+def _main_person(clip: Clip) -> str:
+    evidence = clip.prediction.evidence
+    if evidence is None or evidence.box is None:
+        return "none found"
+    left, top, right, bottom = evidence.box
+    size = f"a face of about {right - left:.0f} x {bottom - top:.0f} pixels"
+    if clip.info.kind == "image":
+        return size
+    return (
+        f"{size}, seen for {words.length(evidence.face_seconds)} ({evidence.face_frames} pictures)"
+    )
+
+
+def _model(clip: Clip) -> str:
+    bundle, card = clip.bundle, clip.bundle.card
+    rows = [
+        ("Name", f"{bundle.name} {bundle.version}"),
+        ("Labels", ", ".join(clip.labels)),
+        ("SHA-256", f"{bundle.sha256[:16]}…"),
+    ]
+    rows += [(f"Licence of {name}", _plain(text)) for name, text in _items(card.get("licences"))]
+    figures = [(name, _plain(value)) for name, value in _items(card.get("figures"))]
+    measured = f"<h3>How well it did in its validation</h3>{_facts(figures)}" if figures else ""
+    about = (
+        f'<p class="about">{escape(str(card["description"]))}</p>'
+        if card.get("description")
+        else ""
+    )
+    return f"<section><h2>The model</h2>{about}{_facts(rows)}{measured}</section>"
+
+
+def _items(value: Any) -> list[tuple[str, Any]]:
+    return [(str(name), each) for name, each in value.items()] if isinstance(value, Mapping) else []
+
+
+def _plain(value: Any) -> str:
+    """A value of the bundle's card in words."""
+    if isinstance(value, Mapping):
+        return "; ".join(f"{name}: {_plain(each)}" for name, each in value.items())
+    if isinstance(value, list):
+        return ", ".join(_plain(each) for each in value)
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _care() -> str:
+    text = "".join(f"<p>{escape(paragraph)}</p>" for paragraph in words.CARE)
+    return f'<section class="care"><h2>Use it with care</h2>{text}</section>'

@@ -1,0 +1,149 @@
+"""Boxes and labels on a picture, in numpy; text by Pillow, once for each that is shown."""
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from facevoice.output.html.colours import colours_of
+from facevoice.output.timeline.spans import name_of
+from facevoice.output.timeline.tiers import one_line
+from facevoice.timeline.table import Row
+from facevoice.types import Scores, UInt8Array
+
+Colour = tuple[int, int, int]
+Area = tuple[int, int, int, int]
+"""Left, top, right, bottom in whole pixels."""
+
+PALETTE: Final = (
+    "d2502a", "86e0a0", "8468d8", "e5c02e", "e0e2e5", "95b6fc",
+    "2f8468", "e47b97", "d99b6b", "5d6c97", "f6c3f8", "bcf193",
+)  # fmt: skip
+"""The colours of the report page when it is dark, in the order of its style sheet."""
+
+_PLAIN: Final = (235, 235, 235)
+_FAINT: Final = (70, 74, 80)
+_SMALLEST_TEXT: Final = 10
+_PICTURE_TO_TEXT: Final = 36  # pixels of height for one of text
+_MOST_KEPT: Final = 64
+_LONGEST_NAME: Final = 12
+_MARGIN: Final = 3
+
+
+class Labels:
+    """What stands beside the boxes: drawn when it changes, kept while it does not."""
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self._colours = {name: _rgb(PALETTE[n]) for name, n in colours_of(labels).items()}
+        self._kept: dict[tuple[object, ...], UInt8Array] = {}
+        self._size = 0
+        self._font: ImageFont.ImageFont | ImageFont.FreeTypeFont = ImageFont.load_default()
+
+    def fit(self, height: int) -> None:
+        """Choose the size of the text for pictures of a height in pixels."""
+        size = max(_SMALLEST_TEXT, height // _PICTURE_TO_TEXT)
+        if size != self._size:
+            self._size, self._font = size, ImageFont.load_default(size)
+            self._kept.clear()
+
+    def colour(self, row: Row | None) -> Colour:
+        """The colour of what a row shows most; grey if it shows nothing."""
+        emotion = None if row is None else row.emotion
+        return _PLAIN if emotion is None else self._colours[emotion]
+
+    def of(self, person: int | None, row: Row | None, *, bars: bool) -> UInt8Array:
+        """Name, emotion and bars on black, (H, W, 3) uint8 RGB."""
+        key = (person, None if row is None else row.start_seconds, bars)
+        if key not in self._kept:
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.clear()
+            self._kept[key] = self._drawn(person, row, bars=bars)
+        return self._kept[key]
+
+    def _drawn(self, person: int | None, row: Row | None, *, bars: bool) -> UInt8Array:
+        lines = [(name_of(person), _PLAIN)]
+        if row is not None and person is not None and row.speaker == "this":
+            lines = [(f"{name_of(person)} speaks", _PLAIN)]
+        scores = None if row is None else row.scores
+        if scores is not None:
+            said = f"{one_line(scores.emotion)[:_LONGEST_NAME]} {100 * scores.confidence:.0f}%"
+            lines.append((said, self._colours[scores.emotion]))
+        pitch = math.ceil(1.3 * self._size)
+        shown = scores if bars else None
+        count = len(lines) + (0 if shown is None else len(shown.labels))
+        width = max([self._font.getlength(text) for text, _ in lines] + [8.0 * self._size * bars])
+        image = Image.new("RGB", (math.ceil(width) + self._size, count * pitch + self._size // 2))
+        draw = ImageDraw.Draw(image)
+        for number, (text, colour) in enumerate(lines):
+            draw.text((self._size // 2, number * pitch + 1), text, fill=colour, font=self._font)
+        if shown is not None:
+            self._bars(draw, shown, len(lines) * pitch, image.width)
+        return np.asarray(image, np.uint8)
+
+    def _bars(self, draw: ImageDraw.ImageDraw, scores: Scores, top: int, width: int) -> None:
+        """A line for each label: its name, and a bar in the right half as long as its score."""
+        pitch, edge = math.ceil(1.3 * self._size), self._size // 2
+        middle = width // 2
+        small = ImageFont.load_default(max(8, round(0.8 * self._size)))
+        for number, (label, value) in enumerate(scores.to_dict().items()):
+            y = top + number * pitch
+            draw.text((edge, y + 1), one_line(label)[:_LONGEST_NAME], fill=_PLAIN, font=small)
+            bar = (middle, y + pitch // 4, width - edge, y + 3 * pitch // 4)
+            draw.rectangle(bar, fill=_FAINT)
+            right = middle + round(value * (width - edge - middle))
+            if right > middle:
+                draw.rectangle((middle, bar[1], right, bar[3]), fill=self._colours[label])
+
+
+def _rgb(digits: str) -> Colour:
+    red, green, blue = bytes.fromhex(digits)
+    return red, green, blue
+
+
+def place_label(
+    label: tuple[int, int], box: Area, picture: tuple[int, int], taken: Sequence[Area]
+) -> Area | None:
+    """Room for a label right or left of a face's box; None where it would cover what is taken.
+
+    label: its width and height. picture: that of the picture. All in pixels.
+    """
+    width, height = label
+    left, top, right, _ = box
+    top = max(0, min(top, picture[1] - height))
+    for beside in (right + _MARGIN, left - _MARGIN - width):
+        area = (beside, top, beside + width, top + height)
+        inside = beside >= 0 and area[2] <= picture[0] and area[3] <= picture[1]
+        if inside and not any(_overlap(area, other) for other in taken):
+            return area
+    return None
+
+
+def _overlap(first: Area, second: Area) -> bool:
+    across = first[0] < second[2] and second[0] < first[2]
+    return across and first[1] < second[3] and second[1] < first[3]
+
+
+def draw_frame(image: UInt8Array, box: Area, colour: Colour) -> None:
+    """Draw a frame around a face, in place.
+
+    image: (H, W, 3) uint8 RGB. box: may reach beyond the picture.
+    """
+    line = max(2, image.shape[0] // 240)
+    left, top, right, bottom = box
+    for inner in (
+        (top, top + line, left, right),
+        (bottom - line, bottom, left, right),
+        (top, bottom, left, left + line),
+        (top, bottom, right - line, right),
+    ):
+        above, below, begin, end = (max(0, edge) for edge in inner)
+        image[above:below, begin:end] = colour
+
+
+def lay(image: UInt8Array, label: UInt8Array, left: int, top: int) -> None:
+    """Lay a label over a picture that shows through darkly; what does not fit is cut off."""
+    below = image[top : top + label.shape[0], left : left + label.shape[1]]
+    part = label[: below.shape[0], : below.shape[1]]
+    np.maximum(below // 4, part, out=below)

@@ -1,0 +1,143 @@
+"""The annotated video: boxes, ids and emotion bars burnt into the pictures."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from facevoice import media
+from facevoice.errors import InvalidInputError
+from facevoice.media.encode import paint_video
+from facevoice.output.timeline.drawing import Area, Labels, draw_frame, lay, place_label
+from facevoice.output.timeline.spans import Span, cells, held, runs, spacing
+from facevoice.timeline.table import FrameTable, Row, Timeline
+from facevoice.types import Float32Array, Float64Array, UInt8Array
+
+
+def write_mp4(timeline: Timeline, folder: Path, source: Path) -> list[Path]:
+    """Write ``NAME.annotated.mp4``, of the part that the timeline is about.
+
+    Presentation times are the source's; a part that begins later than the file begins at 0.
+
+    Raises:
+        InvalidInputError: the timeline has no frames, or the file no pictures.
+        FacevoiceError: the media file cannot be read, or the video cannot be written.
+    """
+    if timeline.frames is None:
+        raise InvalidInputError(
+            "the annotated video needs the faces of single frames: make the timeline with frames"
+            " (--frames)"
+        )
+    info = media.probe(source)
+    part = timeline.start_seconds > info.start_seconds + timeline.hop_seconds / 2
+    path = folder / f"{source.stem}.annotated.mp4"
+    paint_video(
+        source,
+        path,
+        Painter(timeline, timeline.frames),
+        start_seconds=timeline.start_seconds if part else None,
+        stop_seconds=timeline.stop_seconds if _ends_early(timeline, info) else None,
+        shift_seconds=timeline.start_seconds if part else 0.0,
+    )
+    return [path]
+
+
+def _ends_early(timeline: Timeline, info: media.MediaInfo) -> bool:
+    """Whether the timeline stops before the file does; containers name their end loosely."""
+    if info.duration_seconds is None:
+        return True
+    end = info.start_seconds + info.duration_seconds
+    return timeline.stop_seconds < end - timeline.hop_seconds / 2
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Run:
+    """One person followed without a loss or a cut.
+
+    span: seconds in which the box is shown. times: (N,) seconds. boxes: (N, 4) pixels.
+    """
+
+    person: int
+    span: Span
+    times: Float64Array
+    boxes: Float32Array
+
+    def box_at(self, time: float) -> Area:
+        """The box between the two instants around ``time``; at the ends it stays."""
+        left, top, right, bottom = (
+            round(float(np.interp(time, self.times, side))) for side in self.boxes.T
+        )
+        return left, top, right, bottom
+
+
+class Painter:
+    """Draws on one picture after another what the timeline says of it; in order of time."""
+
+    def __init__(self, timeline: Timeline, frames: FrameTable) -> None:
+        self._runs = sorted(_runs(timeline, frames), key=lambda run: run.span)
+        self._next = 0
+        self._shown: list[_Run] = []
+        places = cells(timeline)
+        self._starts = list(places)
+        self._edges = np.array([start for start, _ in places.values()])
+        self._rows = {(row.start_seconds, row.person): row for row in timeline.rows}
+        self._labels = Labels(timeline.labels)
+
+    def __call__(self, image: UInt8Array, time: float) -> None:
+        """Draw on image (H, W, 3) uint8 RGB in place; time: its presentation time in seconds."""
+        self._labels.fit(image.shape[0])
+        shown = [(run, run.box_at(time), self._row(run.person, time)) for run in self._at(time)]
+        taken = [box for _, box, _ in shown]
+        for run, box, row in shown:
+            self._label(image, run.person, row, box, taken)
+        for _, box, row in shown:
+            draw_frame(image, box, self._labels.colour(row))
+        nobody = self._row(None, time)
+        if nobody is not None and nobody.scores is not None:
+            label = self._labels.of(None, nobody, bars=False)
+            lay(image, label, 0, max(0, image.shape[0] - label.shape[0]))
+
+    def _label(
+        self, image: UInt8Array, person: int, row: Row | None, box: Area, taken: list[Area]
+    ) -> None:
+        """Lay a label beside a box and note its place in ``taken``; bars only where there is room.
+
+        A name that finds no room either covers what is right of its box: no face is without one.
+        """
+        picture = (image.shape[1], image.shape[0])
+        for bars in (True, False):
+            label = self._labels.of(person, row, bars=bars)
+            area = place_label((label.shape[1], label.shape[0]), box, picture, taken)
+            if area is not None:
+                break
+        else:
+            left = max(0, min(box[2], picture[0] - label.shape[1]))
+            top = max(0, min(box[1], picture[1] - label.shape[0]))
+            area = (left, top, left + label.shape[1], top + label.shape[0])
+        taken.append(area)
+        lay(image, label, area[0], area[1])
+
+    def _at(self, time: float) -> list[_Run]:
+        """The runs whose span holds an instant, by person."""
+        while self._next < len(self._runs) and self._runs[self._next].span[0] <= time:
+            self._shown.append(self._runs[self._next])
+            self._next += 1
+        self._shown = [run for run in self._shown if time < run.span[1]]
+        return sorted(self._shown, key=lambda run: run.person)
+
+    def _row(self, person: int | None, time: float) -> Row | None:
+        """What the window says whose cell holds an instant."""
+        number = int(np.searchsorted(self._edges, time, side="right")) - 1
+        return self._rows.get((self._starts[number], person)) if number >= 0 else None
+
+
+def _runs(timeline: Timeline, frames: FrameTable) -> Iterator[_Run]:
+    step = spacing(frames)
+    bounds = (timeline.start_seconds, timeline.stop_seconds)
+    for person in np.unique(frames.person).tolist():
+        mine = frames.person == person
+        times, boxes = frames.times_seconds[mine], frames.boxes[mine]
+        for first, last in runs(times, step, timeline.cuts):
+            span = held(times[first:last], step, timeline.cuts, bounds)
+            yield _Run(person, span, times[first:last], boxes[first:last])

@@ -1,0 +1,1 @@
+"""Scores of labelled clips: tables, metrics, fusion weights, calibration."""

@@ -1,0 +1,72 @@
+"""Two tables side by side."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facevoice.errors import InvalidInputError, LabelMismatchError
+from facevoice.scores.table.table import ScoreTable
+
+
+def join(first: ScoreTable, second: ScoreTable) -> ScoreTable:
+    """The branches of two tables side by side, matched by clip id.
+
+    A clip that only one table knows is kept; the other's branches are silent on it. Where both
+    know its truth, group or split they must agree; an unknown truth (-1), a group that is just
+    the clip's id, and an empty split give way.
+
+    Raises:
+        LabelMismatchError: the label sets differ.
+        InvalidInputError: a branch stands in both tables, or a clip's facts contradict.
+    """
+    if first.labels != second.labels:
+        raise LabelMismatchError(f"tables over {first.labels} and {second.labels} cannot join")
+    shared = set(first.branches) & set(second.branches)
+    if shared:
+        raise InvalidInputError(f"both tables have the branches {sorted(shared)}: rename or select")
+    left, right = _spread(first, second), _spread(second, first)
+    order = {str(name): row for row, name in enumerate(right.ids)}
+    right = right.rows(np.array([order[str(name)] for name in left.ids], np.intp))
+    return replace(
+        left,
+        branches=(*left.branches, *right.branches),
+        scores=np.concatenate([left.scores, right.scores], axis=1),
+        missing=np.concatenate([left.missing, right.missing], axis=1),
+        truth=_agreed("truth", left, right, left.truth < 0, right.truth < 0),
+        groups=_agreed("groups", left, right, left.groups == left.ids, right.groups == right.ids),
+        splits=_agreed("splits", left, right, left.splits == "", right.splits == ""),
+    )
+
+
+def _spread(table: ScoreTable, other: ScoreTable) -> ScoreTable:
+    """The table with silent rows for the clips that only the other one has."""
+    extra = other.rows(~np.isin(other.ids, table.ids))
+    shape = (len(extra), len(table.branches))
+    silent = replace(
+        extra,
+        branches=table.branches,
+        scores=np.full((*shape, len(table.labels)), np.nan),
+        missing=np.full(shape, "", dtype="<U1"),
+    )
+    return table.append(silent)
+
+
+def _agreed(
+    name: str,
+    left: ScoreTable,
+    right: ScoreTable,
+    left_unknown: NDArray[np.bool_],
+    right_unknown: NDArray[np.bool_],
+) -> NDArray[Any]:
+    ours, theirs = getattr(left, name), getattr(right, name)
+    clash = np.flatnonzero(~left_unknown & ~right_unknown & (ours != theirs))
+    if len(clash):
+        row = int(clash[0])
+        raise InvalidInputError(
+            f"clip {str(left.ids[row])!r} has {name} {ours[row]} in one table and {theirs[row]}"
+            f" in the other; {len(clash)} such clips"
+        )
+    chosen: NDArray[Any] = np.where(left_unknown, theirs, ours)
+    return chosen

@@ -1,0 +1,169 @@
+"""weights.json: a fitted fusion, how it was found, and the clips that it was fitted on."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from facevoice.branches.adjustment import UNCHANGED, Adjustment
+from facevoice.errors import InvalidInputError, MediaNotFoundError
+from facevoice.scores.provenance import clip_digests, fingerprint, groups_known, versions
+from facevoice.scores.search import StackedRegression, WeightTree
+from facevoice.scores.table import ScoreTable
+from facevoice.types import Float64Array
+from facevoice.writing import replacing
+
+FORMAT: Final = 1
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class FitRecord:
+    """The clips that something was fitted on, so that a leak can be found later.
+
+    sha256: of the table. clips: how many. groups: speakers or films; empty if nobody named them.
+    digests: of each clip's scores (``provenance.clip_digests``).
+    """
+
+    sha256: str
+    clips: int
+    groups: tuple[str, ...]
+    digests: tuple[str, ...]
+
+    @classmethod
+    def of_table(cls, table: ScoreTable, leaves: tuple[str, ...]) -> "FitRecord":
+        """Note the labelled clips of a table."""
+        known = table.rows(table.labelled)
+        groups = np.unique(known.groups) if groups_known(known) else ()
+        return cls(
+            fingerprint(table),
+            len(known),
+            tuple(str(group) for group in groups),
+            clip_digests(known, leaves),
+        )
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class FittedFusion:
+    """What ``facevoice fuse`` finds and ``facevoice evaluate`` applies.
+
+    fusion: weights, or a stacked regression.
+    fitted_on: None for weights that nobody fitted on a table (equal, published, a bundle's).
+    search: how they were found, as JSON: objective, step, optimal vectors, ranges, folds.
+    abstain_below: the fusion is unsure where its highest score is below this.
+    """
+
+    fusion: WeightTree | StackedRegression
+    fitted_on: FitRecord | None = None
+    search: Mapping[str, Any] = field(default_factory=dict)
+    abstain_below: float | None = None
+
+    @property
+    def leaves(self) -> tuple[str, ...]:
+        """The branches that are read."""
+        if isinstance(self.fusion, WeightTree):
+            return self.fusion.leaves
+        return self.fusion.members
+
+    def fuse(self, table: ScoreTable) -> Float64Array:
+        """(N, K) scores, adjusted; a row of NaN where no branch that counts speaks."""
+        return self.fusion.fuse(table)
+
+    @property
+    def adjustment(self) -> Adjustment:
+        """What the last node does to its blend; nothing for a regression."""
+        if isinstance(self.fusion, WeightTree):
+            return self.fusion.root.adjustment
+        return UNCHANGED
+
+    def to_dict(self) -> dict[str, Any]:
+        """What weights.json holds."""
+        card: dict[str, Any] = {"format": FORMAT, "kind": "stacking"}
+        if isinstance(self.fusion, WeightTree):
+            card = self.fusion.to_dict() | {"kind": "weights"}
+        else:
+            card |= {
+                "members": list(self.fusion.members),
+                "labels": list(self.fusion.labels),
+                "inverse_penalty": self.fusion.inverse_penalty,
+                "coefficients": self.fusion.coefficients.tolist(),
+            }
+        if self.abstain_below is not None:
+            card["abstain_below"] = self.abstain_below
+        card["search"] = dict(self.search)
+        if self.fitted_on is not None:
+            record = self.fitted_on
+            card["fitted_on"] = {
+                "sha256": record.sha256,
+                "clips": record.clips,
+                "groups": list(record.groups),
+                "digests": list(record.digests),
+            }
+        return card | {"versions": versions()}
+
+    @classmethod
+    def of_dict(cls, card: Mapping[str, Any]) -> "FittedFusion":
+        """Read back what ``to_dict`` gave.
+
+        Raises:
+            InvalidInputError: another format, or a key is absent or of a wrong type.
+        """
+        if card.get("format") != FORMAT:
+            raise InvalidInputError(f"weights of format {card.get('format')!r}; known: {FORMAT}")
+        try:
+            record, threshold = card.get("fitted_on"), card.get("abstain_below")
+            return cls(
+                _stacked(card) if card.get("kind") == "stacking" else WeightTree.of_dict(card),
+                None if record is None else _record(record),
+                dict(card.get("search", {})),
+                None if threshold is None else float(threshold),
+            )
+        except (KeyError, TypeError) as error:
+            raise InvalidInputError(f"weights lack or misstate {error}") from error
+
+
+def _stacked(card: Mapping[str, Any]) -> StackedRegression:
+    members, labels = tuple(card["members"]), tuple(card["labels"])
+    coefficients = np.array(card["coefficients"], np.float64)
+    wanted = (len(members) * len(labels) + 1, len(labels))
+    if coefficients.shape != wanted:
+        raise InvalidInputError(f"coefficients must be {wanted}, got {coefficients.shape}")
+    return StackedRegression(members, labels, float(card["inverse_penalty"]), coefficients)
+
+
+def _record(card: Mapping[str, Any]) -> FitRecord:
+    return FitRecord(
+        str(card["sha256"]), int(card["clips"]), tuple(card["groups"]), tuple(card["digests"])
+    )
+
+
+def read_weights(path: str | Path) -> FittedFusion:
+    """Read weights.json.
+
+    Raises:
+        MediaNotFoundError: there is no such file.
+        InvalidInputError: it is not JSON, or not weights; the message names the file.
+    """
+    source = Path(path)
+    try:
+        card = json.loads(source.read_text(encoding="utf-8"))
+        if not isinstance(card, dict):
+            raise InvalidInputError("it holds no object")
+        return FittedFusion.of_dict(card)
+    except FileNotFoundError:
+        raise MediaNotFoundError(f"no weights at {source}: make them by facevoice fuse") from None
+    except ValueError as error:  # what json raises, and ours
+        raise InvalidInputError(f"{source} holds no weights: {error}") from error
+
+
+def write_weights(fitted: FittedFusion, path: str | Path) -> None:
+    """Write weights.json; the file appears whole or not.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    text = json.dumps(fitted.to_dict(), indent=1, allow_nan=False) + "\n"
+    with replacing(Path(path)) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -1,0 +1,1 @@
+"""A few labelled clips -> a bundle fitted to their speakers and cameras."""

@@ -1,0 +1,237 @@
+"""Writing an adapted bundle, and checking that it scores clips as the procedure did."""
+
+import dataclasses
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import onnx
+
+from facevoice import __version__
+from facevoice.branches import leaves as leaves_of
+from facevoice.bundle import FORMAT, Bundle, load_bundle
+from facevoice.bundle.trained_on import TRAINED_ON, keys_of, read_keys, write_keys
+from facevoice.errors import OutputError, RecipeError
+from facevoice.scores.search import Node
+from facevoice.train.adapt.features import LeafFeatures
+from facevoice.train.adapt.heads import Refit, adapted_name
+from facevoice.train.prepare.folder import Prepared
+from facevoice.writing import replacing
+
+if TYPE_CHECKING:
+    from facevoice.train.adapt.run import Adapted, Settings
+
+PARITY: Final = 1e-3
+"""The largest difference allowed between a score of the bundle and one of the procedure."""
+_CHECKED: Final = 8
+
+
+def _inputs(bundle: Bundle, data: Prepared, settings: "Settings") -> dict[str, Any]:
+    """What decides the outcome."""
+    return {
+        "facevoice": __version__,
+        "bundle": {"name": bundle.name, "version": bundle.version, "sha256": bundle.sha256},
+        "data": data.fingerprint,
+        "settings": dataclasses.asdict(settings),
+    }
+
+
+def finished(output: Path, bundle: Bundle, data: Prepared, settings: "Settings") -> bool:
+    """Whether just this bundle stands at ``output``.
+
+    Raises:
+        RecipeError: something that is no bundle stands there.
+    """
+    path = output / "bundle.json"
+    if not path.is_file():
+        if output.exists() and (not output.is_dir() or any(output.iterdir())):
+            raise RecipeError(f"{output} exists and is no bundle: choose another folder")
+        return False
+    if output.resolve() == bundle.folder.resolve():
+        raise RecipeError(f"{output} is the bundle to adapt: choose another folder")
+    card = json.loads(path.read_text(encoding="utf-8"))
+    inputs: dict[str, Any] = card.get("provenance", {}).get("adapted", {}).get("inputs", {})
+    return inputs == _inputs(bundle, data, settings)
+
+
+def write_bundle(
+    base: Bundle,
+    data: Prepared,
+    settings: "Settings",
+    leaves: Sequence[LeafFeatures],
+    adapted: "Adapted",
+    figures: Mapping[str, Any],
+    output: Path,
+) -> None:
+    """Write networks and card; the folder appears when all of it is written, loads and agrees.
+
+    Raises:
+        OutputError: the folder cannot be written.
+        RecipeError: the written networks score clips otherwise than the fitted ones.
+    """
+    building = output.with_name(f".{output.name}.building")
+    try:
+        shutil.rmtree(building, ignore_errors=True)
+        building.mkdir(parents=True)
+        nodes = _leaf_nodes(base, leaves, adapted, building)
+        names = [data.labels[index] for index in data.y]
+        earlier = read_keys(base.folder)
+        write_keys(building, [keys_of(data.ids, names), *([] if earlier is None else [earlier])])
+        card = _card(base, data, settings, adapted, figures) | {
+            "files": {
+                path.name: _sha256(path)
+                for path in sorted((*building.glob("*.onnx"), building / TRAINED_ON))
+            },
+            "tree": _tree(adapted.tree.nodes, nodes),
+        }
+        with replacing(building / "bundle.json") as path:
+            text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
+            path.write_text(text, encoding="utf-8")
+        _check_parity(load_bundle(building), data, leaves, adapted.refits)
+        if output.exists():
+            shutil.rmtree(output)
+        building.rename(output)
+    except OSError as error:
+        raise OutputError(f"{output} cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _leaf_nodes(
+    base: Bundle, leaves: Sequence[LeafFeatures], adapted: "Adapted", folder: Path
+) -> dict[str, dict[str, Any]]:
+    """The node of every branch that weighs something, by name; its networks go to the folder."""
+    weights = {
+        member: weight
+        for node in adapted.tree.nodes
+        for member, weight in zip(node.members, node.weights, strict=True)
+    }
+    nodes = {}
+    for leaf in leaves:
+        if weights.get(leaf.name, 0) > 0:
+            for key in {"model", "cnn", "blstm"} & set(leaf.node):
+                shutil.copyfile(base.folder / leaf.node[key], folder / leaf.node[key])
+            nodes[leaf.name] = {**leaf.node, "name": leaf.name}
+        name = adapted_name(leaf.name)
+        if weights.get(name, 0) > 0:
+            nodes[name] = _refit_node(base, leaf, adapted.refits[name], folder)
+    return nodes
+
+
+def _refit_node(base: Bundle, leaf: LeafFeatures, refit: Refit, folder: Path) -> dict[str, Any]:
+    name = adapted_name(leaf.name)
+    node: dict[str, Any] = {"name": name, "temperature": refit.temperature}
+    for part, model in zip(("", "_time"), refit.head.models(leaf), strict=False):
+        with replacing(folder / f"{name}{part}.onnx") as path:
+            onnx.save(model, path)
+    if leaf.machine is not None:
+        return node | {
+            "kind": "functionals_svm",
+            "model": f"{name}.onnx",
+            "feature_set": leaf.node["feature_set"],
+        }
+    node["input"] = leaf.node["input"]
+    if leaf.modality == "voice":
+        return node | {
+            "kind": "spectrogram_net",
+            "model": f"{name}.onnx",
+            "channels": leaf.node["channels"],
+        }
+    if leaf.temporal is not None:  # its network of single faces stays
+        cnn = str(leaf.node["cnn"])
+        shutil.copyfile(base.folder / cnn, folder / cnn)
+        return node | {"kind": "face_sequence", "cnn": cnn, "blstm": f"{name}.onnx"}
+    return node | {"kind": "face_sequence", "cnn": f"{name}.onnx", "blstm": f"{name}_time.onnx"}
+
+
+def _tree(nodes: Sequence[Node], leaves: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """The tree of bundle.json: the last node with its members inside."""
+    made = dict(leaves)
+    for node in nodes:
+        members = [
+            made[member] | {"weight": weight}
+            for member, weight in zip(node.members, node.weights, strict=True)
+            if weight > 0
+        ]
+        made[node.name] = {
+            "kind": "blend",
+            "name": node.name,
+            "members": members,
+        } | node.adjustment.to_dict()
+    return made[nodes[-1].name]
+
+
+def _card(
+    base: Bundle,
+    data: Prepared,
+    settings: "Settings",
+    adapted: "Adapted",
+    figures: Mapping[str, Any],
+) -> dict[str, Any]:
+    licences, truth = base.card["licences"], adapted.held_out.truth
+    shown = [base.labels[label] for label in np.unique(truth)]
+    corpus = {key: data.meta.get(key, "") for key in ("corpus", "licence", "citation")}
+    return {
+        "format": FORMAT,
+        "name": f"{base.name}-adapted",
+        "version": base.version,
+        "description": f"{base.name} {base.version}, adapted on {len(truth)} clips of"
+        f" {len(np.unique(adapted.held_out.groups))} groups (speakers) of {corpus['corpus']}.",
+        "labels": list(base.labels),
+        "licences": {
+            "code": licences.get("code", ""),
+            "weights": f"{licences.get('weights', '')}; last layers and fusion: as the data",
+            "data": f"{licences.get('data', '')}; {corpus['corpus']}: {corpus['licence']}",
+        },
+        "provenance": {
+            "made_with": f"facevoice {__version__}",
+            "adapted": {
+                "inputs": _inputs(base, data, settings),
+                "corpus": corpus,
+                "groups": sorted({str(group) for group in adapted.held_out.groups}),
+                "labels": shown,
+                "absent_labels": [label for label in base.labels if label not in shown],
+                "chosen": {
+                    name: {
+                        "kind": refit.kind,
+                        "used": name in adapted.tree.leaves,
+                        "held_out_log_loss": refit.losses,
+                        "absent_ratio": round(refit.head.answer.ratio, 6),
+                    }
+                    for name, refit in adapted.refits.items()
+                },
+                "notes": list(adapted.notes),
+            },
+            "branches": base.card["provenance"].get("branches", {}),
+        },
+        "figures": dict(figures),
+    }
+
+
+def _check_parity(
+    bundle: Bundle, data: Prepared, leaves: Sequence[LeafFeatures], refits: Mapping[str, Refit]
+) -> None:
+    """Some clips of each refitted branch, scored by the written networks."""
+    by_name = {branch.name: branch for branch in leaves_of(bundle.tree)}
+    for leaf in leaves:
+        name = adapted_name(leaf.name)
+        if name not in by_name:
+            continue
+        rows = np.flatnonzero(leaf.speaks)
+        rows = rows[np.linspace(0, len(rows) - 1, min(_CHECKED, len(rows))).astype(int)]
+        for row, values in zip(rows, refits[name].scores(leaf, rows), strict=True):
+            found = by_name[name].score(data.evidence(int(row)))
+            worst = np.inf if found is None else float(np.abs(found.values - values).max())
+            if worst > PARITY:
+                raise RecipeError(
+                    f"the written network of {name} scores {data.ids[row]} otherwise than the"
+                    f" fitted one, by {worst:.2g}: this bundle cannot be adapted"
+                )
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,1 @@
+"""Finished runs -> ONNX files and a bundle."""

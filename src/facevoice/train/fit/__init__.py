@@ -1,0 +1,1 @@
+"""A recipe and prepared data -> a run folder: the visible training loop."""

@@ -1,0 +1,1 @@
+"""A corpus folder -> a prepared folder: decoded, aligned and cleaned once."""

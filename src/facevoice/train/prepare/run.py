@@ -1,0 +1,243 @@
+"""Corpus folder -> prepared folder: decode, detect, align and clean each sample once.
+
+What is done stands in files of its own (``parts``), so an interrupted preparation goes on where it
+was, and ends with the very bytes of an uninterrupted one.
+"""
+
+import csv
+import hashlib
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from facevoice import __version__
+from facevoice.datasets import Corpus
+from facevoice.errors import DatasetError
+from facevoice.speech.voice import SPEECH_RATE_HZ
+from facevoice.train.prepare.contact_sheet import write_contact_sheet
+from facevoice.train.prepare.folder import FORMAT, Prepared, open_prepared
+from facevoice.train.prepare.parts import (
+    CLIPS,
+    PARTS,
+    Unit,
+    Work,
+    merge,
+    missing_of,
+    outcomes,
+    shapes_of,
+)
+from facevoice.train.prepare.selection import Choices, Selection, select
+from facevoice.workers import run, threads_each
+from facevoice.writing import replacing
+
+Progress = Callable[[int, int], None]
+"""Called with how many samples are done, of how many; first with those of an earlier run."""
+
+_SETTINGS: Final = "settings.json"
+_LEAK_IDS: Final = 8  # named in the record for each leak
+
+
+def prepare(
+    corpus: Corpus,
+    root: Path,
+    output: Path,
+    choices: Choices | None = None,
+    *,
+    workers: int = 1,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Prepared:
+    """Prepare a corpus; samples that cannot be used are counted and listed in ``dropped.csv``.
+
+    threads: processor threads of each worker; None: its share of the cores.
+
+    Raises:
+        DatasetError: the layout is another, the split leaks, no sample could be used, or
+            ``output`` holds another preparation.
+        OutputError: the disk is full or not writable; what is finished stays.
+    """
+    choices = choices if choices is not None else Choices()
+    if choices.content is not None:
+        corpus = replace(corpus, content=choices.content)
+    selection = select(corpus, root, choices)
+    threads = threads if threads is not None else threads_each(workers)
+    work = Work(corpus, output, choices.size, threads)
+    units = work.units(selection.samples)
+    source = _source_digest(units, selection)
+    _claim(work)
+    done = _finished(output, source)
+    if done is not None:
+        return done
+    ready = [unit for unit in units if work.done(unit)]
+    count = sum(len(unit.samples) for unit in ready)
+    _show(progress, count, len(selection.samples))
+    waiting = [unit for unit in units if not work.done(unit)]
+    for unit in run(work, waiting, workers=workers, threads=threads):
+        count += len(unit.samples)
+        _show(progress, count, len(selection.samples))
+    return _finish(work, units, selection, root, source)
+
+
+def _show(progress: Progress | None, done: int, total: int) -> None:
+    if progress is not None:
+        progress(done, total)
+
+
+def _source_digest(units: Sequence[Unit], selection: Selection) -> str:
+    """A hash of what goes in: units by their keys, labels, splits, groups."""
+    digest = hashlib.sha256(repr(selection.labels).encode())
+    digest.update(repr(selection.leaks).encode())
+    for unit in units:
+        digest.update(unit.key.encode())
+        for sample in unit.samples:
+            digest.update(f"{sample.label}\0{sample.split}\0{sample.group}\0".encode())
+    return digest.hexdigest()
+
+
+def _claim(work: Work) -> None:
+    """Note in the folder what is being prepared in it; refuse one that holds something else."""
+    path = work.output / _SETTINGS
+    wanted = {
+        "format": FORMAT,
+        "facevoice": __version__,
+        "corpus": work.corpus.name,
+        "content": work.corpus.content,
+        "size": work.size,
+    }
+    try:
+        present = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        present = None
+    except ValueError as error:
+        raise DatasetError(f"{path} is damaged ({error}): choose another folder") from error
+    if present is not None and present != wanted:
+        differing = ", ".join(
+            f"{key} {present.get(key)!r}, not {value!r}"
+            for key, value in wanted.items()
+            if present.get(key) != value
+        )
+        raise DatasetError(f"{work.output} holds another preparation ({differing}): choose another")
+    if present is None:
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
+    for folder in (work.output, work.output / CLIPS, work.output / PARTS):
+        for stale in folder.glob(".*.tmp"):  # of a process that was killed while it wrote
+            stale.unlink(missing_ok=True)
+
+
+def _finished(output: Path, source: str) -> Prepared | None:
+    """The prepared folder if exactly this was finished in it before."""
+    if not (output / "prepared.json").is_file():
+        return None
+    prepared = open_prepared(output)
+    return prepared if prepared.meta.get("source_sha256") == source else None
+
+
+def _finish(
+    work: Work, units: Sequence[Unit], selection: Selection, root: Path, source: str
+) -> Prepared:
+    """Merge the parts and write the tables; ``prepared.json`` last: it says that all is there."""
+    output, corpus = work.output, work.corpus
+    (output / "prepared.json").unlink(missing_ok=True)
+    rows: list[list[str]] = []
+    dropped = [[_relative(item.path, root), item.reason, ""] for item in selection.dropped]
+    for unit in units:
+        for sample, unusable in zip(unit.samples, outcomes(work, unit), strict=True):
+            place = _relative(sample.path, root)
+            if unusable is not None:
+                dropped.append([place, unusable.reason, unusable.detail.replace(str(root), "ROOT")])
+                continue
+            row = [sample.id, str(sample.label), sample.split, sample.group, place]
+            if work.has_clips:
+                path = work.path(unit)
+                row += [path.relative_to(output).as_posix(), *missing_of(path)]
+            rows.append(row)
+    _table(output / "dropped.csv", ["file", "reason", "detail"], dropped)
+    reasons = Counter(reason for _, reason, _ in dropped)
+    if not rows:
+        raise DatasetError(
+            f"{corpus.name}: none of {len(selection.samples)} samples is usable: {dict(reasons)};"
+            f" {output / 'dropped.csv'} lists them"
+        )
+    if not work.has_clips:
+        _merge(work, units)
+    columns = ["id", "label", "split", "group", "source"]
+    columns += ["file", "missing_face", "missing_voice"] if work.has_clips else []
+    _table(output / "samples.csv", columns, rows)
+    meta = _meta(work, selection, len(rows), reasons, source)
+    with replacing(output / "prepared.json") as path:
+        path.write_text(json.dumps(meta, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    shutil.rmtree(output / PARTS, ignore_errors=True)
+    prepared = open_prepared(output)
+    write_contact_sheet(prepared, output / "contact_sheet.jpg")
+    return prepared
+
+
+def _meta(
+    work: Work, selection: Selection, count: int, reasons: Counter[str], source: str
+) -> dict[str, Any]:
+    content = work.corpus.content
+    packed = "face_images" if content in {"pictures", "face_images"} else content
+    return {
+        "format": FORMAT,
+        "facevoice": __version__,
+        "corpus": work.corpus.name,
+        "content": "clips" if work.has_clips else packed,
+        "read_as": content,
+        "labels": list(selection.labels),
+        "licence": work.corpus.licence,
+        "citation": work.corpus.citation,
+        "count": count,
+        "dropped": dict(sorted(reasons.items())),
+        "leaks": [
+            {
+                "kind": leak.kind,
+                "what": leak.what,
+                "splits": list(leak.splits),
+                "count": len(leak.ids),
+                "ids": list(leak.ids[:_LEAK_IDS]),
+            }
+            for leak in selection.leaks
+        ],
+        "rate_hz": None if packed == "face_images" else SPEECH_RATE_HZ,
+        "source_sha256": source,
+    }
+
+
+def _merge(work: Work, units: Sequence[Unit]) -> None:
+    shapes = shapes_of(work, units)
+    if work.corpus.content == "speech":
+        offsets = np.cumsum([0, *(shape[0] for shape in shapes)]).astype(np.int64)
+        with replacing(work.output / "offsets.npy") as path, path.open("wb") as stream:
+            np.save(stream, offsets)
+        merge(work.output / "speech.npy", work, units, (int(offsets[-1]),))
+        return
+    counts = Counter(shapes)
+    if len(counts) > 1:
+        seen = ", ".join(f"{shape}: {count}" for shape, count in counts.most_common(4))
+        raise DatasetError(
+            f"{work.corpus.name}: pictures differ in shape ({seen}): state one side for all with"
+            " --size, in another folder"
+        )
+    merge(work.output / "images.npy", work, units, (len(shapes), *shapes[0]))
+
+
+def _table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as stream,
+    ):
+        table = csv.writer(stream, lineterminator="\n")
+        table.writerow(columns)
+        table.writerows(rows)
+
+
+def _relative(path: Path, root: Path) -> str:
+    folder = root if root.is_dir() else root.parent
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name

@@ -1,0 +1,1 @@
+"""Machines on utterance features: support vector machines and ensembles."""

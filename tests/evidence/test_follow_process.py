@@ -1,0 +1,191 @@
+"""Following people in another process: the same pictures, errors that arrive, nothing left over."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+
+import numpy as np
+import psutil
+import pytest
+
+from facevoice.bundle import load_bundle
+from facevoice.errors import MediaNotFoundError, MediaUnreadableError, WorkerError
+from facevoice.evidence import follow_process as apart_module
+from facevoice.evidence.follow import Followed
+from facevoice.evidence.follow_process import apart, follow_file, is_worth_a_process
+from facevoice.samples import SAMPLE
+from facevoice.timeline import run, timeline
+from facevoice.timeline.windows import SAMPLING_HZ
+from support.media_files import steady, tone, write_media
+
+
+def following(path):
+    return partial(
+        follow_file,
+        path,
+        rate_hz=SAMPLING_HZ,
+        start=0.0,
+        stop=None,
+        patience=1.5,
+        with_light=True,
+        device="cpu",
+        threads=1,
+    )
+
+
+@pytest.fixture(scope="module")
+def here():
+    return list(following(SAMPLE)())
+
+
+def test_it_gives_what_following_here_gives(here):
+    there = list(apart(following(SAMPLE)))
+    assert [seen.time_seconds for seen in there] == [seen.time_seconds for seen in here]
+    assert [seen.cut for seen in there] == [seen.cut for seen in here]
+    assert any(seen.faces for seen in here)
+    for one, other in zip(there, here, strict=True):
+        assert (one.light is None) == (other.light is None)
+        assert one.light is None or np.array_equal(one.light, other.light)
+        assert (one.faces is None) == (other.faces is None)
+        for (track, face, aligned), (same, its, again) in zip(
+            one.faces or (), other.faces or (), strict=True
+        ):
+            assert track == same
+            assert np.array_equal(face.box, its.box)
+            assert np.array_equal(aligned, again)
+
+
+def test_an_error_arrives_as_it_was_raised(tmp_path):
+    with pytest.raises(MediaNotFoundError, match=r"absent\.mp4"):
+        list(apart(following(tmp_path / "absent.mp4")))
+
+
+def test_closing_early_leaves_no_process():
+    pictures = apart(following(SAMPLE))
+    next(pictures)
+    assert multiprocessing.active_children()
+    pictures.close()
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
+def test_a_killed_process_is_an_error_not_a_short_film():
+    pictures = apart(following(SAMPLE))
+    next(pictures)
+    (process,) = multiprocessing.active_children()
+    os.kill(process.pid, signal.SIGKILL)
+    with pytest.raises(WorkerError, match="SIGKILL"):
+        list(pictures)
+
+
+def broken_after_three():
+    for number in range(3):
+        yield Followed(float(number), None, cut=False, faces=None)
+    raise MediaUnreadableError("the rest is damaged")
+
+
+def test_what_came_before_an_error_is_not_lost():
+    pictures = apart(broken_after_three)
+    assert [next(pictures).time_seconds for _ in range(3)] == [0.0, 1.0, 2.0]
+    with pytest.raises(MediaUnreadableError, match="the rest is damaged"):
+        next(pictures)
+
+
+def soon_slow():
+    for number in range(12):
+        yield Followed(float(number), None, cut=False, faces=None)
+    time.sleep(60)
+
+
+def large():
+    for number in range(1000):
+        yield Followed(float(number), np.zeros((1000, 1000), np.uint8), cut=False, faces=None)
+
+
+@pytest.mark.parametrize("make", [soon_slow, large])
+def test_closing_waits_neither_for_a_picture_nor_for_a_full_pipe(make):
+    pictures = apart(make)
+    next(pictures)
+    started = time.monotonic()
+    pictures.close()
+    assert time.monotonic() - started < 10
+    assert not multiprocessing.active_children()
+
+
+def test_without_a_second_process_it_runs_here(here, monkeypatch):
+    def refused(*_):
+        raise OSError("no more processes")
+
+    monkeypatch.setattr(apart_module, "Worker", refused)
+    assert [seen.time_seconds for seen in apart(following(SAMPLE))] == [
+        seen.time_seconds for seen in here
+    ]
+
+
+def test_only_as_much_brightness_as_mouths_need(here):
+    lights = [seen.time_seconds for seen in here if seen.light is not None]
+    assert 0.3 * len(here) < len(lights) < len(here)  # every second picture of 25 a second
+    assert min(np.diff(lights)) >= 0.05
+    assert all(seen.light is None for seen in following(SAMPLE)(with_light=False))
+
+
+def test_short_films_lone_cores_and_daemons_do_without(monkeypatch):
+    monkeypatch.setattr(apart_module, "cores", lambda: 2)
+    assert is_worth_a_process(60.0)
+    assert not is_worth_a_process(5.0)
+    assert not is_worth_a_process(None)
+    monkeypatch.setattr(sys, "frozen", True, raising=False)  # the program would start itself again
+    assert not is_worth_a_process(60.0)
+    monkeypatch.delattr(sys, "frozen")
+    monkeypatch.setattr(multiprocessing.current_process(), "_config", {"daemon": True})
+    assert not is_worth_a_process(60.0)
+    monkeypatch.setattr(multiprocessing.current_process(), "_config", {})
+    monkeypatch.setattr(apart_module, "cores", lambda: 1)
+    assert not is_worth_a_process(60.0)
+
+
+def test_a_timeline_is_the_same_either_way(toy_bundle, monkeypatch):
+    bundle = load_bundle(toy_bundle, threads=1)
+    made = []
+    for worth in (False, True):
+        monkeypatch.setattr(run, "is_worth_a_process", lambda _, worth=worth: worth)
+        made.append(timeline(SAMPLE, bundle, frames=True))
+    here, there = made
+    assert len(here.rows) == len(there.rows) > 0
+    for one, other in zip(here.rows, there.rows, strict=True):
+        assert (one.person, one.speaker) == (other.person, other.speaker)
+        assert one.scores is None or np.array_equal(one.scores.values, other.scores.values)
+    assert np.array_equal(here.frames.boxes, there.frames.boxes)
+    assert here.people == there.people
+
+
+def test_sound_alone_starts_no_process(toy_bundle, tmp_path, monkeypatch):
+    monkeypatch.setattr(apart_module, "cores", lambda: 2)
+    monkeypatch.setattr(apart_module, "Worker", None)
+    path = write_media(tmp_path / "tone.wav", sound=tone(25.0, 16_000))
+    assert len(timeline(path, load_bundle(toy_bundle, threads=1)).rows) > 20
+
+
+def test_an_interrupt_ends_both_processes(toy_bundle, tmp_path):
+    film = write_media(tmp_path / "film.mp4", times=steady(4000), size=(320, 240))
+    words = ["timeline", str(film), "-o", str(tmp_path / "out"), "--bundle", str(toy_bundle)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "facevoice", *words],
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # as a terminal's, whose Ctrl-C reaches all of its processes
+    )
+    parent, others = psutil.Process(process.pid), []
+    while not others and process.poll() is None:
+        time.sleep(0.05)
+        others = [each for each in parent.children() if "spawn_main" in " ".join(each.cmdline())]
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert b"Traceback" not in said
+    _, alive = psutil.wait_procs(others, timeout=5)
+    assert others
+    assert not alive

@@ -1,0 +1,130 @@
+"""Whose voice: made-up mouths that follow a sound or do not, and real speakers side by side."""
+
+import numpy as np
+import pytest
+
+from facevoice.bundle import load_bundle
+from facevoice.errors import BundleError
+from facevoice.evidence.mouths import MOTIONS, Mouths
+from facevoice.evidence.speaker import MouthVoice, features
+from facevoice.timeline import timeline
+from facevoice.types import Face
+from support.joined_clips import read_clip, side_by_side, speakers
+
+RATE = 16_000
+
+
+def syllables(seed, seconds=3.0):
+    """(T,) loudness at 100 Hz: bursts of random length and pause."""
+    generator = np.random.default_rng(seed)
+    level = np.zeros(round(seconds * 100))
+    at = 0
+    while at < len(level):
+        at += generator.integers(8, 25)
+        length = generator.integers(10, 25)
+        level[at : at + length] = generator.uniform(0.5, 1.0)
+        at += length
+    return np.convolve(level, np.ones(5) / 5, "same")
+
+
+def sound_of(level):
+    noise = np.random.default_rng(9).normal(0, 0.1, len(level) * RATE // 100)
+    return (noise * np.repeat(level, RATE // 100)).astype(np.float32)
+
+
+def mouth_of(level, seed=0):
+    """Motions whose changes follow the loudness, with noise."""
+    times = np.arange(0, len(level) / 100, 1 / 15)
+    moved = np.interp(times, np.arange(len(level)) / 100, level)
+    noise = np.random.default_rng(seed).normal(0, 0.1, (len(times), MOTIONS))
+    return times, np.log(0.05 + moved)[:, None] + noise
+
+
+def test_the_mouth_that_moves_with_the_sound_fits_best():
+    model, levels = MouthVoice.load(), [syllables(seed) for seed in range(6)]
+    for number, level in enumerate(levels):
+        sound = sound_of(level)
+        fits = {
+            person: float(model.fit(features(mouth_of(other, person), sound, 0.0)))
+            for person, other in enumerate(levels)
+        }
+        assert max(fits, key=fits.get) == number
+
+
+def test_too_little_of_a_mouth_gives_no_verdict():
+    level = syllables(1)
+    times, motions = mouth_of(level)
+    assert features((times[:10], motions[:10]), sound_of(level), 0.0) is None
+    gap = (times < 1) | (times > 2)
+    assert features((times[gap], motions[gap]), sound_of(level), 0.0) is None
+    assert features((np.zeros(0), np.zeros((0, MOTIONS))), sound_of(level), 0.0) is None
+
+
+def test_the_fit_does_not_depend_on_when_the_window_is():
+    level = syllables(2)
+    times, motions = mouth_of(level)
+    here = features((times, motions), sound_of(level), 0.0)
+    later = features((times + 3600, motions), sound_of(level), 3600.0)
+    assert np.allclose(here, later, atol=1e-6)
+
+
+def test_verdicts_name_one_or_nobody():
+    model = MouthVoice.load()
+    assert model.verdict({}, 0).person is None
+    sure = model.verdict({3: 6.0, 5: -6.0}, 2)
+    assert sure.person == 3
+    assert sure.confidence > 0.95
+    assert model.verdict({3: -6.0, 5: -6.0}, 2).person is None
+    assert model.verdict({3: 0.0, 5: 0.0, 7: 0.0}, 3).person is None
+    assert model.verdict({3: -6.0}, 1).person is None
+
+
+def test_a_damaged_model_is_an_error_of_ours(tmp_path):
+    (tmp_path / "model.json").write_text('{"weights": []}', encoding="utf-8")
+    with pytest.raises(BundleError, match="install facevoice again"):
+        MouthVoice.load(tmp_path / "model.json")
+
+
+def test_mouths_are_watched_between_measured_instants_and_forgotten():
+    def face(x):
+        box = np.array([x, 50, x + 80, 150], np.float32)
+        spots = [(x + 25, 85), (x + 55, 85), (x + 40, 105), (x + 28, 125), (x + 52, 125)]
+        return Face(box, np.array(spots, np.float32), 1.0)
+
+    generator, mouths = np.random.default_rng(0), Mouths(2.0)
+    light = generator.integers(0, 255, (200, 200)).astype(np.uint8)
+    for number in range(200):
+        time = number / 25
+        mouths.see(time, light if number % 2 else np.roll(light, 1, axis=0))
+        if number % 5 == 0:
+            mouths.measure(time, {0: face(20), 1: face(100)} if time < 4 else {0: face(20)})
+    times, motions = mouths.motions(0, 0, 100)
+    assert 5.7 <= times[0] < times[-1] <= 7.9
+    assert motions.shape == (len(times), MOTIONS)
+    assert 10 <= len(times) / (times[-1] - times[0]) <= 20
+    assert len(mouths.motions(1, 0, 100)[0]) == 0
+
+
+@pytest.mark.slow
+def test_speech_goes_to_the_face_that_speaks_it(data_folder, tmp_path):
+    """A few of the films of benchmarks/attribute_speech.py, of speakers that taught nothing."""
+    bundle = load_bundle("base", threads=1)
+    held_out = speakers(data_folder)
+    right = unknown = total = 0
+    for number in range(6):
+        spoken, silent = (held_out[who][4 * number + 1] for who in ("JV03", "JV08"))
+        sides = [read_clip(spoken), read_clip(silent)]
+        seconds = min(side.seconds for side in sides)
+        flipped = number % 2 == 1
+        order = sides[::-1] if flipped else sides
+        film = side_by_side(tmp_path / f"{number}.mkv", *order, sides[0].sound, seconds)
+        middle = sides[0].pictures.shape[2]
+        for row in timeline(film, bundle, threads=1).rows:
+            if row.speaker == "this" and row.box is not None:
+                total += 1
+                right += ((row.box[0] + row.box[2]) / 2 > middle) == flipped
+            elif row.speaker == "unknown" and row.person is None:
+                total += 1
+                unknown += 1
+    assert total >= 6
+    assert right >= 0.7 * total  # 0.95 of 56 windows in the benchmark

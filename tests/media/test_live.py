@@ -1,0 +1,207 @@
+"""What arrives from a live source: the looks and the sound of the file, its clock, its limits."""
+
+import threading
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from facevoice import media
+from facevoice.errors import InvalidInputError, MediaNotFoundError
+from facevoice.media import LiveInput, Look, SoundGrid, Wanted, opening
+from facevoice.media.backlog import Backlog, Closed
+from facevoice.media.clock import Clock, Together
+from facevoice.types import Waveform
+from support.live_sources import piped
+from support.media_files import TICK, steady, tone, write_media
+
+RATE = 16_000
+SAMPLING = 16 / 3
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("live") / "film.mkv"
+    sound = np.random.default_rng(0).normal(0, 0.1, 3 * 44_100)
+    return write_media(path, times=steady(75), sound=sound, sound_rate=44_100)
+
+
+def read(source, **wanted):
+    """What a source has, its looks, and its sound on the grid."""
+    arrivals = LiveInput(source, Wanted(SAMPLING, **wanted))
+    opened = arrivals.opened()
+    came = list(arrivals)
+    arrivals.close()
+    grid = SoundGrid(RATE, opened.start_seconds)
+    pieces = []
+    for arrival in came:
+        if isinstance(arrival.content, Waveform):
+            sound = arrival.content
+            pieces += grid.push(sound.start_seconds, sound.samples, sound.rate_hz)
+    pieces += grid.flush()
+    looks = [arrival.content for arrival in came if isinstance(arrival.content, Look)]
+    return opened, looks, pieces, came
+
+
+def test_looks_and_sound_are_those_of_the_file(film):
+    with piped(film.read_bytes()) as pipe:
+        opened, looks, pieces, came = read(opening(pipe))
+    assert (opened.has_video, opened.has_audio, opened.real_time) == (True, True, False)
+    expected = list(media.iter_looks(film, rate_hz=SAMPLING, start_seconds=opened.start_seconds))
+    assert [look.time_seconds for look in looks] == [look.time_seconds for look in expected]
+    for look, other in zip(looks, expected, strict=True):
+        assert np.array_equal(look.light, other.light)
+        assert np.array_equal(look.thumbnail, other.thumbnail)
+        assert (look.image is None) == (other.image is None)
+    whole = media.read_waveform(film, rate_hz=RATE)
+    assert np.array_equal(np.concatenate([piece.samples for piece in pieces]), whole.samples)
+    stamps = [arrival.arrived_seconds for arrival in came]
+    assert 0 <= max(stamps) - min(stamps) < 60
+
+
+def test_a_pipe_at_full_speed_was_hardly_waited_for_and_a_slow_one_was(film):
+    waited = []
+    for seconds in (None, 2.0):
+        with piped(film.read_bytes(), seconds=seconds) as pipe:
+            _, _, _, came = read(opening(pipe))
+        waited.append(came[-1].waited_seconds)
+    assert 0 <= waited[0] < waited[1] / 2
+    assert 0.5 < waited[1] < 30
+
+
+def test_a_reader_who_waits_loses_pictures_only_in_real_time(film):
+    content = film.read_bytes() + b""
+    for real_time in (True, False):
+        with piped(content) as pipe:
+            arrivals = LiveInput(opening(pipe), Wanted(SAMPLING, real_time=real_time))
+            arrivals.opened()
+            time.sleep(0.6)
+            came = list(arrivals)
+            arrivals.close()
+        dropped = sum(arrival.dropped for arrival in came)
+        looks = sum(isinstance(arrival.content, Look) for arrival in came)
+        heard = sum(
+            arrival.content.duration_seconds
+            for arrival in came
+            if isinstance(arrival.content, Waveform)
+        )
+        assert looks + dropped == 75
+        assert (dropped > 20) == real_time
+        assert heard == pytest.approx(3, abs=1e-3)
+
+
+def test_closing_wakes_a_reader_that_waits(film):
+    arrivals = LiveInput(opening(str(film)), Wanted(SAMPLING))
+    arrivals.opened()
+    arrivals.close()
+    assert "facevoice-live" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_what_a_source_may_be(tmp_path, film):
+    assert opening(str(film)).place == f"file:{film}"
+    assert not opening(film).remote
+    assert opening("rtsp://camera/one").remote
+    assert opening("testsrc", "lavfi").remote
+    with pytest.raises(MediaNotFoundError, match="no camera"):
+        opening("/dev/video_that_is_not_there")
+    with pytest.raises(MediaNotFoundError, match="does not exist"):
+        opening(tmp_path / "none.mkv")
+    with pytest.raises(InvalidInputError, match="nonsense"):
+        opening(str(film), "nonsense")
+
+
+def test_names_of_cameras_by_system(monkeypatch):
+    monkeypatch.setattr("sys.platform", "win32")
+    with pytest.raises(InvalidInputError, match="dshow"):
+        opening(0)
+    monkeypatch.setattr("sys.platform", "linux")
+    with pytest.raises(MediaNotFoundError, match="/dev/video63"):
+        opening(63)
+
+
+def test_a_piped_playlist_leads_nowhere(film, tmp_path):
+    playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\n{film}\n#EXT-X-ENDLIST\n"
+    with piped(playlist.encode()) as pipe, pytest.raises(media_error(), match="cannot read"):
+        read(opening(pipe))
+
+
+def media_error():
+    from facevoice.errors import MediaUnreadableError
+
+    return MediaUnreadableError
+
+
+def frame_at(seconds):
+    frame = av.AudioFrame(format="flt", layout="mono", samples=1600)
+    frame.pts, frame.time_base = round(seconds / TICK), TICK
+    return frame
+
+
+def times(clock, *stamps):
+    return [clock.seconds(frame_at(stamp), 0.1) for stamp in stamps]
+
+
+def test_clocks_that_go_together_stay_in_step_over_a_restart():
+    together = Together()
+    one, other = (Clock(Fraction(TICK), together) for _ in range(2))
+    assert times(one, 100.0, 100.1) == pytest.approx([100.0, 100.1])
+    assert times(other, 100.05, 100.15) == pytest.approx([100.05, 100.15])
+    # the camera is plugged in again, and counts from 7
+    first = times(one, 7.0, 7.1)
+    second = times(other, 7.05, 7.15)
+    assert 100.1 < first[0] < 100.5
+    assert np.subtract(second, first) == pytest.approx([0.05, 0.05])
+
+
+def test_neither_clock_runs_away_from_the_other():
+    together = Together()
+    one, other = (Clock(Fraction(TICK), together) for _ in range(2))
+    times(one, 0.0, 0.1)
+    times(other, 0.0, 0.1)
+    assert times(one, 500.0, 500.1)[-1] < 1.0
+    assert times(other, 0.2, 0.3) == pytest.approx([0.2, 0.3])
+    assert times(one, 500.2)[-1] < 1.0
+
+
+def test_one_stream_may_pause_while_the_other_goes_on():
+    together = Together()
+    one, other = (Clock(Fraction(TICK), together) for _ in range(2))
+    times(one, 0.0)
+    times(other, *(number / 10 for number in range(300)))
+    assert times(one, 29.9) == pytest.approx([29.9])
+
+
+def test_a_backlog_is_bounded_by_kind():
+    backlog = Backlog({"picture": 1.0, "sound": 2.0})
+    for number in range(4):
+        assert not backlog.full("picture", 0.25)
+        backlog.put(number, "picture", 0.25)
+    assert backlog.full("picture", 0.25)
+    assert not backlog.full("sound", 1.0)
+    backlog.put("heard", "sound", 1.0)
+    assert [backlog.take() for _ in range(5)] == [0, 1, 2, 3, "heard"]
+    backlog.put("large", "picture", 9.0)
+    backlog.end(KeyError("late"))
+    assert backlog.take() == "large"
+    with pytest.raises(KeyError):
+        backlog.take()
+    backlog.close()
+    with pytest.raises(Closed):
+        backlog.put("more", "sound", 1.0)
+    with pytest.raises(Closed):
+        backlog.full("sound", 1.0)
+
+
+def test_duration_ends_a_source_without_end():
+    def endless():
+        number = 0
+        while True:
+            yield Waveform(tone(0.1, RATE), RATE, number / 10)
+            number += 1
+
+    _, _, pieces, _ = read(endless(), seconds=2.0, pictures=False)
+    heard = sum(len(piece.samples) for piece in pieces) / RATE
+    assert heard == pytest.approx(2.0, abs=0.11)

@@ -1,0 +1,170 @@
+"""CSV, Parquet and JSON: whole, documented, and read back as they were."""
+
+import csv
+import json
+import re
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+
+from facevoice.errors import InvalidInputError, MediaNotFoundError, MissingDependencyError
+from facevoice.output.timeline import FORMATS, write
+from facevoice.output.timeline.reading import read
+from facevoice.output.timeline.tables import tables_of
+from facevoice.types import Scores
+from support.places import DOCS
+from support.written_timelines import make_timeline, same
+
+SOURCE = Path("talk.mp4")  # tables need no more of it than its name
+HOSTILE = ('joy, "quoted"', "<&>\n", "naïve.dot", "=1+1")
+EMPTY = {"rows": (), "people": (), "segments": (), "cuts": np.zeros(0)}
+
+
+def written(timeline, folder, form):
+    paths = write(timeline, folder, [form], SOURCE)
+    return next(path for path in paths if ".windows." in path.name or path.suffix == ".json")
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet", "json"])
+@pytest.mark.parametrize(
+    "timeline",
+    [
+        make_timeline(),
+        make_timeline(with_frames=False, origin=-2.5),
+        make_timeline(labels=HOSTILE, path="odd \u2028 name.mp4"),
+        replace(make_timeline(), duration_seconds=None, **EMPTY),
+        replace(make_timeline(with_frames=False), **EMPTY),
+    ],
+    ids=["usual", "without frames", "hostile labels", "no people", "nothing"],
+)
+def test_what_is_read_is_what_was_written(timeline, form, tmp_path):
+    assert same(read(written(timeline, tmp_path, form)), timeline)
+
+
+def test_any_table_of_a_set_leads_to_the_timeline(tmp_path):
+    timeline = make_timeline()
+    for path in write(timeline, tmp_path, ["csv", "parquet"], SOURCE):
+        assert same(read(path), timeline)
+
+
+def test_frames_of_an_earlier_run_do_not_stay(tmp_path):
+    write(make_timeline(), tmp_path, ["csv", "parquet"], SOURCE)
+    paths = write(make_timeline(with_frames=False), tmp_path, ["csv", "parquet"], SOURCE)
+    assert sorted(paths) == sorted(tmp_path.iterdir())
+
+
+def test_the_json_keeps_to_its_schema(tmp_path):
+    schema = json.loads((DOCS / "timeline.schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    for timeline in (make_timeline(), make_timeline(with_frames=False)):
+        record = json.loads(written(timeline, tmp_path, "json").read_text(encoding="utf-8"))
+        jsonschema.validate(record, schema)
+        record["windows"][0]["surprise"] = 1
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(record, schema)
+
+
+def test_every_column_is_documented():
+    text = (DOCS / "timeline.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"^\| `([^`]+)`", text, flags=re.MULTILINE))
+    labels = make_timeline().labels
+    for table in tables_of(make_timeline()).values():
+        for column in table.kinds:
+            general = re.sub(rf"\.({'|'.join(labels)})$", ".LABEL", column)
+            general = re.sub(r"parts\..*\.LABEL$", "parts.BRANCH.LABEL", general)
+            assert general in documented, f"docs/timeline.md lacks {general}"
+
+
+def test_a_spreadsheet_gets_one_row_per_window_and_person(tmp_path):
+    timeline = make_timeline()
+    with written(timeline, tmp_path, "csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == len(timeline.rows)
+    first = rows[0]
+    assert float(first["scores.angry"]) == timeline.rows[0].scores["angry"]
+    assert float(first["parts.face.expression.angry"]) > 0.5
+    assert (first["person"], first["emotion"], first["speaker"]) == ("0", "angry", "this")
+    nobody = next(each for each in rows if not each["person"])
+    assert not nobody["quality"]
+    assert nobody["missing.face"] == "no_face"
+
+
+def test_parquet_is_typed(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    types = parquet.read_schema(written(make_timeline(), tmp_path, "parquet"))
+    assert str(types.field("person").type) == "int64"
+    assert str(types.field("scores.happy").type) == "double"
+
+
+def test_csv_and_json_need_no_optional_package(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    for form in ("csv", "json"):
+        assert same(read(written(make_timeline(), tmp_path, form)), make_timeline())
+    with pytest.raises(MissingDependencyError, match=r"facevoice\[tables\]"):
+        write(make_timeline(), tmp_path, ["parquet"], SOURCE)
+    assert not list(tmp_path.glob("*.parquet"))
+
+
+def test_an_unknown_format_names_the_known_and_writes_nothing(tmp_path):
+    with pytest.raises(InvalidInputError, match="'xlsx'; known: csv, parquet, json"):
+        write(make_timeline(), tmp_path, ["csv", "xlsx"], SOURCE)
+    assert not list(tmp_path.iterdir())
+    assert len(FORMATS) == len(set(FORMATS))
+
+
+def test_columns_that_would_share_a_name_are_refused(tmp_path):
+    labels = ("x", "b.x")
+
+    def leaf():
+        return Scores(labels, np.array([0.5, 0.5]))
+
+    timeline = make_timeline(labels=labels, with_frames=False)
+    whole = Scores(
+        labels, np.array([0.5, 0.5]), {"a": Scores(labels, leaf().values, {"b": leaf()})}
+    )
+    timeline = replace(timeline, rows=(replace(timeline.rows[0], scores=whole), *timeline.rows[1:]))
+    with pytest.raises(InvalidInputError, match=r"two columns would be called parts\.a\.b\.x"):
+        write(timeline, tmp_path, ["csv"], SOURCE)
+    assert same(read(written(timeline, tmp_path, "json")), timeline)
+
+
+def test_tables_that_do_not_belong_together_are_told(tmp_path):
+    path = written(make_timeline(), tmp_path, "csv")
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join(lines[:-1]), encoding="utf-8")
+    with pytest.raises(InvalidInputError, match="has 13 rows where 14 were written"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("talk.json", "{", "no timeline that can be read"),
+        ("talk.json", "[]", "no timeline that can be read"),
+        ("talk.json", '{"schema_version": "2.0"}', "version is 2.0"),
+        ("talk.json", '{"schema_version": "1.0"}', "'labels' is absent"),
+        ("talk.about.csv", "version\n", "no timeline that can be read"),
+        ("talk.windows.parquet", "PAR1", "no timeline that can be read"),
+        ("talk.xlsx", "", r"NAME\.windows"),
+        ("windows.csv", "", r"NAME\.windows"),
+    ],
+)
+def test_what_is_no_timeline_says_so(name, content, message, tmp_path):
+    path = tmp_path / name
+    path.write_text(content, encoding="utf-8")
+    if name.endswith(".parquet"):
+        path.with_name("talk.about.parquet").write_text(content, encoding="utf-8")
+    with pytest.raises(InvalidInputError, match=message):
+        read(path)
+
+
+@pytest.mark.parametrize("name", ["talk.json", "talk.windows.csv"])
+def test_an_absent_file_is_named(name, tmp_path):
+    with pytest.raises(MediaNotFoundError, match=r"talk\."):
+        read(tmp_path / name)

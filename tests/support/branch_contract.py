@@ -1,0 +1,49 @@
+"""What every branch must keep, whatever it is made of."""
+
+import numpy as np
+import pytest
+
+from facevoice.branches import Branch
+from facevoice.types import EMOTIONS, Evidence
+from support.evidence_factory import make_evidence
+
+
+class BranchContract:
+    """Subclass it with a fixture ``branch``."""
+
+    def test_it_is_a_branch(self, branch):
+        assert isinstance(branch, Branch)
+        assert branch.name
+        assert branch.name in repr(branch)
+
+    def test_scores_are_a_distribution_over_its_labels(self, branch):
+        scores = branch.score(make_evidence())
+        assert scores is not None
+        assert scores.labels == branch.labels == EMOTIONS
+        assert float(scores.values.sum()) == pytest.approx(1)
+
+    def test_the_same_evidence_gives_the_same_scores(self, branch):
+        first, second = branch.score(make_evidence()), branch.score(make_evidence())
+        np.testing.assert_array_equal(first.values, second.values)
+
+    def test_other_evidence_gives_other_scores(self, branch):
+        first, second = branch.score(make_evidence()), branch.score(make_evidence(seed=7))
+        assert not np.array_equal(first.values, second.values)
+
+    def test_without_its_modality_it_says_nothing(self, branch):
+        nothing = make_evidence(faces=0, speech_seconds=0)
+        assert branch.score(nothing) is None
+        if branch.modality == "face":
+            assert branch.score(make_evidence(faces=0)) is None
+        if branch.modality == "voice":
+            assert branch.score(make_evidence(speech_seconds=0)) is None
+
+    def test_one_face_and_a_quarter_second_are_enough(self, branch):
+        assert branch.score(make_evidence(faces=1, speech_seconds=0.25)) is not None
+
+    def test_evidence_stays_as_it_was(self, branch):
+        evidence: Evidence = make_evidence()
+        before = evidence.faces.images.copy(), evidence.speech.samples.copy()
+        branch.score(evidence)
+        np.testing.assert_array_equal(evidence.faces.images, before[0])
+        np.testing.assert_array_equal(evidence.speech.samples, before[1])

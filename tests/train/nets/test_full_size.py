@@ -1,0 +1,62 @@
+"""The paper's networks at full size: one step of each, bundled, compared and used."""
+
+import json
+import shutil
+
+import pytest
+
+import facevoice
+from facevoice.samples import SAMPLE
+from facevoice.train.export.assemble import assemble
+from facevoice.train.fit.loop import train
+from facevoice.train.recipe import load_recipe
+from support.places import RECIPES
+from support.toy_clips import LABELS, write_clips
+
+pytestmark = pytest.mark.slow
+
+ONE_STEP = (
+    "initial=", "epochs=1", "draws=1", "batch_size=4", "patience=0", "augment=0.0",
+    "blstm_epochs=1", "val_groups=['s1']", "balance=none",
+)  # fmt: skip
+TREE = """
+name = "full"
+version = "0"
+description = "for a test"
+licences = {{ code = "MIT", weights = "MIT", data = "none" }}
+[tree]
+name = "system"
+members = [{{ run = "{name}" }}]
+"""
+PARAMETERS = {
+    "vggface_blstm": 138_000_000,  # 134 million of VGG-16, and the BLSTM
+    "resnet18_blstm": 13_000_000,
+    "densenet121_blstm": 11_000_000,
+    "vgg_affectnet": 134_000_000,
+    "spectrogram_vgg19": 139_000_000,
+}
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    return write_clips(tmp_path_factory.mktemp("data") / "clips", count=8)
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_one_step_bundle_parity_and_prediction(name, clips, tmp_path):
+    recipe = load_recipe(RECIPES / f"{name}.toml", (*ONE_STEP, "storage=fp16"))
+    run = train(recipe, clips, tmp_path / "run")
+    facts = json.loads((run / "run.json").read_text())
+    assert facts["parameters"] == pytest.approx(PARAMETERS[name], rel=0.2)
+    tree = tmp_path / "tree.toml"
+    tree.write_text(TREE.format(name=recipe.name))
+    folder = assemble([run], tree, tmp_path / "bundle")
+    card = json.loads((folder / "bundle.json").read_text())
+    branch = card["provenance"]["branches"][recipe.name]
+    assert branch["parity_with_torch"] <= 1e-4
+    assert branch["parity_in_half_precision"] <= 1e-2
+    stored = sum(path.stat().st_size for path in folder.glob("*.onnx"))
+    assert stored < 2.2 * facts["parameters"] + 20e6  # half precision
+    prediction = facevoice.load(folder)(SAMPLE)
+    assert prediction.scores.labels == LABELS
+    shutil.rmtree(tmp_path)  # gigabytes

@@ -1,0 +1,151 @@
+"""Preparing what is no video clip: pictures, face crops, folders of faces, speech."""
+
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facevoice.datasets import CORPORA
+from facevoice.errors import DatasetError
+from facevoice.faces.sample import crop_and_resize
+from facevoice.samples import SAMPLE
+from facevoice.train.prepare import gather, parts
+from facevoice.train.prepare.run import prepare
+from facevoice.train.prepare.selection import Choices
+from support.media_files import steady, tone, write_media
+from support.small_corpora import (
+    MANIFEST,
+    Interrupted,
+    add_row,
+    contents,
+    corpus_of_clips,
+    pictures,
+)
+
+
+def test_face_images_are_packed_and_a_bad_one_is_listed(tmp_path, monkeypatch):
+    root = pictures(tmp_path / "corpus")
+    (root / "train/happy/bad.png").write_bytes(b"no picture")
+    monkeypatch.setattr(parts, "_UNIT_SIZES", {"face_images": 2})
+    prepared = prepare(CORPORA["fer2013"], root, tmp_path / "out")
+    assert prepared.images().shape == (5, 48, 48)
+    assert prepared.meta["dropped"] == {"picture cannot be decoded": 1}
+    assert not (tmp_path / "out/parts").exists()
+    for row, identity in enumerate(prepared.ids):
+        with Image.open(root / identity) as image:
+            np.testing.assert_array_equal(prepared.images()[row], np.asarray(image))
+
+
+def test_face_images_go_on_after_an_interruption(tmp_path, monkeypatch):
+    root = pictures(tmp_path / "corpus")
+    monkeypatch.setattr(parts, "_UNIT_SIZES", {"face_images": 2})
+    whole = prepare(CORPORA["fer2013"], root, tmp_path / "whole")
+    true, seen = gather.picture_of, []
+
+    def interrupted(sample, *rest):
+        if len(seen) == 3:
+            raise Interrupted
+        seen.append(sample.id)
+        return true(sample, *rest)
+
+    monkeypatch.setattr(parts, "picture_of", interrupted)
+    with pytest.raises(Interrupted):
+        prepare(CORPORA["fer2013"], root, tmp_path / "out")
+    seen.clear()
+    prepare(CORPORA["fer2013"], root, tmp_path / "out")
+    assert len(seen) == 3, "the first unit of two is not read again"
+    assert contents(tmp_path / "out") == contents(whole.folder)
+
+
+def test_pictures_of_different_shapes_need_a_size(tmp_path):
+    root = pictures(tmp_path / "corpus")
+    Image.new("L", (60, 40)).save(root / "train/happy/wide.png")
+    with pytest.raises(DatasetError, match=r"\(40, 60\): 1.*--size"):
+        prepare(CORPORA["fer2013"], root, tmp_path / "out")
+    prepared = prepare(CORPORA["fer2013"], root, tmp_path / "out2", Choices(size=32))
+    assert prepared.images().shape == (6, 32, 32)
+
+
+def test_a_photograph_is_searched_for_its_face_and_aligned(tmp_path):
+    from skimage import data
+
+    for split in ("train", "val"):
+        folder = tmp_path / "corpus" / split / "1"
+        folder.mkdir(parents=True)
+        crop = np.asarray(data.astronaut())[: 300 if split == "train" else 310]
+        Image.fromarray(crop).save(folder / "a.png")
+        Image.new("RGB", (99, 99), (split == "train" and "red") or "blue").save(folder / "none.png")
+    prepared = prepare(CORPORA["affectnet"], tmp_path / "corpus", tmp_path / "out")
+    assert prepared.content == "face_images"
+    assert prepared.images().shape == (2, 256, 256, 3)
+    assert prepared.meta["dropped"] == {"no face found": 2}
+    ((_, evidence), _) = prepared.evidences()
+    assert evidence.faces is not None
+    np.testing.assert_array_equal(evidence.faces.images[0], prepared.images()[0])
+
+
+def test_a_stored_crop_goes_back_to_its_place_in_the_aligned_picture(tmp_path):
+    root = pictures(tmp_path / "corpus")
+    prepared = prepare(CORPORA["fer2013"], root, tmp_path / "out")
+    box = (16.0, 16.0, 208.0, 208.0)  # four times as large as what is stored
+    ((row, evidence),) = prepared.evidences([1], box=box)
+    assert row == 1
+    assert evidence.faces is not None
+    assert dict(evidence.missing) == {"voice": "no_audio_stream"}
+    faces, stored = evidence.faces.images, prepared.images()[1]
+
+    def likeness(place):
+        back = crop_and_resize(faces, place, 48)[0, ..., 0]
+        return np.corrcoef(back.ravel(), stored.ravel())[0, 1]
+
+    assert likeness(box) > 0.85, "noise loses a little by being scaled up and down"
+    assert likeness((20.0, 16.0, 212.0, 208.0)) < 0.5, "one stored pixel to the side"
+
+
+def test_speech_is_packed_and_comes_back_as_evidence(tmp_path):
+    root = corpus_of_clips(tmp_path / "corpus", 2)
+    write_media(root / "tone.wav", sound=tone(1.0, 16_000))
+    add_row(root, "tone.wav")
+    prepared = prepare(MANIFEST, root, tmp_path / "out", Choices(content="speech"))
+    assert prepared.content == "speech"
+    assert prepared.meta["dropped"] == {"speech: no_speech": 1}
+    first, second = prepared.speech()
+    np.testing.assert_array_equal(first, second)
+    evidence = dict(prepared.evidences())[1]
+    assert evidence.faces is None
+    assert evidence.speech is not None
+    np.testing.assert_array_equal(evidence.speech.samples, second)
+
+
+def test_face_crops_are_the_face_and_nothing_is_detected(tmp_path, monkeypatch):
+    monkeypatch.setattr(gather, "_extractor", None)
+    root = corpus_of_clips(tmp_path / "corpus", 1)
+    write_media(root / "crop.mkv", times=steady(25), size=(64, 64))
+    add_row(root, "crop.mkv")
+    prepared = prepare(MANIFEST, root, tmp_path / "out", Choices(content="face_crops"))
+    with_sound, without = (evidence for _, evidence in prepared.evidences())
+    assert with_sound.speech is not None
+    assert without.faces is not None
+    assert len(without.faces) == 16
+    assert without.faces.boxes[0].tolist() == [0, 0, 64, 64]
+    assert dict(without.missing) == {"voice": "no_audio_stream"}
+
+
+def test_a_folder_of_faces_takes_the_sound_of_its_video(tmp_path):
+    root = tmp_path / "corpus"
+    (root / "Train_AFEW/Angry").mkdir(parents=True)
+    shutil.copy(SAMPLE, root / "Train_AFEW/Angry/000046280.avi")
+    for split, clip in (("Train", "000046280"), ("Val", "000149120")):
+        suffix = "" if split == "Train" else "_Val"
+        folder = root / f"{split}_AFEW/AlignedFaces_LBPTOP_Points{suffix}/Faces/Sad/{clip}"
+        folder.mkdir(parents=True)
+        for number in range(4):
+            Image.new("RGB", (128, 128), (number, 0, len(split))).save(folder / f"{number}.jpg")
+    prepared = prepare(CORPORA["afew-faces"], root, tmp_path / "out")
+    heard, silent = (evidence for _, evidence in prepared.evidences())
+    assert heard.speech is not None
+    assert silent.speech is None
+    assert heard.faces is not None
+    assert len(heard.faces) == 4
+    assert heard.faces.seconds == pytest.approx(heard.stop_seconds - heard.start_seconds)

@@ -1,0 +1,342 @@
+"""Preparing a corpus: what is kept, what is said of the rest, and that nothing is done twice."""
+
+import csv
+import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facevoice.cli import main
+from facevoice.errors import DatasetError, FacevoiceError, OutputError
+from facevoice.evidence.extract import Extractor
+from facevoice.samples import SAMPLE
+from facevoice.train.prepare import gather, parts
+from facevoice.train.prepare.clip_file import pack_clip, read_clip, unpack_clip
+from facevoice.train.prepare.folder import open_prepared
+from facevoice.train.prepare.run import prepare
+from facevoice.train.prepare.selection import Choices
+from facevoice.types import Evidence
+from support.evidence_factory import make_evidence
+from support.media_files import steady, tone, write_media
+from support.small_corpora import (
+    MANIFEST,
+    Interrupted,
+    add_row,
+    contents,
+    corpus_of_clips,
+    dropped_rows,
+)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    """A corpus of three clips and what an uninterrupted preparation makes of it."""
+    root = corpus_of_clips(tmp_path_factory.mktemp("clips") / "corpus")
+    output = root.parent / "prepared"
+    return root, prepare(MANIFEST, root, output)
+
+
+# --- clips ---
+
+
+def test_prepared_clips_hold_what_prediction_sees(clips):
+    _, prepared = clips
+    assert prepared.content == "clips"
+    assert prepared.ids == ("clip0.mp4", "clip1.mp4", "clip2.mp4")
+    assert prepared.splits == ("train", "train", "test")
+    assert [prepared.labels[k] for k in prepared.y] == ["happy", "sad", "happy"]
+    (seen,) = Extractor().windows(SAMPLE)
+    kept = prepared.evidence(0)
+    assert kept.faces is not None
+    assert seen.faces is not None
+    np.testing.assert_array_equal(kept.faces.times_seconds, seen.faces.times_seconds)
+    np.testing.assert_array_equal(kept.faces.boxes, seen.faces.boxes)
+    error = np.abs(kept.faces.images.astype(int) - seen.faces.images.astype(int))
+    assert error.mean() < 2.5
+    assert kept.speech is not None
+    assert seen.speech is not None
+    np.testing.assert_allclose(kept.speech.samples, seen.speech.samples, atol=1e-4)
+    assert kept.speech.start_seconds == seen.speech.start_seconds
+    np.testing.assert_array_equal(kept.speech_spans, seen.speech_spans)
+    assert (kept.start_seconds, kept.stop_seconds) == (seen.start_seconds, seen.stop_seconds)
+    assert (kept.people, kept.face_seconds) == (seen.people, seen.face_seconds)
+    assert [row for row, _ in prepared.evidences()] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("faces", "speech"), [(3, 1.0), (0, 0.5), (2, 0.0)])
+def test_a_clip_file_gives_back_its_evidence(faces, speech):
+    evidence = make_evidence(faces=faces, speech_seconds=speech, start_seconds=1.5)
+    again = unpack_clip(pack_clip(evidence))
+    assert dict(again.missing) == dict(evidence.missing)
+    assert (again.faces is None, again.speech is None) == (faces == 0, speech == 0)
+    assert again.people == evidence.people
+
+
+def test_a_clip_file_carries_no_date(tmp_path):
+    evidence = make_evidence()
+    parts._save(tmp_path / "a.npz", pack_clip(evidence))
+    time.sleep(2.1)  # the resolution of dates in a zip file
+    parts._save(tmp_path / "b.npz", pack_clip(evidence))
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    assert repr(read_clip(tmp_path / "a.npz")) == repr(unpack_clip(pack_clip(evidence)))
+
+
+def test_a_damaged_clip_file_is_named(tmp_path):
+    for content in (b"", b"PK\3\4nonsense", b"no zip at all"):
+        (tmp_path / "a.npz").write_bytes(content)
+        with pytest.raises(DatasetError, match=r"a\.npz"):
+            read_clip(tmp_path / "a.npz")
+
+
+def test_a_contact_sheet_shows_each_clip(clips):
+    _, prepared = clips
+    with Image.open(prepared.folder / "contact_sheet.jpg") as sheet:
+        assert sheet.size == (3 * 112, 136)
+
+
+def test_the_long_clip_of_several_windows_is_one_piece_of_evidence():
+    whole = gather.joined(
+        [
+            make_evidence(faces=0, speech_seconds=0, start_seconds=0),
+            make_evidence(faces=2, speech_seconds=0.5, start_seconds=20),
+        ]
+    )
+    assert isinstance(whole, Evidence)
+    assert (whole.start_seconds, whole.stop_seconds) == (0, 22)
+    assert whole.faces is not None
+    assert whole.speech is not None
+    assert not whole.missing
+    nothing = gather.joined([make_evidence(faces=0, speech_seconds=0)] * 2)
+    assert dict(nothing.missing) == {"face": "no_face", "voice": "no_speech"}
+
+
+# --- resuming ---
+
+
+def test_an_interrupted_preparation_goes_on_and_ends_with_the_same_bytes(
+    clips, tmp_path, monkeypatch
+):
+    root, whole = clips
+    true, seen = gather.evidence_of, []
+
+    def interrupted(sample, content, threads):
+        if len(seen) == 2:
+            raise Interrupted
+        seen.append(sample.id)
+        return true(sample, content, threads)
+
+    monkeypatch.setattr(parts, "evidence_of", interrupted)
+    output = tmp_path / "prepared"
+    with pytest.raises(Interrupted):
+        prepare(MANIFEST, root, output)
+    with pytest.raises(DatasetError, match=r"prepared\.json is absent"):
+        open_prepared(output)
+    (output / "clips" / ".half.npz.999.tmp").write_bytes(b"half of a file")
+    seen.clear()
+    shown = []
+    prepare(MANIFEST, root, output, progress=lambda done, total: shown.append((done, total)))
+    assert seen == ["clip2.mp4"], "finished clips are not done again"
+    assert shown == [(2, 3), (3, 3)]
+    assert contents(output) == contents(whole.folder)
+
+
+def test_a_finished_preparation_is_not_touched(clips, monkeypatch):
+    root, prepared = clips
+    before = contents(prepared.folder)
+    monkeypatch.setattr(parts, "evidence_of", None)  # would fail if it were called
+    assert prepare(MANIFEST, root, prepared.folder).ids == prepared.ids
+    assert contents(prepared.folder) == before
+
+
+def test_a_changed_file_is_done_again(tmp_path):
+    root = corpus_of_clips(tmp_path / "corpus", 2)
+    prepare(MANIFEST, root, tmp_path / "out")
+    before = set(contents(tmp_path / "out"))
+    (root / "clip1.mp4").write_bytes((root / "clip1.mp4").read_bytes() + b"\0\0\0\x08free" * 9)
+    prepare(MANIFEST, root, tmp_path / "out")
+    assert len(set(contents(tmp_path / "out")) - before) == 1
+
+
+def test_a_folder_with_another_preparation_is_refused(clips):
+    root, prepared = clips
+    with pytest.raises(DatasetError, match=r"another preparation.*content 'clips', not 'speech'"):
+        prepare(MANIFEST, root, prepared.folder, Choices(content="speech"))
+
+
+@pytest.mark.slow
+def test_kill_9_in_the_middle_of_several_workers(tmp_path):
+    root = corpus_of_clips(tmp_path / "corpus", 8)
+    command = [sys.executable, "-m", "facevoice", "prepare", "manifest", "--root", str(root)]
+    options = ["--workers", "2", "--threads", "1"]
+    output = tmp_path / "killed"
+    process = subprocess.Popen([*command, "-o", str(output), *options])
+    deadline = time.monotonic() + 120
+    while len(list((output / "clips").glob("*.npz"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    time.sleep(1)  # its workers notice
+    kept = {path: path.stat().st_mtime_ns for path in (output / "clips").glob("*.npz")}
+    assert 0 < len(kept) < 8
+    subprocess.run([*command, "-o", str(output), *options], check=True)
+    assert all(path.stat().st_mtime_ns == before for path, before in kept.items())
+    subprocess.run([*command, "-o", str(tmp_path / "whole"), "--threads", "1"], check=True)
+    assert contents(output) == contents(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_quietly(tmp_path):
+    root = corpus_of_clips(tmp_path / "corpus", 16)
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "facevoice", "prepare", "manifest", "--workers", "2"),
+            *("--root", str(root), "-o", str(tmp_path / "out")),
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "out/clips").glob("*.npz")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert "interrupted" in err
+    assert not list((tmp_path / "out/clips").glob(".*"))
+
+
+# --- bad input ---
+
+
+def test_bad_clips_among_good_ones_are_counted_and_listed(tmp_path):
+    root = corpus_of_clips(tmp_path / "corpus", 1)
+    (root / "torn.mp4").write_bytes(SAMPLE.read_bytes()[:300])
+    (root / "empty.mp4").touch()
+    write_media(root / "bars.mkv", times=steady(25), sound=np.zeros(16_000))
+    write_media(root / "tone.wav", sound=tone(1.0, 16_000))
+    for name in ("torn.mp4", "empty.mp4", "bars.mkv", "tone.wav"):
+        add_row(root, name)
+    prepared = prepare(MANIFEST, root, tmp_path / "out")
+    assert prepared.ids == ("clip0.mp4",)
+    assert prepared.meta["dropped"] == {
+        "file: unreadable": 2,
+        "neither face nor speech: no_face, silent": 1,
+        "neither face nor speech: no_video_stream, no_speech": 1,
+    }
+    rows = dropped_rows(tmp_path / "out")
+    assert [row["file"] for row in rows] == ["torn.mp4", "empty.mp4", "bars.mkv", "tone.wav"]
+    assert "the file is empty" in rows[1]["detail"]
+    assert str(tmp_path) not in (tmp_path / "out/dropped.csv").read_text()
+
+
+def test_a_clip_that_lacks_a_modality_is_kept_with_the_reason(tmp_path):
+    root = corpus_of_clips(tmp_path / "corpus", 1)
+    from facevoice import media
+
+    sound = media.read_waveform(SAMPLE, rate_hz=16_000)
+    assert sound is not None
+    write_media(root / "bars.mkv", times=steady(25), sound=sound.samples)
+    add_row(root, "bars.mkv")
+    prepared = prepare(MANIFEST, root, tmp_path / "out")
+    assert dict(prepared.evidence(1).missing) == {"face": "no_face"}
+    with (tmp_path / "out/samples.csv").open(newline="") as stream:
+        row = list(csv.DictReader(stream))[1]
+    assert (row["missing_face"], row["missing_voice"]) == ("no_face", "")
+
+
+def test_nothing_usable_says_so(tmp_path):
+    root = tmp_path / "corpus"
+    root.mkdir()
+    (root / "labels.csv").write_text("file,label\n")
+    with pytest.raises(DatasetError, match="no sample"):
+        prepare(MANIFEST, root, tmp_path / "out")
+    (root / "torn.mp4").write_bytes(SAMPLE.read_bytes()[:300])
+    add_row(root, "torn.mp4,")
+    (root / "labels.csv").write_text("file,label\ntorn.mp4,happy\n")
+    with pytest.raises(DatasetError, match=r"none of 1 samples is usable.*unreadable"):
+        prepare(MANIFEST, root, tmp_path / "out")
+
+
+def test_a_full_disk_is_an_error_and_loses_nothing(clips, tmp_path, monkeypatch):
+    root, whole = clips
+    true = np.savez
+    written: list[str] = []
+
+    def full(stream, **arrays):
+        if len(written) == 1:
+            stream.write(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written.append(stream.name)
+        true(stream, **arrays)
+
+    output = tmp_path / "prepared"
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "savez", full)
+        with pytest.raises(OutputError, match=r"npz cannot be written: No space left"):
+            prepare(MANIFEST, root, output)
+    assert len(list((output / "clips").iterdir())) == 1
+    prepare(MANIFEST, root, output)
+    assert contents(output) == contents(whole.folder)
+
+
+def test_a_leaking_split_is_refused_recorded_or_mended(tmp_path):
+    root = corpus_of_clips(tmp_path / "corpus", 3)
+    shutil.copy(root / "clip0.mp4", root / "clip2.mp4")
+    with pytest.raises(DatasetError, match=r"content clip0\.mp4 in test and train"):
+        prepare(MANIFEST, root, tmp_path / "out")
+    taken = prepare(MANIFEST, root, tmp_path / "out", Choices(allow_leaks=True))
+    assert taken.leaks[0]["ids"] == ["clip0.mp4", "clip2.mp4"]
+    assert json.loads((tmp_path / "out/prepared.json").read_text())["leaks"][0]["kind"] == "content"
+    mended = prepare(MANIFEST, root, tmp_path / "out", Choices(drop_leaks=True))
+    assert mended.ids == ("clip1.mp4", "clip2.mp4")
+    assert mended.leaks == ()
+    assert dropped_rows(tmp_path / "out")[0]["reason"].startswith("leak")
+
+
+# --- choices, workers, the command ---
+
+
+def test_labels_and_limit_choose_samples(clips, tmp_path):
+    root, _ = clips
+    prepared = prepare(MANIFEST, root, tmp_path / "out", Choices(labels=("sad",)))
+    assert prepared.ids == ("clip1.mp4",)
+    assert prepared.labels == ("sad",)
+    assert prepared.meta["dropped"] == {"label happy": 2}
+    limited = prepare(MANIFEST, root, tmp_path / "few", Choices(limit=2))
+    assert sorted(limited.labels[k] for k in limited.y) == ["happy", "sad"]
+    with pytest.raises(DatasetError, match="none has a label among joyful"):
+        prepare(MANIFEST, root, tmp_path / "none", Choices(labels=("joyful",)))
+
+
+def test_an_error_of_a_worker_arrives(tmp_path):
+    root = corpus_of_clips(tmp_path / "corpus", 2)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "clips").write_text("a file where a folder belongs")
+    with pytest.raises(FacevoiceError, match="cannot be written"):
+        prepare(MANIFEST, root, tmp_path / "out", workers=2, threads=1)
+
+
+def test_the_command_prepares_and_reports(tmp_path, capsys):
+    root = corpus_of_clips(tmp_path / "corpus", 2)
+    (root / "torn.mp4").write_bytes(b"torn")
+    add_row(root, "torn.mp4")
+    arguments = ["prepare", "manifest", "--root", str(root), "-o", str(tmp_path / "out")]
+    assert main([*arguments, "--limit", "9", "--allow-leaks"]) == 0
+    err = capsys.readouterr().err
+    assert "2 samples of manifest" in err
+    assert "dropped 1: file: unreadable" in err
+    assert "3/3 samples" in err
+    assert main([*arguments, "--as", "films"]) == 1
+    assert "--as takes clips" in capsys.readouterr().err
+    assert main([*arguments[:1], "nonsense", *arguments[2:]]) == 1
+    assert "known: afew" in capsys.readouterr().err
