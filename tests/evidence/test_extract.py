@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from facevoice.errors import InvalidInputError
-from facevoice.evidence.extract import Extractor, plan
+from facevoice.evidence import plan
+from facevoice.evidence.extract import Extractor
 from facevoice.media import MediaInfo
 from facevoice.samples import SAMPLE
 from support.media_files import steady, tone, write_media

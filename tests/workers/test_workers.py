@@ -15,7 +15,7 @@ import pytest
 
 from facevoice.errors import BundleError, WorkerError
 from facevoice.workers import Crew, run, threads_each
-from support.places import REPOSITORY
+from support.places import REPOSITORY, TESTS
 
 
 def threads_seen(path: Path) -> None:
@@ -155,7 +155,7 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path):
     """
     script = tmp_path / "parent.py"
     script.write_text(textwrap.dedent(code))
-    place = {"PYTHONPATH": str(REPOSITORY)}
+    place = {"PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(TESTS)])}
     with subprocess.Popen([sys.executable, script, tmp_path], env=os.environ | place) as parent:
         note = tmp_path / "slow"
         wait_for(lambda: note.exists() and note.read_text())

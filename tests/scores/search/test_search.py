@@ -19,13 +19,11 @@ from facevoice.scores.search import (
     Node,
     WeightTree,
     blend,
-    grid,
     published_tree,
     search_coarse_to_fine,
     search_grid,
     search_tree,
 )
-from facevoice.scores.search.boxes import Leads, ascend, search_boxes
 from facevoice.scores.table import ScoreTable
 from facevoice.types import EMOTIONS
 from support.places import BENCHMARKS
@@ -153,33 +151,7 @@ def test_uar_search_equals_trying_each_vector() -> None:
     assert search_grid(absent, step=0.5, objective="uar").value == pytest.approx(by_scores.uar)
 
 
-def test_compiled_search_gives_the_same() -> None:
-    pytest.importorskip("numba")
-    from facevoice.scores.search import compiled
-
-    for seed, silent in product(range(4), (False, True)):
-        table = random_table(seed, count=60, members=4, votes=5 * (seed % 2))
-        table = with_silence(table, seed) if silent else table
-        leads = Leads.of_table(table, "uar" if seed == 3 else "war", 10)
-        low, high = np.zeros(4, np.int64), np.full(4, 10)
-        start = ascend(leads, low, high)
-        slow = search_boxes(leads, low, high, start, 10**6)
-        fast = compiled.search_boxes(leads, low, high, start, 10**6)
-        for name in ("best", "count", "chosen", "lowest", "highest", "complete"):
-            np.testing.assert_array_equal(getattr(fast, name), getattr(slow, name), err_msg=name)
-    assert not compiled.search_boxes(leads, low, high, 0, 10).complete
-
-
-@pytest.mark.parametrize("installed", [True, False])
-def test_hard_searches_end_with_and_without_numba(
-    monkeypatch: pytest.MonkeyPatch, installed: bool
-) -> None:
-    if installed:
-        pytest.importorskip("numba")
-        monkeypatch.setattr(grid, "_BOXES_BEFORE_COMPILING", 10)
-    else:
-        monkeypatch.delitem(sys.modules, "facevoice.scores.search.compiled", raising=False)
-        monkeypatch.setitem(sys.modules, "numba", None)
+def test_hard_searches_end() -> None:
     table = random_table(0, count=20)
     assert_same_as_tried(search_grid(table, step=1 / 6), table, 6)
 

@@ -1,11 +1,10 @@
 """Search of fusion weights on a grid: the paper's way of choosing them, done exactly."""
 
-import importlib
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 
@@ -20,9 +19,7 @@ from facevoice.types import Float64Array
 Objective = Literal["war", "uar", "log_loss"]
 
 MAX_BOXES: Final = 100_000_000
-_BOXES_BEFORE_COMPILING: Final = 500_000
 _MOST_LOG_LOSS_VECTORS: Final = 2_000_000
-_LARGEST_COUNT: Final = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +79,7 @@ def search_grid(
         step: 1 / step must be a whole number.
         objective: "war", "uar", or "log_loss", which tries each vector and so needs a coarse grid.
         name: of the node.
-        max_boxes: give up beyond; a million take some ten seconds in numpy, two with numba.
+        max_boxes: give up beyond; a million take some ten seconds.
 
     Raises:
         InvalidInputError: no labelled clip, an unusable step, or the search is too long.
@@ -180,12 +177,11 @@ def _search(
         optimum, value = _least_log_loss(table, low, high, vectors)
     elif objective in ("war", "uar"):
         leads = Leads.of_table(table, objective, steps)
-        optimum = _best_count(leads, low, high, max_boxes)
+        optimum = search_boxes(leads, low, high, ascend(leads, low, high), max_boxes)
         if not optimum.complete:
             raise InvalidInputError(
                 f"{vectors} weight vectors are too many for an exact search ({max_boxes} boxes"
-                " did not suffice): take a larger step, fewer members, coarse to fine, or install"
-                " numba"
+                " did not suffice): take a larger step, fewer members, or coarse to fine"
             )
         value = optimum.best / leads.unit
         if optimum.best == 0:  # every vector is as good, all zeros are not one
@@ -204,29 +200,6 @@ def _search(
         boxes=optimum.boxes,
         name=name,
     )
-
-
-def _best_count(leads: Leads, low: IntArray, high: IntArray, max_boxes: int) -> Optimum:
-    """First in numpy; what it finds hard goes to compiled code where numba is installed."""
-    best = ascend(leads, low, high)
-    compiled = _compiled() if math.prod(int(n) for n in high - low + 1) < _LARGEST_COUNT else None
-    if compiled is None:
-        return search_boxes(leads, low, high, best, max_boxes)
-    optimum = search_boxes(leads, low, high, best, min(max_boxes, _BOXES_BEFORE_COMPILING))
-    if optimum.complete or max_boxes <= _BOXES_BEFORE_COMPILING:
-        return optimum
-    result: Optimum = compiled.search_boxes(leads, low, high, optimum.best, max_boxes)
-    return result
-
-
-def _compiled() -> Any | None:
-    """The compiled search, or None without numba."""
-    try:
-        return importlib.import_module("facevoice.scores.search.compiled")
-    except ModuleNotFoundError as error:
-        if error.name != "numba":
-            raise
-        return None
 
 
 def _least_log_loss(
