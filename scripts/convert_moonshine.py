@@ -19,10 +19,10 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 from onnx import numpy_helper
-
-from facevoice.media import read_waveform
 from onnx_graph import Graph, Quantised, run
 from packages import verified, wheel, write_part
+
+from facevoice.media import read_waveform
 
 REQUIREMENT: Final = "moonshine-voice==0.0.62"
 FILE: Final = "moonshine_voice/assets/tiny-en/encoder_model.ort"

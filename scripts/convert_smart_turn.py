@@ -21,12 +21,12 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
+from onnx_graph import Graph, Quantised, run
+from packages import verified, wheel, write_part
 
 from facevoice.media import read_waveform
 from facevoice.speech.log_mel import log_mel
 from facevoice.types import Waveform
-from onnx_graph import Graph, Quantised, run
-from packages import verified, wheel, write_part
 
 REQUIREMENT: Final = "pipecat-ai==1.14.0"
 FILE: Final = "pipecat/audio/turn/smart_turn/data/smart-turn-v3.2-cpu.onnx"
@@ -155,7 +155,9 @@ def original_states(content: bytes, *, rounded: bool) -> onnx.ModelProto:
     """
     model = onnx.load_from_string(content)
     kept, source = [], {}
-    rounding = {node.output[0]: node for node in model.graph.node if node.op_type == "QuantizeLinear"}
+    rounding = {
+        node.output[0]: node for node in model.graph.node if node.op_type == "QuantizeLinear"
+    }
     for node in model.graph.node:
         if node.op_type == "DequantizeLinear" and node.input[0] in rounding and not rounded:
             source[node.output[0]] = rounding[node.input[0]].input[0]

@@ -59,7 +59,9 @@ class Graph:
 
     def half(self, array: NDArray[Any], name: str = "") -> str:
         """Store an array as float16 and widen it; return the name of the float32 values."""
-        return self.node("Cast", self.constant(array.astype(np.float16), name), to=TensorProto.FLOAT)
+        return self.node(
+            "Cast", self.constant(array.astype(np.float16), name), to=TensorProto.FLOAT
+        )
 
     def quantised(self, weights: Quantised, name: str = "") -> str:
         """Store 8-bit weights and widen them; return the name of the float32 values."""
@@ -80,7 +82,9 @@ class Graph:
         raised = self.node("Add", self.node("Erf", inner), self.constant(np.float32(1.0)))
         return self.node("Mul", self.node("Mul", name, raised), self.constant(np.float32(0.5)))
 
-    def layer_norm(self, name: str, weight: NDArray[Any], bias: NDArray[Any], output: str = "") -> str:
+    def layer_norm(
+        self, name: str, weight: NDArray[Any], bias: NDArray[Any], output: str = ""
+    ) -> str:
         """Normalisation over the last axis with epsilon 1e-5."""
         return self.node(
             *("LayerNormalization", name, self.constant(weight), self.constant(bias)),
@@ -100,29 +104,43 @@ class Graph:
         return self.node("Reshape", mixed, self.integers(0, 0, -1))
 
     def model(
-        self, name: str, inputs: dict[str, Shape], outputs: dict[str, Shape]
+        self, name: str, inputs: dict[str, Shape], outputs: dict[str, Shape | None]
     ) -> onnx.ModelProto:
-        """The finished float32 model; names in a shape are free sizes.
+        """The finished float32 model; names in a shape are free sizes, None is worked out.
 
         Raises:
             onnx.checker.ValidationError: if the graph is not sound.
         """
+        nodes, weights = self._needed(set(outputs))
         graph = helper.make_graph(
-            self.nodes,
+            nodes,
             name,
             *(
                 [
-                    helper.make_tensor_value_info(key, TensorProto.FLOAT, list(shape))
+                    helper.make_tensor_value_info(key, TensorProto.FLOAT, shape)
                     for key, shape in ends.items()
                 ]
                 for ends in (inputs, outputs)
             ),
-            list(self.weights.values()),
+            weights,
         )
         opset = [helper.make_opsetid("", OPSET)]
         model = helper.make_model(graph, opset_imports=opset, ir_version=IR_VERSION)
+        if None in outputs.values():
+            model = onnx.shape_inference.infer_shapes(model, strict_mode=True)
+            del model.graph.value_info[:]
         onnx.checker.check_model(model, full_check=True)
         return model
+
+    def _needed(self, names: set[str]) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
+        """What the outputs of these names depend on, in order."""
+        wanted = set(names)
+        kept = []
+        for node in reversed(self.nodes):
+            if wanted.intersection(node.output):
+                kept.append(node)
+                wanted.update(node.input)
+        return kept[::-1], [self.weights[name] for name in self.weights if name in wanted]
 
 
 def run(model: onnx.ModelProto, *arrays: NDArray[Any]) -> list[NDArray[np.float32]]:

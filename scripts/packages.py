@@ -28,11 +28,8 @@ def wheel(requirement: str) -> Iterator[Reader]:
     if pip is None:
         sys.exit("pip was not found: it fetches the package")
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(
-            [pip, "download", "--quiet", "--no-deps", "--only-binary", ":all:", requirement]
-            + ["--dest", folder],
-            check=True,
-        )
+        options = ["--quiet", "--no-deps", "--only-binary", ":all:", "--dest", folder]
+        subprocess.run([pip, "download", *options, requirement], check=True)
         (path,) = Path(folder).glob("*.whl")
         with zipfile.ZipFile(path) as archive:
             yield archive.read
@@ -45,7 +42,8 @@ def npm_package(requirement: str) -> Iterator[Reader]:
     if npm is None:
         sys.exit("npm was not found: it fetches the package")
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([npm, "pack", requirement, "--silent"], cwd=folder, check=True)
+        command = [npm, "pack", requirement, "--silent"]
+        subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
         (path,) = Path(folder).glob("*.tgz")
         with tarfile.open(path) as archive:
 
