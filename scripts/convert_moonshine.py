@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from onnx_graph import Graph, Quantised, run
 from packages import verified, wheel, write_part
-
-from facevoice.media import read_waveform
+from sample_clip import sample_speech
 
 REQUIREMENT: Final = "moonshine-voice==0.0.62"
 FILE: Final = "moonshine_voice/assets/tiny-en/encoder_model.ort"
@@ -32,7 +31,6 @@ HEADS: Final = 8
 LAYERS: Final = 2
 ROTATED: Final = 32  # of the 36 numbers of a head
 SMALLEST_COSINE: Final = 0.99
-SAMPLE: Final = Path(__file__).parents[1] / "src" / "facevoice" / "samples" / "sample.mp4"
 FACTS: Final = {
     "converted_from": f"{REQUIREMENT}: {FILE}",
     "converted_from_sha256": SHA256,
@@ -75,7 +73,7 @@ def convert(original: Original) -> onnx.ModelProto:
         found = _layer(graph, original, layer, found, turns)
         name = f"layers.{layer + 1}.input_layernorm.weight"
         _norm(graph, original.array(name), found, f"layer_{layer + 1}")
-    steps = ["batch", "steps", WIDTH]
+    steps: tuple[int | str, ...] = ("batch", "steps", WIDTH)
     return graph.model(
         "moonshine_encoder",
         {"samples": ["batch", "samples"]},
@@ -89,7 +87,7 @@ def _convolutions(graph: Graph, original: Original) -> str:
     weight = graph.half(original.array("conv1.weight_add_tensor"), "conv1")
     found = graph.node("Tanh", graph.node("Conv", found, weight, strides=[64]))
     flat = graph.node("Reshape", found, graph.integers(0, 1, -1))
-    one, none = (graph.constant(np.float32([value])) for value in (1, 0))
+    one, none = (graph.constant(np.full(1, value, np.float32)) for value in (1, 0))
     even = graph.node("InstanceNormalization", flat, one, none, epsilon=1e-5)
     found = graph.node("Reshape", even, graph.integers(0, WIDTH, -1))
     found = graph.node("Mul", found, graph.constant(original.array("onnx::Mul_2080")))
@@ -185,7 +183,7 @@ def smallest_cosine(model: onnx.ModelProto, original: onnx.ModelProto) -> float:
         cut.graph.output.append(
             onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
         )
-    speech = read_waveform(SAMPLE, rate_hz=16000).samples[None, :64000]
+    speech = sample_speech()[None]
     wanted = run(cut, speech, np.ones(speech.shape, np.int64))
     worst = 1.0
     for ours, theirs in zip(run(model, speech), wanted, strict=True):

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from onnx_graph import Graph, Quantised, run
 from packages import verified, wheel, write_part
+from sample_clip import sample_speech
 
-from facevoice.media import read_waveform
 from facevoice.speech.log_mel import log_mel
 from facevoice.types import Waveform
 
@@ -43,7 +43,6 @@ BLOCKS: Final = (  # names of the matrices in the original: query, key, value, o
 ORIGINAL_OUTPUTS: Final = ("layer_norm_2", "layer_norm_4")
 TOLERANCE: Final = 1e-4
 SMALLEST_COSINE: Final = 0.99
-SAMPLE: Final = Path(__file__).parents[1] / "src" / "facevoice" / "samples" / "sample.mp4"
 DEFAULT_TARGET: Final = Path(__file__).parents[1] / "src" / "facevoice" / "speech" / "models"
 FACTS: Final = {
     "converted_from": f"{REQUIREMENT}: {FILE}",
@@ -99,7 +98,7 @@ def convert(original: Original) -> onnx.ModelProto:
         normed = _norm(
             graph, original, found, f"layers.{index + 1}.self_attn", f"block_{index + 1}"
         )
-    steps = ["batch", "steps", WIDTH]
+    steps: tuple[int | str, ...] = ("batch", "steps", WIDTH)
     return graph.model(
         "speech_encoder",
         {"log_mel": ["batch", BANDS, "columns"]},
@@ -181,7 +180,7 @@ def verify(model: onnx.ModelProto, content: bytes) -> tuple[float, float]:
         The greatest difference to the original in float32, and the smallest cosine of the speech's
         mean and deviation to those of the original as it ships.
     """
-    speech = read_waveform(SAMPLE, rate_hz=16000).samples[:64000]
+    speech = sample_speech()
     padded = np.concatenate([np.zeros(128000 - len(speech), np.float32), speech])
     picture = log_mel(Waveform(padded, 16000))[None]
     ours, exact, rounded = (

@@ -5,7 +5,7 @@ as they are, followed by the operators that widen them; onnxruntime computes tho
 loads the model. Every activation is float32.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 OPSET: Final = 17
 IR_VERSION: Final = 8
 
-Shape = Sequence[int | str]
+Shapes = Mapping[str, Sequence[int | str] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,8 @@ class Graph:
         self.nodes: list[onnx.NodeProto] = []
         self.weights: dict[str, onnx.TensorProto] = {}
 
-    def constant(self, array: NDArray[Any], name: str = "") -> str:
-        """Store an array as it is; return its name."""
+    def constant(self, array: NDArray[Any] | np.generic, name: str = "") -> str:
+        """Store an array or a number as it is; return its name."""
         name = name or f"constant_{len(self.weights)}"
         self.weights[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
         return name
@@ -67,7 +67,7 @@ class Graph:
         """Store 8-bit weights and widen them; return the name of the float32 values."""
         wide = self.node("Cast", self.constant(weights.stored, name), to=TensorProto.FLOAT)
         if weights.zero:
-            wide = self.node("Sub", wide, self.constant(np.float32([weights.zero])))
+            wide = self.node("Sub", wide, self.constant(np.float32(weights.zero)))
         return self.node("Mul", wide, self.constant(weights.scale))
 
     def node(self, kind: str, *inputs: str, output: str = "", **attributes: Any) -> str:
@@ -103,27 +103,18 @@ class Graph:
         mixed = self.node("Transpose", self.node("MatMul", weights, value), perm=[0, 2, 1, 3])
         return self.node("Reshape", mixed, self.integers(0, 0, -1))
 
-    def model(
-        self, name: str, inputs: dict[str, Shape], outputs: dict[str, Shape | None]
-    ) -> onnx.ModelProto:
+    def model(self, name: str, inputs: Shapes, outputs: Shapes) -> onnx.ModelProto:
         """The finished float32 model; names in a shape are free sizes, None is worked out.
 
         Raises:
             onnx.checker.ValidationError: if the graph is not sound.
         """
         nodes, weights = self._needed(set(outputs))
-        graph = helper.make_graph(
-            nodes,
-            name,
-            *(
-                [
-                    helper.make_tensor_value_info(key, TensorProto.FLOAT, shape)
-                    for key, shape in ends.items()
-                ]
-                for ends in (inputs, outputs)
-            ),
-            weights,
-        )
+        ends = [
+            [helper.make_tensor_value_info(*item) for item in _floats(shapes)]
+            for shapes in (inputs, outputs)
+        ]
+        graph = helper.make_graph(nodes, name, ends[0], ends[1], weights)
         opset = [helper.make_opsetid("", OPSET)]
         model = helper.make_model(graph, opset_imports=opset, ir_version=IR_VERSION)
         if None in outputs.values():
@@ -141,6 +132,10 @@ class Graph:
                 kept.append(node)
                 wanted.update(node.input)
         return kept[::-1], [self.weights[name] for name in self.weights if name in wanted]
+
+
+def _floats(shapes: Shapes) -> Iterator[tuple[str, int, Sequence[int | str] | None]]:
+    return ((name, TensorProto.FLOAT, shape) for name, shape in shapes.items())
 
 
 def run(model: onnx.ModelProto, *arrays: NDArray[Any]) -> list[NDArray[np.float32]]:

@@ -12,12 +12,9 @@ from typing import Final
 import numpy as np
 import onnx
 from onnx_graph import run
-from PIL import Image
 
-from facevoice.media import iter_frames
 from facevoice.types import Float32Array
 
-SAMPLE: Final = Path(__file__).parents[1] / "src" / "facevoice" / "samples" / "sample.mp4"
 TFJS: Final = "@tensorflow/tfjs@4.22.0"
 RUNNER: Final = """
 const tf = require('@tensorflow/tfjs'), fs = require('fs');
@@ -62,20 +59,6 @@ def greatest_difference(
                 sys.exit(f"an output has shape {ours.shape} instead of {theirs.shape}")
             worst = max(worst, float(np.abs(ours - theirs).max() / np.abs(theirs).max()))
     return worst
-
-
-def example_pictures(side: int, channels: int) -> Float32Array:
-    """(2, side, side, channels) in [0, 1]: the middle of the sample clip's picture, and noise."""
-    frame = next(iter(iter_frames(SAMPLE))).image
-    picture = Image.fromarray(frame)
-    reach = min(picture.size) // 2
-    middle = picture.width // 2
-    picture = picture.crop((middle - reach, 0, middle + reach, 2 * reach)).resize((side, side))
-    if channels == 1:
-        picture = picture.convert("L")
-    real = np.asarray(picture, np.float32).reshape(side, side, channels) / 255
-    noise = np.random.default_rng(0).uniform(0, 1, real.shape).astype(np.float32)
-    return np.stack([real, noise])
 
 
 def run_tfjs(

@@ -2,7 +2,8 @@
 
 Knows the operators of small vision networks, and stops at any other. Pictures stay
 (batch, height, width, channel), as in the original: a convolution stands between two
-transpositions, of which onnxruntime removes most. Weights that are stored in half precision stay so in the file.
+transpositions, of which onnxruntime removes most. Weights that are stored in half precision stay
+so in the file.
 """
 
 import base64
@@ -31,8 +32,11 @@ ONE_TO_ONE: Final = {
     "Identity": "Identity",
     "Softmax": "Softmax",
 }
-REDUCTIONS: Final = {"Mean": "ReduceMean", "Prod": "ReduceProd", "Max": "ReduceMax"} | {
-    "Min": "ReduceMin"
+REDUCTIONS: Final = {
+    "Mean": "ReduceMean",
+    "Prod": "ReduceProd",
+    "Max": "ReduceMax",
+    "Min": "ReduceMin",
 }
 STORED: Final = {"float32": np.float32, "int32": np.int32, "float16": np.float16}
 TO_ONNX: Final = {"DT_FLOAT": TensorProto.FLOAT, "DT_INT32": TensorProto.INT32}
