@@ -6,10 +6,10 @@ left out: what could not be measured is None, or NaN in arrays.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,7 @@ ROW_MISSING_CODES: Final = (*MISSING_CODES, "other_speaker", "unknown_speaker", 
 nobody was found to speak it; the bundle has no branch that reads this modality."""
 
 _SUM_TOLERANCE: Final = 1e-6
+_Timed = TypeVar("_Timed", "Timeline", "Row", "Person", "Segment", "FrameTable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +273,22 @@ class Timeline:
     def rows_of(self, person: int | None) -> tuple[Row, ...]:
         """One person's rows in the order of time; None: the rows without a person."""
         return tuple(row for row in self.rows if row.person == person)
+
+    def shifted(self, seconds: float) -> "Timeline":
+        """The same timeline on another clock: ``seconds`` are added to all times."""
+
+        def moved(item: _Timed, *names: str) -> _Timed:
+            return replace(item, **{name: getattr(item, name) + seconds for name in names})
+
+        span = ("start_seconds", "stop_seconds")
+        seen = ("first_seen_seconds", "last_seen_seconds")
+        return replace(
+            moved(self, *span, "cuts"),
+            people=tuple(moved(person, *seen) for person in self.people),
+            rows=tuple(moved(row, *span) for row in self.rows),
+            segments=tuple(moved(segment, *span) for segment in self.segments),
+            frames=None if self.frames is None else moved(self.frames, "times_seconds"),
+        )
 
     def __repr__(self) -> str:
         return (

@@ -1,4 +1,4 @@
-"""Several processes that share work; what one of them dies of is known, and the others go on."""
+"""Several processes that share work; a crash is reported and the rest continue."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,17 +21,17 @@ def cores() -> int:
 
 
 def threads_each(workers: int) -> int | None:
-    """Threads for each of so many workers: an equal share of the cores; None for a lone one."""
+    """Threads per worker: an equal share of the cores; None for a single worker."""
     return None if workers == 1 else max(1, cores() // workers)
 
 
 def run(
     work: Callable[[T], None], units: Sequence[T], *, workers: int, threads: int | None
 ) -> Iterator[T]:
-    """Do all units and yield each once it is done.
+    """Work on all units and yield each once it is done.
 
-    A lone worker is this process. Several are started anew with their libraries held to
-    ``threads``. If this is interrupted or a unit fails, units under way are finished first.
+    A single worker is this process. Several are started as processes whose libraries are limited
+    to ``threads``. On interruption or failure, units under way are finished first.
 
     Raises:
         WorkerError: a worker was killed. And whatever ``work`` raises.
@@ -60,10 +60,10 @@ def _given(work: Callable[[T], R]) -> Callable[[T], R]:
 
 
 class Crew(Generic[T, R]):
-    """So many processes, started as there is work for them.
+    """Processes, started as there is work for them.
 
-    opening: goes to each process by pickle.
-    threads: what libraries in them are held to; None: as they like.
+    opening: pickled and sent to each process.
+    threads: what libraries in them are limited to; None: no limit.
     """
 
     def __init__(self, opening: Opening[T, R], *, workers: int, threads: int | None) -> None:
@@ -71,10 +71,10 @@ class Crew(Generic[T, R]):
         self._crew: list[Worker[T, R]] = []
 
     def outcomes(self, units: Iterable[T]) -> Iterator[Outcome[T, R]]:
-        """Do all units; each gives its outcome when it has one, in no particular order.
+        """Work on all units; yields outcomes as they come, in no particular order.
 
-        A unit whose process died is kept for the end and tried once more, alone: it may have died
-        because its neighbours took the memory.
+        A unit whose process died is tried once more at the end, alone: its neighbours may have
+        taken the memory.
 
         Raises:
             WorkerError: a process died before its first unit. And whatever ``opening`` raises.
@@ -118,7 +118,7 @@ class Crew(Generic[T, R]):
         return worker
 
     def close(self, *, finish: bool = False) -> None:
-        """End all processes: at once, or when each has finished the unit it is at."""
+        """End all processes: at once, or when each has finished its unit."""
         for worker in self._crew:
             worker.dismiss(finish=finish)
         for worker in self._crew:

@@ -4,17 +4,14 @@ Windows overlap, marks on a time axis must not: the middle of each window, one h
 it (its *cell*); the first cell begins and the last one ends with the timeline.
 """
 
-from collections.abc import Iterable
 from itertools import pairwise
 from typing import Final
 
 import numpy as np
 
+from facevoice.output.spans import Span, joined
 from facevoice.timeline.table import FrameTable, Timeline
 from facevoice.types import Float64Array
-
-Span = tuple[float, float]
-"""Start and stop in seconds, half-open."""
 
 NOBODY: Final = "voice of nobody seen"
 """Who a row or segment without a person is about."""
@@ -35,19 +32,6 @@ def cells(timeline: Timeline) -> dict[float, Span]:
     inner = [min(start + margin, timeline.stop_seconds) for start in starts[1:]]
     edges = [timeline.start_seconds, *inner, timeline.stop_seconds]
     return {start: (edges[n], edges[n + 1]) for n, start in enumerate(starts)}
-
-
-def joined(spans: Iterable[Span]) -> list[Span]:
-    """Spans in order of time, those that touch or overlap made one; empty ones left out."""
-    result: list[Span] = []
-    for start, stop in sorted(spans):
-        if stop <= start:
-            continue
-        if result and start <= result[-1][1]:
-            result[-1] = (result[-1][0], max(stop, result[-1][1]))
-        else:
-            result.append((start, stop))
-    return result
 
 
 def shots(timeline: Timeline) -> list[Span]:

@@ -1,6 +1,6 @@
 """The annotated video: boxes, ids and emotion bars burnt into the pictures."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,38 +9,43 @@ import numpy as np
 from facevoice import media
 from facevoice.errors import InvalidInputError
 from facevoice.media.encode import paint_video
-from facevoice.output.timeline.drawing import Area, Labels, draw_frame, lay, place_label
-from facevoice.output.timeline.spans import Span, cells, held, runs, spacing
+from facevoice.output.spans import Span
+from facevoice.output.timeline.overlay import Area, Labels, draw_frame, lay, place_label
+from facevoice.output.timeline.spans import cells, held, runs, spacing
 from facevoice.timeline.table import FrameTable, Row, Timeline
 from facevoice.types import Float32Array, Float64Array, UInt8Array
 
 
-def write_mp4(timeline: Timeline, folder: Path, source: Path) -> list[Path]:
-    """Write ``NAME.annotated.mp4``, of the part that the timeline is about.
+def annotation(timeline: Timeline) -> Callable[[Path, Path], None]:
+    """What writes the part of a film that the timeline is about as an annotated MP4 file.
 
-    Presentation times are the source's; a part that begins later than the file begins at 0.
+    It takes the media file and the path to write to. Presentation times are the source's; a part
+    that begins later than the file begins at 0.
 
     Raises:
-        InvalidInputError: the timeline has no frames, or the file no pictures.
-        FacevoiceError: the media file cannot be read, or the video cannot be written.
+        InvalidInputError: the timeline has no frames. When it is called, the file no pictures.
+        FacevoiceError: when it is called, the media file cannot be read or the video not written.
     """
     if timeline.frames is None:
         raise InvalidInputError(
             "the annotated video needs the faces of single frames: make the timeline with frames"
             " (--frames)"
         )
-    info = media.probe(source)
-    part = timeline.start_seconds > info.start_seconds + timeline.hop_seconds / 2
-    path = folder / f"{source.stem}.annotated.mp4"
-    paint_video(
-        source,
-        path,
-        Painter(timeline, timeline.frames),
-        start_seconds=timeline.start_seconds if part else None,
-        stop_seconds=timeline.stop_seconds if _ends_early(timeline, info) else None,
-        shift_seconds=timeline.start_seconds if part else 0.0,
-    )
-    return [path]
+    painter = Painter(timeline, timeline.frames)
+
+    def paint(source: Path, path: Path) -> None:
+        info = media.probe(source)
+        part = timeline.start_seconds > info.start_seconds + timeline.hop_seconds / 2
+        paint_video(
+            source,
+            path,
+            painter,
+            start_seconds=timeline.start_seconds if part else None,
+            stop_seconds=timeline.stop_seconds if _ends_early(timeline, info) else None,
+            shift_seconds=timeline.start_seconds if part else 0.0,
+        )
+
+    return paint
 
 
 def _ends_early(timeline: Timeline, info: media.MediaInfo) -> bool:

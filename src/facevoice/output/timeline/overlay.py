@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from facevoice.output.html.colours import colours_of
+from facevoice.output.html.elements import one_line
 from facevoice.output.timeline.spans import name_of
-from facevoice.output.timeline.tiers import one_line
 from facevoice.timeline.table import Row
 from facevoice.types import Scores, UInt8Array
 

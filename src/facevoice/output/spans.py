@@ -1,0 +1,19 @@
+"""Spans of time."""
+
+from collections.abc import Iterable
+
+Span = tuple[float, float]
+"""Start and stop in seconds, half-open."""
+
+
+def joined(spans: Iterable[Span], gap: float = 0.0) -> list[Span]:
+    """Spans in order of time, merged where at most ``gap`` seconds apart; empty ones left out."""
+    result: list[Span] = []
+    for start, stop in sorted(spans):
+        if stop <= start:
+            continue
+        if result and start <= result[-1][1] + gap:
+            result[-1] = (result[-1][0], max(stop, result[-1][1]))
+        else:
+            result.append((start, stop))
+    return result
