@@ -18,15 +18,15 @@ def now(monkeypatch):
     return time
 
 
-@pytest.fixture
-def terminal(capsys, monkeypatch):
+def terminal(monkeypatch):
+    """Let standard error be one, as it is in the test itself."""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
 
 
 def test_it_changes_on_a_terminal_and_comes_now_and_then_elsewhere(now, monkeypatch, capsys):
     progress = Progress(total=3000, clock=lambda: now[0])
     log = ProgressLine("files")
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    terminal(monkeypatch)
     line = ProgressLine("files")
     for number in range(100):
         now[0] += 0.5
@@ -45,7 +45,8 @@ def test_it_changes_on_a_terminal_and_comes_now_and_then_elsewhere(now, monkeypa
     assert console.duration(9.6) == "10 s"
 
 
-def test_numbers_alone_are_enough(now, terminal, capsys):
+def test_numbers_alone_are_enough(now, monkeypatch, capsys):
+    terminal(monkeypatch)
     with ProgressLine("clips") as line:
         for done in range(10, 30, 5):  # ten were done before
             now[0] += 5.0
@@ -61,7 +62,8 @@ def test_numbers_alone_are_enough(now, terminal, capsys):
         assert capsys.readouterr().err == "\r\x1b[K"  # nothing is left to wait for
 
 
-def test_a_message_takes_the_place_of_the_line(now, terminal, capsys):
+def test_a_message_takes_the_place_of_the_line(now, monkeypatch, capsys):
+    terminal(monkeypatch)
     with ProgressLine("clips") as line:
         line.say("before")
         line(3, 30)
@@ -76,7 +78,7 @@ def test_it_is_silent_where_nothing_is_gained(now, monkeypatch, capsys):
     line(0, 300)
     now[0] += 100.0
     line(5, 300)
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    terminal(monkeypatch)
     ProgressLine("inputs")(0, 1, "the_only_one.mp4")
     assert capsys.readouterr().err == ""
 
