@@ -62,7 +62,7 @@ class RayCluster:
         if self.address is not None:
             _check(self.address)
         ray = _ray()
-        todo = {unit.number: unit for unit in units}
+        todo = list(units)
         if not todo:
             return
         with self._joined(ray):
@@ -77,8 +77,8 @@ class RayCluster:
             threads = self.threads or max(1, real // workers)
             rows = _rows if not str(self.address).startswith(_CLIENT) else _rows_there
             try:
-                for row in rows(ray, list(todo.values()), scoring, workers, threads):
-                    yield _outcome(row, todo)
+                for row in rows(ray, todo, scoring, workers, threads):
+                    yield _outcome(row)
             except (ray.exceptions.RayError, ConnectionError) as error:
                 raise WorkerError(f"the Ray cluster failed: {_in_a_line(error)}") from error
 
@@ -205,13 +205,13 @@ class _Actor:
         try:
             (outcome,) = self._crew.outcomes([unit])
         except FacevoiceError as end:  # no file can be scored here
-            return {"number": unit.number, "value": None, "error": None, "end": pickle.dumps(end)}
-        error = None if outcome.error is None else pickle.dumps(outcome.error)
-        return {"number": unit.number, "value": outcome.value, "error": error, "end": None}
+            return {"outcome": pickle.dumps(end)}
+        return {"outcome": pickle.dumps(outcome)}
 
 
-def _outcome(row: dict[str, Any], todo: dict[int, Unit]) -> Outcome[Unit, str]:
-    if row["end"] is not None:
-        raise pickle.loads(row["end"])  # noqa: S301 - from our own actors
-    error = None if row["error"] is None else pickle.loads(row["error"])  # noqa: S301
-    return Outcome(todo[row["number"]], row["value"], error)
+def _outcome(row: dict[str, Any]) -> Outcome[Unit, str]:
+    outcome: Outcome[Unit, str] | FacevoiceError
+    outcome = pickle.loads(row["outcome"])  # noqa: S301 - from our own actors
+    if isinstance(outcome, FacevoiceError):
+        raise outcome
+    return outcome

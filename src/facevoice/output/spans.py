@@ -1,6 +1,9 @@
-"""Spans of time."""
+"""Spans of time, and groups of what follows one another in time."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
 
 Span = tuple[float, float]
 """Start and stop in seconds, half-open."""
@@ -17,3 +20,9 @@ def joined(spans: Iterable[Span], gap: float = 0.0) -> list[Span]:
         else:
             result.append((start, stop))
     return result
+
+
+def neighbours(items: Sequence[T], most: int) -> Iterator[Sequence[T]]:
+    """At most ``most`` groups of neighbours, all of one size but the last."""
+    size = max(1, -(-len(items) // most))
+    return (items[at : at + size] for at in range(0, len(items), size))

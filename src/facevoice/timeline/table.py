@@ -14,15 +14,17 @@ from typing import Any, Final, Literal, TypeVar, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from facevoice.errors import InvalidInputError, LabelMismatchError
+from facevoice.errors import LabelMismatchError
 from facevoice.types import (
     MISSING_CODES,
+    MODALITIES,
     Float32Array,
     Float64Array,
     MissingCode,
     Modality,
     Scores,
 )
+from facevoice.types.checks import frozen_array, require, set_field
 
 Box = tuple[float, float, float, float]
 
@@ -83,25 +85,22 @@ class Row:
 
     def __post_init__(self) -> None:
         _require_span("Row", self.start_seconds, self.stop_seconds)
-        parts: dict[Modality, Scores | None] = {"face": self.face, "voice": self.voice}
-        for modality, part in parts.items():
-            absent = modality in self.missing
-            _require(
-                (part is None) == absent,
-                f"Row.missing must name a reason for {modality} exactly if it is None",
-            )
-        for code in self.missing.values():
-            known = ", ".join(ROW_MISSING_CODES)
-            _require(code in ROW_MISSING_CODES, f"unknown missing code {code!r}; known: {known}")
-        nothing = self.face is None and self.voice is None
-        _require((self.scores is None) == nothing, "Row.scores must be None exactly if all is")
-        _require(self.speaker in SPEAKERS, f"Row.speaker must be one of {SPEAKERS}")
-        silent = self.speaker == "nobody"
-        _require(
-            silent == math.isnan(self.speaker_confidence),
+        absent = {name for name in MODALITIES if getattr(self, name) is None}
+        require(
+            absent == set(self.missing),
+            f"Row.missing must name a reason for {sorted(absent)}, which are None, and no other",
+        )
+        unknown = set(self.missing.values()) - set(ROW_MISSING_CODES)
+        known = ", ".join(ROW_MISSING_CODES)
+        require(not unknown, f"unknown missing codes {sorted(unknown)}; known: {known}")
+        nothing = len(absent) == len(MODALITIES)
+        require((self.scores is None) == nothing, "Row.scores must be None exactly if all are")
+        require(self.speaker in SPEAKERS, f"Row.speaker must be one of {SPEAKERS}")
+        require(
+            (self.speaker == "nobody") == math.isnan(self.speaker_confidence),
             "Row.speaker_confidence must be NaN exactly if nobody speaks",
         )
-        object.__setattr__(self, "missing", MappingProxyType(dict(self.missing)))
+        set_field(self, "missing", MappingProxyType(dict(self.missing)))
 
     @property
     def emotion(self) -> str | None:
@@ -134,11 +133,10 @@ class Person:
     shares: Mapping[str, float]
 
     def __post_init__(self) -> None:
-        ordered = self.last_seen_seconds >= self.first_seen_seconds
-        _require(ordered, f"Person {self.id} was last seen before the first time")
+        _require_span(f"Person {self.id}", self.first_seen_seconds, self.last_seen_seconds)
         total = math.fsum(self.shares.values())
         whole = not self.shares or abs(total - 1) <= _SUM_TOLERANCE
-        _require(whole, f"Person.shares must sum to 1 or be empty, got {total}")
+        require(whole, f"Person.shares must sum to 1 or be empty, got {total}")
         object.__setattr__(self, "shares", MappingProxyType(dict(self.shares)))
 
     @property
@@ -195,13 +193,11 @@ class FrameTable:
         }
         for name, shape in shapes.items():
             array: NDArray[Any] = getattr(self, name)
-            _require(array.shape == shape, f"FrameTable.{name} must be {shape}, got {array.shape}")
-            view = array.view()
-            view.flags.writeable = False
-            object.__setattr__(self, name, view)
+            require(array.shape == shape, f"FrameTable.{name} must be {shape}, got {array.shape}")
+            set_field(self, name, frozen_array(array))
         pairs = list(zip(self.times_seconds.tolist(), self.person.tolist(), strict=True))
         ordered = all(first < second for first, second in pairwise(pairs))
-        _require(ordered, "FrameTable must be sorted by time, then person, without repeats")
+        require(ordered, "FrameTable must be sorted by time, then person, without repeats")
 
     def __len__(self) -> int:
         return len(self.times_seconds)
@@ -245,23 +241,21 @@ class Timeline:
     def __post_init__(self) -> None:
         _require_span("Timeline", self.start_seconds, self.stop_seconds)
         positive = self.window_seconds >= self.hop_seconds > 0
-        _require(positive, "Timeline needs 0 < hop <= window seconds: else instants are lost")
+        require(positive, "Timeline needs 0 < hop <= window seconds: else instants are lost")
         increasing = self.cuts.ndim == 1 and bool(np.all(np.diff(self.cuts) > 0))
-        _require(increasing, "Timeline.cuts must be (C,) and increase")
+        require(increasing, "Timeline.cuts must be (C,) and increase")
         ids = [person.id for person in self.people]
-        _require(ids == sorted(set(ids)), f"Timeline.people must be by id, each once: {ids}")
+        require(ids == sorted(set(ids)), f"Timeline.people must be by id, each once: {ids}")
         named = {row.person for row in self.rows if row.person is not None}
-        _require(named == set(ids), f"Timeline.people {ids} must be those of the rows {named}")
+        require(named == set(ids), f"Timeline.people {ids} must be those of the rows {named}")
         keys = [(row.start_seconds, _last_if_none(row.person)) for row in self.rows]
-        _require(keys == sorted(set(keys)), "Timeline.rows must be by window, then person, once")
+        require(keys == sorted(set(keys)), "Timeline.rows must be by window, then person, once")
         for row in self.rows:
             if row.scores is not None and row.scores.labels != self.labels:
                 raise LabelMismatchError(
                     f"a row scores {row.scores.labels}, the timeline {self.labels}"
                 )
-        view = self.cuts.view()
-        view.flags.writeable = False
-        object.__setattr__(self, "cuts", view)
+        set_field(self, "cuts", frozen_array(self.cuts))
 
     def person(self, number: int) -> Person:
         """The person of that id; KeyError if there is none."""
@@ -304,9 +298,4 @@ def _last_if_none(person: int | None) -> float:
 
 def _require_span(noun: str, start: float, stop: float) -> None:
     sound = math.isfinite(start) and math.isfinite(stop) and stop >= start
-    _require(sound, f"{noun} must span finite seconds in order, got {start} to {stop}")
-
-
-def _require(condition: bool, message: str) -> None:  # noqa: FBT001 - reads as an assertion
-    if not condition:
-        raise InvalidInputError(message)
+    require(sound, f"{noun} must span finite seconds in order, got {start} to {stop}")

@@ -1,4 +1,4 @@
-"""Gather what the page shows while a prediction is made."""
+"""What the page shows, gathered while the clip is predicted."""
 
 import os
 import time
@@ -15,13 +15,13 @@ from facevoice.bundle import Bundle
 from facevoice.output.clip.nodes import Node, node_of
 from facevoice.output.clip.sound import Sound, read_sound
 from facevoice.output.clip.strip import FaceStrip, Thumbnail
-from facevoice.output.spans import Span, joined
+from facevoice.output.spans import Span, joined, neighbours
 from facevoice.predict import Predictor
 from facevoice.predict.prediction import Prediction
 from facevoice.types import Evidence, Float64Array, MissingCode, Modality, Scores
 
 MOST_STRETCHES: Final = 120
-"""Windows of a long clip are averaged into so many stretches at most."""
+"""Windows of a longer clip are averaged into this many stretches."""
 _CUT_BY_A_WINDOW: Final = 0.05
 """Seconds; stretches of speech that are no further apart were one, cut by a window's edge."""
 
@@ -51,9 +51,9 @@ class Clip:
 
     name: the file's name without its folder, always printable.
     speech: the stretches of speech.
-    gaps: in how many windows a modality was missing, by modality and reason.
-    faces: some faces of the main person, evenly spaced over the clip.
-    face_branch: name of the branch that says what each face shows; None if none can.
+    gaps: number of windows in which a modality was missing, by modality and reason.
+    faces: some faces of the main person, spaced evenly over the clip.
+    face_branch: name of the branch that scores each face; None if none can.
     """
 
     name: str
@@ -150,11 +150,8 @@ def _stretch(evidence: Evidence, scores: Scores | None) -> Stretch:
 
 def merged(stretches: Sequence[Stretch], most: int) -> tuple[Stretch, ...]:
     """Average neighbours until at most ``most`` stretches are left."""
-    size = -(-len(stretches) // most)
-    if size <= 1:
-        return tuple(stretches)
-    groups = [stretches[at : at + size] for at in range(0, len(stretches), size)]
-    return tuple(_average(group) for group in groups)
+    groups = neighbours(stretches, most)
+    return tuple(group[0] if len(group) == 1 else _average(group) for group in groups)
 
 
 def _average(group: Sequence[Stretch]) -> Stretch:

@@ -8,7 +8,7 @@ import numpy as np
 
 from facevoice.output.html.elements import Colours, curve_paths
 from facevoice.output.html.time_axis import share
-from facevoice.output.spans import Span
+from facevoice.output.spans import Span, neighbours
 from facevoice.timeline.table import Row
 from facevoice.types import Float64Array
 
@@ -25,10 +25,8 @@ def points_of(rows: Sequence[Row], places: dict[float, Span]) -> list[Point]:
     """
     scored = {row.start_seconds: row.scores.values for row in rows if row.scores is not None}
     points = [(span, scored.get(start)) for start, span in places.items()]
-    size = max(1, -(-len(points) // _MOST_POINTS))
     averaged: list[Point] = []
-    for at in range(0, len(points), size):
-        group = points[at : at + size]
+    for group in neighbours(points, _MOST_POINTS):
         values = [value for _, value in group if value is not None]
         mean = np.mean(values, axis=0) if values else None
         averaged.append(((group[0][0][0], group[-1][0][1]), mean))

@@ -1,4 +1,4 @@
-"""Stretches of a timeline that several formats draw: who is seen, who speaks, the shots.
+"""Stretches of a timeline that several formats show: who is seen, who speaks, the shots.
 
 Windows overlap, marks on a time axis must not: the middle of each window, one hop long, stands for
 it (its *cell*); the first cell begins and the last one ends with the timeline.
@@ -17,7 +17,7 @@ NOBODY: Final = "voice of nobody seen"
 """Who a row or segment without a person is about."""
 
 _LOST: Final = 1.5
-"""Times the usual spacing of instants; a person who is not seen for longer was lost."""
+"""In units of the usual spacing of instants; a person not seen for longer was lost."""
 
 
 def name_of(person: int | None) -> str:
@@ -44,7 +44,7 @@ def shots(timeline: Timeline) -> list[Span]:
 
 
 def speaking(timeline: Timeline, person: int | None) -> list[Span]:
-    """When speech is this person's, to the nearest cell; None: speech that is nobody's seen."""
+    """When this person speaks, to the nearest cell; None: speech of no one in view."""
     wanted = "unknown" if person is None else "this"
     places = cells(timeline)
     return joined(
@@ -55,7 +55,7 @@ def speaking(timeline: Timeline, person: int | None) -> list[Span]:
 
 
 def seen(timeline: Timeline, person: int) -> list[Span]:
-    """When this person is seen: by the frames if there are any, else to the nearest cell."""
+    """When this person is seen: according to the frames if there are any, else by cell."""
     if timeline.frames is None:
         places = cells(timeline)
         rows = timeline.rows_of(person)
@@ -72,7 +72,7 @@ def seen(timeline: Timeline, person: int) -> list[Span]:
 def spacing(frames: FrameTable) -> float:
     """Usual time between two instants at which faces were looked at, in seconds; 0.25 if unknown.
 
-    The lower quartile of what lies between two sights of one person: losses are longer.
+    The lower quartile of the gaps between two sights of one person: losses are longer.
     """
     between = [
         np.diff(frames.times_seconds[frames.person == person])
@@ -83,7 +83,7 @@ def spacing(frames: FrameTable) -> float:
 
 
 def runs(times: Float64Array, step: float, cuts: Float64Array) -> list[tuple[int, int]]:
-    """Where one person is followed without a loss or a cut: half-open ranges of indices.
+    """Where one person is followed without interruption or cut: half-open ranges of indices.
 
     times: (N,) seconds, increasing, at which the person was seen. step: ``spacing``.
     """
@@ -98,7 +98,7 @@ def runs(times: Float64Array, step: float, cuts: Float64Array) -> list[tuple[int
 def held(times: Float64Array, step: float, cuts: Float64Array, bounds: Span) -> Span:
     """The span that a run stands for: half a step more at both ends.
 
-    A cut within a step of an end is that end: no instant in between tells of a loss.
+    A cut within a step of an end is that end: no instant in between shows a loss.
     """
     first, last = float(times[0]), float(times[-1])
     start, stop = first - step / 2, last + step / 2

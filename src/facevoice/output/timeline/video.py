@@ -49,7 +49,7 @@ def annotation(timeline: Timeline) -> Callable[[Path, Path], None]:
 
 
 def _ends_early(timeline: Timeline, info: media.MediaInfo) -> bool:
-    """Whether the timeline stops before the file does; containers name their end loosely."""
+    """Whether the timeline stops before the file does; containers give their end loosely."""
     if info.duration_seconds is None:
         return True
     end = info.start_seconds + info.duration_seconds
@@ -77,7 +77,7 @@ class _Run:
 
 
 class Painter:
-    """Draws on one picture after another what the timeline says of it; in order of time."""
+    """Draws on one picture after another what the timeline says of it, in order of time."""
 
     def __init__(self, timeline: Timeline, frames: FrameTable) -> None:
         self._runs = sorted(_runs(timeline, frames), key=lambda run: run.span)
@@ -108,7 +108,7 @@ class Painter:
     ) -> None:
         """Lay a label beside a box and note its place in ``taken``; bars only where there is room.
 
-        A name that finds no room either covers what is right of its box: no face is without one.
+        A name without room either covers what is right of its box, so that every face has one.
         """
         picture = (image.shape[1], image.shape[0])
         for bars in (True, False):
@@ -132,7 +132,7 @@ class Painter:
         return sorted(self._shown, key=lambda run: run.person)
 
     def _row(self, person: int | None, time: float) -> Row | None:
-        """What the window says whose cell holds an instant."""
+        """The row of the window whose cell holds an instant."""
         number = int(np.searchsorted(self._edges, time, side="right")) - 1
         return self._rows.get((self._starts[number], person)) if number >= 0 else None
 
