@@ -257,13 +257,6 @@ class Timeline:
                 )
         set_field(self, "cuts", frozen_array(self.cuts))
 
-    def person(self, number: int) -> Person:
-        """The person of that id; KeyError if there is none."""
-        for person in self.people:
-            if person.id == number:
-                return person
-        raise KeyError(f"no person {number} among {[person.id for person in self.people]}")
-
     def rows_of(self, person: int | None) -> tuple[Row, ...]:
         """One person's rows in the order of time; None: the rows without a person."""
         return tuple(row for row in self.rows if row.person == person)

@@ -77,12 +77,11 @@ class _Run:
 
 
 class Painter:
-    """Draws on one picture after another what the timeline says of it, in order of time."""
+    """Draws on pictures what the timeline says of them."""
 
     def __init__(self, timeline: Timeline, frames: FrameTable) -> None:
-        self._runs = sorted(_runs(timeline, frames), key=lambda run: run.span)
-        self._next = 0
-        self._shown: list[_Run] = []
+        self._runs = list(_runs(timeline, frames))
+        self._spans = np.array([run.span for run in self._runs]).reshape(-1, 2)
         places = cells(timeline)
         self._starts = list(places)
         self._edges = np.array([start for start, _ in places.values()])
@@ -125,11 +124,8 @@ class Painter:
 
     def _at(self, time: float) -> list[_Run]:
         """The runs whose span holds an instant, by person."""
-        while self._next < len(self._runs) and self._runs[self._next].span[0] <= time:
-            self._shown.append(self._runs[self._next])
-            self._next += 1
-        self._shown = [run for run in self._shown if time < run.span[1]]
-        return sorted(self._shown, key=lambda run: run.person)
+        there = (self._spans[:, 0] <= time) & (time < self._spans[:, 1])
+        return [self._runs[number] for number in np.flatnonzero(there)]
 
     def _row(self, person: int | None, time: float) -> Row | None:
         """The row of the window whose cell holds an instant."""
