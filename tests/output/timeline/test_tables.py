@@ -11,6 +11,7 @@ import jsonschema
 import numpy as np
 import pytest
 
+from facevoice.cli import main
 from facevoice.errors import InvalidInputError, MediaNotFoundError, MissingDependencyError
 from facevoice.output.timeline import FORMATS, write
 from facevoice.output.timeline.columns import TABLES, tables_of
@@ -189,3 +190,10 @@ def test_what_is_no_timeline_says_so(name, content, message, tmp_path):
 def test_an_absent_file_is_named(name, tmp_path):
     with pytest.raises(MediaNotFoundError, match=r"talk\."):
         read(tmp_path / name)
+
+
+def test_the_help_names_every_format(capsys):
+    with pytest.raises(SystemExit):
+        main(["timeline", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert f"comma-separated formats: {', '.join(FORMATS)} (default" in text
