@@ -13,6 +13,7 @@ from facevoice.output.html.colours import colours_of
 from facevoice.output.html.elements import Colours, bars, data_uri, facts, paragraphs, section
 from facevoice.output.html.page import care, html_page
 from facevoice.output.wording import clock, duration, listed, percent
+from facevoice.predict.prediction import EvidenceSummary
 from facevoice.types import Modality
 
 _HEADINGS: Final[Mapping[Modality | None, str]] = {
@@ -164,32 +165,30 @@ def _faces(clip: Clip, colours: Colours) -> str:
 
 def _file(clip: Clip) -> str:
     info, prediction, evidence = clip.info, clip.prediction, clip.prediction.evidence
-    rows = [("Name", clip.name), ("Kind", _kind(clip))]
+    rows = {"Name": clip.name, "Kind": _kind(clip)}
     if info.kind != "image":
         whole = prediction.duration_seconds
-        rows.append(("Duration", "unknown" if whole is None else duration(whole, 1)))
-        part = [clock(at, clip.stop_seconds) for at in (clip.start_seconds, clip.stop_seconds)]
-        rows.append(("Analysed", " to ".join(part)))
-        rows.append(("Windows", f"{prediction.windows}"))
+        rows |= {
+            "Duration": "unknown" if whole is None else duration(whole, 1),
+            "Analysed": " to ".join(clock(at, clip.stop_seconds) for at in clip.span),
+            "Windows": f"{prediction.windows}",
+        }
     if info.width:
         rate = "" if info.frame_rate_hz is None else f", {info.frame_rate_hz:.4g} frames per second"
-        rows.append(("Picture", f"{info.width} x {info.height}{rate}"))
+        rows["Picture"] = f"{info.width} x {info.height}{rate}"
     if info.audio_rate_hz is not None:
-        rows.append(("Sound", f"{info.audio_rate_hz} Hz"))
+        rows["Sound"] = f"{info.audio_rate_hz} Hz"
     if evidence is not None and (info.has_video or info.kind == "image"):
-        rows.append(
-            ("People", f"{evidence.people} at one time" if evidence.people else "none seen")
-        )
-        rows.append(("Main person", _main_person(clip)))
+        people = f"{evidence.people} at one time" if evidence.people else "none seen"
+        rows |= {"People": people, "Main person": _main_person(clip, evidence)}
     if evidence is not None and info.has_audio:
         spoken = evidence.speech_seconds
-        rows.append(("Speech", duration(spoken, 1) if spoken else "none found"))
-    return section("The file", facts(rows))
+        rows["Speech"] = duration(spoken, 1) if spoken else "none found"
+    return section("The file", facts(rows.items()))
 
 
-def _main_person(clip: Clip) -> str:
-    evidence = clip.prediction.evidence
-    if evidence is None or evidence.box is None:
+def _main_person(clip: Clip, evidence: EvidenceSummary) -> str:
+    if evidence.box is None:
         return "none found"
     left, top, right, bottom = evidence.box
     size = f"a face of about {right - left:.0f} x {bottom - top:.0f} pixels"

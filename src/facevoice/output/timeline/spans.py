@@ -4,6 +4,8 @@ Windows overlap, marks on a time axis must not: the middle of each window, one h
 it (its *cell*); the first cell begins and the last one ends with the timeline.
 """
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
@@ -11,7 +13,7 @@ import numpy as np
 
 from facevoice.output.spans import Span, joined
 from facevoice.timeline.table import FrameTable, Timeline
-from facevoice.types import Float64Array
+from facevoice.types import Float32Array, Float64Array
 
 NOBODY: Final = "voice of nobody seen"
 """Who a row or segment without a person is about."""
@@ -60,13 +62,32 @@ def seen(timeline: Timeline, person: int) -> list[Span]:
         places = cells(timeline)
         rows = timeline.rows_of(person)
         return joined(places[row.start_seconds] for row in rows if row.seen_seconds > 0)
-    step = spacing(timeline.frames)
+    return joined(run.span for run in followed(timeline, timeline.frames, [person]))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Run:
+    """One person followed without interruption or cut.
+
+    span: seconds that the run stands for. times: (N,) seconds. boxes: (N, 4) pixels.
+    """
+
+    person: int
+    span: Span
+    times: Float64Array
+    boxes: Float32Array
+
+
+def followed(timeline: Timeline, frames: FrameTable, people: Iterable[int]) -> Iterator[Run]:
+    """The runs of some people, each person's in order of time."""
+    step = spacing(frames)
     bounds = (timeline.start_seconds, timeline.stop_seconds)
-    times = timeline.frames.times_seconds[timeline.frames.person == person]
-    return joined(
-        held(times[first:last], step, timeline.cuts, bounds)
-        for first, last in runs(times, step, timeline.cuts)
-    )
+    for person in people:
+        mine = frames.person == person
+        times, boxes = frames.times_seconds[mine], frames.boxes[mine]
+        for first, last in runs(times, step, timeline.cuts):
+            span = _held(times[first:last], step, timeline.cuts, bounds)
+            yield Run(person, span, times[first:last], boxes[first:last])
 
 
 def spacing(frames: FrameTable) -> float:
@@ -95,7 +116,7 @@ def runs(times: Float64Array, step: float, cuts: Float64Array) -> list[tuple[int
     return list(pairwise(edges))
 
 
-def held(times: Float64Array, step: float, cuts: Float64Array, bounds: Span) -> Span:
+def _held(times: Float64Array, step: float, cuts: Float64Array, bounds: Span) -> Span:
     """The span that a run stands for: half a step more at both ends.
 
     A cut within a step of an end is that end: no instant in between shows a loss.

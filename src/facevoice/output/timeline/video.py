@@ -1,7 +1,6 @@
 """The annotated video: boxes, ids and emotion bars burnt into the pictures."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +8,10 @@ import numpy as np
 from facevoice import media
 from facevoice.errors import InvalidInputError
 from facevoice.media.encode import paint_video
-from facevoice.output.spans import Span
 from facevoice.output.timeline.overlay import Area, Labels, draw_frame, lay, place_label
-from facevoice.output.timeline.spans import cells, held, runs, spacing
+from facevoice.output.timeline.spans import Run, cells, followed
 from facevoice.timeline.table import FrameTable, Row, Timeline
-from facevoice.types import Float32Array, Float64Array, UInt8Array
+from facevoice.types import UInt8Array
 
 
 def annotation(timeline: Timeline) -> Callable[[Path, Path], None]:
@@ -56,31 +54,11 @@ def _ends_early(timeline: Timeline, info: media.MediaInfo) -> bool:
     return timeline.stop_seconds < end - timeline.hop_seconds / 2
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class _Run:
-    """One person followed without a loss or a cut.
-
-    span: seconds in which the box is shown. times: (N,) seconds. boxes: (N, 4) pixels.
-    """
-
-    person: int
-    span: Span
-    times: Float64Array
-    boxes: Float32Array
-
-    def box_at(self, time: float) -> Area:
-        """The box between the two instants around ``time``; at the ends it stays."""
-        left, top, right, bottom = (
-            round(float(np.interp(time, self.times, side))) for side in self.boxes.T
-        )
-        return left, top, right, bottom
-
-
 class Painter:
     """Draws on pictures what the timeline says of them."""
 
     def __init__(self, timeline: Timeline, frames: FrameTable) -> None:
-        self._runs = list(_runs(timeline, frames))
+        self._runs = list(followed(timeline, frames, np.unique(frames.person).tolist()))
         self._spans = np.array([run.span for run in self._runs]).reshape(-1, 2)
         places = cells(timeline)
         self._starts = list(places)
@@ -91,7 +69,7 @@ class Painter:
     def __call__(self, image: UInt8Array, time: float) -> None:
         """Draw on image (H, W, 3) uint8 RGB in place; time: its presentation time in seconds."""
         self._labels.fit(image.shape[0])
-        shown = [(run, run.box_at(time), self._row(run.person, time)) for run in self._at(time)]
+        shown = [(run, _box_at(run, time), self._row(run.person, time)) for run in self._at(time)]
         taken = [box for _, box, _ in shown]
         for run, box, row in shown:
             self._label(image, run.person, row, box, taken)
@@ -122,7 +100,7 @@ class Painter:
         taken.append(area)
         lay(image, label, area[0], area[1])
 
-    def _at(self, time: float) -> list[_Run]:
+    def _at(self, time: float) -> list[Run]:
         """The runs whose span holds an instant, by person."""
         there = (self._spans[:, 0] <= time) & (time < self._spans[:, 1])
         return [self._runs[number] for number in np.flatnonzero(there)]
@@ -133,12 +111,9 @@ class Painter:
         return self._rows.get((self._starts[number], person)) if number >= 0 else None
 
 
-def _runs(timeline: Timeline, frames: FrameTable) -> Iterator[_Run]:
-    step = spacing(frames)
-    bounds = (timeline.start_seconds, timeline.stop_seconds)
-    for person in np.unique(frames.person).tolist():
-        mine = frames.person == person
-        times, boxes = frames.times_seconds[mine], frames.boxes[mine]
-        for first, last in runs(times, step, timeline.cuts):
-            span = held(times[first:last], step, timeline.cuts, bounds)
-            yield _Run(person, span, times[first:last], boxes[first:last])
+def _box_at(run: Run, time: float) -> Area:
+    """The box between the two instants around ``time``; at the ends it stays."""
+    left, top, right, bottom = (
+        round(float(np.interp(time, run.times, side))) for side in run.boxes.T
+    )
+    return left, top, right, bottom
