@@ -78,6 +78,10 @@ def test_it_is_silent_where_nothing_is_gained(now, monkeypatch, capsys):
     line(0, 300)
     now[0] += 100.0
     line(5, 300)
+    ProgressLine("clips")(2, 2)
+    assert capsys.readouterr().err == ""
+    ProgressLine("samples", last=True)(2, 2)
+    assert capsys.readouterr().err == "facevoice: 2/2 samples, 2 known already\n"
     terminal(monkeypatch)
     ProgressLine("inputs")(0, 1, "the_only_one.mp4")
     assert capsys.readouterr().err == ""

@@ -24,10 +24,11 @@ class ProgressLine:
 
     noun: what is counted, in the plural.
     logged: whether anything is said where standard error is not a terminal.
+    last: whether that includes the last count, however soon it comes.
     """
 
-    def __init__(self, noun: str, *, logged: bool = True) -> None:
-        self._noun, self._logged = noun, logged
+    def __init__(self, noun: str, *, logged: bool = True, last: bool = False) -> None:
+        self._noun, self._logged, self._last = noun, logged, last
         self._terminal = sys.stderr.isatty()
         self._shown = -math.inf if self._terminal else time.monotonic()
         self._drawn = False
@@ -55,12 +56,13 @@ class ProgressLine:
 
     def show(self, progress: Progress, note: str = "") -> None:
         """Show counts, rate, time left and errors, unless they were shown a moment ago."""
-        if progress.done >= progress.total:
+        finished = progress.done >= progress.total
+        if finished and (self._terminal or not self._last):
             self.wipe()
             return
         now = time.monotonic()
         pause = _LINE_SECONDS if self._terminal else _LOG_SECONDS
-        if progress.total < 2 or now - self._shown < pause:
+        if progress.total < 2 or (not finished and now - self._shown < pause):
             return
         self._shown = now
         text = ", ".join([f"{progress.done}/{progress.total} {self._noun}", *facts(progress)])

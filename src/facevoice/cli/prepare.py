@@ -104,7 +104,7 @@ def run_prepare(options: argparse.Namespace) -> int:
         allow_leaks=options.allow_leaks,
         drop_leaks=options.drop_leaks,
     )
-    with ProgressLine("samples") as progress:
+    with ProgressLine("samples", last=True) as progress:
         prepared = prepare(
             _corpus(options.corpus),
             options.root,

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from multiprocessing import connection
 from typing import Any, Generic, TypeVar
 
@@ -89,14 +90,8 @@ class Crew(Generic[T, R]):
 
     def _done(self, units: Iterator[T], at_once: int) -> Iterator[Outcome[T, R]]:
         busy: dict[Any, Worker[T, R]] = {}
-        exhausted = False
         while True:
-            while not exhausted and len(busy) < at_once:
-                try:
-                    unit = next(units)
-                except StopIteration:
-                    exhausted = True
-                    break
+            for unit in islice(units, at_once - len(busy)):
                 worker = self._free(busy)
                 worker.send(unit)
                 busy[worker.pipe] = worker
@@ -110,12 +105,11 @@ class Crew(Generic[T, R]):
 
     def _free(self, busy: dict[Any, Worker[T, R]]) -> "Worker[T, R]":
         self._crew = [worker for worker in self._crew if worker.alive]
-        for worker in self._crew:
-            if worker.pipe not in busy:
-                return worker
-        worker = Worker(self._opening, self._threads)
-        self._crew.append(worker)
-        return worker
+        free = [worker for worker in self._crew if worker.pipe not in busy]
+        if not free:
+            free = [Worker(self._opening, self._threads)]
+            self._crew += free
+        return free[0]
 
     def close(self, *, finish: bool = False) -> None:
         """End all processes: at once, or when each has finished its unit."""

@@ -8,7 +8,7 @@ from facevoice.output.clip.content import Clip
 from facevoice.output.clip.nodes import Node, counted_modalities
 from facevoice.output.missing import REASONS
 from facevoice.output.wording import listed, percent
-from facevoice.types import MODALITIES, MissingCode, Modality, Scores
+from facevoice.types import MODALITIES, MissingCode
 
 CLEAR: Final = 0.75
 MOSTLY: Final = 0.5
@@ -77,19 +77,13 @@ def verdict(root: Node, unsure_below: float | None = None) -> tuple[str, ...]:
 
 def _agreement(root: Node) -> tuple[str, ...]:
     """Whether face and voice point the same way, where each has one node under the root."""
-    said: dict[Modality, Scores] = {}
-    for node in root.members:
-        modality = node.modality
-        if modality is None or modality in said:
-            return ()
-        if node.counted and node.scores is not None:
-            said[modality] = node.scores
-    if set(said) != set(MODALITIES):
+    found = {node.modality: node.scores for node in root.members if node.counted}
+    face, voice = found.get("face"), found.get("voice")
+    if len(root.members) > len(MODALITIES) or face is None or voice is None:
         return ()
-    face, voice = said["face"].emotion, said["voice"].emotion
-    if face == voice:
+    if face.emotion == voice.emotion:
         return ("Face and voice point the same way.",)
-    return (f"The face alone points to “{face}”, the voice alone to “{voice}”.",)
+    return (f"The face alone points to “{face.emotion}”, the voice alone to “{voice.emotion}”.",)
 
 
 def reason(code: MissingCode, clip: Clip) -> str:
@@ -120,9 +114,8 @@ def silent_because(node: Node, clip: Clip) -> str:
 def role(node: Node, whole: str) -> str:
     """What a branch is made of, and how much it adds to ``whole``."""
     names = [each.name for each in node.members]
-    made_of = f"Blend of {listed(names)}. " if len(names) > 1 else ""
-    if len(names) == 1:
-        made_of = f"From one branch, {names[0]}. "
+    kind = "Blend of" if len(names) > 1 else "From one branch,"
+    made_of = f"{kind} {listed(names)}. " if names else ""
     if node.scores is None or node.share is None:
         return made_of.strip()
     if node.share == 0:
