@@ -1,7 +1,7 @@
 """What a timeline is: frozen, checked tables of who shows what, when. numpy only.
 
-Times are the container's presentation time in seconds; every interval is half-open. Nothing is
-left out: what could not be measured is None, or NaN in arrays.
+Times are the container's presentation time in seconds; every interval is half-open. What could
+not be measured is None, or NaN in arrays.
 """
 
 import math
@@ -33,8 +33,8 @@ SPEAKERS: Final[tuple[Speaker, ...]] = get_args(Speaker)
 
 RowMissingCode = MissingCode | Literal["other_speaker", "unknown_speaker", "no_branch"]
 ROW_MISSING_CODES: Final = (*MISSING_CODES, "other_speaker", "unknown_speaker", "no_branch")
-"""Why a row lacks a modality. The last three: there is speech, but it is another person's, or
-nobody was found to speak it; the bundle has no branch that reads this modality."""
+"""Why a row lacks a modality. The last three: the speech is another person's; no one in view was
+found to speak; the bundle has no branch that reads this modality."""
 
 _SUM_TOLERANCE: Final = 1e-6
 _Timed = TypeVar("_Timed", "Timeline", "Row", "Person", "Segment", "FrameTable")
@@ -44,22 +44,22 @@ _Timed = TypeVar("_Timed", "Timeline", "Row", "Person", "Segment", "FrameTable")
 class Row:
     """One person in one window.
 
-    A row whose person is None holds a window in which nobody is seen, or speech that none of those
-    seen was found to speak: so no voice is lost, and none is given to a face without a reason.
+    A row whose person is None holds a window in which no one is seen, or speech that was
+    attributed to no one in view: no voice is lost, and none is given to a face without a reason.
 
     start_seconds, stop_seconds: the window.
     person: who, as in ``Timeline.people``.
-    seen_seconds: how long the face was seen in the window; 0 for nobody.
+    seen_seconds: how long the face was seen in the window; 0 without a person.
     speech_seconds: how long anyone spoke in the window.
     speaking_seconds: how much of that is attributed to this row: all of it if speaker is "this",
-        and in a row without a person if nobody was found to speak it; else 0.
+        and in a row without a person if it was attributed to no one in view; else 0.
     speaker: whose speech the window holds, seen from this row: "this" person's, an "other" seen
-        person's, "unknown" (nobody was found to speak it) or "nobody" (there is no speech).
-    speaker_confidence: how sure that is, 0 to 1; NaN without speech.
+        person's, "unknown" (no one in view was found to speak) or "nobody" (there is no speech).
+    speaker_confidence: how certain that is, 0 to 1; NaN without speech.
     scores: face and voice fused, calibrated; None if neither is there.
     face, voice: each modality alone, calibrated; None where ``missing`` says why. The voice is this
-        person's own: what others say is in their rows.
-    missing: why a modality is absent: it stands here exactly if its scores are None.
+        person's own; that of others is in their rows.
+    missing: why a modality is absent; it has an entry exactly if its scores are None.
     abstained: whether the highest score is below the bundle's threshold, as in ``Prediction``.
     people: how many people were seen in the window.
     box: (4,) median box in pixels of the upright picture (left, top, right, bottom); None unseen.
@@ -149,7 +149,7 @@ class Person:
 class Segment:
     """A stretch in which one person shows one emotion: windows merged with hysteresis.
 
-    person: who; None for a voice that is nobody's.
+    person: their id; None for a voice that belongs to no one in view.
     score: mean of the emotion's fused score, 0 to 1.
     """
 
@@ -165,13 +165,13 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class FrameTable:
-    """Every face that was looked at: one line per sampled instant and person, by time, then person.
+    """Every face that was analysed: one row per sampled instant and person, by time, then person.
 
     times_seconds: (N,) float64. person: (N,) int64.
     boxes: (N, 4) float32, left, top, right, bottom in pixels of the upright picture.
     landmarks: (N, 5, 2) float32 pixels, in the order of ``Face.landmarks``.
     quality: (N,) float32, the detector's confidence.
-    scores: (N, K) float64, the face's own scores; NaN where no branch looked at this face.
+    scores: (N, K) float64, the face's own scores; NaN where no branch scored this face.
     """
 
     times_seconds: Float64Array
@@ -212,7 +212,7 @@ class Timeline:
 
     path: as it was given.
     duration_seconds: of the whole file as its container says; None if it does not.
-    start_seconds, stop_seconds: the part that was looked at.
+    start_seconds, stop_seconds: the part that was analysed.
     window_seconds, hop_seconds: windows are [start + k * hop, start + k * hop + window), the last
         one cut at the stop.
     labels: what is scored.

@@ -91,7 +91,7 @@ def followed(timeline: Timeline, frames: FrameTable, people: Iterable[int]) -> I
 
 
 def spacing(frames: FrameTable) -> float:
-    """Usual time between two instants at which faces were looked at, in seconds; 0.25 if unknown.
+    """Usual time between two sampled instants, in seconds; 0.25 if unknown.
 
     The lower quartile of the gaps between two sights of one person: losses are longer.
     """
