@@ -1,5 +1,6 @@
 """facevoice score: labelled clips -> a score table."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -8,13 +9,14 @@ import numpy as np
 import pytest
 
 from facevoice.branches import CroppingBranch, leaves
-from facevoice.bundle.reweigh import leaf_names
+from facevoice.bundle import read_card
+from facevoice.bundle.reweigh import bundle_weights, leaf_names
 from facevoice.cli import main
 from facevoice.faces.sample import place_crops
 from facevoice.predict import load
 from facevoice.report.scoring import crops_of, score_evidence
 from facevoice.samples import SAMPLE
-from facevoice.scores.table import read_score_table
+from facevoice.scores.table import ScoredBy, read_score_table
 from facevoice.types import Evidence, FaceTrack, Scores
 
 
@@ -40,6 +42,21 @@ def test_the_table_holds_every_branch_and_no_blend(
     assert (table.groups.tolist(), table.splits.tolist()) == (["A"], ["val"])
     assert table.labels[table.truth[0]] == "happy"
     assert "1 clips x 3 branches" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".npz", ".parquet"])
+def test_the_table_names_its_bundle_and_carries_its_tree(
+    labels: Path, toy_bundle: Path, tmp_path: Path, suffix: str
+) -> None:
+    out = tmp_path / f"val{suffix}"
+    assert facevoice("score", labels, "--bundle", toy_bundle, "--split", "val", "-o", out) == 0
+    table, card = read_score_table(out), read_card(toy_bundle)
+    digest = hashlib.sha256((toy_bundle / "bundle.json").read_bytes()).hexdigest()
+    assert table.bundle == ScoredBy("toy", digest)
+    assert table.tree is not None
+    assert bundle_weights({"tree": table.tree}) == bundle_weights(card)
+    assert "model" not in str(table.tree)  # the structure alone
+    assert facevoice("evaluate", out) == 0
 
 
 def test_a_file_that_cannot_be_read_stays_without_scores(

@@ -81,7 +81,8 @@ def _is_table(path: Path) -> bool:
         return path.suffix.lower() in _TABLES
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            header = next(csv.reader(stream), [])
+            rows = csv.reader(line for line in stream if not line.startswith("# facevoice: "))
+            header = next(rows, [])
     except (OSError, UnicodeDecodeError):
         return False  # read_labels says what is wrong with it
     return "branch" in header and "id" in header

@@ -9,7 +9,7 @@ import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from facevoice.faces.sample import Box
 from facevoice.predict import Predictor
 from facevoice.predict.prediction import Prediction
 from facevoice.scores import metrics
-from facevoice.scores.table import ScoreTable
+from facevoice.scores.table import ScoredBy, ScoreTable
 from facevoice.types import Evidence, Modality, Scores
 
 LABEL_COLUMNS: Final = ("label", "emotion")
@@ -211,8 +211,24 @@ def _table(predictor: Predictor, scored: Iterable[_Scored], watch: Watch | None)
         ids=ids,
         groups=groups,
         splits=splits,
+        missing=np.array(reasons),
     )
-    return replace(table, missing=np.array(reasons))
+    bundle = predictor.bundle
+    return replace(
+        table,
+        bundle=ScoredBy(bundle.name, bundle.sha256),
+        tree=structure(bundle.card["tree"]),
+    )
+
+
+def structure(node: Mapping[str, Any]) -> dict[str, Any]:
+    """A tree of bundle.json without what only its branches need: their files and preprocessing.
+
+    Inner nodes keep all their settings; branches keep ``name``, ``kind`` and ``weight``.
+    """
+    if "members" in node:
+        return {**node, "members": [structure(member) for member in node["members"]]}
+    return {key: node[key] for key in ("name", "kind", "weight") if key in node}
 
 
 def leaves_only(table: ScoreTable, tree: Branch) -> ScoreTable:
