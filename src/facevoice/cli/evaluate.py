@@ -14,7 +14,7 @@ from facevoice.errors import DatasetError, InvalidInputError
 
 if TYPE_CHECKING:
     from facevoice.bundle import Bundle
-    from facevoice.report.scoring import NodeFigures
+    from facevoice.scores.metrics import Figures
     from facevoice.scores.table import ScoreTable
     from facevoice.scores.weights_file import FittedFusion
 
@@ -89,9 +89,9 @@ def _is_table(path: Path) -> bool:
 
 
 def _run_table(options: argparse.Namespace) -> int:
-    from facevoice.report.figures import figures_of_scores
     from facevoice.report.fit import figure_lines
     from facevoice.report.measure import one_split
+    from facevoice.scores.metrics import evaluate
     from facevoice.scores.table import read_score_table
     from facevoice.scores.weights_file import read_weights
 
@@ -101,7 +101,7 @@ def _run_table(options: argparse.Namespace) -> int:
     if options.output is not None:
         raise InvalidInputError("a report card is about weights: name them by --weights")
     judged = one_split(table, options.split)
-    figures = [figures_of_scores(judged, judged.column(name), name) for name in judged.branches]
+    figures = [evaluate(judged, name) for name in judged.branches]
     if options.json:
         from facevoice.report.record import figures_record
 
@@ -151,7 +151,8 @@ def _command(options: argparse.Namespace) -> str:
 
 def _run_labels(options: argparse.Namespace) -> int:
     from facevoice.predict import load
-    from facevoice.report.scoring import figures_of, leaves_only
+    from facevoice.report.scoring import leaves_only
+    from facevoice.scores.metrics import evaluate
     from facevoice.scores.table import write_score_table
 
     predictor = load(options.bundle, device=options.device, threads=options.threads)
@@ -167,7 +168,7 @@ def _run_labels(options: argparse.Namespace) -> int:
         return status
     if options.output is not None:
         write_score_table(table, options.output)
-    figures = figures_of(table)
+    figures = [evaluate(table, name) for name in table.branches]
     if options.json:
         record = _record(figures, scored.left_out, scored.failed, predictor.bundle.sha256)
         print(json.dumps(record))
@@ -220,7 +221,7 @@ def _fitted(options: argparse.Namespace, bundle: "Bundle") -> "FittedFusion":
 
 
 def _record(
-    figures: "list[NodeFigures]", left_out: dict[str, int], failed: int, sha256: str
+    figures: "list[Figures]", left_out: dict[str, int], failed: int, sha256: str
 ) -> dict[str, Any]:
     return {
         "bundle_sha256": sha256,
@@ -242,7 +243,7 @@ def _record(
     }
 
 
-def _text(figures: "list[NodeFigures]", left_out: dict[str, int], failed: int) -> str:
+def _text(figures: "list[Figures]", left_out: dict[str, int], failed: int) -> str:
     first = figures[0].matrix
     occurring = int((first.support > 0).sum())
     width = max(len(item.name) for item in figures)

@@ -16,11 +16,10 @@ from facevoice.report.card import (
     RareClasses,
     ReportCard,
 )
-from facevoice.report.figures import Figures, figures_of_scores
 from facevoice.report.leaks import leak_status
 from facevoice.scores import metrics
 from facevoice.scores.calibration import nested_class_offsets, risk_coverage
-from facevoice.scores.metrics import ConfusionMatrix, GroupSpread
+from facevoice.scores.metrics import ConfusionMatrix, Figures, GroupSpread, evaluate
 from facevoice.scores.provenance import fingerprint, groups_known, versions
 from facevoice.scores.search import WeightTree, best_branch, compare, leave_one_branch_out
 from facevoice.scores.table import ScoreTable, grouped_folds
@@ -65,7 +64,7 @@ def report_card(
     notes: list[str] = []
 
     def figures(values: Float64Array, whose: str) -> Figures:
-        return figures_of_scores(judged, values, whose, resamples=resamples, seed=seed)
+        return evaluate(judged, values, whose, resamples=resamples, seed=seed)
 
     system = figures(scores, "fusion")
     unread = [branch for branch in judged.branches if branch not in leaves.branches]

@@ -9,8 +9,8 @@ import numpy as np
 from facevoice.output.html.page import html_page
 from facevoice.report import draw, fusion_sections, words
 from facevoice.report.card import ReportCard
-from facevoice.report.figures import Figures
 from facevoice.report.words import between, percent
+from facevoice.scores.metrics import Figures
 
 _STYLE: Final = Path(__file__).with_name("style.css")
 

@@ -19,7 +19,6 @@ from facevoice.errors import DatasetError
 from facevoice.faces.sample import Box
 from facevoice.predict import Predictor
 from facevoice.predict.prediction import Prediction
-from facevoice.scores import metrics
 from facevoice.scores.table import ScoredBy, ScoreTable
 from facevoice.types import Evidence, Modality, Scores
 
@@ -276,24 +275,3 @@ def _modality(node: Branch) -> Modality | None:
         return node.modality
     found = {_modality(member) for member in node.members}
     return found.pop() if len(found) == 1 else None
-
-
-@dataclass(frozen=True, slots=True)
-class NodeFigures:
-    """How one node of the tree did."""
-
-    name: str
-    matrix: metrics.ConfusionMatrix
-    war: metrics.Interval
-    coverage: float
-
-
-def figures_of(table: ScoreTable) -> list[NodeFigures]:
-    """WAR with its Wilson interval, UAR and the rest for each node; silent clips count as wrong."""
-    figures = []
-    coverage = table.coverage()
-    for name in table.branches:
-        matrix = metrics.ConfusionMatrix.of_scores(table.column(name), table.truth, table.labels)
-        interval = metrics.wilson(matrix.right, matrix.total)
-        figures.append(NodeFigures(name, matrix, interval, coverage[name]))
-    return figures

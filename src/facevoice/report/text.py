@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from facevoice.report import words
 from facevoice.report.card import ReportCard
-from facevoice.report.figures import Figures
 from facevoice.report.words import between, p_value, percent, points
+from facevoice.scores.metrics import Figures
 
 _LATEX = str.maketrans(
     {

@@ -4,9 +4,8 @@ import math
 from collections.abc import Iterator
 
 from facevoice.report.card import JointSearch, RareClasses, ReportCard
-from facevoice.report.figures import Figures
 from facevoice.report.leaks import Verdict
-from facevoice.scores.metrics import Interval, PairedTest
+from facevoice.scores.metrics import Figures, Interval, PairedTest
 
 LEAK_HEADINGS: dict[Verdict, str] = {
     "leak": "Leak found: do not believe these figures",

@@ -1,6 +1,7 @@
 """Figures against scikit-learn and scipy, the paper's own matrix, and simulated coverage."""
 
 import math
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -13,9 +14,11 @@ from sklearn import metrics as reference
 from facevoice.errors import InvalidInputError
 from facevoice.scores.metrics import (
     ConfusionMatrix,
+    Figures,
     bootstrap,
     brier,
     ece_when_calibrated,
+    evaluate,
     expected_calibration_error,
     group_spread,
     log_loss,
@@ -28,6 +31,7 @@ from facevoice.scores.metrics import (
     wilson,
 )
 from facevoice.types import EMOTIONS
+from support.score_tables import skilled
 
 FIG_2 = """
 72.45 0 5.10 3.06 16.33 2.04 1.02
@@ -235,3 +239,41 @@ def test_group_spread() -> None:
     assert spread.groups == ("a", "b")
     assert spread.war.tolist() == [0.5, 1.0]
     assert spread.deviation == pytest.approx(np.std([0.5, 1.0], ddof=1))
+
+
+# --- all figures of one system ---
+
+
+def test_figures_are_those_of_scikit_learn_whoever_asks() -> None:
+    table = skilled()
+    truth = table.truth.copy()
+    truth[::9] = -1
+    table = replace(table, truth=truth)
+    known, chosen = table.labelled, table.column("strong").argmax(axis=1)
+    figures = evaluate(table, "strong", resamples=20)
+    assert (figures.name, figures.matrix.total) == ("strong", int(known.sum()))
+    assert figures.matrix.uar == pytest.approx(
+        reference.balanced_accuracy_score(truth[known], chosen[known])
+    )
+    assert figures.calibration is not None
+    loss = reference.log_loss(truth[known], table.column("strong")[known])
+    assert figures.calibration.log_loss == pytest.approx(loss)
+    assert figures.uar.method == "group bootstrap"
+    assert evaluate(replace(table, groups=table.ids), "strong").uar.method == "clip bootstrap"
+    bare = Figures("strong", table.labels, table.column("strong"), truth)
+    names = ("count", "war", "war_low", "uar", "ece", "ece_if_perfect", "log_loss", "recall")
+    assert bare.rounded(*names) == figures.rounded(*names)
+    assert figures.rounded("log_loss") == {"log_loss": round(loss, 4)}
+
+
+def test_figures_of_silence_and_of_no_truth() -> None:
+    table = skilled()
+    silent = evaluate(table, np.full_like(table.column("strong"), np.nan), "nothing", resamples=20)
+    assert (silent.matrix.war, silent.coverage, silent.calibration) == (0, 0, None)
+    assert silent.rounded("count", "war") == {"count": 160, "war": 0}
+    with pytest.raises(InvalidInputError, match="no clip has both scores and a truth"):
+        silent.rounded("ece")
+    with pytest.raises(InvalidInputError, match="no clip has a known truth"):
+        evaluate(replace(table, truth=np.full(160, -1)), "strong")
+    with pytest.raises(InvalidInputError, match="no branch 'nose'"):
+        evaluate(table, "nose")

@@ -7,11 +7,13 @@ from facevoice.scores.metrics.confusion import (
     predicted_classes,
     recall_weights,
 )
+from facevoice.scores.metrics.figures import Calibration, Figures, evaluate
 from facevoice.scores.metrics.intervals import (
     FEW_GROUPS,
     Interval,
     PairedTest,
     bootstrap,
+    macro_f1_statistic,
     paired_permutation,
     uar_statistic,
     war_statistic,
@@ -28,7 +30,9 @@ from facevoice.scores.metrics.reliability import (
 
 __all__ = [
     "FEW_GROUPS",
+    "Calibration",
     "ConfusionMatrix",
+    "Figures",
     "GroupSpread",
     "Interval",
     "PairedTest",
@@ -36,9 +40,11 @@ __all__ = [
     "bootstrap",
     "brier",
     "ece_when_calibrated",
+    "evaluate",
     "expected_calibration_error",
     "group_spread",
     "log_loss",
+    "macro_f1_statistic",
     "paired_permutation",
     "predicted_classes",
     "recall_weights",

@@ -229,3 +229,18 @@ def uar_statistic(truth: NDArray[Any], predicted: NDArray[Any], n_classes: int) 
         return float((hits[size > 0] / size[size > 0]).mean())
 
     return uar
+
+
+def macro_f1_statistic(truth: NDArray[Any], predicted: NDArray[Any], n_classes: int) -> Statistic:
+    """The macro-F1 of a resample of labelled clips (over the classes in it), for ``bootstrap``."""
+    known, answer = np.asarray(truth), np.asarray(predicted)
+    right = (known == answer).astype(np.float64)
+
+    def macro_f1(clips: IndexArray) -> float:
+        size = np.bincount(known[clips], minlength=n_classes)
+        hits = np.bincount(known[clips], weights=right[clips], minlength=n_classes)
+        chosen = np.bincount(answer[clips] + 1, minlength=n_classes + 1)[1:]
+        occurs = size > 0
+        return float((2 * hits[occurs] / (size + chosen)[occurs]).mean())
+
+    return macro_f1
