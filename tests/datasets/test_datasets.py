@@ -9,7 +9,7 @@ import pytest
 
 from facevoice.datasets import CONTENTS, CORPORA, check_split, find_leaks, leaking_ids
 from facevoice.datasets.affectnet import BoxedSample
-from facevoice.datasets.corpus import label_set
+from facevoice.datasets.names import label_set
 from facevoice.errors import DatasetError
 from facevoice.types import EMOTIONS, Sample
 from support.miniatures import MINIATURES, affectnet, fer2013, fer2013_rows, picture, table, touch

@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +11,7 @@ from facevoice.cli.options import positive, say
 
 if TYPE_CHECKING:
     from facevoice.datasets import Corpus
+    from facevoice.train.prepare.folder import Prepared
 
 _CONTENTS: Final = "clips, face_crops, face_folders, pictures, face_images or speech"
 _EVERY_SECONDS: Final = 0.2  # on a terminal
@@ -121,11 +123,27 @@ def run_prepare(options: argparse.Namespace) -> int:
     finally:
         progress.close()
     say(f"{len(prepared.ids)} samples of {options.corpus} in {options.output}")
-    for reason, count in prepared.meta["dropped"].items():
-        say(f"  dropped {count}: {reason}")
-    if prepared.leaks:
-        say(f"  the split leaks {len(prepared.leaks)} times: prepared.json names them")
+    for line in _account(prepared, _corpus(options.corpus)):
+        say(f"  {line}")
     return 0
+
+
+def _account(prepared: "Prepared", corpus: "Corpus") -> Iterator[str]:
+    """What became of the samples: counts, names that were mapped, what was dropped, leaks."""
+    from facevoice.cli.labelled import samples_of
+    from facevoice.datasets.corpus import GROUPS_UNKNOWN, account, counts
+
+    samples = samples_of(prepared)
+    yield "; ".join(account(samples))
+    renamed = prepared.meta.get("renamed")
+    if renamed or corpus.labels:
+        yield f"read as: {counts(renamed) if renamed else corpus.mapping}"
+    for reason, count in prepared.meta["dropped"].items():
+        yield f"dropped {count}: {reason}"
+    if prepared.leaks:
+        yield f"the split leaks {len(prepared.leaks)} times: prepared.json names them"
+    if not any(sample.group != sample.id for sample in samples):
+        yield GROUPS_UNKNOWN
 
 
 class _Progress:
