@@ -12,11 +12,8 @@ from facevoice.errors import InvalidInputError
 from facevoice.scores.metrics.confusion import ConfusionMatrix, predicted_classes
 from facevoice.scores.metrics.intervals import (
     Interval,
-    Statistic,
     bootstrap,
-    macro_f1_statistic,
-    uar_statistic,
-    war_statistic,
+    matrix_statistic,
     wilson,
 )
 from facevoice.scores.metrics.reliability import (
@@ -103,17 +100,17 @@ class Figures:
     @cached_property
     def war_by_group(self) -> Interval | None:
         """95 % bootstrap interval of the WAR over groups; None where nobody knows them."""
-        return None if self.groups is None else self._resampled(war_statistic, self._answers)
+        return None if self.groups is None else self._resampled(lambda matrix: matrix.war)
 
     @cached_property
     def uar(self) -> Interval:
         """95 % bootstrap interval of the UAR, over groups, else over clips."""
-        return self._resampled(uar_statistic, self._answers, len(self.labels))
+        return self._resampled(lambda matrix: matrix.uar)
 
     @cached_property
     def macro_f1(self) -> Interval:
         """95 % bootstrap interval of the macro-F1, over groups, else over clips."""
-        return self._resampled(macro_f1_statistic, self._answers, len(self.labels))
+        return self._resampled(lambda matrix: matrix.macro_f1)
 
     @property
     def coverage(self) -> float:
@@ -150,13 +147,10 @@ class Figures:
             for name, value in values.items()
         }
 
-    @cached_property
-    def _answers(self) -> NDArray[np.int64]:
-        return predicted_classes(self.scores)
-
-    def _resampled(self, statistic: Callable[..., Statistic], *arguments: Any) -> Interval:
+    def _resampled(self, figure: Callable[[ConfusionMatrix], float]) -> Interval:
+        answers = predicted_classes(self.scores)
         return bootstrap(
-            statistic(self.truth, *arguments),
+            matrix_statistic(figure, self.truth, answers, self.labels),
             len(self.truth),
             groups=self.groups,
             resamples=self.resamples,
