@@ -45,14 +45,10 @@ def gather_video(root: Path, gathering: Gathering) -> None:
     """The clips under root; those of the test set have no label and are dropped."""
     for split, folder in _FOLDERS.items():
         for path in files_below(root / folder, VIDEO_SUFFIXES):
-            label = emotion_of(path.parent.name)
-            identity = f"{split}/{path.stem}"
-            if label is not None:
-                gathering.keep(Sample(identity, path, label, split, group=identity))
-            elif split == "test":
-                gathering.drop(path, UNLABELLED)
-            else:
-                gathering.drop(path, f"folder {path.parent.name} is no emotion")
+            name, identity = path.parent.name, f"{split}/{path.stem}"
+            sample = Sample(identity, path, emotion_of(name), split, group=identity)
+            reason = UNLABELLED if split == "test" else f"folder {name} is no emotion"
+            gathering.keep(sample, reason)
 
 
 def gather_faces(root: Path, gathering: Gathering) -> None:
@@ -66,12 +62,9 @@ def gather_faces(root: Path, gathering: Gathering) -> None:
             if label is None and video is not None:
                 label = emotion_of(video.parent.name)
             identity = f"{split}/{folder.name}"
-            if label is not None:
-                gathering.keep(FaceFolder(identity, folder, label, split, identity, video))
-            elif split == "test":
-                gathering.drop(folder, UNLABELLED)
-            else:
-                gathering.drop(folder, "no <Emotion>/<clip>.avi tells the label")
+            sample = FaceFolder(identity, folder, label, split, identity, video)
+            reason = UNLABELLED if split == "test" else "no <Emotion>/<clip>.avi tells the label"
+            gathering.keep(sample, reason)
 
 
 VIDEO: Final = Corpus(

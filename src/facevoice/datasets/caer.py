@@ -23,12 +23,10 @@ def gather(root: Path, gathering: Gathering) -> None:
     """The clips under root."""
     for split, folder in _FOLDERS.items():
         for path in files_below(root / folder, VIDEO_SUFFIXES, "*/*"):
-            label = emotion_of(path.parent.name)
-            identity = f"{split}/{path.parent.name}/{path.stem}"
-            if label is None:
-                gathering.drop(path, f"folder {path.parent.name} is no emotion")
-            else:
-                gathering.keep(Sample(identity, path, label, split, group=identity))
+            name = path.parent.name
+            identity = f"{split}/{name}/{path.stem}"
+            sample = Sample(identity, path, emotion_of(name), split, group=identity)
+            gathering.keep(sample, f"folder {name} is no emotion")
 
 
 CORPUS: Final = Corpus(

@@ -203,10 +203,13 @@ class Gathering:
         self.labels: tuple[str, ...] = ()
         self.renamed: Mapping[str, int] = {}
 
-    def keep(self, sample: Sample) -> None:
-        """Add a sample; one with a label that the corpus does not list is left out."""
+    def keep(self, sample: Sample, otherwise: str = "") -> None:
+        """Add a sample; one with a label that the corpus does not list is left out.
+
+        otherwise: the reason why, if it is not the label.
+        """
         if self._corpus.labels and sample.label not in self._corpus.labels:
-            self.drop(sample.path, f"label {sample.label}")
+            self.drop(sample.path, otherwise or f"label {sample.label}")
         else:
             self._samples.append(sample)
 

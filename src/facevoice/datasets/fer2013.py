@@ -59,12 +59,11 @@ def gather(root: Path, gathering: Gathering) -> None:
 def _folders(root: Path, gathering: Gathering) -> None:
     for split in ("train", "test"):
         for path in sorted((root / split).glob("*/*")):
-            label = emotion_of(path.parent.name)
-            if path.suffix.lower() not in PICTURE_SUFFIXES or label is None:
-                gathering.drop(path, f"folder {path.parent.name}, suffix {path.suffix}")
-                continue
+            picture = path.suffix.lower() in PICTURE_SUFFIXES
+            label = emotion_of(path.parent.name) if picture else None
             identity = f"{split}/{label}/{path.name}"
-            gathering.keep(Sample(identity, path, label, split, group=identity))
+            sample = Sample(identity, path, label, split, group=identity)
+            gathering.keep(sample, f"folder {path.parent.name}, suffix {path.suffix}")
 
 
 def _rows(table: Path, gathering: Gathering) -> None:
