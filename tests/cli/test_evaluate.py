@@ -214,3 +214,20 @@ def test_no_input_and_two_inputs_are_refused(
             facevoice(*arguments)
         assert caught.value.code == 2
         assert "--data" in capsys.readouterr().err
+
+
+def test_a_split_of_a_table_is_found_by_any_usual_name(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, weights: Path
+) -> None:
+    table = tmp_path / "both.npz"
+    write_score_table(skilled().append(skilled(1, split="test")), table)
+    assert facevoice("evaluate", table, "--split", "dev") == 0
+    expected = capsys.readouterr().out
+    assert facevoice("evaluate", table, "--split", "val") == 0
+    assert capsys.readouterr().out == expected
+    assert facevoice("evaluate", table, "--weights", weights, "--split", "eval", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["data"]["split"] == "test"
+    assert facevoice("evaluate", table, "--split", "holdout") == 1
+    assert "no clip in split 'holdout'; splits in the table: 'test', 'val'" in (
+        capsys.readouterr().err
+    )

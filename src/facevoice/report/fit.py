@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from facevoice.report.words import between, p_value, percent, points
+from facevoice.report.words import between, ece, p_value, percent, points
 from facevoice.scores.choice import Choice, SearchPlan
 from facevoice.scores.metrics import Figures, evaluate
 from facevoice.scores.provenance import fingerprint, groups_known
@@ -120,11 +120,10 @@ def figure_lines(figures: list[Figures]) -> Iterator[str]:
         "  coverage"
     )
     for each in figures:
-        ece = "–" if each.calibration is None else percent(each.calibration.ece)
         yield (
             f"{each.name:{width}}  {percent(each.matrix.war):>5}  {between(each.war):11}"
             f"  {percent(each.matrix.uar):>5}  {between(each.uar):15}"
-            f"  {percent(each.matrix.macro_f1):>7}  {ece:>4}  {percent(each.coverage):>7}"
+            f"  {percent(each.matrix.macro_f1):>7}  {ece(each):>4}  {percent(each.coverage):>7}"
         )
 
 

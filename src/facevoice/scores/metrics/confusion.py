@@ -199,11 +199,8 @@ def recall_weights(truth: NDArray[Any]) -> Float64Array:
     """
     known = np.asarray(truth).astype(np.int64)
     sizes = np.bincount(known[known >= 0], minlength=1)
-    present = int((sizes > 0).sum())
-    weights = np.zeros(len(known))
-    labelled = known >= 0
-    weights[labelled] = 1.0 / (present * sizes[known[labelled]]) if present else 0.0
-    return weights
+    weights = 1.0 / np.maximum(np.count_nonzero(sizes) * sizes[known], 1)
+    return np.where(known >= 0, weights, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
