@@ -15,8 +15,8 @@ PICTURES_AHEAD: Final = 12  # followed pictures that may be queued: bounds the m
 Making = Callable[[], Generator[Followed, None, None]]
 
 _LEAST_FILM_SECONDS: Final = 20.0  # a process takes most of a second to start
-_BATCH_PICTURES: Final = 12  # sent together, at most ...
-_BATCH_BYTES: Final = 4e6  # ... or so much brightness, of which large pictures have more
+_BATCH_PICTURES: Final = 12  # sent together, at most
+_BATCH_BYTES: Final = 4e6  # of brightness sent together; ends a batch of large pictures early
 _REQUESTS_AHEAD: Final = 2  # batches: one is made while another is on its way
 
 

@@ -30,7 +30,7 @@ _LONGEST_GAP: Final = 0.5  # seconds; across a longer loss nothing is interpolat
 
 @dataclass(slots=True)
 class _Mouth:
-    """landmarks: as measured at ``seen``. even: the last mouth and face in even light, (1, H, W)."""
+    """landmarks: as measured at ``seen``. even: the last mouth and face, in even light."""
 
     landmarks: Float32Array
     seen: float

@@ -176,32 +176,28 @@ class Prediction:
         try:
             version = record["schema_version"]
             if version != SCHEMA_VERSION:
-                raise InvalidInputError(
+                raise InvalidInputError(  # noqa: TRY301 - not one of the errors of reading below
                     f"the record has version {version!r}; this facevoice reads {SCHEMA_VERSION!r}"
                 )
-            return cls._of_record(record)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            if isinstance(error, InvalidInputError):
-                raise
-            raise InvalidInputError(f"not a record of a prediction: {error!r}") from error
-
-    @classmethod
-    def _of_record(cls, record: Mapping[str, Any]) -> "Prediction":
-        scores, evidence, error = record["scores"], record["evidence"], record["error"]
-        return cls(
-            path=record["path"],
-            bundle_name=record["bundle"]["name"],
-            bundle_sha256=record["bundle"]["sha256"],
-            scores=None if scores is None else _scores(scores, record["parts"]),
-            missing=dict(record["missing"]),
-            evidence=None if evidence is None else EvidenceSummary.from_dict(evidence),
-            duration_seconds=record["duration_seconds"],
-            start_seconds=record["start_seconds"],
-            stop_seconds=record["stop_seconds"],
-            windows=int(record["windows"]),
-            abstained=bool(record["abstained"]),
-            error=None if error is None else (error["kind"], error["message"]),
-        )
+            scores, evidence, error = record["scores"], record["evidence"], record["error"]
+            return cls(
+                path=record["path"],
+                bundle_name=record["bundle"]["name"],
+                bundle_sha256=record["bundle"]["sha256"],
+                scores=None if scores is None else _scores(scores, record["parts"]),
+                missing=dict(record["missing"]),
+                evidence=None if evidence is None else EvidenceSummary.from_dict(evidence),
+                duration_seconds=record["duration_seconds"],
+                start_seconds=record["start_seconds"],
+                stop_seconds=record["stop_seconds"],
+                windows=int(record["windows"]),
+                abstained=bool(record["abstained"]),
+                error=None if error is None else (error["kind"], error["message"]),
+            )
+        except InvalidInputError:
+            raise
+        except (AttributeError, KeyError, TypeError, ValueError) as failure:
+            raise InvalidInputError(f"not a record of a prediction: {failure!r}") from failure
 
     def __repr__(self) -> str:
         if self.error is not None:

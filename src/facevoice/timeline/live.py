@@ -13,8 +13,7 @@ from typing import Final, cast
 
 from facevoice.bundle import Bundle, load_bundle
 from facevoice.errors import FacevoiceError, InvalidInputError
-from facevoice.evidence import EvidenceReader, EvidenceWindow, Feeder, Plan
-from facevoice.evidence.plan import WINDOW_SECONDS
+from facevoice.evidence import WINDOW_SECONDS, EvidenceReader, EvidenceWindow, Feeder, Plan
 from facevoice.media import (
     Arrival,
     LiveInput,

@@ -12,8 +12,13 @@ import numpy as np
 from facevoice import media
 from facevoice.bundle import Bundle
 from facevoice.errors import InvalidInputError
-from facevoice.evidence import EvidenceReader, EvidenceWindow, Plan, film_plan
-from facevoice.evidence.plan import WINDOW_SECONDS
+from facevoice.evidence import (
+    WINDOW_SECONDS,
+    EvidenceReader,
+    EvidenceWindow,
+    Plan,
+    film_plan,
+)
 from facevoice.faces.detect import prominence
 from facevoice.session import Device
 from facevoice.timeline.scoring import FaceSight, Window, WindowScorer
