@@ -70,7 +70,7 @@ class Mouths:
         self._waiting.append((time, light))
 
     def measure(self, time: float, faces: dict[int, Face]) -> None:
-        """Add the faces of the last picture, a sampled one, by track."""
+        """Measure the faces, by track, of the sampled picture whose light was added last."""
         waiting, self._waiting = self._waiting, self._waiting[-1:]
         largest = sorted(faces, key=lambda track: -faces[track].area)[:MOST_MOUTHS]
         for track in largest:
@@ -88,7 +88,7 @@ class Mouths:
                 points = mouth.landmarks + share * (landmarks - mouth.landmarks)
                 aligned.append(align_light(light, points, _SIDE))
             if aligned:
-                _watch(mouth, [at for at, _ in between], np.stack(aligned))
+                _add_motions(mouth, [at for at, _ in between], np.stack(aligned))
             mouth.landmarks, mouth.seen = landmarks, time
         self._forget(time)
 
@@ -115,9 +115,9 @@ class Mouths:
                 mouth.motions.popleft()
 
 
-def _watch(mouth: _Mouth, times: list[float], lights: UInt8Array) -> None:
+def _add_motions(mouth: _Mouth, times: list[float], lights: UInt8Array) -> None:
     """Add the motions of the next aligned faces (T, 64, 64)."""
-    even = _even(lights[:, 38:62, 16:48]), _even(lights[:, 8:62, 10:54])
+    even = _evenly_lit(lights[:, 38:62, 16:48]), _evenly_lit(lights[:, 8:62, 10:54])
     before, mouth.even = mouth.even, (even[0][-1:], even[1][-1:])
     if before is None:
         times, lights = times[1:], lights[1:]
@@ -155,7 +155,7 @@ def _motions(mouths: Float64Array, faces: Float64Array, lights: UInt8Array) -> F
     )
 
 
-def _even(parts: UInt8Array) -> Float64Array:
+def _evenly_lit(parts: UInt8Array) -> Float64Array:
     """Remove the level and contrast of the light from each picture: (T, H, W)."""
     mean = parts.mean(axis=(1, 2), keepdims=True)
     deviation = parts.std(axis=(1, 2), keepdims=True)

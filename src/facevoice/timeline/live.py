@@ -129,16 +129,14 @@ def _windows(
         reader = EvidenceReader(device=device, threads=threads)
         feeder = Feeder(reader.maker(plan, follow=True, attribute=True))
         scorer = _LiveScorer(WindowScorer(bundle), start)
-        broken: FacevoiceError | None = None
         try:
             for arrival in arrivals:
                 scorer.note(arrival)
                 yield from map(scorer.window, feeder.take(arrival))
-        except FacevoiceError as error:
-            broken = error
+        except FacevoiceError:  # the windows that are complete come first
+            yield from map(scorer.window, feeder.end())
+            raise
         yield from map(scorer.window, feeder.end())
-        if broken is not None:
-            raise broken
 
 
 class _LiveScorer:
