@@ -8,9 +8,10 @@ from facevoice.branches import leaves
 from facevoice.bundle import load_bundle
 from facevoice.train.export.assemble import assemble
 from facevoice.train.export.onnx_files import Run
-from facevoice.train.fit.loop import build_net, train
 from facevoice.train.fit.run_folder import read_log
+from facevoice.train.nets.build import build_net
 from facevoice.train.recipe import load_recipe
+from facevoice.train.run import train
 from support.places import RECIPES
 from support.toy_clips import write_clips
 

@@ -49,7 +49,7 @@ def run_train(options: argparse.Namespace) -> int:
     recipe = load_recipe(options.recipe, options.set)
     prepared = join([open_prepared(folder) for folder in options.data])
     try:
-        from facevoice.train.fit.loop import train
+        from facevoice.train.run import train
     except ModuleNotFoundError as error:
         raise MissingDependencyError.of(str(error.name), "train", "training") from None
     run = options.output or Path("runs-out") / recipe.name

@@ -18,9 +18,9 @@ from facevoice.scores.calibration import fit_temperature
 from facevoice.scores.table import ScoreTable
 from facevoice.train.export.onnx_files import Run
 from facevoice.train.fit.joined import Joined, TrainingData
-from facevoice.train.fit.loop import train
 from facevoice.train.fit.stage import Report
 from facevoice.train.recipe import Recipe
+from facevoice.train.run import train
 
 Announce = Callable[[int, tuple[str, ...]], None]
 """Told the number of a fold and the groups that it holds out."""

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin
 
-from facevoice.errors import RecipeError
+from facevoice.branches.face_input import FaceInput
+from facevoice.errors import InvalidInputError, RecipeError
+from facevoice.speech.spectrogram import SpectrogramSettings
 
 NORMALISATIONS: Final[Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]]] = {
     "unit": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
@@ -188,6 +190,34 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """Every key with its value, ready for JSON."""
         return dataclasses.asdict(self)
+
+
+def face_input_of(recipe: Recipe) -> FaceInput:
+    """What the branch's network sees of an aligned face."""
+    left, top, right, bottom = recipe.crop
+    mean, deviation = recipe.normalisation
+    return FaceInput(
+        frames=recipe.frames,
+        crop=(left, top, right, bottom),
+        size=recipe.input_size,
+        channels="grey" if recipe.grey else "rgb",
+        mean=mean,
+        std=deviation,
+    )
+
+
+def spectrogram_settings(recipe: Recipe) -> SpectrogramSettings:
+    """The recipe's spectrogram: the defaults (the paper's 224x224) but for what it states.
+
+    Raises:
+        RecipeError: an unknown key or a wrong value.
+    """
+    try:
+        return SpectrogramSettings.from_dict(
+            SpectrogramSettings().to_dict() | dict(recipe.spectrogram)
+        )
+    except InvalidInputError as error:
+        raise RecipeError(f"recipe key spectrogram: {error}") from error
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:

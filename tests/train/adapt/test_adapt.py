@@ -18,9 +18,10 @@ from facevoice.errors import DatasetError, RecipeError
 from facevoice.session import Session
 from facevoice.speech.prosody import FEATURES
 from facevoice.train.adapt.features import read_leaves
-from facevoice.train.adapt.heads import fit_head
+from facevoice.train.adapt.fit import Settings, fit
 from facevoice.train.adapt.onnx_heads import Answer, Linear, cut, feature_model, picture_model
-from facevoice.train.adapt.run import Settings, adapt, clips_of, fit
+from facevoice.train.adapt.refit import fit_head
+from facevoice.train.adapt.run import adapt, clips_of
 from facevoice.train.prepare.folder import open_prepared
 from facevoice.train.voice.ensemble import Ensemble, write_onnx
 from facevoice.types import EMOTIONS

@@ -13,11 +13,11 @@ from facevoice.errors import DatasetError, OutputError, RecipeError
 from facevoice.samples import SAMPLE
 from facevoice.train.export.assemble import assemble
 from facevoice.train.fit.joined import join
-from facevoice.train.fit.loop import train
 from facevoice.train.fit.samples import drawing_order, split_of
 from facevoice.train.nets import NETS, NetSize, multiply_adds, parameter_count
 from facevoice.train.nets.small import SmallResNet
 from facevoice.train.recipe import recipe_from
+from facevoice.train.run import train
 from support.prepared_folders import COUNT, LABELS, VOICE, write_prepared
 
 FACE = recipe_from(

@@ -13,8 +13,8 @@ from facevoice.errors import RecipeError
 from facevoice.samples import SAMPLE
 from facevoice.speech.prosody import FEATURES
 from facevoice.train.export.assemble import assemble
-from facevoice.train.fit.loop import train
 from facevoice.train.recipe import recipe_from
+from facevoice.train.run import train
 from facevoice.train.voice import features as features_module
 from facevoice.train.voice.ensemble import fit, write_onnx
 from facevoice.train.voice.features import changed_features, functional_features

@@ -16,11 +16,10 @@ from facevoice.errors import RecipeError
 from facevoice.scores.calibration import fit_temperature
 from facevoice.session import Session
 from facevoice.train.export.half_precision import halve
-from facevoice.train.fit.loop import build_blstm, build_net
 from facevoice.train.fit.sequence_features import SequenceNet
-from facevoice.train.fit.sources import face_input_of, spectrogram_settings
 from facevoice.train.nets import FeatureNet
-from facevoice.train.recipe import Recipe, recipe_from
+from facevoice.train.nets.build import build_blstm, build_net
+from facevoice.train.recipe import Recipe, face_input_of, recipe_from, spectrogram_settings
 
 PARITY: Final = 1e-4
 """The largest difference allowed between torch's output and onnxruntime's."""

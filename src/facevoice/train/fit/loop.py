@@ -20,22 +20,21 @@ from facevoice.train.fit.joined import TrainingData
 from facevoice.train.fit.run_folder import claim, save_scores, save_tensors
 from facevoice.train.fit.samples import split_of
 from facevoice.train.fit.sequence_features import SequenceNet, SequenceSource, cached_features
-from facevoice.train.fit.sources import Source, source_of, spectrogram_settings
+from facevoice.train.fit.sources import Source, source_of
 from facevoice.train.fit.stage import Progress, Report, Stage, Trainer
 from facevoice.train.fit.validation import score_rows
 from facevoice.train.nets import (
     NETS,
     FeatureNet,
-    NetSize,
-    SummedBlstm,
     freeze_convolutions,
     multiply_adds,
     parameter_count,
 )
+from facevoice.train.nets.build import build_blstm, build_net, input_shape
 from facevoice.train.recipe import Recipe
 
 
-def train(
+def train_net(
     recipe: Recipe,
     data: TrainingData,
     run: Path,
@@ -44,16 +43,11 @@ def train(
     progress: Progress | None = None,
     devices: int = 1,
 ) -> Path:
-    """Train, or go on where a killed run with the same recipe and data stopped.
-
-    devices: GPUs, or processes where there is none; they share each batch.
-    Returns the run folder.
+    """Train the network of a branch; see ``facevoice.train.run.train``.
 
     Raises:
         RecipeError: the recipe does not fit the data, or the folder holds another run.
     """
-    if recipe.branch == "functionals_svm":
-        return _train_on_functionals(recipe, data, run, report)
     if recipe.net not in NETS:
         raise RecipeError(f"unknown net {recipe.net!r}; known: {', '.join(NETS)}")
     strategy = "auto" if devices == 1 else "ddp_spawn"
@@ -66,19 +60,6 @@ def train(
     else:
         fabric.launch(work)
     return run
-
-
-def _train_on_functionals(
-    recipe: Recipe, data: TrainingData, run: Path, report: Report | None
-) -> Path:
-    # scikit-learn takes seconds to import, for these alone
-    if recipe.net == "ensemble":
-        from facevoice.train.voice.ensemble import train_ensemble  # noqa: PLC0415
-
-        return train_ensemble(recipe, data, run, report)
-    from facevoice.train.voice.svm import train_svm  # noqa: PLC0415
-
-    return train_svm(recipe, data, run, report)
 
 
 def _train(
@@ -128,33 +109,6 @@ def _train(
         for leftover in (*run.glob("stage-*.pt"), *run.glob("features-*.npz")):
             leftover.unlink()
     fabric.barrier()
-
-
-def build_net(recipe: Recipe, classes: int) -> FeatureNet:
-    """The recipe's network with random weights."""
-    size = NetSize(
-        channels=input_shape(recipe)[0],
-        classes=classes,
-        width=recipe.width,
-        dropout=recipe.dropout,
-        feature_dim=recipe.feature_dim,
-    )
-    return NETS[recipe.net](size)
-
-
-def build_blstm(recipe: Recipe, net: FeatureNet, classes: int) -> SummedBlstm:
-    """The recipe's BLSTM over the network's features, with random weights."""
-    return SummedBlstm(
-        net.feature_dim, classes, recipe.blstm_width, recipe.blstm_dropout, recipe.blstm_pooling
-    )
-
-
-def input_shape(recipe: Recipe) -> tuple[int, int, int]:
-    """(C, H, W) of one picture that the network sees."""
-    if recipe.branch == "spectrogram_net":
-        settings = spectrogram_settings(recipe)
-        return recipe.channels, settings.height, settings.width
-    return 1 if recipe.grey else 3, recipe.input_size, recipe.input_size
 
 
 def _net_stage(recipe: Recipe, net: FeatureNet, source: Source) -> Stage:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from facevoice.branches.face_input import FaceInput
-from facevoice.errors import InvalidInputError, RecipeError
+from facevoice.errors import RecipeError
 from facevoice.faces.sample import Box, crop_and_resize
-from facevoice.speech.spectrogram import SpectrogramSettings, spectrogram_images
+from facevoice.speech.spectrogram import spectrogram_images
 from facevoice.train.fit.augment import (
     change_faces,
     change_speech,
@@ -22,7 +22,7 @@ from facevoice.train.fit.augment import (
 )
 from facevoice.train.fit.joined import TrainingData
 from facevoice.train.fit.samples import Indices
-from facevoice.train.recipe import Recipe
+from facevoice.train.recipe import Recipe, face_input_of, spectrogram_settings
 from facevoice.types import ALIGNED_SIZE, UInt8Array, Waveform
 
 Inputs = tuple[Tensor, ...]
@@ -49,20 +49,6 @@ class Source(Protocol):
         A row may have several inputs; their scores are averaged.
         """
         ...
-
-
-def face_input_of(recipe: Recipe) -> FaceInput:
-    """What the branch's network sees of an aligned face."""
-    left, top, right, bottom = recipe.crop
-    mean, deviation = recipe.normalisation
-    return FaceInput(
-        frames=recipe.frames,
-        crop=(left, top, right, bottom),
-        size=recipe.input_size,
-        channels="grey" if recipe.grey else "rgb",
-        mean=mean,
-        std=deviation,
-    )
 
 
 class FaceReader:
@@ -165,20 +151,6 @@ def changed_faces(
 
 def _colour(picture: UInt8Array) -> UInt8Array:
     return np.repeat(picture[..., None], 3, axis=2) if picture.ndim == 2 else picture
-
-
-def spectrogram_settings(recipe: Recipe) -> SpectrogramSettings:
-    """The recipe's spectrogram: the defaults (the paper's 224x224) but for what it states.
-
-    Raises:
-        RecipeError: an unknown key or a wrong value.
-    """
-    try:
-        return SpectrogramSettings.from_dict(
-            SpectrogramSettings().to_dict() | dict(recipe.spectrogram)
-        )
-    except InvalidInputError as error:
-        raise RecipeError(f"recipe key spectrogram: {error}") from error
 
 
 class SpectrogramSource:
