@@ -95,6 +95,7 @@ def _main_person(seen: Seen, rate: float) -> FaceTrack | None:
         times_seconds=np.array([time for time, _, _ in kept]),
         boxes=np.stack([face.box for _, face, _ in kept]),
         quality=np.array([face.confidence for _, face, _ in kept], np.float32),
+        landmarks=np.stack([face.landmarks for _, face, _ in kept]),
         track_id=chosen,
         seconds=len(kept) / rate,
     )
