@@ -10,13 +10,11 @@ from facevoice.cli.options import Counter, say
 from facevoice.errors import DatasetError
 
 if TYPE_CHECKING:
-    from facevoice.faces.sample import Box
     from facevoice.predict import Predictor
     from facevoice.predict.prediction import Prediction
-    from facevoice.report.scoring import Framed, LabelledEvidence
+    from facevoice.report.scoring import LabelledEvidence
     from facevoice.scores.table import ScoreTable
     from facevoice.train.prepare.folder import Prepared
-    from facevoice.types import Evidence
 
 Check = Callable[[list[str], list[str]], None]
 """Told the ids and labels of clips before they are scored; raises what speaks against it."""
@@ -99,7 +97,7 @@ def _prepared(
     failures: _Failures,
     check: Check | None,
 ) -> "tuple[ScoreTable, dict[str, int]]":
-    from facevoice.report.scoring import crops_of, score_evidence
+    from facevoice.report.scoring import score_evidence
     from facevoice.train.prepare.folder import open_prepared
 
     prepared = open_prepared(path)
@@ -109,27 +107,13 @@ def _prepared(
         labels = [prepared.labels[int(prepared.y[row])] for row in rows]
         check([prepared.ids[row] for row in rows], labels)
     with failures.counting(len(rows)) as watch:
-        items = _items(prepared, rows, crops_of(predictor.bundle.tree))
-        return score_evidence(predictor, items, watch=watch)
+        return score_evidence(predictor, _items(prepared, rows), watch=watch)
 
 
-def _items(
-    prepared: "Prepared", rows: list[int], crops: "tuple[Box, ...]"
-) -> "Iterator[LabelledEvidence]":
-    for row, evidence in _evidences(prepared, rows, crops):
+def _items(prepared: "Prepared", rows: list[int]) -> "Iterator[LabelledEvidence]":
+    for row, evidence in prepared.evidences(rows):
         label = prepared.labels[int(prepared.y[row])]
         yield prepared.ids[row], evidence, label, prepared.groups[row], prepared.splits[row]
-
-
-def _evidences(
-    prepared: "Prepared", rows: list[int], crops: "tuple[Box, ...]"
-) -> "Iterator[tuple[int, Evidence | Framed]]":
-    """Face pictures are framed as a network eats them: each branch gets them in its own box."""
-    if prepared.content != "face_images" or not crops:
-        yield from prepared.evidences(rows)
-        return
-    for placed in zip(*(prepared.evidences(rows, box=box) for box in crops), strict=True):
-        yield placed[0][0], dict(zip(crops, (each for _, each in placed), strict=True))
 
 
 def _check_split(split: str | None, known: set[str]) -> None:

@@ -36,9 +36,6 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         "--labels", metavar="A,B,...", help="keep only these labels, in this order"
     )
     command.add_argument(
-        "--size", type=positive, metavar="PIXELS", help="side of pictures (not of clips)"
-    )
-    command.add_argument(
         "--limit", type=positive, metavar="N", help="only N samples, of all labels, to try it"
     )
     leaks = command.add_mutually_exclusive_group()
@@ -103,7 +100,6 @@ def run_prepare(options: argparse.Namespace) -> int:
         content=options.content,
         labels=tuple(options.labels.split(",")) if options.labels else (),
         limit=options.limit,
-        size=options.size,
         allow_leaks=options.allow_leaks,
         drop_leaks=options.drop_leaks,
     )

@@ -13,7 +13,7 @@ from facevoice.errors import InvalidInputError, MissingDependencyError
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the verbs."""
     command = verbs.add_parser("train", help="train a branch from a recipe (extra train)")
-    command.add_argument("recipe", type=Path, help="a TOML file, see recipes/")
+    command.add_argument("recipe", help="a TOML file, or the name of one that comes with facevoice")
     add_training_options(command)
     command.add_argument(
         "-o", "--output", type=Path, help="the run folder (default: runs-out/NAME); resumes there"
@@ -34,7 +34,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         "runs", nargs="+", type=Path, help="run folders; with --weights the one bundle"
     )
     source = bundle.add_mutually_exclusive_group(required=True)
-    source.add_argument("--tree", type=Path, help="a TOML file, see recipes/")
+    source.add_argument("--tree", help="a TOML file, or the name of one that comes with facevoice")
     source.add_argument("--weights", type=Path, help="weights.json, as facevoice fuse writes it")
     bundle.add_argument("-o", "--output", type=Path, required=True, help="the bundle folder")
     bundle.set_defaults(run=run_bundle)
@@ -42,8 +42,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 
 def run_train(options: argparse.Namespace) -> int:
     """Train, printing one line an epoch on standard error."""
-    from facevoice.train.fit.joined import join
-    from facevoice.train.prepare.folder import open_prepared
+    from facevoice.train.prepare.folder import join, open_prepared
     from facevoice.train.recipe import load_recipe
 
     recipe = load_recipe(options.recipe, options.set)
@@ -93,9 +92,10 @@ def run_bundle(options: argparse.Namespace) -> int:
         return _reweight(options)
     try:
         from facevoice.train.export.assemble import assemble
+        from facevoice.train.recipe import find_recipe
     except ModuleNotFoundError as error:
         raise MissingDependencyError.of(str(error.name), "train", "bundling") from None
-    folder = assemble(options.runs, options.tree, options.output)
+    folder = assemble(options.runs, find_recipe(options.tree), options.output)
     say(f"bundle written to {folder}; try: facevoice predict CLIP --bundle {folder}")
     return 0
 

@@ -16,7 +16,7 @@ clips: anything that plays or shows: faces are found and aligned, speech is foun
 face_crops: video whose whole picture is the face; nothing is detected. Sound as in clips.
 face_folders: a folder of aligned face pictures a clip; sound from a file beside it, if any.
 pictures: photographs in which the face is found and aligned.
-face_images: pictures that show nothing but the face, packed as they are.
+face_images: pictures that show nothing but the face, stored as they come.
 speech: the sound of any file, cleaned.
 """
 CONTENTS: Final[tuple[Content, ...]] = get_args(Content)
@@ -74,7 +74,9 @@ class Corpus:
     splits: the official splits, or that there are none.
     groups: what a group is: speaker, dialogue, ...; "" where the corpus does not tell.
     find: root folder -> samples; raises DatasetError when the layout is another.
-    read: reads a sample's picture (H, W) or (H, W, 3), for pictures that are no files of their own.
+    read: reads a sample's picture (H, W) or (H, W, 3), where pictures are not files of their own.
+    face_box: left, top, right, bottom of where its face pictures (content face_images) lie in the
+        256x256 picture that alignment gives.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Corpus:
     obtain: str
     find: Callable[[Path], Found]
     read: Callable[[Sample], UInt8Array] | None = None
+    face_box: tuple[float, float, float, float] = (0.0, 0.0, 256.0, 256.0)
 
 
 class Gathering:

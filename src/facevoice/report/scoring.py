@@ -6,17 +6,16 @@ Evidence that is made already (a prepared corpus) is scored in the same way.
 """
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from facevoice.branches import Blend, Branch, CroppingBranch, leaves
+from facevoice.branches import Blend, Branch
 from facevoice.bundle.reweigh import leaf_names
 from facevoice.errors import DatasetError
-from facevoice.faces.sample import Box
 from facevoice.predict import Predictor
 from facevoice.predict.prediction import Prediction
 from facevoice.scores import metrics
@@ -46,10 +45,7 @@ class LabelledClip:
     split: str = ""
 
 
-Framed = Mapping[Box, Evidence]
-"""A face picture that is cut out already, as evidence for branches that cut out each box."""
-
-LabelledEvidence = tuple[str, Evidence | Framed, str | None, str, str]
+LabelledEvidence = tuple[str, Evidence, str | None, str, str]
 """(id, evidence, label or None, group, split) of a clip whose evidence is made already."""
 
 
@@ -139,38 +135,12 @@ def score_evidence(
     def scored() -> Iterator[_Scored]:
         for name, evidence, label, group, split in items:
             if (label or "") in known:
-                prediction = _predicted(predictor, evidence)
+                prediction = predictor.of_evidence(evidence)
                 yield _Scored(name, label or "", group or name, split, prediction)
             else:
                 left_out[f"label {label}"] = left_out.get(f"label {label}", 0) + 1
 
     return _table(predictor, scored(), watch), left_out
-
-
-def crops_of(tree: Branch) -> tuple[Box, ...]:
-    """The boxes that the branches of a tree cut out of aligned pictures, each once, in order."""
-    found = [leaf.crop for leaf in leaves(tree) if isinstance(leaf, CroppingBranch)]
-    return tuple(dict.fromkeys(found))
-
-
-def _predicted(predictor: Predictor, evidence: Evidence | Framed) -> Prediction:
-    if isinstance(evidence, Evidence):
-        return predictor.of_evidence(evidence)
-    any_box = next(iter(evidence.values()))
-    scores = _framed_scores(predictor.bundle.tree, evidence, any_box)
-    return predictor.of_trace([(any_box, scores)], path=None, duration_seconds=0.0)
-
-
-def _framed_scores(node: Branch, framed: Framed, other: Evidence) -> Scores | None:
-    """Scores of a tree whose branches each get the picture where they cut it out.
-
-    other: for branches that cut nothing out.
-    """
-    if isinstance(node, Blend):
-        return node.combine(
-            {member.name: _framed_scores(member, framed, other) for member in node.members}
-        )
-    return node.score(framed[node.crop] if isinstance(node, CroppingBranch) else other)
 
 
 def _judged(

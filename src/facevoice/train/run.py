@@ -1,18 +1,27 @@
 """One recipe, prepared data -> one finished run folder, whatever kind of branch it becomes."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Final
 
-from facevoice.train.fit.joined import TrainingData
 from facevoice.train.fit.loop import train_net
+from facevoice.train.fit.run_folder import check_folder
 from facevoice.train.fit.stage import Progress, Report
-from facevoice.train.recipe import Recipe
-from facevoice.train.voice.ensemble import train_ensemble
-from facevoice.train.voice.svm import train_svm
+from facevoice.train.prepare.folder import Prepared
+from facevoice.train.recipe import AnyRecipe
+from facevoice.train.voice.run import train_functionals
+
+_TRAIN: Final[Mapping[str, Callable[..., Path]]] = {
+    "face_vote": train_net,
+    "face_sequence": train_net,
+    "spectrogram_net": train_net,
+    "functionals": train_functionals,
+}
 
 
 def train(
-    recipe: Recipe,
-    data: TrainingData,
+    recipe: AnyRecipe,
+    data: Prepared,
     run: Path,
     report: Report | None = None,
     *,
@@ -27,7 +36,6 @@ def train(
     Raises:
         RecipeError: the recipe does not fit the data, or the folder holds another run.
     """
-    if recipe.branch == "functionals_svm":
-        fit = train_ensemble if recipe.net == "ensemble" else train_svm
-        return fit(recipe, data, run, report)
-    return train_net(recipe, data, run, report, progress=progress, devices=devices)
+    check_folder(run, recipe, data)  # before minutes of features are computed
+    fit = _TRAIN[recipe.branch]
+    return fit(recipe, data, run, report, progress=progress, devices=devices)

@@ -61,8 +61,6 @@ def check_data(bundle: Bundle, data: Prepared) -> None:
     if source is not None:
         name = source["inputs"]["bundle"]["name"]
         raise RecipeError(f"{bundle.folder} is adapted already: adapt {name}, which it came from")
-    if data.content != "clips":
-        raise RecipeError(f"adapting reads clips; {data.folder} holds {data.content}")
     used = [data.labels[label] for label in np.unique(data.y)]
     unknown = [label for label in used if label not in bundle.labels]
     if unknown:
