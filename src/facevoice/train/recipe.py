@@ -66,6 +66,11 @@ class Recipe:
                 raise RecipeError(f"recipe key {name} must be at least 1, got {value}")
             if name in _NOT_NEGATIVE and value < 0:
                 raise RecipeError(f"recipe key {name} must not be negative")
+            if name == "epochs" and value == 0 and not self.trains_more:
+                raise RecipeError(
+                    "recipe key epochs may be 0 only for face_sequence with initial weights: there"
+                    " is nothing to train"
+                )
         if not 0 < self.val_fraction < 1:
             raise RecipeError(
                 f"recipe key val_fraction must lie in (0, 1), got {self.val_fraction}"
@@ -73,6 +78,15 @@ class Recipe:
         both = set(self.val_groups) & set(self.test_groups)
         if both:
             raise RecipeError(f"groups {sorted(both)} stand in val_groups and in test_groups")
+        self.check()
+
+    def check(self) -> None:
+        """Raise RecipeError where keys of this kind do not fit."""
+
+    @property
+    def trains_more(self) -> bool:
+        """Whether there is something to train beside the epochs of a network."""
+        return False
 
     def _values(self) -> dict[str, Any]:
         return {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
@@ -151,6 +165,7 @@ class Faces:
 
     modality: ClassVar[Modality] = "face"
 
+    epochs: int = 30
     input_size: int = 224
     sizes: tuple[int, ...] = ()
     grey: bool = False
@@ -178,8 +193,8 @@ class Faces:
             std=deviation,
         )
 
-    def check_pictures(self, epochs: int) -> None:
-        """Raise RecipeError where crop or sizes do not fit."""
+    def check(self) -> None:
+        """See ``Recipe``."""
         if len(self.crop) != 4 or self.crop[2] - self.crop[0] != self.crop[3] - self.crop[1]:
             raise RecipeError(f"recipe key crop must be a square of four numbers, got {self.crop}")
         if self.sizes and (self.sizes[-1] != self.input_size or min(self.sizes) < 1):
@@ -187,22 +202,14 @@ class Faces:
                 f"recipe key sizes must be positive and end with input_size {self.input_size}, got"
                 f" {list(self.sizes)}"
             )
-        if len(self.sizes) > epochs:
+        if len(self.sizes) > self.epochs:
             raise RecipeError(
-                f"recipe key sizes names {len(self.sizes)} parts of only {epochs} epochs"
+                f"recipe key sizes names {len(self.sizes)} parts of only {self.epochs} epochs"
             )
 
 
-def _check_epochs(epochs: int, initial: str = "") -> None:
-    if epochs == 0 and not initial:
-        raise RecipeError(
-            "recipe key epochs may be 0 only for face_sequence with initial weights: there is"
-            " nothing to train"
-        )
-
-
 @dataclass(frozen=True, kw_only=True)
-class FaceVoteRecipe(Recipe, Learning, Network, Faces):
+class FaceVoteRecipe(Faces, Network, Learning, Recipe):
     """A network that looks at one face at a time.
 
     mirror: score the mean of a face and its mirror image.
@@ -214,11 +221,6 @@ class FaceVoteRecipe(Recipe, Learning, Network, Faces):
     mirror: bool = False
     pooling: Literal["votes", "mean"] = "votes"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_epochs(self.epochs)
-        self.check_pictures(self.epochs)
-
     def node(self) -> dict[str, Any]:
         """See ``Recipe``."""
         facts = {"pooling": self.pooling, "mirror": self.mirror}
@@ -226,7 +228,7 @@ class FaceVoteRecipe(Recipe, Learning, Network, Faces):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FaceSequenceRecipe(Recipe, Learning, Network, Faces):
+class FaceSequenceRecipe(Faces, Network, Learning, Recipe):
     """A network for faces, then a BLSTM over its features.
 
     epochs: of the network; 0 with ``initial``: it stays as it came.
@@ -249,10 +251,10 @@ class FaceSequenceRecipe(Recipe, Learning, Network, Faces):
     joint_epochs: int = 0
     joint_learning_rate: float = 1e-5
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_epochs(self.epochs, self.initial)
-        self.check_pictures(self.epochs)
+    @property
+    def trains_more(self) -> bool:
+        """See ``Recipe``."""
+        return bool(self.initial)
 
     def node(self) -> dict[str, Any]:
         """See ``Recipe``."""
@@ -260,7 +262,7 @@ class FaceSequenceRecipe(Recipe, Learning, Network, Faces):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpectrogramRecipe(Recipe, Learning, Network):
+class SpectrogramRecipe(Network, Learning, Recipe):
     """A network that looks at spectrograms of speech.
 
     spectrogram: numbers of the picture, see ``SpectrogramSettings``; what is not stated is the
@@ -277,9 +279,8 @@ class SpectrogramRecipe(Recipe, Learning, Network):
     channels: Literal[1, 3] = 1
     speech_views: int = 0
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_epochs(self.epochs)
+    def check(self) -> None:
+        """See ``Recipe``."""
         try:
             _ = self.settings
         except InvalidInputError as error:
@@ -332,8 +333,8 @@ class SvmRecipe(Functionals, Recipe):
 
     svm_kernels: tuple[Literal["linear", "rbf"], ...] = ("rbf", "linear")
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def check(self) -> None:
+        """See ``Recipe``."""
         if min(self.svm_costs, default=0) <= 0:
             raise RecipeError(
                 f"recipe key svm_costs must hold positive numbers, got {list(self.svm_costs)}"
@@ -343,7 +344,7 @@ class SvmRecipe(Functionals, Recipe):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EnsembleRecipe(Functionals, Recipe, Learning):
+class EnsembleRecipe(Functionals, Learning, Recipe):
     """A regression and two networks on functionals.
 
     speech_views: changed copies of each clip's speech to learn from, beside the speech as it is.
@@ -353,9 +354,8 @@ class EnsembleRecipe(Functionals, Recipe, Learning):
 
     speech_views: int = 0
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_epochs(self.epochs)
+    def check(self) -> None:
+        """See ``Recipe``."""
         if len(self.svm_costs) != 1 or self.svm_costs[0] <= 0:
             raise RecipeError(
                 "recipe key svm_costs must hold one positive number for net 'ensemble', got"

@@ -112,6 +112,12 @@ class FaceTrack:
     def __len__(self) -> int:
         return int(self.images.shape[0])
 
+    @property
+    def median_box(self) -> tuple[float, float, float, float]:
+        """Median of left, top, right, bottom over time, in pixels of the upright picture."""
+        left, top, right, bottom = (float(value) for value in np.median(self.boxes, axis=0))
+        return left, top, right, bottom
+
     def take(self, indices: NDArray[np.intp]) -> "FaceTrack":
         """The same person at chosen instants; indices: (M,), increasing."""
         return FaceTrack(

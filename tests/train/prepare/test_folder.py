@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -40,16 +41,14 @@ def test_a_folder_gives_back_its_evidence(tmp_path, faces, speech):
         for name in ("times_seconds", "boxes", "quality", "landmarks"):
             kept, given = (getattr(each.faces, name) for each in (again, evidence))
             np.testing.assert_array_equal(kept, given)
-        difference = again.faces.images.astype(int) - evidence.faces.images.astype(int)
-        assert np.abs(difference).mean() < 40  # noise, as JPEG keeps it
+        grey = [each.faces.images.mean(axis=3).ravel() for each in (again, evidence)]
+        assert np.corrcoef(*grey)[0, 1] > 0.95  # the colours of noise are what JPEG drops
     if speech:
         samples = np.clip(evidence.speech.samples, -1, 1)
         np.testing.assert_allclose(again.speech.samples, samples, atol=2e-5)
 
 
 def test_landmarks_are_kept(tmp_path):
-    from dataclasses import replace
-
     evidence = make_evidence(faces=2)
     landmarks = np.arange(20, dtype=np.float32).reshape(2, 5, 2)
     evidence = replace(evidence, faces=replace(evidence.faces, landmarks=landmarks))

@@ -17,8 +17,7 @@ from facevoice.datasets import Content, Corpus
 from facevoice.datasets.afew import FaceFolder
 from facevoice.datasets.corpus import PICTURE_SUFFIXES
 from facevoice.errors import FacevoiceError
-from facevoice.evidence.extract import Extractor
-from facevoice.evidence.plan import plan_of
+from facevoice.evidence import EvidenceReader, clip_plan
 from facevoice.faces.align import align
 from facevoice.faces.detect import prominence
 from facevoice.faces.mtcnn import Mtcnn
@@ -46,8 +45,8 @@ class Unusable:
 
 
 @cache
-def _extractor(threads: int | None) -> Extractor:
-    return Extractor(threads=threads)
+def _reader(threads: int | None) -> EvidenceReader:
+    return EvidenceReader(threads=threads)
 
 
 @cache
@@ -76,7 +75,7 @@ def evidence_of(sample: Sample, corpus: Corpus, threads: int | None) -> Evidence
 
 
 def _of_clip(sample: Sample, _corpus: Corpus, threads: int | None) -> Evidence:
-    return joined(list(_extractor(threads).windows(sample.path)))
+    return joined(list(_reader(threads).clip(sample.path)))
 
 
 def joined(windows: list[Evidence]) -> Evidence:
@@ -120,7 +119,7 @@ def _of_crops(sample: Sample, _corpus: Corpus, _threads: int | None) -> Evidence
     """Evidence of a video whose whole picture is the face, sampled as often as any other."""
     path = sample.path
     info = media.probe(path)
-    plan = plan_of(info, None, None)
+    plan = clip_plan(info, None, None)
     images, times, box = [], [], (0.0, 0.0, 0.0, 0.0)
     if info.has_video:
         for frame in media.iter_frames(path, rate_hz=plan.rate_hz, start_seconds=plan.start):

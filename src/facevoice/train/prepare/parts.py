@@ -2,8 +2,8 @@
 
 A unit is a clip, or some dozens of pictures or sounds. Its file ``parts/<key>.npz`` is named after
 what went into it and appears when it is complete. It holds the arrays of ``packed`` for its
-samples, and ``reasons``: why others cannot be used. Finished parts are merged into the arrays of the
-folder.
+samples, and ``reasons``: why others cannot be used. Finished parts are merged into the folder's
+arrays.
 """
 
 import hashlib
