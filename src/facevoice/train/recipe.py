@@ -165,7 +165,7 @@ class Faces:
 
     modality: ClassVar[Modality] = "face"
 
-    epochs: int = 30
+    epochs: int = 30  # see Learning; sizes belong to parts of them
     input_size: int = 224
     sizes: tuple[int, ...] = ()
     grey: bool = False

@@ -42,7 +42,7 @@ def test_a_folder_gives_back_its_evidence(tmp_path, faces, speech):
             kept, given = (getattr(each.faces, name) for each in (again, evidence))
             np.testing.assert_array_equal(kept, given)
         grey = [each.faces.images.mean(axis=3).ravel() for each in (again, evidence)]
-        assert np.corrcoef(*grey)[0, 1] > 0.95  # the colours of noise are what JPEG drops
+        assert np.corrcoef(*grey)[0, 1] > 0.8  # the colours of noise are what JPEG drops
     if speech:
         samples = np.clip(evidence.speech.samples, -1, 1)
         np.testing.assert_allclose(again.speech.samples, samples, atol=2e-5)
