@@ -161,6 +161,7 @@ def _meta(
         "corpus": work.corpus.name,
         "read_as": work.corpus.content,
         "labels": list(selection.labels),
+        "renamed": dict(selection.renamed),
         "licence": work.corpus.licence,
         "citation": work.corpus.citation,
         "count": count,
