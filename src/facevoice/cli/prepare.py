@@ -128,7 +128,7 @@ def _account(prepared: "Prepared", corpus: "Corpus") -> Iterator[str]:
     yield "; ".join(account(samples))
     for modality in MODALITIES:
         missing = int((~prepared.has(modality)).sum())
-        if missing:
+        if 0 < missing < len(samples):
             yield f"{missing} without a {modality}"
     renamed = prepared.meta.get("renamed")
     if renamed or corpus.labels:
