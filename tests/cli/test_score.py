@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from facevoice.branches import CroppingBranch, leaves
-from facevoice.bundle.reweigh import leaf_names
+from facevoice.branches.tree import short_names
 from facevoice.cli import main
 from facevoice.faces.sample import place_crops
 from facevoice.predict import load
@@ -80,7 +80,7 @@ def test_made_evidence_is_scored_the_same(labels: Path, toy_bundle: Path, tmp_pa
 
 
 def test_leaves_of_one_name_keep_their_path() -> None:
-    assert leaf_names(["face.a", "voice.a", "voice.b"]) == {
+    assert short_names(["face.a", "voice.a", "voice.b"]) == {
         "face.a": "face.a", "voice.a": "voice.a", "voice.b": "b",
     }  # fmt: skip
 
@@ -99,7 +99,7 @@ def test_a_prepared_folder_goes_all_the_way_to_a_report(toy_bundle: Path, tmp_pa
     tree = ("--tree", toy_bundle, "--step", "0.1")
     assert facevoice("fuse", table, "--split", "val", *tree, "-o", weights) == 0
     fused = tmp_path / "fused"
-    assert facevoice("bundle", toy_bundle, "--weights", weights, "-o", fused) == 0
+    assert facevoice("reweigh", toy_bundle, "--weights", weights, "-o", fused) == 0
     assert load(fused)(corpus / "one.mp4").emotion is not None
     options = ("--weights", weights, "--split", "val", "-o", tmp_path / "report")
     assert facevoice("evaluate", table, *options) == 0

@@ -5,7 +5,6 @@ judged on. A set is known again by its samples (see ``trained_on.keys_of``), not
 """
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -14,10 +13,10 @@ import numpy as np
 
 from facevoice.bundle import read_card
 from facevoice.bundle.trained_on import keys_of
+from facevoice.bundle.write import write_card
 from facevoice.errors import BundleError
 from facevoice.scores import metrics
 from facevoice.scores.table import ScoreTable
-from facevoice.writing import replacing
 
 TOLERANCE: Final = 0.005
 """How far a share may differ when it is measured again on another machine: half a point."""
@@ -71,9 +70,7 @@ def record(folder: Path, row: Row) -> None:
         for old in card.get("measured", ())
         if old["name"] != row["name"] and old["data"] != row["data"]
     ]
-    text = json.dumps(card | {"measured": [*kept, row]}, indent=2, ensure_ascii=False) + "\n"
-    with replacing(folder / "bundle.json") as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_card(folder, card | {"measured": [*kept, row]})
 
 
 def _digest(table: ScoreTable) -> str:

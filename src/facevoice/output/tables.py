@@ -6,10 +6,10 @@ Columns: path, emotion, confidence, abstained, score of each label ("scores.happ
 "bundle.name", "error.kind" and "error.message". What does not apply is None.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from facevoice.branches import Blend, Branch
+from facevoice.branches import Branch, nodes
 from facevoice.errors import MissingDependencyError
 from facevoice.predict.prediction import Prediction
 from facevoice.types import MODALITIES, Scores
@@ -38,7 +38,7 @@ def columns_of(tree: Branch) -> list[str]:
     return [
         *_FIRST,
         *(f"scores.{label}" for label in tree.labels),
-        *(f"{prefix}.{label}" for prefix in _prefixes(tree, "parts") for label in tree.labels),
+        *(f"parts.{name}.{label}" for name, _ in nodes(tree) for label in tree.labels),
         *(f"missing.{modality}" for modality in MODALITIES),
         *(f"evidence.{name}" for name in _EVIDENCE),
         *(f"evidence.box.{side}" for side in _BOX),
@@ -59,13 +59,6 @@ def types_of(tree: Branch) -> dict[str, ColumnType]:
         name: "text" if name.startswith(_TEXTS) else _TYPES.get(name, "number")
         for name in columns_of(tree)
     }
-
-
-def _prefixes(tree: Branch, prefix: str) -> Iterator[str]:
-    if isinstance(tree, Blend):
-        for member in tree.members:
-            yield f"{prefix}.{member.name}"
-            yield from _prefixes(member, f"{prefix}.{member.name}")
 
 
 def flat_row(prediction: Prediction) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from typing import Final
 
 import numpy as np
 
-from facevoice.branches import Blend, Branch, CroppingBranch, leaves
-from facevoice.bundle.reweigh import leaf_names
+from facevoice.branches import Branch, CroppingBranch, leaves, nodes, score_tree
+from facevoice.branches.tree import members_of, short_names
 from facevoice.errors import DatasetError
 from facevoice.faces.sample import Box
 from facevoice.predict import Predictor
@@ -166,11 +166,10 @@ def _framed_scores(node: Branch, framed: Framed, other: Evidence) -> Scores | No
 
     other: for branches that cut nothing out.
     """
-    if isinstance(node, Blend):
-        return node.combine(
-            {member.name: _framed_scores(member, framed, other) for member in node.members}
-        )
-    return node.score(framed[node.crop] if isinstance(node, CroppingBranch) else other)
+    return score_tree(
+        node,
+        lambda leaf: leaf.score(framed[leaf.crop] if isinstance(leaf, CroppingBranch) else other),
+    )
 
 
 def _judged(
@@ -220,26 +219,17 @@ def leaves_only(table: ScoreTable, tree: Branch) -> ScoreTable:
 
     table: with a column for every node, as ``score_clips`` gives it.
     """
-    dotted = [name for name, node in nodes(tree) if not isinstance(node, Blend)] or [TOP]
-    names = leaf_names(dotted)
+    dotted = [name for name, node in nodes(tree) if not members_of(node)] or [TOP]
+    names = short_names(dotted)
     chosen = table.select(dotted)
     return replace(chosen, branches=tuple(names[name] for name in dotted))
-
-
-def nodes(tree: Branch, prefix: str = "") -> Iterator[tuple[str, Branch]]:
-    """All nodes below the top, by dotted name."""
-    if isinstance(tree, Blend):
-        for member in tree.members:
-            yield f"{prefix}{member.name}", member
-            yield from nodes(member, f"{prefix}{member.name}.")
 
 
 def _row(scores: Scores | None, tree: Branch) -> list[np.ndarray]:
     silent = np.full(len(tree.labels), np.nan)
     row = [silent if scores is None else scores.values]
-    if isinstance(tree, Blend):
-        for member in tree.members:
-            row += _row(None if scores is None else scores.parts.get(member.name), member)
+    for member in members_of(tree):
+        row += _row(None if scores is None else scores.parts.get(member.name), member)
     return row
 
 
@@ -256,9 +246,7 @@ def _reasons(prediction: Prediction, tree: Branch) -> list[str]:
 
 def _modality(node: Branch) -> Modality | None:
     """The one modality that a node reads, None if it reads several."""
-    if not isinstance(node, Blend):
-        return node.modality
-    found = {_modality(member) for member in node.members}
+    found = {leaf.modality for leaf in leaves(node)}
     return found.pop() if len(found) == 1 else None
 
 

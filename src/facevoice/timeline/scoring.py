@@ -1,27 +1,15 @@
 """Scores of windows whose faces the networks have looked at once, and of one modality alone."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
 
-from facevoice.branches import Blend, Branch, leaves
-from facevoice.branches.base import PerFaceBranch
+from facevoice.branches import Branch, PerFaceBranch, leaves, score_tree
 from facevoice.errors import BundleError
 from facevoice.types import Evidence, Float64Array, Scores, UInt8Array, Waveform
 
-LeafScore = Callable[[Branch], Scores | None]
-
 _BATCH: Final = 16  # faces that wait for the networks, of all people together
-
-
-def score_tree(branch: Branch, leaf_score: LeafScore) -> Scores | None:
-    """The scores of a tree whose leaves are scored by ``leaf_score``, blended as it blends them."""
-    if not isinstance(branch, Blend):
-        return leaf_score(branch)
-    return branch.combine(
-        {member.name: score_tree(member, leaf_score) for member in branch.members}
-    )
 
 
 class FaceLooks:
@@ -97,7 +85,8 @@ class Scorer:
         found: dict[int, Scores | None] = {}
         for leaf in leaves(self.tree) if tickets else ():
             if isinstance(leaf, PerFaceBranch) and leaf.modality == "face":
-                found[id(leaf)] = leaf.of_looks(self.looks.of(leaf, tickets))
+                chosen = [tickets[place] for place in leaf.chosen(len(tickets))]
+                found[id(leaf)] = leaf.of_looks(self.looks.of(leaf, chosen))
         return found
 
     def blended(self, scored: Mapping[int, Scores | None]) -> Scores | None:

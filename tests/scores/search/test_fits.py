@@ -5,13 +5,14 @@ import pytest
 from scipy import optimize
 from sklearn.linear_model import LogisticRegression
 
+from facevoice.branches.blend import blend
+from facevoice.branches.stack import stacking_features
 from facevoice.errors import InvalidInputError
 from facevoice.scores.metrics import ConfusionMatrix, log_loss, predicted_classes
 from facevoice.scores.search import (
     Fusion,
     WeightTree,
     best_branch,
-    blend,
     blend_log_loss,
     compare,
     fit_log_loss,
@@ -24,7 +25,6 @@ from facevoice.scores.search import (
     shrink,
     weight_tree,
 )
-from facevoice.scores.search.stacking import stacking_features
 from facevoice.scores.table import ScoreTable
 
 LABELS = ("a", "b", "c", "d")
@@ -105,7 +105,7 @@ def test_log_loss_weights_ignore_a_truth_nobody_sees() -> None:
 def test_stacking_equals_scikit_learn() -> None:
     table = silent(skilled(), 0.1)
     table = table.rows(table.answered)
-    features = stacking_features(table)[:, :-1]
+    features = stacking_features(table.scores)[:, :-1]
     for strength in (0.01, 1.0):
         ours = fit_stacking(table, inverse_penalty=strength).fuse(table)
         reference = LogisticRegression(C=strength, tol=1e-8, max_iter=2000)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from facevoice.branches import Adjustment
+from facevoice.branches.blend import blend
 from facevoice.errors import InvalidInputError
 from facevoice.scores.metrics import ConfusionMatrix, predicted_classes
 from facevoice.scores.search import (
@@ -18,7 +19,6 @@ from facevoice.scores.search import (
     GridResult,
     Node,
     WeightTree,
-    blend,
     published_tree,
     search_coarse_to_fine,
     search_grid,

@@ -45,7 +45,7 @@ def choose_weights(table: ScoreTable, plan: SearchPlan) -> Choice:
         found = nested.mean_tree
     else:
         found = SEARCHES[plan.search](known, plan)
-    searches = tuple(getattr(found, "searches", ()))
+    searches: tuple[GridResult, ...] = getattr(found, "searches", ())
     joint = joint_search(known, plan) if plan.joint else None
     told = _told(plan, searches, nested, joint)
     fusion = found if isinstance(found, StackedRegression) else weight_tree(found)
@@ -91,6 +91,8 @@ def _told(
     told: dict[str, Any] = {"search": plan.search}
     if plan.command:
         told["command"] = plan.command
+    if plan.rule != "sum":
+        told["rule"] = plan.rule
     if plan.search in ("grid", "nested", "coarse", "shrunk"):
         told |= {"objective": plan.objective, "step": plan.step}
     if searches:

@@ -1,4 +1,4 @@
-"""facevoice train and facevoice bundle: a recipe -> a run; runs and a tree -> a bundle."""
+"""facevoice train: a recipe and prepared data -> a run."""
 
 import argparse
 import sys
@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from facevoice.cli.options import add_training_options, say
-from facevoice.errors import InvalidInputError, MissingDependencyError
+from facevoice.errors import MissingDependencyError
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Declare the verbs."""
+    """Declare the verb."""
     command = verbs.add_parser("train", help="train a branch from a recipe (extra train)")
     command.add_argument("recipe", type=Path, help="a TOML file, see recipes/")
     add_training_options(command)
@@ -25,22 +25,10 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         metavar="N",
         help="GPUs, or processes without one, that share each batch (default: 1)",
     )
-    command.set_defaults(run=run_train)
-    bundle = verbs.add_parser(
-        "bundle",
-        help="make a bundle from finished runs (extra train), or from a bundle and new weights",
-    )
-    bundle.add_argument(
-        "runs", nargs="+", type=Path, help="run folders; with --weights the one bundle"
-    )
-    source = bundle.add_mutually_exclusive_group(required=True)
-    source.add_argument("--tree", type=Path, help="a TOML file, see recipes/")
-    source.add_argument("--weights", type=Path, help="weights.json, as facevoice fuse writes it")
-    bundle.add_argument("-o", "--output", type=Path, required=True, help="the bundle folder")
-    bundle.set_defaults(run=run_bundle)
+    command.set_defaults(run=run)
 
 
-def run_train(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Train, printing one line an epoch on standard error."""
     from facevoice.train.fit.joined import join
     from facevoice.train.prepare.folder import open_prepared
@@ -52,12 +40,12 @@ def run_train(options: argparse.Namespace) -> int:
         from facevoice.train.fit.loop import train
     except ModuleNotFoundError as error:
         raise MissingDependencyError.of(str(error.name), "train", "training") from None
-    run = options.output or Path("runs-out") / recipe.name
+    folder = options.output or Path("runs-out") / recipe.name
     say(f"training {recipe.name} on {len(prepared.ids)} samples of {prepared.meta['corpus']}")
     progress = _Batches()
-    train(recipe, prepared, run, report, progress=progress, devices=options.devices)
+    train(recipe, prepared, folder, report, progress=progress, devices=options.devices)
     progress.close()
-    say(f"run finished: {run}")
+    say(f"run finished: {folder}")
     return 0
 
 
@@ -85,28 +73,3 @@ class _Batches:
         """Leave the line."""
         if sys.stderr.isatty():
             sys.stderr.write("\r\x1b[K")
-
-
-def run_bundle(options: argparse.Namespace) -> int:
-    """Assemble a bundle and say where it is."""
-    if options.weights is not None:
-        return _reweight(options)
-    try:
-        from facevoice.train.export.assemble import assemble
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError.of(str(error.name), "train", "bundling") from None
-    folder = assemble(options.runs, options.tree, options.output)
-    say(f"bundle written to {folder}; try: facevoice predict CLIP --bundle {folder}")
-    return 0
-
-
-def _reweight(options: argparse.Namespace) -> int:
-    """The same networks under other weights; needs no training library."""
-    from facevoice.bundle.reweigh import reweighted
-    from facevoice.scores.weights_file import read_weights
-
-    if len(options.runs) != 1:
-        raise InvalidInputError(f"--weights are for one bundle, got {len(options.runs)}")
-    folder = reweighted(options.runs[0], read_weights(options.weights), options.output)
-    say(f"bundle written to {folder}; try: facevoice predict CLIP --bundle {folder}")
-    return 0
