@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Final, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from facevoice.errors import BundleError, LabelMismatchError
 from facevoice.faces.sample import Box
 from facevoice.session import Session
 from facevoice.types import Evidence, Float64Array, Modality, Scores, UInt8Array
+from facevoice.types.checks import set_field
 
 Node = Mapping[str, Any]
 """A node of the tree in bundle.json."""
@@ -37,18 +38,6 @@ class Branch(Protocol):
 
     def score(self, evidence: Evidence) -> Scores | None:
         """Score evidence; None if it lacks this branch's modality."""
-        ...
-
-
-@runtime_checkable
-class FusionBranch(Branch, Protocol):
-    """A branch that makes its scores from those of other branches."""
-
-    @property
-    def members(self) -> Sequence[Branch]: ...  # noqa: D102
-
-    def combine(self, parts: Mapping[str, Scores | None]) -> Scores | None:
-        """Fuse scores by member name; None marks a member that lacks its modality."""
         ...
 
 
@@ -149,34 +138,61 @@ def score_faces(branch: PerFaceBranch, evidence: Evidence) -> Scores | None:
     return branch.of_looks(branch.look(images[branch.chosen(len(images))]))
 
 
-def check_members(name: str, members: Sequence[Branch]) -> None:
-    """Check that branches can be fused.
+@dataclass(frozen=True, repr=False, eq=False)
+class FusionBranch:
+    """A branch that makes its scores from those of other branches; a kind defines ``fused``.
+
+    members: branches with one label set and different names.
 
     Raises:
-        BundleError: there is none, or two share a name.
+        BundleError: there is no member, or two share a name.
         LabelMismatchError: their labels differ.
     """
-    names = [member.name for member in members]
-    if not members or len(set(names)) != len(names):
-        raise BundleError(
-            f"{name!r} needs members of different names; it has {len(names)} members: {names}"
-        )
-    for member in members[1:]:
-        if member.labels != members[0].labels:
-            raise LabelMismatchError(
-                f"{name!r} cannot mix {names[0]!r}, which scores {members[0].labels},"
-                f" with {member.name!r}, which scores {member.labels}"
+
+    modality: ClassVar[Modality | None] = None
+    name: str
+    members: Sequence[Branch]
+
+    def __post_init__(self) -> None:
+        members, names = self.members, [member.name for member in self.members]
+        if not members or len(set(names)) != len(names):
+            raise BundleError(
+                f"{self.name!r} needs members of different names;"
+                f" it has {len(names)} members: {names}"
             )
+        for member in members[1:]:
+            if member.labels != self.labels:
+                raise LabelMismatchError(
+                    f"{self.name!r} cannot mix {names[0]!r}, which scores {self.labels},"
+                    f" with {member.name!r}, which scores {member.labels}"
+                )
+        set_field(self, "members", tuple(members))
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The members' labels."""
+        return self.members[0].labels
 
-def rows_of(members: Sequence[Branch], parts: Mapping[str, Scores | None]) -> Float64Array:
-    """(B, K) scores of the members in order; a row of NaN where a member has none."""
-    rows = np.full((len(members), len(members[0].labels)), np.nan)
-    for row, member in zip(rows, members, strict=True):
-        scores = parts.get(member.name)
-        if scores is not None:
-            row[:] = scores.values
-    return rows
+    def score(self, evidence: Evidence) -> Scores | None:
+        """Score the members and fuse them; None if no member that counts has scores."""
+        return self.combine({member.name: member.score(evidence) for member in self.members})
+
+    def combine(self, parts: Mapping[str, Scores | None]) -> Scores | None:
+        """Fuse scores by member name; None marks a member that lacks its modality."""
+        rows = np.full((len(self.members), len(self.labels)), np.nan)
+        for row, member in zip(rows, self.members, strict=True):
+            scores = parts.get(member.name)
+            if scores is not None:
+                row[:] = scores.values
+        values = self.fused(rows)
+        if np.isnan(values[0]):
+            return None
+        present = {name: scores for name, scores in parts.items() if scores is not None}
+        return Scores(self.labels, values, present)
+
+    def fused(self, rows: Float64Array) -> Float64Array:
+        """(B, K) scores of the members, NaN where absent -> (K,); NaN if nothing counts."""
+        raise NotImplementedError
 
 
 def softmax(logits: NDArray[Any]) -> Float64Array:

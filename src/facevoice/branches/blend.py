@@ -1,24 +1,16 @@
 """Fusion by weights: a weighted sum (the paper, eq. 4) or a log-opinion pool of branches."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facevoice.branches.adjustment import UNCHANGED, Adjustment
-from facevoice.branches.base import (
-    SMALLEST_SCORE,
-    Branch,
-    Context,
-    Node,
-    check_members,
-    rows_of,
-    softmax,
-)
+from facevoice.branches.base import SMALLEST_SCORE, Context, FusionBranch, Node, softmax
 from facevoice.errors import BundleError, InvalidInputError
-from facevoice.types import Evidence, Float64Array, Modality, Scores
+from facevoice.types import Float64Array
 from facevoice.types.checks import set_field
 
 Rule = Literal["sum", "product"]
@@ -26,7 +18,7 @@ RULES: Final[tuple[Rule, ...]] = get_args(Rule)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Blend:
+class Blend(FusionBranch):
     """A weighted sum or product of the members that have scores.
 
     "sum": S = w1 S1 + w2 S2 + ... (the paper, eq. 4).
@@ -38,22 +30,19 @@ class Blend:
     member has scores, they pass unchanged, without this node's adjustment: a clip without a voice
     gets exactly the face's calibrated scores.
 
-    members: branches with one label set and different names.
-    weights: one per member, >= 0, not all 0; they need not sum to 1 (the paper's do not).
+    weights: one per member, >= 0, not all 0; they need not sum to 1 (the paper's do not). A member
+        of weight 0 is shown among the parts and does not count.
     adjustment: temperature, class scale and offsets, applied where two or more members count.
 
     Raises BundleError or LabelMismatchError if these do not fit together.
     """
 
-    modality: ClassVar[Modality | None] = None
-    name: str
-    members: Sequence[Branch]
     weights: Sequence[float]
     adjustment: Adjustment = field(default=UNCHANGED, kw_only=True)
     rule: Rule = field(default="sum", kw_only=True)
 
     def __post_init__(self) -> None:
-        check_members(self.name, self.members)
+        FusionBranch.__post_init__(self)
         try:
             weights = checked_weights(self.weights, len(self.members))
             self.adjustment.check_classes(len(self.labels))
@@ -63,7 +52,6 @@ class Blend:
             raise BundleError(
                 f"blend {self.name!r}: the rule must be {' or '.join(RULES)}, got {self.rule!r}"
             )
-        set_field(self, "members", tuple(self.members))
         set_field(self, "weights", tuple(weights.tolist()))
 
     @classmethod
@@ -77,24 +65,9 @@ class Blend:
             rule=node.get("rule", "sum"),
         )
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The members' labels."""
-        return self.members[0].labels
-
-    def score(self, evidence: Evidence) -> Scores | None:
-        """Score the members and blend them; None if none of them has scores."""
-        return self.combine({member.name: member.score(evidence) for member in self.members})
-
-    def combine(self, parts: Mapping[str, Scores | None]) -> Scores | None:
-        """Blend scores by member name; None marks a member that lacks its modality.
-
-        A member of weight 0 is shown among the parts and does not count.
-        """
-        values = blend(rows_of(self.members, parts), self.weights, self.rule, self.adjustment)
-        if np.isnan(values[0]):
-            return None
-        return Scores(self.labels, values, {name: each for name, each in parts.items() if each})
+    def fused(self, rows: Float64Array) -> Float64Array:
+        """See ``blend``."""
+        return blend(rows, self.weights, self.rule, self.adjustment)
 
     def __repr__(self) -> str:
         members = ", ".join(

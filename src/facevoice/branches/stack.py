@@ -1,40 +1,34 @@
 """Stacking: a multinomial logistic regression over the members' scores (Wolpert, 1992)."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facevoice.branches.base import Branch, Context, Node, check_members, rows_of, softmax
+from facevoice.branches.base import Context, FusionBranch, Node, softmax
 from facevoice.errors import BundleError
-from facevoice.types import Evidence, Float64Array, Modality, Scores
-from facevoice.types.checks import set_field
+from facevoice.types import Float64Array
 
 _SMALLEST_SCORE: Final = 1e-3
 """Scores count as this at least: a vote of 0 in 16 frames is not a certainty."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Stack:
+class Stack(FusionBranch):
     """softmax(features @ coefficients) of the members' centred log scores.
 
     A member that lacks its modality counts as a uniform distribution.
 
-    members: branches with one label set and different names.
     coefficients: (B x K + 1, K): K rows per member in order, then the intercept.
 
     Raises BundleError or LabelMismatchError if these do not fit together.
     """
 
-    modality: ClassVar[Modality | None] = None
-    name: str
-    members: Sequence[Branch]
     coefficients: Float64Array
 
     def __post_init__(self) -> None:
-        check_members(self.name, self.members)
+        FusionBranch.__post_init__(self)
         size = len(self.labels)
         found, wanted = np.shape(self.coefficients), (len(self.members) * size + 1, size)
         if found != wanted or not np.isfinite(self.coefficients).all():
@@ -42,7 +36,6 @@ class Stack:
                 f"stack {self.name!r}: coefficients must be {wanted} finite numbers for"
                 f" {len(self.members)} members and {size} labels, got {found}"
             )
-        set_field(self, "members", tuple(self.members))
 
     @classmethod
     def of_node(cls, node: Node, context: Context) -> "Stack":
@@ -50,21 +43,9 @@ class Stack:
         members = [context.branch(member) for member in node["members"]]
         return cls(node["name"], members, np.array(node["coefficients"], np.float64))
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The members' labels."""
-        return self.members[0].labels
-
-    def score(self, evidence: Evidence) -> Scores | None:
-        """Score the members and fuse them; None if none of them has scores."""
-        return self.combine({member.name: member.score(evidence) for member in self.members})
-
-    def combine(self, parts: Mapping[str, Scores | None]) -> Scores | None:
-        """Fuse scores by member name; None marks a member that lacks its modality."""
-        values = stack(rows_of(self.members, parts), self.coefficients)
-        if np.isnan(values[0]):
-            return None
-        return Scores(self.labels, values, {name: each for name, each in parts.items() if each})
+    def fused(self, rows: Float64Array) -> Float64Array:
+        """See ``stack``."""
+        return stack(rows, self.coefficients)
 
     def __repr__(self) -> str:
         return f"Stack({self.name}: {', '.join(member.name for member in self.members)})"

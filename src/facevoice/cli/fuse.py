@@ -46,8 +46,8 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
                          help="of the grid; 1/S is whole (default: 0.02)")  # fmt: skip
     command.add_argument("--tree", action="append", default=[], metavar="NODE=A,B|BUNDLE",
                          help="an inner node and its members, leaves first; or a bundle whose tree"
-                         " to take; or 'flat'. What is left goes into the last node (default: the"
-                         " tree of the bundle that gave the scores, if the table holds it)")  # fmt: skip
+                         " to take; or 'flat'. What is left goes into the last node (default: as in"
+                         " the bundle that gave the scores, if the table says so)")  # fmt: skip
     command.add_argument("--joint", action="store_true",
                          help="also search all branches at once, coarse to fine")  # fmt: skip
     command.add_argument("--branches", metavar="A,B", help="only these (default: all)")
