@@ -202,20 +202,6 @@ class RiskCoverage:
             )
         return float(self.threshold[good[-1]])
 
-    def threshold_for_coverage(self, coverage: float) -> float:
-        """The highest threshold that still answers this share of the clips.
-
-        Raises:
-            InvalidInputError: more than all answered clips are asked for.
-        """
-        good = np.flatnonzero(self.coverage >= coverage - 1e-12)
-        if not len(good):
-            raise InvalidInputError(
-                f"coverage {coverage:g} cannot be reached: only {self.coverage[-1]:.3f} of the"
-                " clips have scores"
-            )
-        return float(self.threshold[good[0]])
-
 
 def risk_coverage(scores: NDArray[Any], truth: NDArray[Any]) -> RiskCoverage:
     """The risk-coverage curve of labelled clips; clips without scores are never answered."""
