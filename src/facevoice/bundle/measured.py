@@ -1,4 +1,4 @@
-"""What a bundle's card says it was measured at, and whether a new measurement agrees.
+"""The figures that a bundle's card records, and whether a new measurement agrees.
 
 ``bundle.json`` holds a row under ``measured`` for each set of labelled clips that the bundle was
 judged on. A set is known again by its samples (see ``trained_on.keys_of``), not by where it lies.
@@ -29,32 +29,32 @@ Row = Mapping[str, Any]
 def row_of(table: ScoreTable, name: str) -> Row:
     """A row for the card: figures of every node that answers, on the clips of a table.
 
-    name: what the set is called, for people.
+    name: the set's name, for readers.
     """
     return {"name": name, "data": _digest(table), "clips": len(table), "nodes": _nodes(table)}
 
 
 def row_for(card: Mapping[str, Any], table: ScoreTable) -> Row | None:
-    """The card's row of just these clips; None if it was never judged on them."""
+    """The card's row of just these clips; None if it was never measured on them."""
     digest = _digest(table)
     return next((row for row in card.get("measured", ()) if row["data"] == digest), None)
 
 
 def differences(row: Row, table: ScoreTable) -> list[str]:
-    """What a new measurement finds otherwise than the card's row, in words; [] if it agrees."""
+    """How a new measurement differs from the card's row, in words; [] if it agrees."""
     found = _nodes(table)
-    told = []
+    changes = []
     for node in sorted({*row["nodes"], *found}):
         before, now = row["nodes"].get(node), found.get(node)
         if before is None or now is None:
-            told.append(f"{node}: {'not in the card' if before is None else 'not measured'}")
+            changes.append(f"{node}: {'not in the card' if before is None else 'not measured'}")
             continue
-        told += [
+        changes += [
             f"{node}: {key.upper()} {now[key]:.4f}, the card says {before[key]:.4f}"
             for key in ("war", "uar", "ece")
             if abs(now[key] - before[key]) > TOLERANCE
         ]
-    return told
+    return changes
 
 
 def record(folder: Path, row: Row) -> None:
@@ -92,7 +92,7 @@ def _nodes(table: ScoreTable) -> dict[str, dict[str, Any]]:
 
 
 def figures(scores: "np.ndarray[Any, Any]", table: ScoreTable) -> dict[str, Any]:
-    """Figures of scores (N, K) of a table's clips, rounded; silent clips count as wrong.
+    """Figures of scores (N, K) of a table's clips, rounded; clips without scores count as wrong.
 
     ece_if_perfect: the ECE that scores as confident as these show if they are perfectly calibrated.
 

@@ -1,4 +1,4 @@
-"""weights.json: a fitted fusion, how it was found, and the clips that it was fitted on."""
+"""weights.json: a fitted fusion, how it was found, and the clips it was fitted on."""
 
 import json
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from facevoice.writing import replacing
 class FitRecord:
     """The clips that something was fitted on, so that a leak can be found later.
 
-    sha256: of the table. clips: how many. groups: speakers or films; empty if nobody named them.
+    sha256: of the table. clips: how many. groups: speakers or films; empty if unknown.
     digests: of each clip's scores (``provenance.clip_digests``).
     """
 
@@ -48,7 +48,7 @@ class FittedFusion:
     """What ``facevoice fuse`` finds and ``facevoice evaluate`` applies.
 
     fusion: weights, or a stacked regression.
-    fitted_on: None for weights that nobody fitted on a table (equal, published, a bundle's).
+    fitted_on: None for weights that were not fitted on a table (equal, published, a bundle's).
     search: how they were found, as JSON: objective, step, optimal vectors, ranges, folds.
     abstain_below: the fusion is unsure where its highest score is below this.
     """
@@ -64,7 +64,7 @@ class FittedFusion:
         return self.fusion.leaves
 
     def fuse(self, table: ScoreTable) -> Float64Array:
-        """(N, K) scores, adjusted; a row of NaN where no branch that counts speaks."""
+        """(N, K) scores, adjusted; a row of NaN where no branch that counts has scores."""
         return self.fusion.fuse(table)
 
     @property

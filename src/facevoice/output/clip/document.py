@@ -111,7 +111,7 @@ def _branches(clip: Clip, colours: Colours) -> str:
     return (
         "<section><h2>Where the answer comes from</h2>"
         '<p class="about">The model asks several branches; each scores every label by itself, and'
-        " the scores of one branch add up to 100%. Their weighted sum is the result.</p>"
+        " the scores of one branch add up to 100%. The result is fused from them.</p>"
         f"{groups}</section>"
     )
 

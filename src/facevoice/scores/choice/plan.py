@@ -24,13 +24,13 @@ class SearchPlan:
     search: a name of ``SEARCHES``. nodes: see ``Members``.
     rule: of every blend; see ``branches.Blend``.
     objective: of the grid searches. step: of the grid; 1 / step is a whole number.
-    folds: over which the search is repeated to see what it is worth on other clips; groups are
+    folds: over which the search is repeated to see how well it does on other clips; groups are
         never cut. 0: not at all. seed: of the folds.
     joint: also search all branches at once.
     calibration: of the last node: one temperature (no decision changes), scale and offset of every
         class, or none. A stacked regression is left as it is.
     class_offsets: fit offsets for rare classes towards this figure.
-    abstain_risk: find the threshold below which to keep silent, so that no more than this share
+    abstain_risk: find the threshold below which to abstain, so that no more than this share
         of the answers is wrong.
     command: noted with the weights.
 

@@ -1,4 +1,4 @@
-"""Late fusion: choosing the weights of branches, and finding out what they are worth."""
+"""Late fusion: choosing the weights of branches, and measuring how well they do."""
 
 from facevoice.scores.search.comparison import (
     Contribution,

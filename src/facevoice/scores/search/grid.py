@@ -74,7 +74,8 @@ def search_grid(
     ``facevoice.scores.search.boxes``. Ties: the lowest class index wins among equal scores. Among
     equally good vectors the one nearest to all ones is chosen (least sum of (1 - w)^2: large
     weights, and alike), and among equally near ones the lexicographically largest. A clip on which
-    no member of positive weight speaks counts as wrong (and, for log-loss, as scored uniformly).
+    no member of positive weight has scores counts as wrong (for log-loss, as scored
+    uniformly).
 
     Args:
         table: validation clips; those of unknown truth are left out.
@@ -109,7 +110,7 @@ def search_coarse_to_fine(
 
     Each finer grid reaches one coarser step to both sides. For many members, where the whole
     fine grid would take too long; the result is a good vector, not always the best of the grid.
-    Its ``optimal``, ``lowest`` and ``highest`` speak of the last, small grid only.
+    Its ``optimal``, ``lowest`` and ``highest`` are those of the last, small grid only.
     """
     if not step_list or any(fine >= coarse for coarse, fine in itertools.pairwise(step_list)):
         raise InvalidInputError(f"steps must become finer, got {list(step_list)}")

@@ -1,4 +1,4 @@
-"""What a way of choosing weights is worth on clips that it has not seen."""
+"""How well a way of choosing weights does on clips that it has not seen."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,9 +17,10 @@ Fit = Callable[[ScoreTable], Fusion]
 
 @dataclass(frozen=True, slots=True)
 class NestedResult:
-    """Out-of-fold predictions, and how much the weights wander.
+    """Out-of-fold predictions, and how much the weights vary.
 
-    scores: (N, K) each clip fused by what was fitted without its fold; NaN where nothing speaks.
+    scores: (N, K) each clip fused by what was fitted without its fold; NaN where none has
+        scores.
     folds: (N,) fold of each clip. fitted: one for each fold.
     """
 
@@ -31,7 +32,7 @@ class NestedResult:
         """Members of a node (the root by default) and its weights in each fold, (F, B), sum 1.
 
         Raises:
-            InvalidInputError: what was fitted are no weights (e.g. a stacked regression).
+            InvalidInputError: what was fitted has no weights (e.g. a stacked regression).
         """
         rows: list[Float64Array] = []
         members: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Weights between those found and equal ones: few clips cannot carry five free weights."""
+"""Weights between those found and equal ones, for too few clips to fit five free weights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

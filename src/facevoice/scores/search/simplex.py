@@ -1,4 +1,4 @@
-"""Weights of least log-loss: a smooth objective that uses scores, not only their ranks."""
+"""Weights of least log-loss: a smooth objective that uses the scores, not just their ranks."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -23,7 +23,7 @@ def blend_log_loss(table: ScoreTable, vectors: Float64Array, rule: Rule = "sum")
     """Mean log-loss of a blend for each weight vector: (M, B) -> (M,), in nats.
 
     All clips must have a truth. Scores are floored at 1e-12; a clip on which no member of
-    positive weight speaks counts as scored uniformly.
+    positive weight has scores counts as scored uniformly.
     """
     if rule == "product":
         logs, present, truth = _logs(table)
@@ -44,15 +44,15 @@ def fit_log_loss(
 ) -> WeightTree:
     """The weights on the simplex (>= 0, sum 1) of least mean log-loss of the blend.
 
-    The sum: for clips on which all members speak the problem is convex and this is the
+    The sum: for clips on which all members have scores the problem is convex and this is the
     mixture-weights step of expectation maximisation (Dempster, Laird and Rubin, 1977), which never
-    goes uphill. Where members are silent the blend divides by the weights of those that speak; the
+    goes uphill. Where members are absent the blend divides by the weights of the others; the
     logarithm of that sum is bounded by its tangent, which keeps every step downhill
     (majorise-minimise). The product: exponentiated gradients (Kivinen and Warmuth, 1997), also
-    convex where all members speak.
+    convex where all members have scores.
 
-    The result is within 1e-7 nats of the optimum where all speak. No weight is below 1e-6, so a
-    clip that one member alone can judge is still answered.
+    The result is within 1e-7 nats of the optimum where all have scores. No weight is below 1e-6, so
+    a clip that one member alone can judge is still answered.
 
     Raises:
         InvalidInputError: no labelled clip on which a member gives the truth a positive score.
@@ -68,7 +68,7 @@ def fit_log_loss(
 
 
 def _own_scores(table: ScoreTable) -> tuple[Float64Array, Float64Array]:
-    """(N, B) each member's score of the truth, 0 where it is silent; (N, B) 1 where it speaks."""
+    """(N, B) each member's score of the truth, 0 if it has none; (N, B) 1 if it has scores."""
     own = table.scores[np.arange(len(table)), :, table.truth]
     return np.nan_to_num(own, nan=0.0), table.present.astype(np.float64)
 
@@ -103,7 +103,7 @@ def _exponentiated(table: ScoreTable, weights: Float64Array) -> Float64Array:
 
 
 def _logs(table: ScoreTable) -> tuple[Float64Array, Float64Array, IntArray]:
-    """(N, B, K) log scores, 0 where silent; (N, B) 1 where a member speaks; (N,) truth."""
+    """(N, B, K) log scores, 0 where absent; (N, B) 1 where present; (N,) truth."""
     floored = np.maximum(np.nan_to_num(table.scores, nan=1.0), SMALLEST_SCORE)
     return np.log(floored), table.present.astype(np.float64), table.truth
 

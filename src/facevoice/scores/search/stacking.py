@@ -46,7 +46,7 @@ class StackedRegression:
         return self.members
 
     def fuse(self, table: ScoreTable) -> Float64Array:
-        """(N, K) scores; a row of NaN where no member speaks."""
+        """(N, K) scores; a row of NaN where no member has any."""
         return stack(table.select(self.members).scores, self.coefficients)
 
     def to_dict(self) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def fit_stacking(
     inverse_penalty: float = 0.01,
     name: str = "system",
 ) -> StackedRegression:
-    """Fit by Newton's method on the labelled clips on which a member speaks.
+    """Fit by Newton's method on the labelled clips on which a member has scores.
 
     Minimises C x (sum of log-losses) + half the squared coefficients, intercepts free: the
     objective of scikit-learn's ``LogisticRegression``. A class that never occurs gets next to no

@@ -66,7 +66,7 @@ class Node:
         return blend(scores, self.weights, self.rule, self.adjustment)
 
     def several(self, table: ScoreTable) -> NDArray[np.bool_]:
-        """(N,) whether two or more members that count speak: the clips that are adjusted."""
+        """(N,) whether two or more members that count have scores: the clips that are adjusted."""
         present = table.select(self.members).present & (np.array(self.weights) > 0)
         return np.asarray(present.sum(axis=1) > 1, np.bool_)
 
@@ -139,7 +139,7 @@ class WeightTree:
         return tuple(dict.fromkeys(member for member in members if member not in names))
 
     def leaf_shares(self) -> dict[str, float]:
-        """What each branch weighs in the result where all speak, before any adjustment; sum 1."""
+        """Each branch's weight in the result if all have scores, before any adjustment; sum 1."""
         shares = {self.root.name: 1.0}
         for node in reversed(self.nodes):
             whole, total = shares.pop(node.name, 0.0), sum(node.weights)
@@ -154,7 +154,7 @@ class WeightTree:
         return table
 
     def fuse(self, table: ScoreTable) -> Float64Array:
-        """(N, K) scores of the root; a row of NaN where no branch that counts speaks."""
+        """(N, K) scores of the root; a row of NaN where no branch that counts has scores."""
         return self.extend(table.select(self.leaves)).column(self.root.name)
 
     def to_dict(self) -> dict[str, Any]:
