@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facevoice.branches import CroppingBranch, leaves
+from facevoice.branches import FaceSequence, FaceVote, leaves
 from facevoice.branches.tree import short_names
 from facevoice.cli import main
 from facevoice.faces.sample import place_crops
@@ -122,11 +122,11 @@ def test_face_pictures_are_not_cropped_twice(toy_bundle: Path, tmp_path: Path) -
     tree = load(toy_bundle).bundle.tree
     assert len(crops_of(tree)) == 2
     for leaf in leaves(tree):
-        if not isinstance(leaf, CroppingBranch):
+        if not isinstance(leaf, FaceVote | FaceSequence):
             assert not table.present[:, table.branch_index(f"voice.{leaf.name}")].any()
             continue
         for row in range(3):
-            track = FaceTrack.of_images(place_crops(images[row : row + 1], leaf.crop))
+            track = FaceTrack.of_images(place_crops(images[row : row + 1], leaf.face_input.crop))
             whole = Evidence(track, None, 0.0, 0.0, missing={"voice": "no_audio_stream"})
             np.testing.assert_array_equal(
                 table.column(f"face.{leaf.name}")[row], leaf.score(whole).values

@@ -1,7 +1,7 @@
 """Branches: each turns evidence into scores; a fusion of branches is a branch too."""
 
 from facevoice.branches.adjustment import Adjustment
-from facevoice.branches.base import Branch, CroppingBranch, FusionBranch, PerFaceBranch
+from facevoice.branches.base import Branch, FusionBranch, PerFaceBranch
 from facevoice.branches.blend import Blend
 from facevoice.branches.face_sequence import FaceSequence
 from facevoice.branches.face_vote import FaceVote
@@ -14,7 +14,6 @@ __all__ = [
     "Adjustment",
     "Blend",
     "Branch",
-    "CroppingBranch",
     "FaceSequence",
     "FaceVote",
     "Functionals",

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facevoice.errors import BundleError, LabelMismatchError
-from facevoice.faces.sample import Box
 from facevoice.session import Session
 from facevoice.types import Evidence, Float64Array, Modality, Scores, UInt8Array
 from facevoice.types.checks import set_field
@@ -38,16 +37,6 @@ class Branch(Protocol):
 
     def score(self, evidence: Evidence) -> Scores | None:
         """Score evidence; None if it lacks this branch's modality."""
-        ...
-
-
-@runtime_checkable
-class CroppingBranch(Branch, Protocol):
-    """A branch that cuts one box out of every aligned picture."""
-
-    @property
-    def crop(self) -> Box:
-        """Left, top, right, bottom in the 256x256 picture."""
         ...
 
 

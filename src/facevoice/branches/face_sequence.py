@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from facevoice.branches.base import Context, Leaf, Node, score_faces, softmax, tempered
 from facevoice.branches.face_input import FaceInput
-from facevoice.faces.sample import Box
 from facevoice.session import Session
 from facevoice.types import Evidence, Float64Array, Modality, Scores, UInt8Array
 
@@ -36,11 +35,6 @@ class FaceSequence(Leaf):
             blstm=context.session(node["blstm"]),
             face_input=FaceInput.from_dict(node["input"]),
         )
-
-    @property
-    def crop(self) -> Box:
-        """What it cuts out of an aligned picture."""
-        return self.face_input.crop
 
     def score(self, evidence: Evidence) -> Scores | None:
         """Score the clip's faces as a sequence; None without faces."""

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from facevoice.branches.base import Context, Leaf, Node, score_faces, softmax, tempered
 from facevoice.branches.face_input import FaceInput
 from facevoice.errors import BundleError
-from facevoice.faces.sample import Box
 from facevoice.session import Session
 from facevoice.types import Evidence, Float64Array, Modality, Scores, UInt8Array
 
@@ -51,11 +50,6 @@ class FaceVote(Leaf):
             pooling=node["pooling"],
             mirror=bool(node["mirror"]),
         )
-
-    @property
-    def crop(self) -> Box:
-        """What it cuts out of an aligned picture."""
-        return self.face_input.crop
 
     def score(self, evidence: Evidence) -> Scores | None:
         """Score the clip's faces; None without faces."""

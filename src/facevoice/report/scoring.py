@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from facevoice.branches import Branch, CroppingBranch, leaves, nodes, score_tree
+from facevoice.branches import Branch, FaceSequence, FaceVote, leaves, nodes, score_tree
 from facevoice.branches.tree import members_of, short_names
 from facevoice.errors import DatasetError
 from facevoice.faces.sample import Box
@@ -27,6 +27,8 @@ LABEL_COLUMNS: Final = ("label", "emotion")
 GROUP_COLUMNS: Final = ("group", "speaker")
 TOP: Final = "fused"
 """The column of a score table that holds the scores of the whole tree."""
+
+_CROPPING: Final = (FaceVote, FaceSequence)  # kinds that cut one box out of every picture
 
 Watch = Callable[[int, Prediction], None]
 
@@ -149,7 +151,7 @@ def score_evidence(
 
 def crops_of(tree: Branch) -> tuple[Box, ...]:
     """The boxes that the branches of a tree cut out of aligned pictures, each once, in order."""
-    found = [leaf.crop for leaf in leaves(tree) if isinstance(leaf, CroppingBranch)]
+    found = [leaf.face_input.crop for leaf in leaves(tree) if isinstance(leaf, _CROPPING)]
     return tuple(dict.fromkeys(found))
 
 
@@ -168,7 +170,9 @@ def _framed_scores(node: Branch, framed: Framed, other: Evidence) -> Scores | No
     """
     return score_tree(
         node,
-        lambda leaf: leaf.score(framed[leaf.crop] if isinstance(leaf, CroppingBranch) else other),
+        lambda leaf: leaf.score(
+            framed[leaf.face_input.crop] if isinstance(leaf, _CROPPING) else other
+        ),
     )
 
 

@@ -121,6 +121,8 @@ def searched(card: ReportCard) -> str:
     if not told:
         return "Weights as given; how they were found is not known."
     text = f"Search: {told.get('search', 'unknown')}"
+    if "rule" in told:
+        text += f", rule {told['rule']}"
     if "objective" in told:
         text += f", objective {str(told['objective']).upper().replace('_', '-')}"
     if "step" in told:

@@ -14,7 +14,7 @@ from facevoice.branches.adjustment import Adjustment
 from facevoice.branches.base import SMALLEST_SCORE, softmax
 from facevoice.errors import InvalidInputError
 from facevoice.scores.metrics import predicted_classes
-from facevoice.scores.metrics.confusion import IntArray, checked_scores
+from facevoice.scores.metrics.confusion import IntArray, checked_scores, goal_weights
 from facevoice.scores.newton import minimise
 from facevoice.types import Float64Array
 
@@ -118,7 +118,7 @@ def fit_class_offsets(
     """
     logits, known = _logits_and_truth(scores, truth)
     size = logits.shape[1]
-    weights = _goal_weights(known, goal)
+    weights = goal_weights(known, goal)
     count = round(reach / step)
     line = np.array(sorted(range(-count, count + 1), key=lambda place: (abs(place), place))) * step
     offsets = np.zeros(size)
@@ -137,16 +137,6 @@ def fit_class_offsets(
         if best <= before + 1e-12:
             break
     return Adjustment(class_offsets=tuple(offsets.tolist()))
-
-
-def _goal_weights(known: IntArray, goal: Goal) -> Float64Array:
-    if goal not in ("uar", "war"):
-        raise InvalidInputError(f"unknown goal {goal!r}; known: uar, war")
-    sizes = np.bincount(known)
-    if goal == "war":
-        return np.full(len(known), 1.0 / len(known))
-    weights: Float64Array = 1.0 / (sizes[known] * int((sizes > 0).sum()))
-    return weights
 
 
 def nested_class_offsets(

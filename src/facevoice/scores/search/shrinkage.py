@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from facevoice.errors import InvalidInputError
-from facevoice.scores.metrics import predicted_classes, recall_weights
+from facevoice.scores.metrics import predicted_classes
+from facevoice.scores.metrics.confusion import goal_weights
 from facevoice.scores.search.nested import Fit
 from facevoice.scores.search.tree import Fusion, Node, WeightTree, weight_tree
 from facevoice.scores.table import ScoreTable, grouped_folds
@@ -60,12 +61,8 @@ def fit_shrunk(
         n_folds: groups are never cut.
         seed: of the folds.
     """
-    if objective not in ("war", "uar"):
-        raise InvalidInputError(f"unknown objective {objective!r}; known: war, uar")
     known = table.rows(table.labelled)
-    worth = np.full(len(known), 1 / max(len(known), 1))
-    if objective == "uar":
-        worth = recall_weights(known.truth)
+    worth = goal_weights(known.truth, objective)
     folds = grouped_folds(known, n_folds, seed)
     values = np.zeros(len(amounts))
     for fold in range(n_folds):

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -75,35 +75,32 @@ def write_bundle(
         RecipeError: the written networks score clips otherwise than the fitted ones.
     """
     with new_bundle(output) as folder:
-        nodes = _leaf_nodes(base, leaves, adapted, folder)
+        tree = _counted(adapted.tree)
+        nodes = _leaf_nodes(base, leaves, adapted, tree.leaves, folder)
         names = [data.labels[index] for index in data.y]
         earlier = read_keys(base.folder)
         write_keys(folder, [keys_of(data.ids, names), *([] if earlier is None else [earlier])])
-        tree, card = (
-            tree_of(_counted(adapted.tree), nodes),
-            _card(base, data, settings, adapted, figures),
-        )
-        write_card(folder, card | {"files": files_of(folder), "tree": tree})
+        card = _card(base, data, settings, adapted, figures)
+        write_card(folder, card | {"files": files_of(folder), "tree": tree_of(tree, nodes)})
         _check_parity(load_bundle(folder), data, leaves, adapted.refits)
 
 
 def _leaf_nodes(
-    base: Bundle, leaves: Sequence[LeafFeatures], adapted: "Adapted", folder: Path
+    base: Bundle,
+    leaves: Sequence[LeafFeatures],
+    adapted: "Adapted",
+    used: Collection[str],
+    folder: Path,
 ) -> dict[str, dict[str, Any]]:
-    """The node of every branch that weighs something, by name; its networks go to the folder."""
-    weights = {
-        member: weight
-        for node in adapted.tree.nodes
-        for member, weight in zip(node.members, node.weights, strict=True)
-    }
+    """The nodes of the branches that are used, by name; their networks go to the folder."""
     nodes = {}
     for leaf in leaves:
-        if weights.get(leaf.name, 0) > 0:
+        if leaf.name in used:
             for key in {"model", "cnn", "blstm"} & set(leaf.node):
                 shutil.copyfile(base.folder / leaf.node[key], folder / leaf.node[key])
             nodes[leaf.name] = {**leaf.node, "name": leaf.name}
         name = adapted_name(leaf.name)
-        if weights.get(name, 0) > 0:
+        if name in used:
             nodes[name] = _refit_node(base, leaf, adapted.refits[name], folder)
     return nodes
 
