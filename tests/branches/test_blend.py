@@ -192,3 +192,8 @@ def test_a_bundles_nodes_are_walked_as_branches_are():
     assert [name for name, _ in nodes(tree)] == ["face", "face.a", "face.b", "voice", "voice.a"]
     assert list(named_leaves(tree)) == ["face.a", "b", "voice.a"]
     assert named_leaves(tree)["voice.a"] is twin
+
+
+def test_leaves_of_a_tree_file_need_no_names():
+    tree = {"members": [{"run": "a"}, {"members": [{"run": "b"}]}]}
+    assert [leaf["run"] for leaf in leaves(tree)] == ["a", "b"]

@@ -34,8 +34,11 @@ def nodes(tree: Tree, prefix: str = "") -> Iterator[tuple[str, Tree]]:
 
 def leaves(tree: Tree) -> Iterator[Tree]:
     """All nodes without members, in order; the tree itself if it has none."""
-    below = [node for _, node in nodes(tree) if not members_of(node)]
-    yield from below or [tree]
+    members = members_of(tree)
+    if not members:
+        yield tree
+    for member in members:
+        yield from leaves(member)
 
 
 def short_names(dotted: Sequence[str]) -> dict[str, str]:

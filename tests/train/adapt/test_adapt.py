@@ -14,7 +14,7 @@ from facevoice.branches import leaves as leaves_of
 from facevoice.bundle import load_bundle
 from facevoice.bundle.trained_on import known
 from facevoice.cli import main
-from facevoice.errors import DatasetError, RecipeError
+from facevoice.errors import BundleError, DatasetError, RecipeError
 from facevoice.session import Session
 from facevoice.speech.prosody import FEATURES
 from facevoice.train.adapt.features import read_leaves
@@ -204,7 +204,7 @@ def test_data_that_teach_nothing_are_refused(clips, base, adapted, tmp_path):
         adapt(base, empty, tmp_path / "mine", QUICK)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "letter.txt").write_text("dear")
-    with pytest.raises(RecipeError, match="is no bundle"):
+    with pytest.raises(BundleError, match="is not a bundle"):
         adapt(base, clips, tmp_path / "full", QUICK)
     assert not (tmp_path / "mine").exists()
 
