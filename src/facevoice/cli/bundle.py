@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from facevoice.cli.options import say
+from facevoice.cli.console import say
 from facevoice.errors import MissingDependencyError
 
 

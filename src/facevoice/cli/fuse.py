@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from facevoice.cli.options import say
+from facevoice.cli.console import say
 from facevoice.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
     plan = _plan(options, table)
     choice = choose_weights(table, plan)
     print(fit_text(table, plan, choice, str(options.table)))
-    if not options.tree and getattr(table, "tree", None) is None:
+    if not options.tree and table.tree is None:
         say("the table holds no bundle's tree: its branches were fused in one node (see --tree)")
     if options.output is not None:
         write_weights(choice.fitted, options.output)
@@ -126,8 +126,9 @@ def _nodes(texts: list[str], table: "ScoreTable") -> "Members":
         return nodes
     if texts:
         return nodes_of(table.branches, dict(_node(text) for text in texts))
-    tree = getattr(table, "tree", None)
-    return nodes_of(table.branches) if tree is None else _kept(_tree_nodes(tree), table)
+    if table.tree is None:
+        return nodes_of(table.branches)
+    return _kept(_tree_nodes(table.tree), table)
 
 
 def _tree_nodes(tree: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

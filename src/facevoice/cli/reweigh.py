@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from facevoice.cli.options import say
+from facevoice.cli.console import say
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

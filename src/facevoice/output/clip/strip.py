@@ -1,7 +1,7 @@
-"""The strip of faces: a few small pictures of the main person, whatever the clip's length."""
+"""The strip of faces: a few small pictures of the main person, however long the clip."""
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -15,7 +15,7 @@ THUMBNAIL_SIZE: Final = 112
 _QUALITY: Final = 82
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True)
 class Thumbnail:
     """One aligned face.
 
@@ -23,20 +23,17 @@ class Thumbnail:
     emotion, score: the arg-max of the strip's branch for this face; None if no branch has one.
     """
 
-    jpeg: bytes
+    jpeg: bytes = field(repr=False)
     time_seconds: float
     emotion: str | None
     score: float | None
 
-    def __repr__(self) -> str:
-        return f"Thumbnail({self.time_seconds:.3f} s, {self.emotion}, {len(self.jpeg)} bytes)"
-
 
 class FaceStrip:
-    """Collects every n-th face; n doubles whenever twice as many as wanted have come together.
+    """Collects every n-th face; n doubles whenever twice as many as needed are collected.
 
     The first branch of the tree that scores single faces says what each face shows; the strip
-    shows the faces that this branch reads. It looks at the faces of each window once more for that.
+    shows the faces that this branch reads. For that it scores the faces of each window once more.
     """
 
     def __init__(self, tree: Branch) -> None:
@@ -52,7 +49,7 @@ class FaceStrip:
         return self._branches[0].name if self._branches else None
 
     def look(self, evidence: Evidence) -> None:
-        """Take faces of one window."""
+        """Collect faces of one window."""
         track = evidence.faces
         if track is None:
             return
@@ -83,7 +80,7 @@ class FaceStrip:
         return list(range(len(images))), None
 
     def chosen(self) -> tuple[Thumbnail, ...]:
-        """At most 16 of the faces, evenly spaced over those that came by."""
+        """At most 16 of the faces, spaced evenly."""
         count = min(len(self._kept), MOST_FACES)
         indices = (2 * np.arange(count) + 1) * len(self._kept) // (2 * max(count, 1))
         return tuple(self._kept[index] for index in indices.tolist())
