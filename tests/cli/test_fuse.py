@@ -249,6 +249,19 @@ def test_the_tree_of_a_tables_bundle_is_the_default(toy_bundle: Path, tmp_path: 
     assert set(parts["face"].parts) == {"expression", "sequence"}
 
 
+def test_score_fuse_and_reweigh_keep_the_bundles_nodes(
+    capsys: pytest.CaptureFixture[str], toy_bundle: Path, tmp_path: Path
+) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text(f"file,label\n{SAMPLE},happy\n")
+    table, weights = tmp_path / "t.csv", tmp_path / "weights.json"
+    assert facevoice("score", labels, "--bundle", toy_bundle, "-o", table) == 0
+    assert facevoice("fuse", table, "--search", "equal", "-o", weights) == 0
+    assert "holds no bundle's tree" not in capsys.readouterr().err
+    assert facevoice("reweigh", toy_bundle, "--weights", weights, "-o", tmp_path / "b2") == 0
+    assert set(load(tmp_path / "b2")(SAMPLE).scores.parts) == {"face", "voice"}
+
+
 def toy_table(bundle: Path, count: int = 24) -> ScoreTable:
     """Random scores of the toy bundle's branches, on clips of eight speakers."""
     names = tuple(named_leaves(read_card(bundle)["tree"]))
