@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from facevoice.branches.tree import short_names
 from facevoice.bundle import read_card
-from facevoice.bundle.reweigh import bundle_weights, leaf_names
+from facevoice.bundle.reweigh import bundle_fusion
 from facevoice.cli import main
 from facevoice.datasets import Found
 from facevoice.faces.sample import place_crops
@@ -54,7 +55,7 @@ def test_the_table_names_its_bundle_and_carries_its_tree(
     digest = hashlib.sha256((toy_bundle / "bundle.json").read_bytes()).hexdigest()
     assert table.bundle == ScoredBy("toy", digest)
     assert table.tree is not None
-    assert bundle_weights({"tree": table.tree}) == bundle_weights(card)
+    assert bundle_fusion({"tree": table.tree}) == bundle_fusion(card)
     assert "model" not in str(table.tree)  # the structure alone
     assert facevoice("evaluate", out) == 0
 
@@ -98,7 +99,7 @@ def test_made_evidence_is_scored_the_same(labels: Path, toy_bundle: Path, tmp_pa
 
 
 def test_leaves_of_one_name_keep_their_path() -> None:
-    assert leaf_names(["face.a", "voice.a", "voice.b"]) == {
+    assert short_names(["face.a", "voice.a", "voice.b"]) == {
         "face.a": "face.a", "voice.a": "voice.a", "voice.b": "b",
     }  # fmt: skip
 
@@ -117,7 +118,7 @@ def test_a_prepared_folder_goes_all_the_way_to_a_report(toy_bundle: Path, tmp_pa
     tree = ("--tree", toy_bundle, "--step", "0.1")
     assert facevoice("fuse", table, "--split", "val", *tree, "-o", weights) == 0
     fused = tmp_path / "fused"
-    assert facevoice("bundle", toy_bundle, "--weights", weights, "-o", fused) == 0
+    assert facevoice("reweigh", toy_bundle, "--weights", weights, "-o", fused) == 0
     assert load(fused)(corpus / "one.mp4").emotion is not None
     options = ("--weights", weights, "--split", "val", "-o", tmp_path / "report")
     assert facevoice("evaluate", table, *options) == 0
@@ -132,7 +133,7 @@ def test_face_pictures_are_not_cropped_twice(toy_bundle: Path, tmp_path: Path) -
     rows = [f"clip {row},{label},val,{row}" for row, label in enumerate(("happy", "sad", "sad"))]
     tree = load(toy_bundle).bundle.tree
     face = next(member for member in tree.members if member.name == "face")
-    place = face.members[0].crop
+    place = face.members[0].face_input.crop
     parts = [shown(image, place) for image in images]
     folder = write_folder(tmp_path / "faces", parts, rows, labels=("happy", "sad")).folder
     assert facevoice("score", "--data", folder, "--bundle", toy_bundle, "--nodes", "-o", out) == 0

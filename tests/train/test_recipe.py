@@ -94,7 +94,7 @@ def test_a_recipe_is_found_by_its_short_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.toml").write_text('name = "a"\nbranch = "face_vote"\nnet = "vgg16"\n')
     assert load_recipe("mine.toml").net == "vgg16"
-    with pytest.raises(RecipeError, match="no recipe resnet: neither a file nor one of base_face,"):
+    with pytest.raises(RecipeError, match="tree resnet: neither a file nor one of base_face,"):
         load_recipe("resnet")
 
 

@@ -44,7 +44,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train, score, print."""
-    from facevoice.cli.training import report
+    from facevoice.cli.train import report
     from facevoice.scores.table import write_score_table
     from facevoice.train.prepare.folder import join, open_prepared
     from facevoice.train.recipe import load_recipe

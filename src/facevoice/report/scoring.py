@@ -5,15 +5,15 @@ Clips are files, or evidence that is made already (a prepared corpus). Their lab
 ``Found.over``.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
-from facevoice.branches import Blend, Branch
+from facevoice.branches import Branch, leaves, nodes
+from facevoice.branches.tree import members_of, short_names
 from facevoice.bundle import Bundle
-from facevoice.bundle.reweigh import leaf_names
 from facevoice.datasets import Found
 from facevoice.errors import DatasetError
 from facevoice.predict import Predictor
@@ -100,26 +100,17 @@ def leaves_only(table: ScoreTable, tree: Branch) -> ScoreTable:
 
     table: with a column for every node, as ``score_clips`` gives it.
     """
-    dotted = [name for name, node in nodes(tree) if not isinstance(node, Blend)] or [TOP]
-    names = leaf_names(dotted)
+    dotted = [name for name, node in nodes(tree) if not members_of(node)] or [TOP]
+    names = short_names(dotted)
     chosen = table.select(dotted)
     return replace(chosen, branches=tuple(names[name] for name in dotted))
-
-
-def nodes(tree: Branch, prefix: str = "") -> Iterator[tuple[str, Branch]]:
-    """All nodes below the top, by dotted name."""
-    if isinstance(tree, Blend):
-        for member in tree.members:
-            yield f"{prefix}{member.name}", member
-            yield from nodes(member, f"{prefix}{member.name}.")
 
 
 def _row(scores: Scores | None, tree: Branch) -> list[np.ndarray]:
     silent = np.full(len(tree.labels), np.nan)
     row = [silent if scores is None else scores.values]
-    if isinstance(tree, Blend):
-        for member in tree.members:
-            row += _row(None if scores is None else scores.parts.get(member.name), member)
+    for member in members_of(tree):
+        row += _row(None if scores is None else scores.parts.get(member.name), member)
     return row
 
 
@@ -136,7 +127,5 @@ def _reasons(prediction: Prediction, tree: Branch) -> list[str]:
 
 def _modality(node: Branch) -> Modality | None:
     """The one modality that a node reads, None if it reads several."""
-    if not isinstance(node, Blend):
-        return node.modality
-    found = {_modality(member) for member in node.members}
+    found = {leaf.modality for leaf in leaves(node)}
     return found.pop() if len(found) == 1 else None

@@ -398,7 +398,7 @@ def find_recipe(name: str | Path) -> Path:
         if found.is_file():
             return found
     known = ", ".join(sorted(each.stem for each in folder.glob("*.toml")))
-    raise RecipeError(f"no recipe {name}: neither a file nor one of {known}")
+    raise RecipeError(f"no recipe or tree {name}: neither a file nor one of {known}")
 
 
 def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> AnyRecipe:

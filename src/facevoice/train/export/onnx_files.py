@@ -33,7 +33,6 @@ ROUNDING: Final = 1e-2
 """The largest difference allowed where weights are stored in half precision."""
 _OPSET: Final = 18
 _BATCHES: Final = (1, 2, 5)
-_NODE_KINDS: Final = {"functionals": "functionals_svm"}
 _LENGTHS: Final = (1, 3, 16)
 
 
@@ -216,7 +215,7 @@ def node_of(run: Run, files: dict[str, str]) -> dict[str, Any]:
     """The bundle's node for a run with the given files, temperature fitted."""
     recipe = run.recipe
     return {
-        "kind": _NODE_KINDS.get(recipe.branch, recipe.branch),
+        "kind": recipe.branch,
         "name": recipe.name,
         **files,
         "temperature": _temperature(run),
