@@ -63,7 +63,7 @@ class MissingDependencyError(FacevoiceError, ImportError):
     @classmethod
     def of(cls, package: str, extra: str, purpose: str) -> "MissingDependencyError":
         """Name the package, what it is for, and the command that installs it."""
-        return cls(f"{purpose} needs the package {package}: pip install 'facevoice[{extra}]'")
+        return cls(f"{purpose} needs the package {package}: {how_to_install(extra, package)}")
 
 
 class OutputError(FacevoiceError, OSError):
@@ -88,3 +88,8 @@ class RecipeError(FacevoiceError, ValueError):
     """A recipe has an unknown key, a wrong value, or does not fit its data."""
 
     kind: ClassVar[str] = "recipe"
+
+
+def how_to_install(extra: str, package: str) -> str:
+    """What a user runs to get an optional package, in a clone and elsewhere."""
+    return f"uv sync --inexact --no-dev --extra {extra} (in the clone), or pip install {package}"

@@ -102,7 +102,7 @@ def test_opensmile_is_asked_for_in_one_line_where_it_is_needed(monkeypatch, caps
     module = sys.modules["facevoice.speech.functionals"]
     monkeypatch.setattr(module, "_extractor", module._extractor.__wrapped__)  # not a kept one
     assert main(["predict", str(SAMPLE), "--bundle", "base-opensmile"]) == 1
-    assert "pip install 'facevoice[opensmile]'" in capsys.readouterr().err
+    assert "--extra opensmile" in capsys.readouterr().err
 
 
 def test_with_opensmile_a_third_voice_counts(predictor):
