@@ -46,7 +46,7 @@ def judge(run: Path) -> bool:
     right = round(matrix.war * matrix.total)
     probability = chance(right, matrix.total, share)
     print(
-        f"{run.name:16} loss {', '.join(stages)}; {right} of {matrix.total} held-out samples correct:"
+        f"{run.name:16} loss {', '.join(stages)}; {right} of {matrix.total} held-out correct:"
         f" WAR {matrix.war:.3f}, UAR {matrix.uar:.3f}, p = {probability:.2g} against chance"
     )
     return falls and probability < 0.05
