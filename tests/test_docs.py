@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 import re
 import shlex
+import shutil
 from functools import cache
 
 import pytest
@@ -70,6 +71,17 @@ def test_every_name_in_the_examples_imports(path):
                     module = importlib.import_module(node.module)
                     for name in node.names:
                         assert hasattr(module, name.name), f"{node.module}.{name.name}"
+
+
+@pytest.mark.parametrize("name", ["index.md", "predict.md", "concepts.md", "timeline.md"])
+def test_the_examples_run(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for file in ("clip.mp4", "a.mp4", "b.mp4", "interview.mp4", "talk.mkv"):
+        shutil.copy(SAMPLE, file)
+    examples = [text for language, text in blocks(DOCS / name) if language == "python"]
+    assert examples
+    for text in examples:
+        exec(compile(text, name, "exec"), {})  # noqa: S102 - our own page
 
 
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
