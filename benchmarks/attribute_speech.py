@@ -27,13 +27,13 @@ from numpy.typing import NDArray
 
 from facevoice import media
 from facevoice.bundle import load_bundle
-from facevoice.evidence.mouths import Mouths
+from facevoice.evidence import Plan
+from facevoice.evidence.mouths import Mouths, Pace
 from facevoice.evidence.speaker import Motions, MouthVoice, features
+from facevoice.faces.find import FaceFinder
 from facevoice.faces.mtcnn import Mtcnn
-from facevoice.faces.track import FaceFinder
 from facevoice.speech.voice import SPEECH_RATE_HZ
 from facevoice.timeline import timeline
-from facevoice.timeline.windows import SAMPLING_HZ
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from support.joined_clips import Clip, read_clip, side_by_side
@@ -60,12 +60,14 @@ def clips_of(folder: Path) -> list[tuple[Path, str]]:
 
 def pieces_of(path: Path, speaker: str, detector: Mtcnn) -> list[Piece]:
     """The windows of a clip, its black beginning left out."""
-    mouths, finder, first, last = Mouths(60.0), FaceFinder(detector), None, 0.0
-    for look in media.iter_looks(path, rate_hz=SAMPLING_HZ):
-        if look.light.std() <= 8:
+    mouths, pace, finder, first, last = Mouths(60.0), Pace(), FaceFinder(detector), None, 0.0
+    rate_hz = Plan(0.0, _WINDOW, _HOP, has_video=True, has_audio=True).rate_hz
+    for look in media.iter_looks(path, rate_hz=rate_hz):
+        if look.light is None or look.light.std() <= 8:
             continue
         first, last = look.time_seconds if first is None else first, look.time_seconds
-        mouths.see(last, look.light)
+        if pace.take(last):
+            mouths.see(last, look.light)
         if look.image is not None:
             faces = finder.find(look.image, last, afresh=False)
             mouths.measure(last, dict(enumerate(faces[:1])))

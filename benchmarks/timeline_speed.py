@@ -66,15 +66,12 @@ def looped(clip: Path, seconds: float, output: Path) -> Path:
 @contextmanager
 def stopwatch(spent: dict[str, float]) -> Iterator[None]:
     """Count the seconds that each stage takes while the block runs."""
-    from facevoice.evidence import follow
-    from facevoice.evidence import follow_process as apart
-    from facevoice.evidence import prefetch as ahead
+    from facevoice.evidence import follow, prefetch, windows
     from facevoice.evidence.cuts import CutFinder
     from facevoice.evidence.mouths import Mouths
     from facevoice.evidence.people import Tracks
-    from facevoice.faces.track import FaceFinder
-    from facevoice.timeline import windows
-    from facevoice.timeline.scoring import FaceLooks, Scorer
+    from facevoice.faces.find import FaceFinder
+    from facevoice.timeline.scoring import WindowScorer
 
     stages: list[tuple[Any, str, str]] = [
         (CutFinder, "push", "cuts"),
@@ -82,16 +79,19 @@ def stopwatch(spent: dict[str, float]) -> Iterator[None]:
         (follow, "align", "align faces"),
         (Tracks, "update", "who is who"),
         (Mouths, "measure", "mouths"),
-        (FaceLooks, "_run", "face networks"),
         (windows, "find_speech", "find and clean speech"),
-        (Scorer, "voice", "voice networks"),
+        (WindowScorer, "window", "face and voice networks"),
         (windows, "features", "whose voice"),
     ]
     kept = [(place, name, getattr(place, name)) for place, name, _ in stages]
     for place, name, stage in stages:
         setattr(place, name, _timed(getattr(place, name), spent, stage))
-    kept.append((apart, "ahead", ahead.ahead))
-    setattr(apart, "ahead", lambda items, depth: ahead.ahead(_timed_items(items, spent), depth))  # noqa: B010
+    kept.append((follow, "prefetched", prefetch.prefetched))
+    setattr(  # noqa: B010
+        follow,
+        "prefetched",
+        lambda items, depth: prefetch.prefetched(_timed_items(items, spent), depth),
+    )
     try:
         yield
     finally:
@@ -122,13 +122,14 @@ def _timed_items(items: Any, spent: dict[str, float]) -> Generator[Any, None, No
 def child(film: str, mode: str) -> None:
     """Run once in a process of its own and print figures as JSON."""
     from facevoice.bundle import load_bundle
-    from facevoice.faces.track import FaceFinder
-    from facevoice.timeline import run, timeline
+    from facevoice.evidence import read
+    from facevoice.faces.find import FaceFinder
+    from facevoice.timeline import timeline
 
     bundle = load_bundle("base", threads=1)  # as the command does
     spent: dict[str, float] = defaultdict(float)
     if mode != "plain":
-        setattr(run, "is_worth_a_process", lambda seconds: False)  # noqa: ARG005, B010
+        setattr(read, "is_worth_a_process", lambda seconds: False)  # noqa: ARG005, B010
     if mode == "detect":
         FaceFinder._is_due = lambda self, time_seconds: True  # type: ignore[method-assign] # noqa: ARG005, SLF001
     wall, processor = time.perf_counter(), time.process_time()

@@ -53,6 +53,7 @@ def test_a_flash_is_no_cut_and_a_fade_through_white_is_one():
 def test_black_pictures_belong_to_no_shot():
     black = np.zeros((48, 64, 3), np.uint8)
     assert found([black] * 3 + [scene(1)] * 6) == []
+    assert found([black] * 3 + [scene(1)] * 6, "doubt") == [3]  # faces are searched for at once
     assert found([scene(1)] * 6 + [black] + [scene(2)] * 6) == [7]
 
 

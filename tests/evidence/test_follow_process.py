@@ -14,27 +14,19 @@ import pytest
 
 from facevoice.bundle import load_bundle
 from facevoice.errors import MediaNotFoundError, MediaUnreadableError, WorkerError
+from facevoice.evidence import Plan, read
 from facevoice.evidence import follow_process as apart_module
-from facevoice.evidence.follow import Followed
-from facevoice.evidence.follow_process import apart, follow_file, is_worth_a_process
+from facevoice.evidence.follow import Followed, follow_file
+from facevoice.evidence.follow_process import in_another_process, is_worth_a_process
+from facevoice.faces.mtcnn import Mtcnn
 from facevoice.samples import SAMPLE
-from facevoice.timeline import run, timeline
-from facevoice.timeline.windows import SAMPLING_HZ
+from facevoice.timeline import timeline
 from support.media_files import steady, tone, write_media
 
 
 def following(path):
-    return partial(
-        follow_file,
-        path,
-        rate_hz=SAMPLING_HZ,
-        start=0.0,
-        stop=None,
-        patience=1.5,
-        with_light=True,
-        device="cpu",
-        threads=1,
-    )
+    plan = Plan(0.0, 3.0, 1.0, has_video=True, has_audio=True)
+    return partial(follow_file, path, plan, partial(Mtcnn, threads=1), with_light=True)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +35,7 @@ def here():
 
 
 def test_it_gives_what_following_here_gives(here):
-    there = list(apart(following(SAMPLE)))
+    there = list(in_another_process(following(SAMPLE)))
     assert [seen.time_seconds for seen in there] == [seen.time_seconds for seen in here]
     assert [seen.cut for seen in there] == [seen.cut for seen in here]
     assert any(seen.faces for seen in here)
@@ -61,11 +53,11 @@ def test_it_gives_what_following_here_gives(here):
 
 def test_an_error_arrives_as_it_was_raised(tmp_path):
     with pytest.raises(MediaNotFoundError, match=r"absent\.mp4"):
-        list(apart(following(tmp_path / "absent.mp4")))
+        list(in_another_process(following(tmp_path / "absent.mp4")))
 
 
 def test_closing_early_leaves_no_process():
-    pictures = apart(following(SAMPLE))
+    pictures = in_another_process(following(SAMPLE))
     next(pictures)
     assert multiprocessing.active_children()
     pictures.close()
@@ -74,7 +66,7 @@ def test_closing_early_leaves_no_process():
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
 def test_a_killed_process_is_an_error_not_a_short_film():
-    pictures = apart(following(SAMPLE))
+    pictures = in_another_process(following(SAMPLE))
     next(pictures)
     (process,) = multiprocessing.active_children()
     os.kill(process.pid, signal.SIGKILL)
@@ -89,7 +81,7 @@ def broken_after_three():
 
 
 def test_what_came_before_an_error_is_not_lost():
-    pictures = apart(broken_after_three)
+    pictures = in_another_process(broken_after_three)
     assert [next(pictures).time_seconds for _ in range(3)] == [0.0, 1.0, 2.0]
     with pytest.raises(MediaUnreadableError, match="the rest is damaged"):
         next(pictures)
@@ -108,7 +100,7 @@ def large():
 
 @pytest.mark.parametrize("make", [soon_slow, large])
 def test_closing_waits_neither_for_a_picture_nor_for_a_full_pipe(make):
-    pictures = apart(make)
+    pictures = in_another_process(make)
     next(pictures)
     started = time.monotonic()
     pictures.close()
@@ -121,7 +113,7 @@ def test_without_a_second_process_it_runs_here(here, monkeypatch):
         raise OSError("no more processes")
 
     monkeypatch.setattr(apart_module, "Worker", refused)
-    assert [seen.time_seconds for seen in apart(following(SAMPLE))] == [
+    assert [seen.time_seconds for seen in in_another_process(following(SAMPLE))] == [
         seen.time_seconds for seen in here
     ]
 
@@ -152,7 +144,7 @@ def test_a_timeline_is_the_same_either_way(toy_bundle, monkeypatch):
     bundle = load_bundle(toy_bundle, threads=1)
     made = []
     for worth in (False, True):
-        monkeypatch.setattr(run, "is_worth_a_process", lambda _, worth=worth: worth)
+        monkeypatch.setattr(read, "is_worth_a_process", lambda _, worth=worth: worth)
         made.append(timeline(SAMPLE, bundle, frames=True))
     here, there = made
     assert len(here.rows) == len(there.rows) > 0

@@ -5,7 +5,7 @@ import pytest
 
 from facevoice.bundle import load_bundle
 from facevoice.errors import BundleError
-from facevoice.evidence.mouths import MOTIONS, Mouths
+from facevoice.evidence.mouths import MOTIONS, Mouths, Pace
 from facevoice.evidence.speaker import MouthVoice, features
 from facevoice.timeline import timeline
 from facevoice.types import Face
@@ -91,11 +91,12 @@ def test_mouths_are_watched_between_measured_instants_and_forgotten():
         spots = [(x + 25, 85), (x + 55, 85), (x + 40, 105), (x + 28, 125), (x + 52, 125)]
         return Face(box, np.array(spots, np.float32), 1.0)
 
-    generator, mouths = np.random.default_rng(0), Mouths(2.0)
+    generator, mouths, pace = np.random.default_rng(0), Mouths(2.0), Pace()
     light = generator.integers(0, 255, (200, 200)).astype(np.uint8)
     for number in range(200):
         time = number / 25
-        mouths.see(time, light if number % 2 else np.roll(light, 1, axis=0))
+        if pace.take(time):
+            mouths.see(time, light if number % 2 else np.roll(light, 1, axis=0))
         if number % 5 == 0:
             mouths.measure(time, {0: face(20), 1: face(100)} if time < 4 else {0: face(20)})
     times, motions = mouths.motions(0, 0, 100)

@@ -85,6 +85,17 @@ def test_a_track_needs_times_that_increase():
         FaceTrack(track.images, np.array([1.0, 1.0]), track.boxes, track.quality)
 
 
+def test_a_track_keeps_landmarks_one_set_per_picture():
+    track = FaceTrack.of_images(np.zeros((3, 256, 256, 3), np.uint8))
+    assert track.landmarks.shape == (3, 5, 2)
+    assert np.isnan(track.landmarks).all()
+    marks = np.arange(30, dtype=np.float32).reshape(3, 5, 2)
+    known = FaceTrack(track.images, track.times_seconds, track.boxes, track.quality, marks)
+    np.testing.assert_array_equal(known.take(np.array([0, 2])).landmarks, marks[[0, 2]])
+    with pytest.raises(InvalidInputError, match="landmarks"):
+        FaceTrack(track.images, track.times_seconds, track.boxes, track.quality, marks[:2])
+
+
 def test_reprs_show_shapes_not_pixels():
     evidence = make_evidence(faces=2)
     assert "2 faces" in repr(evidence)

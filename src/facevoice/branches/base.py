@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facevoice.errors import BundleError
 from facevoice.faces.sample import Box
@@ -63,6 +64,10 @@ class PerFaceBranch(Branch, Protocol):
     So a face that several windows share need be looked at once only: ``of_looks(look(images))``
     equals ``score`` of a track of these images.
     """
+
+    def chosen(self, count: int) -> NDArray[np.intp]:
+        """Which of a clip's ``count`` faces it reads: (M,), increasing."""
+        ...
 
     def look(self, images: UInt8Array) -> Float64Array:
         """What the network says to each face: (N, 256, 256, 3) uint8 RGB -> (N, D)."""

@@ -1,6 +1,7 @@
 """Faces over time: a CNN for each frame, then a two-layer BLSTM (the paper, steps 3-4)."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facevoice.branches.base import check_classes, check_temperature, softmax, tempered
 from facevoice.branches.face_input import FaceInput
@@ -52,9 +53,13 @@ class FaceSequence:
         (features,) = self._cnn.run(self._input.pictures_of(images))
         return features.astype(np.float64)
 
+    def chosen(self, count: int) -> NDArray[np.intp]:
+        """Evenly spaced faces; see PerFaceBranch."""
+        return self._input.indices(count)
+
     def of_looks(self, looks: Float64Array) -> Scores:
         """Score features (T, D) that ``look`` gave as a sequence; see PerFaceBranch."""
-        chosen = looks[self._input.indices(len(looks))].astype(np.float32)
+        chosen = looks.astype(np.float32)
         (logits,) = self._blstm.run(chosen[None])
         check_classes(self.name, logits.shape[1], self.labels)
         return Scores(self.labels, tempered(softmax(logits[0]), self.temperature))

@@ -3,6 +3,7 @@
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facevoice.branches.base import check_classes, check_temperature, softmax, tempered
 from facevoice.branches.face_input import FaceInput
@@ -66,9 +67,13 @@ class FaceVote:
         track = self._input.select(evidence.faces)
         return track.times_seconds, self.frames_of_looks(self.look(track.images))
 
+    def chosen(self, count: int) -> NDArray[np.intp]:
+        """Evenly spaced faces; see PerFaceBranch."""
+        return self._input.indices(count)
+
     def of_looks(self, looks: Float64Array) -> Scores:
         """Pool the selected ones of distributions (T, K) that ``look`` gave; see PerFaceBranch."""
-        each = looks[self._input.indices(len(looks))]
+        each = looks
         if self._pooling == "mean":
             return Scores(self.labels, tempered(each, self.temperature).mean(axis=0))
         votes = np.bincount(each.argmax(axis=1), minlength=len(self.labels))

@@ -50,6 +50,7 @@ class _Change:
     likeness: the greatest correlation over small shifts, or 1 where plain is small.
     usual: what changes before it amounted to.
     after_blank: whether what came before it showed nothing; the change is then against what did.
+    opening: whether it is the first of all to show something, after pictures that do not.
     """
 
     time: float
@@ -59,6 +60,7 @@ class _Change:
     shifted: float
     likeness: float
     usual: float
+    opening: bool
 
 
 @dataclass(slots=True)
@@ -88,7 +90,16 @@ class CutFinder:
         upper = sorted(self._past)[len(self._past) // 2 :]
         usual = float(np.mean(upper)) if upper else 0.0
         self._waiting.append(
-            _Change(time, blank, self._after_blank, plain, shifted, likeness, usual)
+            _Change(
+                time,
+                blank,
+                self._after_blank,
+                plain,
+                shifted,
+                likeness,
+                usual,
+                opening=self._shown is None and self._after_blank and not blank,
+            )
         )
         self._past.append(plain)
         self._last = thumbnail
@@ -103,6 +114,8 @@ class CutFinder:
 
     def _settle(self) -> Settled:
         change = self._waiting.popleft()
+        if change.opening:  # no new shot, but everything in it is new
+            return Settled(change.time, "doubt")
         if change.after_blank and not change.blank:
             # in a fade the levels change in every picture, what it shows does not
             same = change.likeness > _SAME_AFTER_BLANK

@@ -5,19 +5,25 @@ of its own.
 """
 
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
+from facevoice import media
 from facevoice.evidence.cuts import CutFinder, Settled
 from facevoice.evidence.mouths import Pace
 from facevoice.evidence.people import Tracks
+from facevoice.evidence.plan import Plan
+from facevoice.evidence.prefetch import prefetched
 from facevoice.faces.align import align
 from facevoice.faces.detect import Detector
-from facevoice.faces.track import FaceFinder
+from facevoice.faces.find import FaceFinder
 from facevoice.media import Look
 from facevoice.types import Face, UInt8Array
+
+LOOKS_AHEAD: Final = 12  # pictures that wait: bounds the memory
 
 _CALM_SECONDS: Final = 2.0  # at most so late is somebody noticed who walks into a calm shot
 
@@ -49,7 +55,6 @@ class Follower:
         self._unsettled: deque[Look] = deque()
         self._pace = Pace() if with_light else None
         self._afresh = self._doubt = False
-        self.patience_seconds = self._tracks.patience_seconds
 
     def __len__(self) -> int:
         """How many tracks are remembered."""
@@ -92,18 +97,25 @@ class Follower:
         return look.light if self._pace.take(look.time_seconds) else None
 
 
-def followed(
-    looks: Generator[Look, None, None], follower: Follower, start: float, patience: float
+def follow_file(
+    path: Path, plan: Plan, detector: Callable[[], Detector], *, with_light: bool
 ) -> Generator[Followed, None, None]:
-    """All pictures of a film, followed; closing it closes ``looks``.
+    """All pictures of a file, followed; decoding has its own thread.
 
-    start: the film's first instant. patience: seconds without a picture after which those that wait
-    are settled without the next one.
+    detector: makes the face detector. with_light: see ``Follower``.
     """
-    last = start
-    with closing(looks):
-        for look in looks:
-            if look.time_seconds - last > patience:
+    looks = media.iter_looks(
+        path,
+        rate_hz=plan.rate_hz,
+        start_seconds=plan.start,
+        stop_seconds=plan.asked_stop,
+        with_light=with_light,
+    )
+    follower = Follower(detector(), with_light=with_light)
+    last = plan.start
+    with closing(prefetched(looks, LOOKS_AHEAD)) as ready:
+        for look in ready:
+            if look.time_seconds - last > plan.patience_seconds:
                 yield from follower.flush()
             yield from follower.push(look)
             last = look.time_seconds

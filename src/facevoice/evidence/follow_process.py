@@ -1,17 +1,13 @@
-"""Follow a file's people in a process of its own: the interpreter runs one thread at a time."""
+"""Follow a file's people in another process: the interpreter runs one thread at a time."""
 
 import multiprocessing
 import sys
 from collections.abc import Callable, Generator
 from functools import partial
-from pathlib import Path
 from typing import Final
 
-from facevoice import media
-from facevoice.evidence.follow import Followed, Follower, followed
-from facevoice.evidence.prefetch import ahead
-from facevoice.faces.mtcnn import Mtcnn
-from facevoice.session import Device
+from facevoice.evidence.follow import Followed
+from facevoice.evidence.prefetch import prefetched
 from facevoice.workers import Worker, cores
 
 PICTURES_AHEAD: Final = 12  # pictures that wait: bounds the memory
@@ -33,28 +29,7 @@ def is_worth_a_process(seconds: float | None) -> bool:
     return cores() > 1 and seconds is not None and seconds >= _WORTH_SECONDS
 
 
-def follow_file(
-    path: Path,
-    *,
-    rate_hz: float,
-    start: float,
-    stop: float | None,
-    patience: float,
-    with_light: bool,
-    device: Device,
-    threads: int | None,
-) -> Generator[Followed, None, None]:
-    """All pictures of a file, followed; decoding has a thread.
-
-    rate_hz, start, stop: see ``media.iter_looks``. patience: see ``followed``. with_light: see
-    ``Follower``. device, threads: of the face detector.
-    """
-    looks = media.iter_looks(path, rate_hz=rate_hz, start_seconds=start, stop_seconds=stop)
-    follower = Follower(Mtcnn(device=device, threads=threads), with_light=with_light)
-    return followed(ahead(looks, PICTURES_AHEAD), follower, start, patience)
-
-
-def apart(make: Making) -> Generator[Followed, None, None]:
+def in_another_process(make: Making) -> Generator[Followed, None, None]:
     """What a generator gives that runs in another process; closing this ends that at once.
 
     Where no process can be started it runs here.
@@ -66,10 +41,10 @@ def apart(make: Making) -> Generator[Followed, None, None]:
     """
     worker = _started(make)
     if worker is None:
-        yield from ahead(make(), PICTURES_AHEAD)
+        yield from prefetched(make(), PICTURES_AHEAD)
     else:
         early = partial(worker.dismiss, finish=False)
-        yield from ahead(_handed_over(worker), PICTURES_AHEAD, stop=early)
+        yield from prefetched(_handed_over(worker), PICTURES_AHEAD, stop=early)
 
 
 def _started(make: Making) -> Worker[int, list[Followed]] | None:

@@ -64,12 +64,10 @@ class Mouths:
         self._memory = memory_seconds
         self._mouths: dict[int, _Mouth] = {}
         self._waiting: list[tuple[float, UInt8Array]] = []
-        self._pace = Pace()
 
     def see(self, time: float, light: UInt8Array) -> None:
-        """The next picture's brightness, (H, W) uint8; pictures that come too fast are skipped."""
-        if self._pace.take(time):
-            self._waiting.append((time, light))
+        """The next picture's brightness, (H, W) uint8; see ``Pace`` for which are needed."""
+        self._waiting.append((time, light))
 
     def measure(self, time: float, faces: dict[int, Face]) -> None:
         """The landmarks at the sampled picture that came last, by track."""
@@ -97,7 +95,6 @@ class Mouths:
     def cut(self) -> None:
         """Forget what waits: nothing is interpolated across a cut."""
         self._waiting = []
-        self._pace.cut()
 
     def motions(self, track: int, start: float, stop: float) -> tuple[Float64Array, Float64Array]:
         """Times (T,) and motions (T, MOTIONS) of a track in [start, stop)."""

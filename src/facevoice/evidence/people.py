@@ -15,6 +15,8 @@ from facevoice.evidence.appearance import describe, likeness
 from facevoice.faces.detect import overlap, stack_boxes
 from facevoice.types import Face, Float32Array, UInt8Array
 
+PATIENCE_SECONDS: Final = 3.0
+"""How long a face may be out of sight before its track ends."""
 _SLACK_SECONDS: Final = 1e-6
 _FOLLOWED_SECONDS: Final = 0.45
 """After so long out of sight overlap alone no longer tells who it is."""
@@ -52,7 +54,7 @@ class Tracks:
     Numbers count from 0 in the order of first sight and are never used again.
     """
 
-    def __init__(self, *, patience_seconds: float = 3.0) -> None:
+    def __init__(self, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self.patience_seconds = patience_seconds
         self._tracks: list[_Track] = []
         self._next_number = 0

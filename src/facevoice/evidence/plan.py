@@ -1,4 +1,7 @@
-"""How a file is cut into windows, and how often faces are looked for in it."""
+"""How a film is cut into windows, and how often faces are looked for in it.
+
+One rule for predictions, timelines, live sources and prepared corpora.
+"""
 
 import math
 from dataclasses import dataclass
@@ -8,68 +11,104 @@ from facevoice.errors import InvalidInputError
 from facevoice.media import MediaInfo
 
 WHOLE_CLIP_SECONDS: Final = 10.0
-"""A longer clip is scored in windows."""
+"""A longer clip is predicted from several windows."""
 WINDOW_SECONDS: Final = 3.0
 FACES_WANTED: Final = 16
 """Frames that the paper's sequence branches look at."""
 SLOWEST_SAMPLING_HZ: Final = 4.0
-"""Below this a head moves too far from one sampled instant to the next to be followed."""
+"""Below this a head moves too far between two sampled instants to be followed."""
 
-_SHORTEST_CLIP_SECONDS: Final = 0.1
-_OVERHANG_SECONDS: Final = 0.5  # sound often outlasts the length that the container names
-_ROUNDING_SECONDS: Final = 1e-3  # sound begins on a whole sample, up to half a one early
+_SHORTEST_WINDOW: Final = 0.1  # seconds
+_SHORTEST_REST: Final = 0.1  # seconds
+_GAP_SECONDS: Final = 0.5
+
+
+def check_windows(window: float, hop: float) -> None:
+    """Raise InvalidInputError unless 0 < hop <= window, in seconds."""
+    if not (math.isfinite(window) and window >= hop > 0):
+        raise InvalidInputError(f"windows need 0 < hop <= window seconds, got {hop} and {window}")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a file is cut: windows [start + k * window, start + (k + 1) * window).
+    """What a source holds, and its windows [start + k * hop, start + k * hop + window).
 
-    A rest shorter than half a window belongs to the window before it.
+    start: first instant, in presentation time.
+    stop: where the source says that it ends, or the stop that was asked for; None: unknown. It is
+        a hint: whatever decodes counts.
+    asked_stop: the stop that was asked for; nothing from there on is read.
 
-    stop: where the file says it ends, or the stop that was asked for; None if nobody knows.
-    asked_stop: the stop that was asked for. What a file holds beyond its own word is looked at.
-    rate_hz: instants a second at which faces are looked for.
+    Raises:
+        InvalidInputError: not 0 < hop <= window.
     """
 
     start: float
-    stop: float | None
-    asked_stop: float | None
     window: float
-    rate_hz: float
+    hop: float
+    has_video: bool
+    has_audio: bool
+    stop: float | None = None
+    asked_stop: float | None = None
+
+    def __post_init__(self) -> None:
+        check_windows(self.window, self.hop)
 
     @property
-    def last(self) -> int | None:
-        """The number of the last window, None if nobody knows where the file ends."""
-        if self.stop is None:
-            return None
-        return max(1, round((self.stop - self.start) / self.window)) - 1
+    def rate_hz(self) -> float:
+        """Sampled instants per second: 16 per window, and 4 per second at least."""
+        return max(SLOWEST_SAMPLING_HZ, FACES_WANTED / max(self.window, _SHORTEST_WINDOW))
 
-    def number(self, time: float) -> int:
-        """The window that an instant belongs to."""
-        number = max(0, math.floor((time - self.start + _ROUNDING_SECONDS) / self.window))
-        if self.stop is None or self.last is None or time >= self.stop + _OVERHANG_SECONDS:
-            return number
-        return min(number, self.last)
+    @property
+    def rest_seconds(self) -> float:
+        """What may be left behind the last window without another window being made of it.
+
+        It belongs to the last one. A window must add half its length, or 0.1 s where windows
+        overlap by more.
+        """
+        return max(_SHORTEST_REST, self.hop - self.window / 2)
+
+    @property
+    def patience_seconds(self) -> float:
+        """When pictures or sound are missing for longer, windows go on without them."""
+        return self.hop + _GAP_SECONDS
+
+    @property
+    def seconds(self) -> float | None:
+        """Length of what is read; None: unknown."""
+        return None if self.stop is None else self.stop - self.start
 
     def bounds(self, number: int) -> tuple[float, float]:
-        """Start and stop of a window."""
-        begin = self.start + number * self.window
-        end = self.stop if self.stop is not None and number == self.last else None
-        return begin, begin + self.window if end is None else end
+        """Start and stop of a window; the last one ends where the source does."""
+        begin = self.start + number * self.hop
+        return begin, begin + self.window
 
 
-def plan_of(info: MediaInfo, start: float | None, stop: float | None) -> Plan:
-    """Plan a file; start and stop: the part asked for, None for the file's own ends.
+def film_plan(
+    info: MediaInfo, window: float, hop: float, start: float | None, stop: float | None
+) -> Plan:
+    """Windows of the length that was asked for; start and stop: the part to look at.
+
+    Raises:
+        InvalidInputError: the windows make no sense, or nothing lies between start and stop.
+    """
+    check_windows(window, hop)
+    begin, end = _span(info, start, stop)
+    return Plan(begin, window, hop, info.has_video, info.has_audio, end, stop)
+
+
+def clip_plan(info: MediaInfo, start: float | None, stop: float | None) -> Plan:
+    """One window for a clip of up to ten seconds, else windows of three that do not overlap.
 
     Raises:
         InvalidInputError: nothing lies between start and stop.
     """
     begin, end = _span(info, start, stop)
-    length = math.inf if end is None else end - begin
-    if length > WHOLE_CLIP_SECONDS:
-        return Plan(begin, end, stop, WINDOW_SECONDS, FACES_WANTED / WINDOW_SECONDS)
-    rate = max(SLOWEST_SAMPLING_HZ, FACES_WANTED / max(length, _SHORTEST_CLIP_SECONDS))
-    return Plan(begin, end, stop, length + _OVERHANG_SECONDS, rate)
+    if start is None and stop is None and info.duration_seconds is not None:
+        length = info.duration_seconds
+    else:
+        length = math.inf if end is None else end - begin
+    window = WINDOW_SECONDS if length > WHOLE_CLIP_SECONDS else max(length, _SHORTEST_WINDOW)
+    return film_plan(info, window, window, start, stop)
 
 
 def _span(info: MediaInfo, start: float | None, stop: float | None) -> tuple[float, float | None]:

@@ -1,4 +1,4 @@
-"""Run a generator in a thread of its own, a few items ahead of whoever reads it."""
+"""Run a generator in its own thread, a few items ahead of the reader."""
 
 import queue
 import threading
@@ -17,7 +17,7 @@ class _End:
         self.error = error
 
 
-def ahead(
+def prefetched(
     items: Generator[Item, None, None], depth: int, *, stop: Callable[[], None] | None = None
 ) -> Generator[Item, None, None]:
     """The same items; up to ``depth`` of them are made before they are asked for.

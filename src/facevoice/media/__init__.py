@@ -10,7 +10,7 @@ from facevoice.media.arrival import Arrival, Opened, Wanted
 from facevoice.media.frames import iter_frames
 from facevoice.media.grid import SoundGrid
 from facevoice.media.live import LiveInput
-from facevoice.media.looks import Look, iter_looks
+from facevoice.media.looks import Look, iter_looks, looks_of
 from facevoice.media.probe import (
     AUDIO_SUFFIXES,
     IMAGE_SUFFIXES,
@@ -41,6 +41,7 @@ __all__ = [
     "iter_frames",
     "iter_looks",
     "iter_waveform",
+    "looks_of",
     "opening",
     "probe",
     "read_waveform",

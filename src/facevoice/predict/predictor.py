@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from facevoice import media
 from facevoice.branches import average
 from facevoice.bundle import Bundle, load_bundle
 from facevoice.errors import FacevoiceError
-from facevoice.evidence.extract import Extractor
+from facevoice.evidence import EvidenceReader
 from facevoice.predict.prediction import EvidenceSummary, Prediction
 from facevoice.session import Device
 from facevoice.types import (
@@ -46,10 +45,6 @@ class _Window:
     @classmethod
     def of(cls, evidence: Evidence, scores: Scores | None) -> "_Window":
         faces = evidence.faces
-        box = None
-        if faces is not None:
-            left, top, right, bottom = (float(value) for value in np.median(faces.boxes, axis=0))
-            box = (left, top, right, bottom)
         return cls(
             scores=scores,
             seconds={modality: evidence.seconds(modality) for modality in MODALITIES},
@@ -58,7 +53,7 @@ class _Window:
             missing=evidence.missing,
             people=evidence.people,
             face_frames=0 if faces is None else len(faces),
-            box=box,
+            box=None if faces is None else faces.median_box,
         )
 
 
@@ -69,7 +64,7 @@ class Predictor:
         self, bundle: Bundle, *, device: Device = "cpu", threads: int | None = None
     ) -> None:
         self.bundle = bundle
-        self._extractor = Extractor(device=device, threads=threads)
+        self._reader = EvidenceReader(device=device, threads=threads)
 
     def __call__(
         self,
@@ -115,7 +110,7 @@ class Predictor:
         Raises:
             FacevoiceError: as calling the predictor does.
         """
-        for evidence in self._extractor.windows(
+        for evidence in self._reader.clip(
             Path(path), start_seconds=start_seconds, stop_seconds=stop_seconds, info=info
         ):
             yield evidence, self.bundle.tree.score(evidence)
@@ -157,7 +152,7 @@ class Predictor:
             InvalidInputError: a wrong shape, dtype or order, or nothing at all.
         """
         started = time.perf_counter()
-        evidence = self._extractor.of_arrays(frames, times_seconds, audio, rate_hz)
+        evidence = self._reader.of_arrays(frames, times_seconds, audio, rate_hz)
         return self.of_evidence(evidence, seconds=time.perf_counter() - started)
 
     def of_evidence(self, evidence: Evidence, *, seconds: float = 0.0) -> Prediction:

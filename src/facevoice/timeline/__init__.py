@@ -1,6 +1,7 @@
 """Whole videos: who shows what, when."""
 
-from facevoice.timeline.run import iter_windows, timeline, window_maker
+from facevoice.timeline.run import iter_windows, timeline
+from facevoice.timeline.scoring import FaceSight, Window
 from facevoice.timeline.table import (
     ROW_MISSING_CODES,
     SPEAKERS,
@@ -13,23 +14,20 @@ from facevoice.timeline.table import (
     Speaker,
     Timeline,
 )
-from facevoice.timeline.windows import Streams, Window, WindowMaker
 
 __all__ = [
     "ROW_MISSING_CODES",
     "SPEAKERS",
     "Box",
+    "FaceSight",
     "FrameTable",
     "Person",
     "Row",
     "RowMissingCode",
     "Segment",
     "Speaker",
-    "Streams",
     "Timeline",
     "Window",
-    "WindowMaker",
     "iter_windows",
     "timeline",
-    "window_maker",
 ]

@@ -13,6 +13,7 @@ from typing import Final, cast
 
 from facevoice.bundle import Bundle, load_bundle
 from facevoice.errors import FacevoiceError, InvalidInputError
+from facevoice.evidence import EvidenceReader, EvidenceWindow, Feeder, Plan, check_windows
 from facevoice.evidence.plan import WINDOW_SECONDS
 from facevoice.media import (
     Arrival,
@@ -24,11 +25,8 @@ from facevoice.media import (
     opening,
 )
 from facevoice.session import Device
-from facevoice.timeline.feeding import Feeder
-from facevoice.timeline.rows import Sight
-from facevoice.timeline.run import check_windows, window_maker
+from facevoice.timeline.scoring import FaceSight, Window, WindowScorer
 from facevoice.timeline.table import Row
-from facevoice.timeline.windows import SAMPLING_HZ, Streams, Window
 from facevoice.types import Frame, Waveform
 
 _ROUNDING: Final = 1e-6  # seconds
@@ -51,7 +49,7 @@ class LiveWindow:
     stop_seconds: float
     elapsed_seconds: float
     rows: tuple[Row, ...]
-    sights: tuple[Sight, ...]
+    sights: tuple[FaceSight, ...]
     cuts: tuple[float, ...]
     delay_seconds: float
     dropped_pictures: int
@@ -101,7 +99,8 @@ def live(  # noqa: PLR0913 - one keyword an option
     if not (pictures or sound):
         raise InvalidInputError("live input without pictures and without sound holds nothing")
     what = _what(source, input_format, options)
-    wanted = Wanted(SAMPLING_HZ, duration, pictures, sound, real_time)
+    rate_hz = Plan(0.0, window, hop, has_video=True, has_audio=True).rate_hz
+    wanted = Wanted(rate_hz, duration, pictures, sound, real_time)
     if not isinstance(bundle, Bundle):
         bundle = load_bundle(cast("str", bundle), device=device, threads=threads)
     return _windows(what, wanted, bundle, (window, hop), device, threads)
@@ -130,12 +129,18 @@ def _windows(
     window, hop = lengths
     with closing(LiveInput(what, wanted)) as arrivals:
         opened = arrivals.opened()
-        streams = Streams(opened.start_seconds, opened.has_video, opened.has_audio)
-        maker = window_maker(
-            streams, bundle, window=window, hop=hop, device=device, threads=threads
+        start, asked = opened.start_seconds, wanted.seconds
+        plan = Plan(
+            start,
+            window,
+            hop,
+            opened.has_video,
+            opened.has_audio,
+            asked_stop=None if asked is None else start + asked,
         )
-        feeder = Feeder(maker, opened, wanted.seconds)
-        clock = _Delays(opened.start_seconds)
+        reader = EvidenceReader(device=device, threads=threads)
+        feeder = Feeder(reader.maker(plan, follow=True, attribute=True), opened)
+        clock = _Delays(WindowScorer(bundle), start)
         broken: FacevoiceError | None = None
         try:
             for arrival in arrivals:
@@ -149,10 +154,10 @@ def _windows(
 
 
 class _Delays:
-    """When which instant of the source had arrived."""
+    """Scores windows and says how long after the source's instants they come."""
 
-    def __init__(self, start_seconds: float) -> None:
-        self._start = start_seconds
+    def __init__(self, scorer: WindowScorer, start_seconds: float) -> None:
+        self._scorer, self._start = scorer, start_seconds
         self._reached: deque[tuple[float, float]] = deque()
         self._dropped = 0
 
@@ -166,8 +171,9 @@ class _Delays:
         if not self._reached or until > self._reached[-1][0]:
             self._reached.append((until, arrival.arrived_seconds))
 
-    def timed(self, window: Window) -> LiveWindow:
+    def timed(self, seen: EvidenceWindow) -> LiveWindow:
         """A window that is complete now."""
+        window: Window = self._scorer.window(seen)
         while len(self._reached) > 1 and self._reached[0][0] < window.stop_seconds - _ROUNDING:
             self._reached.popleft()
         arrived = self._reached[0][1] if self._reached else time.monotonic()

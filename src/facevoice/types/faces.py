@@ -1,6 +1,6 @@
 """A detected face, and one person's aligned faces over time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -15,6 +15,8 @@ from facevoice.types.checks import (
     require,
     set_field,
 )
+
+_UNKNOWN_LANDMARKS: Final = np.zeros((0, 5, 2), np.float32)
 
 ALIGNED_SIZE: Final = 256
 """Side of an aligned face picture in pixels (the paper, face stream, step 1)."""
@@ -61,6 +63,8 @@ class FaceTrack:
     times_seconds: (T,) float64, strictly increasing.
     boxes: (T, 4) float32, left, top, right, bottom in pixels of the upright picture.
     quality: (T,) float32, the detector's confidence, 0 to 1.
+    landmarks: (T, 5, 2) float32, x and y in pixels of the upright picture, in the order of
+        ``Face.landmarks``; NaN where they are unknown.
     track_id: which person, unique within one file.
     seconds: how long the face was seen (sampled instants times their spacing).
     """
@@ -69,6 +73,7 @@ class FaceTrack:
     times_seconds: Float64Array
     boxes: Float32Array
     quality: Float32Array
+    landmarks: Float32Array = field(default_factory=lambda: _UNKNOWN_LANDMARKS)
     track_id: int = 0
     seconds: float = 0.0
 
@@ -86,10 +91,13 @@ class FaceTrack:
             f" T >= 1, got {describe(self.images)}",
         )
         count = shape[0]
+        if self.landmarks is _UNKNOWN_LANDMARKS:
+            set_field(self, "landmarks", np.full((count, 5, 2), np.nan, np.float32))
         for name, wanted in (
             ("times_seconds", (count,)),
             ("boxes", (count, 4)),
             ("quality", (count,)),
+            ("landmarks", (count, 5, 2)),
         ):
             array = getattr(self, name)
             require(
@@ -98,11 +106,17 @@ class FaceTrack:
             )
         increasing = bool(np.all(np.diff(self.times_seconds) > 0))
         require(increasing, "FaceTrack.times_seconds must increase strictly")
-        for name in ("images", "times_seconds", "boxes", "quality"):
+        for name in ("images", "times_seconds", "boxes", "quality", "landmarks"):
             set_field(self, name, frozen_array(getattr(self, name)))
 
     def __len__(self) -> int:
         return int(self.images.shape[0])
+
+    @property
+    def median_box(self) -> tuple[float, float, float, float]:
+        """Median of left, top, right, bottom over time, in pixels of the upright picture."""
+        left, top, right, bottom = (float(value) for value in np.median(self.boxes, axis=0))
+        return left, top, right, bottom
 
     def take(self, indices: NDArray[np.intp]) -> "FaceTrack":
         """The same person at chosen instants; indices: (M,), increasing."""
@@ -111,6 +125,7 @@ class FaceTrack:
             times_seconds=self.times_seconds[indices],
             boxes=self.boxes[indices],
             quality=self.quality[indices],
+            landmarks=self.landmarks[indices],
             track_id=self.track_id,
             seconds=self.seconds,
         )
@@ -119,7 +134,7 @@ class FaceTrack:
     def of_images(cls, images: UInt8Array) -> "FaceTrack":
         """A track from face pictures that are aligned already: (T, 256, 256, 3) uint8 RGB.
 
-        Times are the indices; boxes span the picture; quality is 1.
+        Times are the indices; boxes span the picture; quality is 1; landmarks are unknown.
         """
         count = images.shape[0]
         whole = np.array([0, 0, ALIGNED_SIZE, ALIGNED_SIZE], np.float32)

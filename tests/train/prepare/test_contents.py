@@ -119,7 +119,7 @@ def test_speech_is_packed_and_comes_back_as_evidence(tmp_path):
 
 
 def test_face_crops_are_the_face_and_nothing_is_detected(tmp_path, monkeypatch):
-    monkeypatch.setattr(gather, "_extractor", None)
+    monkeypatch.setattr(gather, "_reader", None)
     root = corpus_of_clips(tmp_path / "corpus", 1)
     write_media(root / "crop.mkv", times=steady(25), size=(64, 64))
     add_row(root, "crop.mkv")

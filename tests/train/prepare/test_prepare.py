@@ -16,7 +16,7 @@ from PIL import Image
 
 from facevoice.cli import main
 from facevoice.errors import DatasetError, FacevoiceError, OutputError
-from facevoice.evidence.extract import Extractor
+from facevoice.evidence import EvidenceReader
 from facevoice.samples import SAMPLE
 from facevoice.train.prepare import gather, parts
 from facevoice.train.prepare.clip_file import pack_clip, read_clip, unpack_clip
@@ -53,7 +53,7 @@ def test_prepared_clips_hold_what_prediction_sees(clips):
     assert prepared.ids == ("clip0.mp4", "clip1.mp4", "clip2.mp4")
     assert prepared.splits == ("train", "train", "test")
     assert [prepared.labels[k] for k in prepared.y] == ["happy", "sad", "happy"]
-    (seen,) = Extractor().windows(SAMPLE)
+    (seen,) = EvidenceReader().clip(SAMPLE)
     kept = prepared.evidence(0)
     assert kept.faces is not None
     assert seen.faces is not None

@@ -16,8 +16,7 @@ from facevoice.datasets import Content, Corpus
 from facevoice.datasets.afew import FaceFolder
 from facevoice.datasets.corpus import PICTURE_SUFFIXES
 from facevoice.errors import FacevoiceError
-from facevoice.evidence.extract import Extractor
-from facevoice.evidence.plan import plan_of
+from facevoice.evidence import EvidenceReader, clip_plan
 from facevoice.faces.align import align
 from facevoice.faces.detect import prominence
 from facevoice.faces.mtcnn import Mtcnn
@@ -46,8 +45,8 @@ class Unusable:
 
 
 @cache
-def _extractor(threads: int | None) -> Extractor:
-    return Extractor(threads=threads)
+def _reader(threads: int | None) -> EvidenceReader:
+    return EvidenceReader(threads=threads)
 
 
 @cache
@@ -64,7 +63,7 @@ def evidence_of(sample: Sample, content: Content, threads: int | None) -> Eviden
     """The evidence of a clip; Unusable if it cannot be read or holds neither face nor speech."""
     try:
         if content == "clips":
-            evidence = joined(list(_extractor(threads).windows(sample.path)))
+            evidence = joined(list(_reader(threads).clip(sample.path)))
         elif content == "face_crops":
             evidence = _of_crops(sample.path)
         else:
@@ -117,7 +116,7 @@ def joined(windows: list[Evidence]) -> Evidence:
 def _of_crops(path: Path) -> Evidence:
     """Evidence of a video whose whole picture is the face, sampled as often as any other."""
     info = media.probe(path)
-    plan = plan_of(info, None, None)
+    plan = clip_plan(info, None, None)
     images, times, box = [], [], (0.0, 0.0, 0.0, 0.0)
     if info.has_video:
         for frame in media.iter_frames(path, rate_hz=plan.rate_hz, start_seconds=plan.start):

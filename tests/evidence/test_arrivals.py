@@ -3,11 +3,8 @@
 import numpy as np
 import pytest
 
-from facevoice.bundle import load_bundle
+from facevoice.evidence import EvidenceReader, Feeder, Plan
 from facevoice.media import Arrival, Look, Opened
-from facevoice.timeline import Streams
-from facevoice.timeline.feeding import Feeder
-from facevoice.timeline.run import window_maker
 from facevoice.types import Waveform
 
 RATE = 16_000
@@ -18,15 +15,11 @@ THUMBNAIL = IMAGE[:48, :64].copy()
 NOISE = np.random.default_rng(1).normal(0, 0.1, round(STEP * RATE)).astype(np.float32)
 
 
-@pytest.fixture(scope="session")
-def toy(toy_bundle):
-    return load_bundle(toy_bundle, threads=1)
-
-
 @pytest.fixture
-def feeder(toy):
-    maker = window_maker(Streams(0.0, has_video=True, has_audio=True), toy, threads=1)
-    return Feeder(maker, Opened(True, True, 0.0, True), None)
+def feeder():
+    plan = Plan(0.0, 3.0, 1.0, has_video=True, has_audio=True)
+    maker = EvidenceReader(threads=1).maker(plan, follow=True, attribute=True)
+    return Feeder(maker, Opened(True, True, 0.0, True))
 
 
 def look(at, waited):
@@ -66,7 +59,7 @@ def test_a_muted_microphone_and_a_frozen_camera_hold_nothing_up(feeder, kind):
     assert [round(window.stop_seconds) for window, _ in came] == list(range(3, 15))
     for window, at in came:
         assert at - window.stop_seconds < PATIENCE + 0.4
-        voice = window.rows[0].missing["voice"]
+        voice = window.speech.missing
         gap = kind == "muted" and window.start_seconds >= 2 and window.stop_seconds <= 9
         assert (voice == "silent") == gap
     assert all(at - window.stop_seconds < 0.4 for window, at in came if window.stop_seconds > 11)
@@ -75,7 +68,7 @@ def test_a_muted_microphone_and_a_frozen_camera_hold_nothing_up(feeder, kind):
 def test_a_microphone_that_never_speaks_holds_nothing_up(feeder):
     came = list(fed(feeder, [look(at, at) for at in steps(0, 8)]))
     assert len(came) >= 3
-    assert {window.rows[0].missing["voice"] for window, _ in came} == {"silent"}
+    assert {window.speech.missing for window, _ in came} == {"silent"}
 
 
 def test_a_source_that_has_not_been_waited_for_may_hold_its_sound_far_behind(feeder):
@@ -86,7 +79,7 @@ def test_a_source_that_has_not_been_waited_for_may_hold_its_sound_far_behind(fee
         assert len(list(fed(feeder, arrivals))) <= 1  # of the block before, whose sound is there
         arrivals = [sound(at, 0.0) for at in steps(5 * block, 5 * block + 5)]
         came += fed(feeder, arrivals)
-    assert all(window.rows[0].missing["voice"] != "silent" for window, _ in came)
+    assert all(window.speech.missing != "silent" for window, _ in came)
     assert len(came) >= 13
 
 
@@ -98,8 +91,8 @@ def test_sound_that_is_always_late_is_waited_for_after_the_first_time(feeder):
         if at >= late:
             arrivals.append(sound(at - late, at))
     came = list(fed(feeder, arrivals))
-    assert came[0][0].rows[0].missing["voice"] == "silent"
-    voices = [window.rows[0].missing["voice"] for window, _ in came[5:]]
+    assert came[0][0].speech.missing == "silent"
+    voices = [window.speech.missing for window, _ in came[5:]]
     assert len(voices) > 5
     assert set(voices) == {"no_speech"}
 

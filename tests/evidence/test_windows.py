@@ -4,16 +4,18 @@ import numpy as np
 import pytest
 
 from facevoice.bundle import load_bundle
-from facevoice.evidence.speaker import MouthVoice
+from facevoice.evidence import EvidenceWindow, MouthVoice, Plan, Sight, WindowMaker
+from facevoice.evidence import windows as windows_module
+from facevoice.evidence.follow import Followed, Follower
+from facevoice.evidence.windows import MOST_FACES, NO_SPEECH
 from facevoice.media import Look
 from facevoice.speech import Speech
-from facevoice.timeline import Streams, WindowMaker
-from facevoice.timeline import windows as windows_module
-from facevoice.timeline.rows import Sight
-from facevoice.types import Face, Waveform
+from facevoice.timeline.scoring import WindowScorer
+from facevoice.types import Face, FaceTrack, Waveform
 
 RATE = 16_000
 STEP = 3 / 16
+ALIGNED = np.zeros((256, 256, 3), np.uint8)
 
 
 def face(x):
@@ -38,17 +40,12 @@ def nobody_speaks(_):
 
 
 @pytest.fixture
-def maker(toy_bundle):
-    bundle = load_bundle(toy_bundle, threads=1)
+def maker():
     return WindowMaker(
-        bundle,
-        Streams(0.0, has_video=True, has_audio=True),
-        window_seconds=3.0,
-        hop_seconds=1.0,
-        detector=Passers(),
-        voice=nobody_speaks,
+        Plan(0.0, 3.0, 1.0, has_video=True, has_audio=True),
+        nobody_speaks,
         mouth_voice=MouthVoice.load(),
-        frame_scores=True,
+        follower=Follower(Passers()),
     )
 
 
@@ -67,7 +64,6 @@ def feed(maker, seconds):
 def kept(maker):
     return {
         "sights": len(maker._sights),
-        "looks": len(maker._scorer.looks),
         "sound": len(maker._sound._pieces),
         "tracks": len(maker._follower),
         "known": len(maker._known),
@@ -75,9 +71,12 @@ def kept(maker):
     }
 
 
-def test_what_is_kept_does_not_grow(maker):
-    windows = feed(maker, 40)
-    sizes = {round(window.start_seconds): kept(maker) for window in windows}
+def test_what_is_kept_does_not_grow(maker, toy_bundle):
+    scorer = WindowScorer(load_bundle(toy_bundle, threads=1), frame_scores=True)
+    sizes = {}
+    for window in feed(maker, 40):
+        scorer.window(window)
+        sizes[round(window.start_seconds)] = kept(maker) | {"looks": len(scorer)}
     assert len(sizes) > 35
     for name, size in sizes[12].items():
         assert sizes[35][name] <= size + 8, name
@@ -92,7 +91,7 @@ def test_everyone_who_passed_has_a_number_and_every_sight_comes_once(maker):
     assert len(sights) == round(29.8 / STEP)
     assert [sight.time_seconds for sight in sights] == sorted({s.time_seconds for s in sights})
     assert len({sight.person for sight in sights}) >= 15
-    assert {row.person for window in windows for row in window.rows} == {
+    assert {person for window in windows for person in window.faces} == {
         sight.person for sight in sights
     }
 
@@ -130,7 +129,7 @@ def test_whose_voice_it_was_counts_as_far_as_windows_overlap(maker, monkeypatch)
     sound = Waveform(np.ones(RATE, np.float32), RATE)
     spoken = Speech(sound, np.array([[0.0, 1.0]]), None)
     silent = Speech(None, np.zeros((0, 2)), "no_speech")
-    sight = Sight(0.0, 1, face(20), 0)
+    sight = Sight(0.0, 1, face(20), None)
     for fit in said:
         maker._verdict({7: [sight]}, sound, silent if fit is None else spoken, 0.0, 1.0)
     assert maker._memory == pytest.approx(0.5)
@@ -138,3 +137,70 @@ def test_whose_voice_it_was_counts_as_far_as_windows_overlap(maker, monkeypatch)
     assert told[1] == {7: pytest.approx(4.0)}
     assert told[2] == {7: pytest.approx((-2.0 + 0.5 * 4.0) / 1.5)}
     assert told[3] == {7: -2.0}
+
+
+def person(number, sights, side=30, confidence=0.9):
+    """A track of so many sights of a square face."""
+    images = np.zeros((sights, 256, 256, 3), np.uint8)
+    box = np.array([0, 0, side, side], np.float32)
+    return FaceTrack(
+        images,
+        np.arange(sights, dtype=np.float64),
+        np.tile(box, (sights, 1)),
+        np.full(sights, confidence, np.float32),
+        track_id=number,
+    )
+
+
+@pytest.mark.parametrize(
+    ("people", "main"),
+    [
+        ([], None),
+        ([person(0, 1, side=20), person(1, 1, side=60)], 1),
+        ([person(0, 3, side=30), person(1, 1, side=60)], 0),
+        ([person(2, 1, confidence=0.5), person(5, 1, confidence=0.9)], 5),
+        ([person(5, 1), person(2, 1)], 2),
+    ],
+)
+def test_the_main_person_is_large_clear_and_long_in_sight(people, main):
+    faces = {track.track_id: track for track in people}
+    window = EvidenceWindow(0.0, 3.0, faces, NO_SPEECH, None, len(faces), True, (), ())
+    assert window.main_person == main
+
+
+def test_what_is_left_behind_the_last_window_belongs_to_it():
+    plan = Plan(0.0, 3.0, 3.0, has_video=False, has_audio=True)
+    ends = {}
+    for seconds in (0.5, 3.2, 4.4, 4.6, 10.4):
+        maker = WindowMaker(plan, nobody_speaks)
+        maker.sound(Waveform(np.zeros(round(seconds * RATE), np.float32), RATE))
+        maker.end_pictures()
+        maker.end_sound()
+        ends[seconds] = [window.stop_seconds for window in maker.ready()]
+    assert ends == {0.5: [0.5], 3.2: [3.2], 4.4: [4.4], 4.6: [3.0, 4.6], 10.4: [3.0, 6.0, 10.4]}
+
+
+def test_a_face_counts_as_a_person_after_half_a_second(maker):
+    """One false face in sixteen instants is nobody."""
+    for number in range(16):
+        faces = ((7, face(20), ALIGNED),) if number == 5 else ()
+        maker.followed(Followed(number * STEP, None, cut=False, faces=faces))
+    maker.end_pictures()
+    maker.end_sound()
+    (window,) = maker.ready()
+    assert not window.faces
+    assert window.people == 0
+    assert window.evidence(window.main_person).missing["face"] == "no_face"
+
+
+def test_only_pictures_of_the_largest_faces_are_kept_for_the_main_person():
+    plan = Plan(0.0, 3.0, 3.0, has_video=True, has_audio=False)
+    for main_only, kept in ((True, MOST_FACES), (False, MOST_FACES + 4)):
+        maker = WindowMaker(plan, nobody_speaks, main_only=main_only)
+        for number in range(16):
+            faces = tuple((key, face(100.0 * key), ALIGNED) for key in range(MOST_FACES + 4))
+            maker.followed(Followed(number * STEP, None, cut=False, faces=faces))
+        maker.end_pictures()
+        (window,) = maker.ready()
+        assert len(window.faces) == kept
+        assert window.people == MOST_FACES + 4

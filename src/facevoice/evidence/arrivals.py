@@ -4,10 +4,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from facevoice.evidence.windows import EvidenceWindow, WindowMaker
 from facevoice.media import Arrival, Look, Opened, SoundGrid
 from facevoice.media.grid import Piece
 from facevoice.speech.voice import SPEECH_RATE_HZ
-from facevoice.timeline.windows import Window, WindowMaker
 from facevoice.types import Waveform
 
 _LONGEST_PATIENCE: Final = 10.0  # seconds that late sound may stretch the patience to
@@ -24,12 +24,11 @@ class Feeder:
     file that is piped in may hold its pictures far ahead of its sound.
     """
 
-    def __init__(self, maker: WindowMaker, opened: Opened, seconds: float | None) -> None:
+    def __init__(self, maker: WindowMaker, opened: Opened) -> None:
         start = opened.start_seconds
-        stop = None if seconds is None else start + seconds
         self._maker, self._opened = maker, opened
-        self._grid = SoundGrid(SPEECH_RATE_HZ, start, stop)
-        self._patience = maker.patience_seconds
+        self._grid = SoundGrid(SPEECH_RATE_HZ, start, maker.plan.asked_stop)
+        self._patience = maker.plan.patience_seconds
         self._looks: deque[Look] = deque()
         self._bytes = 0
         self._fed = self._shown = self._heard = start
@@ -38,7 +37,7 @@ class Feeder:
         self._heard_at: float | None = None
         self._deaf = self._blind = False
 
-    def take(self, arrival: Arrival) -> Iterator[Window]:
+    def take(self, arrival: Arrival) -> Iterator[EvidenceWindow]:
         """What has arrived; gives the windows that are complete by now."""
         at = arrival.waited_seconds
         if self._looked_at is None or self._heard_at is None:
@@ -54,7 +53,7 @@ class Feeder:
         yield from self._go_on_deaf(at - self._heard_at)
         yield from self._go_on_blind(at - self._looked_at)
 
-    def end(self) -> Iterator[Window]:
+    def end(self) -> Iterator[EvidenceWindow]:
         """Nothing will come any more: the windows that are left."""
         yield from self._sound(self._grid.flush())
         self._maker.end_sound()
@@ -63,7 +62,7 @@ class Feeder:
         self._maker.end_pictures()
         yield from self._maker.ready()
 
-    def _hear(self, sound: Waveform, at: float) -> Iterator[Window]:
+    def _hear(self, sound: Waveform, at: float) -> Iterator[EvidenceWindow]:
         if self._deaf and self._shown - sound.start_seconds > self._patience:
             late = self._shown - sound.start_seconds + _PATIENCE_MARGIN
             self._patience = min(late, _LONGEST_PATIENCE)
@@ -71,7 +70,7 @@ class Feeder:
         self._heard = max(self._heard, sound.stop_seconds)
         yield from self._sound(self._grid.push(sound.start_seconds, sound.samples, sound.rate_hz))
 
-    def _sound(self, pieces: Iterable[Piece]) -> Iterator[Window]:
+    def _sound(self, pieces: Iterable[Piece]) -> Iterator[EvidenceWindow]:
         for position, samples in pieces:
             piece = Waveform(samples, SPEECH_RATE_HZ, position / SPEECH_RATE_HZ)
             yield from self._no_sound_before(piece.start_seconds)
@@ -80,18 +79,18 @@ class Feeder:
             yield from self._maker.ready()
             yield from self._release()
 
-    def _no_sound_before(self, time_seconds: float) -> Iterator[Window]:
+    def _no_sound_before(self, time_seconds: float) -> Iterator[EvidenceWindow]:
         if time_seconds > self._covered:
             self._maker.no_sound_before(time_seconds)
             self._covered = time_seconds
             yield from self._maker.ready()
             yield from self._release()
 
-    def _release(self) -> Iterator[Window]:
+    def _release(self) -> Iterator[EvidenceWindow]:
         """Hand the pictures on that the sound has come up to."""
         while self._looks:
             look = self._looks[0]
-            if look.time_seconds - self._fed > self._maker.patience_seconds:
+            if look.time_seconds - self._fed > self._maker.plan.patience_seconds:
                 self._maker.no_pictures_before(look.time_seconds)
                 yield from self._maker.ready()
             if look.time_seconds > self._covered:
@@ -102,7 +101,7 @@ class Feeder:
             self._maker.picture(look)
             yield from self._maker.ready()
 
-    def _go_on_deaf(self, waited: float) -> Iterator[Window]:
+    def _go_on_deaf(self, waited: float) -> Iterator[EvidenceWindow]:
         """Do without sound if it is missing for long."""
         if not (self._looks and self._opened.has_audio):
             return
@@ -114,7 +113,7 @@ class Feeder:
             yield from self._sound(self._grid.flush())
         yield from self._no_sound_before(self._shown - self._patience)
 
-    def _go_on_blind(self, waited: float) -> Iterator[Window]:
+    def _go_on_blind(self, waited: float) -> Iterator[EvidenceWindow]:
         """Do without pictures if they are missing for long."""
         behind = self._heard - self._shown
         if not self._opened.has_video or behind <= self._patience:
@@ -126,4 +125,4 @@ class Feeder:
 
 
 def _bytes(look: Look) -> int:
-    return look.light.nbytes + (0 if look.image is None else look.image.nbytes)
+    return sum(part.nbytes for part in (look.light, look.image) if part is not None)
