@@ -67,7 +67,7 @@ def pieces_of(path: Path, speaker: str, detector: Mtcnn) -> list[Piece]:
             continue
         first, last = look.time_seconds if first is None else first, look.time_seconds
         if pace.take(last):
-            mouths.see(last, look.light)
+            mouths.add_light(last, look.light)
         if look.image is not None:
             faces = finder.find(look.image, last, afresh=False)
             mouths.measure(last, dict(enumerate(faces[:1])))
