@@ -12,7 +12,7 @@ import pytest
 
 import facevoice
 from facevoice.bundle import SHIPPED, read_card
-from facevoice.cli import parser
+from facevoice.cli import main, parser
 from facevoice.samples import SAMPLE
 from support.places import DOCS
 
@@ -119,6 +119,13 @@ def test_the_figures_of_the_readme_are_those_of_the_bundle():
         (line,) = [line for line in card.splitlines() if line.startswith(f"| {name}")]
         war, interval, uar = (cell.strip() for cell in line.split("|")[3:6])
         assert f"| {war} | {interval} | {uar} |" in text
+
+
+def test_models_prints_the_figures_of_the_readme(capsys):
+    assert main(["models"]) == 0
+    printed = capsys.readouterr().out
+    assert "FER2013 test, 7178 clips: fused WAR 0.658 (0.647-0.669), UAR 0.632" in printed
+    assert "javanese_av, 144 clips: fused WAR 0.444 (0.366-0.526), UAR 0.444; face" in printed
 
 
 def test_the_readme_shows_what_the_demo_prints():
