@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from facevoice.evidence import EvidenceReader, Feeder, Plan
-from facevoice.media import Arrival, Look, Opened
+from facevoice.media import Arrival, Opened, View
 from facevoice.types import Waveform
 
 RATE = 16_000
@@ -22,8 +22,8 @@ def feeder():
     return Feeder(maker, Opened(True, True, 0.0, True))
 
 
-def look(at, waited):
-    return Arrival(Look(at, THUMBNAIL, IMAGE[..., 0], None), waited, waited)
+def view(at, waited):
+    return Arrival(View(at, THUMBNAIL, IMAGE[..., 0], None), waited, waited)
 
 
 def sound(at, waited):
@@ -42,7 +42,7 @@ def steps(start, stop):
 
 
 def test_windows_come_at_once_while_both_are_there(feeder):
-    arrivals = [make(at, at) for at in steps(0, 8) for make in (look, sound)]
+    arrivals = [make(at, at) for at in steps(0, 8) for make in (view, sound)]
     came = list(fed(feeder, arrivals))
     assert len(came) == 5
     assert all(at - window.stop_seconds < 0.4 for window, at in came)
@@ -50,8 +50,8 @@ def test_windows_come_at_once_while_both_are_there(feeder):
 
 @pytest.mark.parametrize("kind", ["muted", "frozen"])
 def test_a_muted_microphone_and_a_frozen_camera_hold_nothing_up(feeder, kind):
-    there, missing = (look, sound) if kind == "muted" else (sound, look)
-    arrivals = [make(at, at) for at in steps(0, 2) for make in (look, sound)]
+    there, missing = (view, sound) if kind == "muted" else (sound, view)
+    arrivals = [make(at, at) for at in steps(0, 2) for make in (view, sound)]
     arrivals += [there(at, at) for at in steps(2, 9)]
     arrivals += [make(at, at) for at in steps(9, 14) for make in (there, missing)]
     came = list(fed(feeder, arrivals))
@@ -66,7 +66,7 @@ def test_a_muted_microphone_and_a_frozen_camera_hold_nothing_up(feeder, kind):
 
 
 def test_a_microphone_that_never_speaks_holds_nothing_up(feeder):
-    came = list(fed(feeder, [look(at, at) for at in steps(0, 8)]))
+    came = list(fed(feeder, [view(at, at) for at in steps(0, 8)]))
     assert len(came) >= 3
     assert {window.speech.missing for window, _ in came} == {"silent"}
 
@@ -75,7 +75,7 @@ def test_a_source_that_has_not_been_waited_for_may_hold_its_sound_far_behind(fee
     """As fragmented MP4 does: all pictures of some seconds, then their sound."""
     came = []
     for block in range(4):
-        arrivals = [look(at, 0.0) for at in steps(5 * block, 5 * block + 5)]
+        arrivals = [view(at, 0.0) for at in steps(5 * block, 5 * block + 5)]
         assert len(list(fed(feeder, arrivals))) <= 1  # of the block before, whose sound is there
         arrivals = [sound(at, 0.0) for at in steps(5 * block, 5 * block + 5)]
         came += fed(feeder, arrivals)
@@ -87,7 +87,7 @@ def test_sound_that_is_always_late_is_waited_for_after_the_first_time(feeder):
     late = 6.0
     arrivals = []
     for at in steps(0, 20):
-        arrivals.append(look(at, at))
+        arrivals.append(view(at, at))
         if at >= late:
             arrivals.append(sound(at - late, at))
     came = list(fed(feeder, arrivals))
@@ -100,7 +100,7 @@ def test_sound_that_is_always_late_is_waited_for_after_the_first_time(feeder):
 def test_pictures_that_wait_for_sound_are_bounded(feeder):
     image = np.zeros((2160, 3840), np.uint8)
     for number in range(100):
-        content = Look(number * STEP, THUMBNAIL, image, None)
+        content = View(number * STEP, THUMBNAIL, image, None)
         list(feeder.take(Arrival(content, 0.0, 0.0)))
-        assert len(feeder._looks) < 60
-    assert feeder._looks
+        assert len(feeder._views) < 60
+    assert feeder._views

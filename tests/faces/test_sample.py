@@ -6,9 +6,9 @@ from PIL import Image
 
 from facevoice.errors import InvalidInputError
 from facevoice.faces.sample import (
-    centre_crop,
     crop_and_resize,
     evenly_spaced,
+    padded_crop,
     place_crops,
 )
 
@@ -44,10 +44,14 @@ def test_impossible_choices(available: int, wanted: int) -> None:
         evenly_spaced(available, wanted)
 
 
-def test_centre_crop() -> None:
-    assert (centre_crop(PICTURES) == PICTURES[:, 16:240, 16:240]).all()
-    with pytest.raises(InvalidInputError, match="cannot crop 300"):
-        centre_crop(PICTURES, 300)
+def test_padded_crop_repeats_the_edge() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (61, 83, 3), np.uint8)
+    assert (padded_crop(picture, np.array([3, 4]), np.array([9, 8])) == picture[4:8, 3:9]).all()
+    around = padded_crop(picture, np.array([-2, -1]), np.array([85, 63]))
+    assert (around == np.pad(picture, [(1, 2), (2, 2), (0, 0)], mode="edge")).all()
+    outside = padded_crop(picture, np.array([90, -9]), np.array([94, -4]))
+    assert outside.shape == (5, 4, 3)
+    assert (outside == picture[0, -1]).all()
 
 
 def test_crop_at_its_own_size_copies() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from facevoice.evidence.windows import EvidenceWindow, WindowMaker
-from facevoice.media import Arrival, Look, Opened, SoundGrid
+from facevoice.media import Arrival, Opened, SoundGrid, View
 from facevoice.media.grid import Piece
 from facevoice.speech.voice import SPEECH_RATE_HZ
 from facevoice.types import Waveform
@@ -29,7 +29,7 @@ class Feeder:
         self._maker, self._opened = maker, opened
         self._grid = SoundGrid(SPEECH_RATE_HZ, start, maker.plan.asked_stop)
         self._patience = maker.plan.patience_seconds
-        self._looks: deque[Look] = deque()
+        self._views: deque[View] = deque()
         self._bytes = 0
         self._fed = self._shown = self._heard = start
         self._covered = start if opened.has_audio else float("inf")
@@ -42,10 +42,10 @@ class Feeder:
         at = arrival.waited_seconds
         if self._looked_at is None or self._heard_at is None:
             self._looked_at = self._heard_at = at
-        if isinstance(arrival.content, Look):
+        if isinstance(arrival.content, View):
             self._looked_at, self._blind = at, False
             self._shown = arrival.content.time_seconds
-            self._looks.append(arrival.content)
+            self._views.append(arrival.content)
             self._bytes += _bytes(arrival.content)
             yield from self._release()
         elif arrival.content is not None:
@@ -88,22 +88,22 @@ class Feeder:
 
     def _release(self) -> Iterator[EvidenceWindow]:
         """Hand the pictures on that the sound has come up to."""
-        while self._looks:
-            look = self._looks[0]
-            if look.time_seconds - self._fed > self._maker.plan.patience_seconds:
-                self._maker.no_pictures_before(look.time_seconds)
+        while self._views:
+            view = self._views[0]
+            if view.time_seconds - self._fed > self._maker.plan.patience_seconds:
+                self._maker.no_pictures_before(view.time_seconds)
                 yield from self._maker.ready()
-            if look.time_seconds > self._covered:
+            if view.time_seconds > self._covered:
                 return
-            self._looks.popleft()
-            self._bytes -= _bytes(look)
-            self._fed = look.time_seconds
-            self._maker.picture(look)
+            self._views.popleft()
+            self._bytes -= _bytes(view)
+            self._fed = view.time_seconds
+            self._maker.picture(view)
             yield from self._maker.ready()
 
     def _go_on_deaf(self, waited: float) -> Iterator[EvidenceWindow]:
         """Do without sound if it is missing for long."""
-        if not (self._looks and self._opened.has_audio):
+        if not (self._views and self._opened.has_audio):
             return
         if not self._deaf:
             enough = waited > self._patience or self._bytes > _MOST_BYTES
@@ -124,5 +124,5 @@ class Feeder:
             yield from self._maker.ready()
 
 
-def _bytes(look: Look) -> int:
-    return sum(part.nbytes for part in (look.light, look.image) if part is not None)
+def _bytes(view: View) -> int:
+    return sum(part.nbytes for part in (view.light, view.image) if part is not None)

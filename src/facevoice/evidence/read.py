@@ -61,7 +61,7 @@ class EvidenceReader:
 
         A clip of up to ten seconds is a single window; see ``plan.clip_plan``.
 
-        start_seconds, stop_seconds: the part to look at, in presentation time; None is the end.
+        start_seconds, stop_seconds: the part to read, in presentation time; None is the end.
         info: of the file, if it was probed already.
 
         Raises:
@@ -167,8 +167,8 @@ class EvidenceReader:
         length = max(1.0, 2 * (max(stops) - min(starts)))
         plan = Plan(min(starts), length, length, bool(frames), waveform is not None)
         maker = self.maker(plan, follow=True, main_only=True, rate_hz=rate_hz)
-        for look in media.looks_of(frames):
-            maker.picture(look)
+        for view in media.views_of(frames):
+            maker.picture(view)
         if waveform is not None:
             maker.sound(waveform)
         maker.end_pictures()

@@ -19,7 +19,7 @@ from facevoice.evidence.people import PATIENCE_SECONDS
 from facevoice.evidence.plan import Plan
 from facevoice.evidence.soundtrack import Soundtrack
 from facevoice.evidence.speaker import MouthVoice, Verdict, features
-from facevoice.media import Look
+from facevoice.media import View
 from facevoice.speech.voice import SPEECH_RATE_HZ, Speech, VoiceDetector, find_speech
 from facevoice.types import Evidence, Face, FaceTrack, MissingCode, Modality, UInt8Array, Waveform
 
@@ -180,10 +180,10 @@ class WindowMaker:
             -np.inf if plan.has_video else np.inf, -np.inf if plan.has_audio else np.inf
         )
 
-    def picture(self, look: Look) -> None:
+    def picture(self, view: View) -> None:
         """The next picture, to be followed here."""
         if self._follower is not None:
-            for picture in self._follower.push(look):
+            for picture in self._follower.push(view):
                 self.followed(picture)
 
     def followed(self, picture: Followed) -> None:

@@ -1,4 +1,4 @@
-"""What a face detector is, and the arithmetic of boxes that detectors and trackers share.
+"""The interface of face detectors, and box arithmetic for detectors and trackers.
 
 A box is (left, top, right, bottom) in pixels; arrays of boxes are (N, 4). Coordinates are
 continuous: pixel i covers [i, i + 1), so its centre lies at i + 0.5.
@@ -30,7 +30,7 @@ class Detector(Protocol):
 
 @runtime_checkable
 class RefiningDetector(Detector, Protocol):
-    """A detector that can also look only where a face was a moment ago, which is much cheaper."""
+    """A detector that can also search only where a face was shortly before, much more cheaply."""
 
     def refine(self, image: UInt8Array, boxes: Boxes) -> list[Face | None]:
         """Find each face again near its earlier box; None where it is lost.
@@ -50,17 +50,17 @@ def check_picture(image: UInt8Array) -> None:
 
 
 def prominence(face: Face) -> float:
-    """How much a face stands out: its size (square root of the box's area) times confidence."""
+    """How prominent a face is: its size (square root of the box area) times its confidence."""
     return face.confidence * math.sqrt(face.area)
 
 
 def stack_boxes(faces: list[Face]) -> Float32Array:
-    """The boxes of faces: (N, 4) float32, also for none."""
+    """The boxes of faces: (N, 4) float32, also if N is 0."""
     return np.array([face.box for face in faces], np.float32).reshape(-1, 4)
 
 
 def overlap(first: Boxes, second: Boxes) -> Float32Array:
-    """Intersection over union of every box of one array with every box of the other.
+    """Intersection over union of every box in one array with every box in the other.
 
     first: (N, 4); second: (M, 4). Returns (N, M), 0 to 1.
     """
@@ -79,7 +79,7 @@ def suppress(
 ) -> NDArray[np.intp]:
     """Greedy non-maximum suppression.
 
-    A box goes if its overlap with a kept box of a higher score exceeds the threshold.
+    A box is dropped if its overlap with a kept box of a higher score exceeds the threshold.
 
     boxes: (N, 4); scores: (N,).
     measure: divide the intersection by the union, or by the smaller of the two areas.

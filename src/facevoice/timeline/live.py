@@ -18,9 +18,9 @@ from facevoice.evidence.plan import WINDOW_SECONDS
 from facevoice.media import (
     Arrival,
     LiveInput,
-    Look,
     Opening,
     Source,
+    View,
     Wanted,
     opening,
 )
@@ -167,7 +167,7 @@ class _Delays:
         self._dropped += arrival.dropped
         if content is None:
             return
-        until = content.time_seconds if isinstance(content, Look) else content.stop_seconds
+        until = content.time_seconds if isinstance(content, View) else content.stop_seconds
         if not self._reached or until > self._reached[-1][0]:
             self._reached.append((until, arrival.arrived_seconds))
 

@@ -1,4 +1,4 @@
-"""The nouns of facevoice: frozen, checked at birth, printing shapes instead of pixels.
+"""The data classes of facevoice: frozen, validated, and shown by shape instead of pixels.
 
 Pictures are RGB, times are the container's presentation time in seconds, intervals are half-open.
 """

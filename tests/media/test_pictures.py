@@ -263,7 +263,7 @@ def test_of_an_animation_the_first_picture_counts(tmp_path: Path, suffix: str) -
     assert media.read_waveform(path, rate_hz=16_000) is None
 
 
-@pytest.mark.parametrize("read", [media.iter_frames, media.iter_looks])
+@pytest.mark.parametrize("read", [media.iter_frames, media.iter_views])
 def test_pictures_are_gone_once_they_are_read(film: Path, read: Any) -> None:
     """PyAV ties a picture that is asked for side data into a cycle: hundreds would pile up."""
     gc.collect()
