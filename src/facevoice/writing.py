@@ -25,7 +25,5 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
     finally:
-        with suppress(
-            OSError
-        ):  # the parent may not be a folder; the first error is the one to show
+        with suppress(OSError):  # the parent may not be a folder; only the first error matters
             temporary.unlink(missing_ok=True)

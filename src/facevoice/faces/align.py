@@ -14,10 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facevoice.errors import InvalidInputError
 from facevoice.faces.detect import check_picture
 from facevoice.faces.sample import padded_crop
-from facevoice.types import ALIGNED_SIZE, Float64Array, UInt8Array
+from facevoice.types import ALIGNED_SIZE, Float64Array, UInt8Array, require
 
 Points = NDArray[np.floating[Any]]
 
@@ -47,16 +46,18 @@ def similarity(source: Points, target: Points) -> Float64Array:
     Raises InvalidInputError if the source points coincide or are not finite.
     """
     source, target = np.asarray(source, np.float64), np.asarray(target, np.float64)
-    if source.ndim != 2 or source.shape != target.shape or source.shape[1:] != (2,):
-        raise InvalidInputError(
-            f"source and target must both be (N, 2), got {source.shape} and {target.shape}"
-        )
+    require(
+        source.ndim == 2 and source.shape == target.shape and source.shape[1:] == (2,),
+        f"source and target must both be (N, 2), got {source.shape} and {target.shape}",
+    )
     count = len(source)
     source_mean, target_mean = source.sum(axis=0) / count, target.sum(axis=0) / count
     source_left, target_left = source - source_mean, target - target_mean
     variance = (source_left**2).sum()
-    if not np.isfinite(variance) or variance <= 0:
-        raise InvalidInputError(f"points must be finite and differ, got {source.tolist()}")
+    require(
+        np.isfinite(variance) and variance > 0,
+        f"points must be finite and differ, got {source.tolist()}",
+    )
     # a rotation with a scale in the plane is one complex factor; this is its least-squares solution
     turn = (source_left * target_left).sum() / variance
     tilt = (source_left[:, 0] * target_left[:, 1] - source_left[:, 1] * target_left[:, 0]).sum()
@@ -84,8 +85,10 @@ def align(image: UInt8Array, landmarks: Points, size: int = ALIGNED_SIZE) -> UIn
 
 def align_light(light: UInt8Array, landmarks: Points, size: int) -> UInt8Array:
     """As ``align``, for brightness only: (H, W) uint8 -> (size, size) uint8."""
-    if light.ndim != 2 or light.dtype != np.uint8 or light.size == 0:
-        raise InvalidInputError(f"light must be (H, W) uint8, got {light.shape} {light.dtype}")
+    require(
+        light.ndim == 2 and light.dtype == np.uint8 and light.size != 0,
+        f"light must be (H, W) uint8, got {light.shape} {light.dtype}",
+    )
     return _warped(light, landmarks, size)
 
 
@@ -96,8 +99,10 @@ def _warped(image: UInt8Array, landmarks: Points, size: int) -> UInt8Array:
     shrink = 1 / float(np.hypot(turn, tilt))
     linear = np.array([(turn, tilt), (-tilt, turn)]) * shrink**2  # from the result to the picture
     shift = -linear @ forward[:, 2]
-    if shrink * size > _LARGEST_SHRINK * ALIGNED_SIZE:
-        raise InvalidInputError(f"landmarks are too far apart: {np.asarray(landmarks).tolist()}")
+    require(
+        shrink * size <= _LARGEST_SHRINK * ALIGNED_SIZE,
+        f"landmarks are too far apart: {np.asarray(landmarks).tolist()}",
+    )
     block = max(1, round(shrink))
     corners = np.array([(0, 0), (size, 0), (0, size), (size, size)]) @ linear.T + shift
     start = np.floor(corners.min(axis=0)).astype(int) - _BORDER * block

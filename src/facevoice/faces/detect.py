@@ -10,8 +10,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from facevoice.errors import InvalidInputError
-from facevoice.types import Face, Float32Array, UInt8Array
+from facevoice.types import Face, Float32Array, UInt8Array, require
 
 Boxes = NDArray[np.floating[Any]]
 
@@ -25,7 +24,6 @@ class Detector(Protocol):
 
         image: (H, W, 3) uint8 RGB, any H and W from 1 up.
         """
-        ...
 
 
 @runtime_checkable
@@ -38,15 +36,14 @@ class RefiningDetector(Detector, Protocol):
         image: (H, W, 3) uint8 RGB.
         boxes: (N, 4), left, top, right, bottom in pixels.
         """
-        ...
 
 
 def check_picture(image: UInt8Array) -> None:
     """Raise InvalidInputError unless image is (H, W, 3) uint8 with H and W at least 1."""
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
-        raise InvalidInputError(
-            f"a picture must be (H, W, 3) uint8 RGB and not empty, got {image.shape} {image.dtype}"
-        )
+    require(
+        image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8 and image.size != 0,
+        f"a picture must be (H, W, 3) uint8 RGB and not empty, got {image.shape} {image.dtype}",
+    )
 
 
 def prominence(face: Face) -> float:

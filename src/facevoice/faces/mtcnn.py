@@ -16,13 +16,12 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from facevoice.errors import InvalidInputError
 from facevoice.faces.crop_batches import run_on_crops
 from facevoice.faces.detect import Boxes, check_picture, prominence, suppress
 from facevoice.faces.integral_image import IntegralImage
 from facevoice.faces.sample import padded_crop
 from facevoice.session import Device, Session, shipped_models
-from facevoice.types import Face, Float32Array, UInt8Array
+from facevoice.types import Face, Float32Array, UInt8Array, require
 
 MODELS: Final = Path(__file__).parent / "models"
 
@@ -67,10 +66,10 @@ class Mtcnn:
         device: Device = "cpu",
         threads: int | None = None,
     ) -> None:
-        if min_face_pixels is not None and min_face_pixels < _CELL:
-            raise InvalidInputError(
-                f"min_face_pixels must be {_CELL} or more, got {min_face_pixels}"
-            )
+        require(
+            min_face_pixels is None or min_face_pixels >= _CELL,
+            f"min_face_pixels must be {_CELL} or more, got {min_face_pixels}",
+        )
         self.min_face_pixels = min_face_pixels
         self.thresholds = thresholds
         self.repair_border = repair_border
@@ -112,8 +111,7 @@ class Mtcnn:
         Raises InvalidInputError for boxes of another shape.
         """
         check_picture(image)
-        if boxes.ndim != 2 or boxes.shape[1] != 4:
-            raise InvalidInputError(f"boxes must be (N, 4), got {boxes.shape}")
+        require(boxes.ndim == 2 and boxes.shape[1] == 4, f"boxes must be (N, 4), got {boxes.shape}")
         found: list[Face | None] = [None] * len(boxes)
         around = map(partial(_surroundings, image), np.asarray(boxes, np.float32))
         near = {index: place for index, place in enumerate(around) if place is not None}

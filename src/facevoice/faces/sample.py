@@ -4,8 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facevoice.errors import InvalidInputError
-from facevoice.types import ALIGNED_SIZE, UInt8Array
+from facevoice.types import ALIGNED_SIZE, UInt8Array, require
 
 Box = tuple[float, float, float, float]
 
@@ -21,10 +20,10 @@ def evenly_spaced(count_available: int, count_wanted: int) -> NDArray[np.intp]:
     Returns (min(count_available, count_wanted),) intp, strictly increasing. Raises
     InvalidInputError unless count_available >= 0 and count_wanted >= 1.
     """
-    if count_available < 0 or count_wanted < 1:
-        raise InvalidInputError(
-            f"cannot choose {count_wanted} of {count_available}: want 1 or more of 0 or more"
-        )
+    require(
+        count_available >= 0 and count_wanted >= 1,
+        f"cannot choose {count_wanted} of {count_available}: want 1 or more of 0 or more",
+    )
     if count_available <= count_wanted:
         return np.arange(count_available)
     return (2 * np.arange(count_wanted) + 1) * count_available // (2 * count_wanted)
@@ -60,10 +59,10 @@ def crop_and_resize(images: UInt8Array, box: Box, size: int) -> UInt8Array:
     """
     _check_pictures(images)
     left, top, right, bottom = box
-    if not (left < right and top < bottom and np.isfinite(box).all()) or size < 1:
-        raise InvalidInputError(
-            f"box must be left, top, right, bottom and size >= 1, got {box}, {size}"
-        )
+    require(
+        left < right and top < bottom and np.isfinite(box).all() and size >= 1,
+        f"box must be left, top, right, bottom and size >= 1, got {box}, {size}",
+    )
     height, width = images.shape[1:3]
     before = [max(0, int(np.ceil(-edge))) for edge in (top, left)]
     after = [max(0, int(np.ceil(edge - side))) for edge, side in ((bottom, height), (right, width))]
@@ -103,7 +102,7 @@ def place_crops(crops: NDArray[np.uint8], box: Box) -> UInt8Array:
 
 
 def _check_pictures(images: UInt8Array) -> None:
-    if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
-        raise InvalidInputError(
-            f"images must be (T, H, W, 3) uint8 RGB, got {images.shape} {images.dtype}"
-        )
+    require(
+        images.ndim == 4 and images.shape[3] == 3 and images.dtype == np.uint8,
+        f"images must be (T, H, W, 3) uint8 RGB, got {images.shape} {images.dtype}",
+    )

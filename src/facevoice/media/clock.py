@@ -8,7 +8,7 @@ from typing import Final
 from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
-from facevoice.errors import InvalidInputError
+from facevoice.types import require
 
 TIME_TOLERANCE: Final = 1e-6
 """Rounding error in seconds that is allowed where a time is compared with a bound."""
@@ -25,12 +25,14 @@ def check_span(start_seconds: float | None, stop_seconds: float | None) -> None:
         InvalidInputError: a bound is not finite, or the span ends before it starts.
     """
     for bound in (start_seconds, stop_seconds):
-        if bound is not None and not math.isfinite(bound):
-            raise InvalidInputError(f"a span of time needs finite seconds, got {bound}")
-    if start_seconds is not None and stop_seconds is not None and stop_seconds < start_seconds:
-        raise InvalidInputError(
-            f"the span [{start_seconds}, {stop_seconds}) ends before it starts: swap its bounds"
+        require(
+            bound is None or math.isfinite(bound),
+            f"a span of time needs finite seconds, got {bound}",
         )
+    require(
+        start_seconds is None or stop_seconds is None or stop_seconds >= start_seconds,
+        f"the span [{start_seconds}, {stop_seconds}) ends before it starts: swap its bounds",
+    )
 
 
 @dataclass(slots=True)

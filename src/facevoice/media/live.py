@@ -40,7 +40,7 @@ from facevoice.media.live_queue import (
     Wanted,
 )
 from facevoice.media.source import SILENT_SECONDS, Opening, Pipe, opened_live
-from facevoice.types import Frame, Waveform
+from facevoice.types import Frame, Waveform, require
 
 _HEADER_TRUST: Final = 2.0  # seconds by which the first frame may differ from the header
 _STAMPS: Final = 512  # packets that may be inside a decoder
@@ -231,8 +231,7 @@ def _read_arrays(items: Iterable[Frame | Waveform], wanted: Wanted, queue: Queue
                 f"live input consists of Frame and Waveform, got {type(item).__name__}"
             )
         at = item.time_seconds if isinstance(item, Frame) else item.start_seconds
-        if not math.isfinite(at):
-            raise InvalidInputError(f"live input needs finite times, got {at}")
+        require(math.isfinite(at), f"live input needs finite times, got {at}")
         if intake is None:
             opened = Opened(wanted.pictures, wanted.sound, at, bool(wanted.real_time))
             intake = Intake(opened, wanted, queue)

@@ -16,12 +16,11 @@ from av.error import FFmpegError
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from facevoice.errors import InvalidInputError
 from facevoice.media.clock import TIME_TOLERANCE
 from facevoice.media.container import NoStreamError, Timed, checked_input, decoded, picture_stream
 from facevoice.media.pixels import Converter
 from facevoice.media.stills import read_still
-from facevoice.types import Frame, UInt8Array
+from facevoice.types import Frame, UInt8Array, require
 
 THUMBNAIL: Final = (48, 64)
 """Height and width of thumbnails, whatever the shape of the picture."""
@@ -75,8 +74,10 @@ def iter_frames(
         MediaUnreadableError: nothing in it decodes, or the picture is too large. Raised by the
             first ``next``; the other errors are raised at once.
     """
-    if rate_hz is not None and not (math.isfinite(rate_hz) and rate_hz > 0):
-        raise InvalidInputError(f"rate_hz must be above 0 or None for all frames, got {rate_hz}")
+    require(
+        rate_hz is None or 0 < rate_hz < math.inf,
+        f"rate_hz must be above 0 or None for all frames, got {rate_hz}",
+    )
     path = checked_input(path, start_seconds, stop_seconds)
     return _frames(path, Sampling(rate_hz, start_seconds), start_seconds, stop_seconds)
 

@@ -21,7 +21,7 @@ from facevoice.media.container import (
 )
 from facevoice.media.grid import Piece, pieces_of
 from facevoice.media.stills import still_size
-from facevoice.types import Float32Array, Waveform
+from facevoice.types import Float32Array, Waveform, require
 
 
 def waveform_of(audio: NDArray[Any], rate_hz: int, wanted_hz: int) -> Waveform:
@@ -34,10 +34,10 @@ def waveform_of(audio: NDArray[Any], rate_hz: int, wanted_hz: int) -> Waveform:
         InvalidInputError: another shape or dtype, NaN or infinity, or a rate below 1 Hz.
     """
     array = np.asarray(audio)
-    if array.ndim not in {1, 2} or (array.ndim == 2 and array.shape[1] > array.shape[0] > 0):
-        raise InvalidInputError(
-            f"audio must be (N,) or (N, channels), got {array.shape}: transpose it?"
-        )
+    require(
+        array.ndim in {1, 2} and (array.ndim != 2 or not array.shape[1] > array.shape[0] > 0),
+        f"audio must be (N,) or (N, channels), got {array.shape}: transpose it?",
+    )
     _check_rate(rate_hz)
     if np.issubdtype(array.dtype, np.signedinteger):
         samples = array.astype(np.float32) / np.float32(np.iinfo(array.dtype).max)
@@ -46,8 +46,7 @@ def waveform_of(audio: NDArray[Any], rate_hz: int, wanted_hz: int) -> Waveform:
     else:
         raise InvalidInputError(f"audio must be float or signed integer, got {array.dtype}")
     mono: Float32Array = samples if samples.ndim == 1 else samples.mean(axis=1, dtype=np.float32)
-    if not np.isfinite(mono).all():
-        raise InvalidInputError("audio holds NaN or infinity: replace them by zeros")
+    require(np.isfinite(mono).all(), "audio holds NaN or infinity: replace them by zeros")
     if rate_hz != wanted_hz and len(mono):
         mono = np.asarray(soxr.resample(mono, rate_hz, wanted_hz), np.float32)
     return Waveform(mono, wanted_hz)
@@ -91,12 +90,14 @@ def iter_waveform(
             first ``next``; the other errors are raised at once.
     """
     _check_rate(rate_hz)
-    if not (math.isfinite(window_seconds) and window_seconds * rate_hz >= 1):
-        raise InvalidInputError(
-            f"window_seconds must hold at least one sample, got {window_seconds} at {rate_hz} Hz"
-        )
-    if origin_seconds is not None and not math.isfinite(origin_seconds):
-        raise InvalidInputError(f"origin_seconds must be finite, got {origin_seconds}")
+    require(
+        math.isfinite(window_seconds) and window_seconds * rate_hz >= 1,
+        f"window_seconds must hold at least one sample, got {window_seconds} at {rate_hz} Hz",
+    )
+    require(
+        origin_seconds is None or math.isfinite(origin_seconds),
+        f"origin_seconds must be finite, got {origin_seconds}",
+    )
     path = checked_input(path, start_seconds, stop_seconds)
     origin = origin_seconds if origin_seconds is not None else start_seconds
     return _iter_waveform(path, rate_hz, window_seconds, (start_seconds, stop_seconds), origin)
@@ -132,8 +133,7 @@ def read_waveform(
 
 
 def _check_rate(rate_hz: int) -> None:
-    if rate_hz < 1:
-        raise InvalidInputError(f"rate_hz must be at least 1, got {rate_hz}")
+    require(rate_hz >= 1, f"rate_hz must be at least 1, got {rate_hz}")
 
 
 def _iter_waveform(

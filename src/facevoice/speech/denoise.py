@@ -25,13 +25,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facevoice.errors import InvalidInputError
 from facevoice.speech.spectrogram import hann_window
-from facevoice.types import Float32Array, Waveform
+from facevoice.types import Float32Array, Waveform, require
 
-_DYNAMIC_DB: Final = np.float32(
-    80
-)  # as noisereduce: levels further below a bin's maximum are clipped
+_DYNAMIC_DB: Final = np.float32(80)  # as noisereduce: levels further below the maximum are clipped
 _SMALLEST_AMPLITUDE: Final = np.float32(1e-15)
 _DIGITAL_SILENCE: Final = 1e-10  # of the loudest frame's power: -100 dB
 _FEWEST_FRAMES: Final = 4  # of noise, to estimate a mean and a deviation
@@ -62,11 +59,15 @@ class DenoiseSettings:
     extend_edges: bool = True
 
     def __post_init__(self) -> None:
-        if self.n_fft < 4 or self.n_fft % 4:
-            raise InvalidInputError(f"n_fft must be a multiple of 4, got {self.n_fft}")
+        require(
+            self.n_fft >= 4 and self.n_fft % 4 == 0,
+            f"n_fft must be a multiple of 4, got {self.n_fft}",
+        )
         for name in ("strength", "quiet_fraction"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InvalidInputError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
+            require(
+                0 <= getattr(self, name) <= 1,
+                f"{name} must lie in [0, 1], got {getattr(self, name)}",
+            )
 
     @property
     def hop(self) -> int:
@@ -97,10 +98,10 @@ def remove_noise(
     Raises:
         InvalidInputError: the noise has another rate.
     """
-    if noise is not None and noise.rate_hz != waveform.rate_hz:
-        raise InvalidInputError(
-            f"noise must have the rate of the sound, got {noise!r} for {waveform!r}"
-        )
+    require(
+        noise is None or noise.rate_hz == waveform.rate_hz,
+        f"noise must have the rate of the sound, got {noise!r} for {waveform!r}",
+    )
     spectrum = _transform(waveform.samples, settings)
     if noise is not None:
         background = _transform(noise.samples, settings)

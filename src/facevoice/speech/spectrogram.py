@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, get_args
 import numpy as np
 
 from facevoice.errors import InvalidInputError
-from facevoice.types import Float32Array, Waveform
+from facevoice.types import Float32Array, Waveform, require
 
 Scale = Literal["linear", "mel"]
 TimeAxis = Literal["window", "stretch"]
@@ -53,24 +53,25 @@ class SpectrogramSettings:
     def __post_init__(self) -> None:
         for name in ("rate_hz", "n_fft", "win_length", "hop", "height", "width"):
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise InvalidInputError(f"{name} must be a whole number >= 1, got {value!r}")
+            require(
+                isinstance(value, int) and not isinstance(value, bool) and value >= 1,
+                f"{name} must be a whole number >= 1, got {value!r}",
+            )
         for name, known in (("scale", get_args(Scale)), ("time", get_args(TimeAxis))):
-            if getattr(self, name) not in known:
-                raise InvalidInputError(
-                    f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}"
-                )
-        if self.win_length > self.n_fft:
-            raise InvalidInputError(
-                f"win_length must not exceed n_fft, got {self.win_length} > {self.n_fft}"
+            require(
+                getattr(self, name) in known,
+                f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}",
             )
-        if not 0 <= self.low_hz < self.high_hz <= self.rate_hz / 2:
-            raise InvalidInputError(
-                f"0 <= low_hz < high_hz <= {self.rate_hz / 2:g} must hold,"
-                f" got {self.low_hz} and {self.high_hz}"
-            )
-        if not 0 < self.range_db <= 200:
-            raise InvalidInputError(f"range_db must lie in (0, 200], got {self.range_db}")
+        require(
+            self.win_length <= self.n_fft,
+            f"win_length must not exceed n_fft, got {self.win_length} > {self.n_fft}",
+        )
+        require(
+            0 <= self.low_hz < self.high_hz <= self.rate_hz / 2,
+            f"0 <= low_hz < high_hz <= {self.rate_hz / 2:g} must hold,"
+            f" got {self.low_hz} and {self.high_hz}",
+        )
+        require(0 < self.range_db <= 200, f"range_db must lie in (0, 200], got {self.range_db}")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "SpectrogramSettings":
@@ -82,11 +83,11 @@ class SpectrogramSettings:
         known = {field.name for field in fields(cls)}
         unknown = sorted(set(values) - known)
         absent = sorted(known - set(values))
-        if unknown or absent:
-            raise InvalidInputError(
-                f"spectrogram settings: unknown {unknown}, missing {absent};"
-                f" known: {', '.join(sorted(known))}"
-            )
+        require(
+            not (unknown or absent),
+            f"spectrogram settings: unknown {unknown}, missing {absent};"
+            f" known: {', '.join(sorted(known))}",
+        )
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
@@ -144,10 +145,10 @@ def log_spectrogram(waveform: Waveform, settings: SpectrogramSettings) -> Float3
     Raises:
         InvalidInputError: the sound does not have the rate of the settings.
     """
-    if waveform.rate_hz != settings.rate_hz:
-        raise InvalidInputError(
-            f"the spectrogram needs sound at {settings.rate_hz} Hz, got {waveform!r}: resample it"
-        )
+    require(
+        waveform.rate_hz == settings.rate_hz,
+        f"the spectrogram needs sound at {settings.rate_hz} Hz, got {waveform!r}: resample it",
+    )
     samples = waveform.samples
     peak = float(np.max(np.abs(samples), initial=0.0))
     if peak > _SMALLEST_PEAK:

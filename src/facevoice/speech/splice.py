@@ -14,7 +14,7 @@ def cut(waveform: Waveform, spans: Float64Array) -> Waveform:
 
     Args:
         waveform: the whole sound.
-        spans: (S, 2) presentation seconds, sorted and disjoint; parts outside the sound are ignored.
+        spans: (S, 2) presentation seconds, sorted and disjoint; parts beyond it are ignored.
 
     Returns:
         The joined pieces, starting at the time of the first; each joint shortens them by a fade.

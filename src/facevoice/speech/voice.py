@@ -6,11 +6,10 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from facevoice.errors import InvalidInputError
 from facevoice.session import Device, Session, shipped_models
 from facevoice.speech.denoise import remove_noise
 from facevoice.speech.splice import cut
-from facevoice.types import Float32Array, Float64Array, MissingCode, Waveform
+from facevoice.types import Float32Array, Float64Array, MissingCode, Waveform, require
 
 SPEECH_RATE_HZ: Final = 16000
 """The sample rate of all speech."""
@@ -39,7 +38,6 @@ class VoiceDetector(Protocol):
         Returns:
             (S, 2) float64, start and stop in presentation seconds, sorted and disjoint.
         """
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +76,15 @@ class Speech:
     missing: MissingCode | None
 
     def __post_init__(self) -> None:
-        if (self.waveform is None) != (self.missing is not None):
-            raise InvalidInputError(
-                f"Speech needs a missing code exactly if it has no waveform,"
-                f" got {self.waveform!r} and {self.missing!r}"
-            )
-        if self.spans.ndim != 2 or self.spans.shape[1] != 2:
-            raise InvalidInputError(f"Speech.spans must be (S, 2), got {self.spans.shape}")
+        require(
+            (self.waveform is None) == (self.missing is not None),
+            f"Speech needs a missing code exactly if it has no waveform,"
+            f" got {self.waveform!r} and {self.missing!r}",
+        )
+        require(
+            self.spans.ndim == 2 and self.spans.shape[1] == 2,
+            f"Speech.spans must be (S, 2), got {self.spans.shape}",
+        )
 
     def __repr__(self) -> str:
         what = f"missing: {self.missing}" if self.missing else repr(self.waveform)
@@ -190,10 +190,10 @@ def require_speech_rate(waveform: Waveform) -> None:
     Raises:
         InvalidInputError: it has another rate.
     """
-    if waveform.rate_hz != SPEECH_RATE_HZ:
-        raise InvalidInputError(
-            f"speech must be at {SPEECH_RATE_HZ} Hz, got {waveform!r}: resample it first"
-        )
+    require(
+        waveform.rate_hz == SPEECH_RATE_HZ,
+        f"speech must be at {SPEECH_RATE_HZ} Hz, got {waveform!r}: resample it first",
+    )
 
 
 def speech_spans(

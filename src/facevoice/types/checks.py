@@ -12,7 +12,7 @@ Float32Array = NDArray[np.float32]
 Float64Array = NDArray[np.float64]
 
 
-def require(condition: bool, message: str) -> None:  # noqa: FBT001 - reads as an assertion
+def require(condition: bool | np.bool_, message: str) -> None:  # noqa: FBT001 - as an assertion
     """Raise InvalidInputError with the message unless the condition holds."""
     if not condition:
         raise InvalidInputError(message)

@@ -39,7 +39,7 @@ class Face:
         for name, shape in (("box", (4,)), ("landmarks", (5, 2))):
             set_field(self, name, np.asarray(getattr(self, name), np.float32))
             freeze_array(self, name, shape, f"{shape}")
-        ordered = bool(self.box[2] > self.box[0] and self.box[3] > self.box[1])
+        ordered = (self.box[2:] > self.box[:2]).all()
         require(ordered, f"Face.box must be left, top, right, bottom, got {self.box.tolist()}")
 
     @property
@@ -90,7 +90,7 @@ class FaceTrack:
         ):
             shape = (count, *each)
             freeze_array(self, name, shape, f"{shape} to match the images")
-        increasing = bool(np.all(np.diff(self.times_seconds) > 0))
+        increasing = (np.diff(self.times_seconds) > 0).all()
         require(increasing, "FaceTrack.times_seconds must increase strictly")
 
     def __len__(self) -> int:

@@ -57,7 +57,7 @@ class Waveform:
     def __post_init__(self) -> None:
         freeze_array(self, "samples", (None,), "(N,) float32", np.float32)
         require(self.rate_hz > 0, f"Waveform.rate_hz must be positive, got {self.rate_hz}")
-        finite = bool(np.isfinite(self.samples).all())
+        finite = np.isfinite(self.samples).all()
         require(finite, "Waveform.samples hold NaN or infinity: replace them by zeros")
 
     @property

@@ -42,7 +42,7 @@ class Scores:
             values.shape == (count,),
             f"Scores.values must be ({count},) like the labels, got {describe(values)}",
         )
-        valid = bool(np.isfinite(values).all() and (values >= 0).all())
+        valid = np.isfinite(values).all() and (values >= 0).all()
         require(valid, f"Scores.values must be finite and >= 0, got {values.tolist()}")
         total = float(values.sum())
         require(abs(total - 1) <= _SUM_TOLERANCE, f"Scores.values must sum to 1, got {total:.6f}")
