@@ -34,6 +34,6 @@ def test_no_crops() -> None:
     assert IntegralImage(PICTURE).crops(np.zeros((0, 4), np.intp), 24).shape == (0, 3, 24, 24)
 
 
-def test_sums_may_wrap() -> None:
+def test_sums_may_wrap_around() -> None:
     bright = np.full((4200, 4200, 3), 255, np.uint8)  # the total exceeds 2**32
     assert (IntegralImage(bright).resize(3, 3) == 255).all()

@@ -1,4 +1,4 @@
-"""What arrives from a live source: the views and the sound of the file, its clock, its limits."""
+"""Live sources: views and sound as in the file, clocks, limits, and failures."""
 
 import threading
 import time
@@ -30,7 +30,7 @@ def film(tmp_path_factory) -> Path:
 
 
 def read(source, **wanted):
-    """What a source has, its views, and its sound on the grid."""
+    """The streams of a source, its views, its sound on the grid, and everything that arrived."""
     arrivals = LiveInput(source, Wanted(SAMPLING, **wanted))
     opened = arrivals.opened()
     came = list(arrivals)
@@ -62,7 +62,7 @@ def test_looks_and_sound_are_those_of_the_file(film):
     assert 0 <= max(stamps) - min(stamps) < 60
 
 
-def test_a_pipe_at_full_speed_was_hardly_waited_for_and_a_slow_one_was(film):
+def test_time_spent_waiting_for_a_pipe_is_measured(film):
     waited = []
     for seconds in (None, 2.0):
         with piped(film.read_bytes(), seconds=seconds) as pipe:
@@ -72,7 +72,7 @@ def test_a_pipe_at_full_speed_was_hardly_waited_for_and_a_slow_one_was(film):
     assert 0.5 < waited[1] < 30
 
 
-def test_a_reader_who_waits_loses_pictures_only_in_real_time(film):
+def test_a_slow_consumer_loses_pictures_only_in_real_time(film):
     content = film.read_bytes() + b""
     for real_time in (True, False):
         with piped(content) as pipe:
@@ -93,14 +93,14 @@ def test_a_reader_who_waits_loses_pictures_only_in_real_time(film):
         assert heard == pytest.approx(3, abs=1e-3)
 
 
-def test_closing_wakes_a_reader_that_waits(film):
+def test_closing_ends_a_reader_that_waits(film):
     arrivals = LiveInput(opening(str(film)), Wanted(SAMPLING))
     arrivals.opened()
     arrivals.close()
     assert "facevoice-live" not in {thread.name for thread in threading.enumerate()}
 
 
-def test_what_a_source_may_be(tmp_path, film):
+def test_kinds_of_sources(tmp_path, film):
     assert opening(str(film)).place == f"file:{film}"
     assert not opening(film).remote
     assert opening("rtsp://camera/one").remote
@@ -113,7 +113,7 @@ def test_what_a_source_may_be(tmp_path, film):
         opening(str(film), "nonsense")
 
 
-def test_names_of_cameras_by_system(monkeypatch):
+def test_camera_names_depend_on_the_system(monkeypatch):
     monkeypatch.setattr("sys.platform", "win32")
     with pytest.raises(InvalidInputError, match="dshow"):
         opening(0)
@@ -122,7 +122,7 @@ def test_names_of_cameras_by_system(monkeypatch):
         opening(63)
 
 
-def test_a_piped_playlist_leads_nowhere(film, tmp_path):
+def test_a_piped_playlist_is_refused(film, tmp_path):
     playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\n{film}\n#EXT-X-ENDLIST\n"
     with piped(playlist.encode()) as pipe, pytest.raises(media_error(), match="cannot read"):
         read(opening(pipe))
@@ -144,19 +144,19 @@ def times(clock, *stamps):
     return [clock.seconds(frame_at(stamp), 0.1) for stamp in stamps]
 
 
-def test_clocks_that_go_together_stay_in_step_over_a_restart():
+def test_shared_clocks_stay_in_step_after_a_restart():
     shared = SharedClock()
     one, other = (Clock(Fraction(TICK), shared) for _ in range(2))
     assert times(one, 100.0, 100.1) == pytest.approx([100.0, 100.1])
     assert times(other, 100.05, 100.15) == pytest.approx([100.05, 100.15])
-    # the camera is plugged in again, and counts from 7
+    # the camera is plugged in again, and its clock starts at 7
     first = times(one, 7.0, 7.1)
     second = times(other, 7.05, 7.15)
     assert 100.1 < first[0] < 100.5
     assert np.subtract(second, first) == pytest.approx([0.05, 0.05])
 
 
-def test_neither_clock_runs_away_from_the_other():
+def test_neither_shared_clock_jumps_ahead_of_the_other():
     shared = SharedClock()
     one, other = (Clock(Fraction(TICK), shared) for _ in range(2))
     times(one, 0.0, 0.1)
@@ -166,7 +166,7 @@ def test_neither_clock_runs_away_from_the_other():
     assert times(one, 500.2)[-1] < 1.0
 
 
-def test_one_stream_may_pause_while_the_other_goes_on():
+def test_one_stream_may_pause_while_the_other_continues():
     shared = SharedClock()
     one, other = (Clock(Fraction(TICK), shared) for _ in range(2))
     times(one, 0.0)
@@ -195,7 +195,7 @@ def test_a_queue_is_bounded_by_kind():
         queue.full("sound", 1.0)
 
 
-def test_duration_ends_a_source_without_end():
+def test_a_duration_limits_an_endless_source():
     def endless():
         number = 0
         while True:
