@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from facevoice.branches import Blend, Branch
     from facevoice.errors import FacevoiceError
-    from facevoice.output.tables import to_frame
+    from facevoice.output.predictions.columns import to_frame
     from facevoice.predict import Predictor, load
     from facevoice.predict.prediction import Prediction
     from facevoice.timeline.live import LiveWindow, live
@@ -36,7 +36,7 @@ _HOME: Final = {  # imported on first use, so that importing facevoice is cheap
     "Waveform": "types",
     "live": "timeline.live",
     "load": "predict",
-    "to_frame": "output.tables",
+    "to_frame": "output.predictions.columns",
 }
 
 __all__ = [

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 import facevoice
-from facevoice.batch import Processes, RayCluster, Records, Tally, predict_all
+from facevoice.batch import Processes, Progress, RayCluster, Records, predict_all
 from facevoice.errors import InvalidInputError, MissingDependencyError, OutputError
 from facevoice.predict.prediction import Prediction
 from facevoice.samples import SAMPLE
@@ -117,7 +117,9 @@ def test_all_give_what_each_gives_alone_in_order(variants, predictor, toy_bundle
             paths,
             bundle=toy_bundle,
             engine=Processes(workers=2),
-            progress=lambda tally: tallies.append((tally.done, tally.failed, tally.kept)),
+            progress=lambda progress: tallies.append(
+                (progress.done, progress.failed, progress.kept)
+            ),
         )
     )
     assert found == records_of(predictor.predict_many(paths))
@@ -240,47 +242,21 @@ def test_a_file_that_kills_its_process_is_a_row_with_the_error(
 
 def test_the_rate_counts_what_was_scored():
     now = [100.0]
-    tally = Tally(total=50, clock=lambda: now[0])
-    assert (tally.rate, tally.seconds_left) == (None, None)
+    progress = Progress(total=50, clock=lambda: now[0])
+    assert (progress.rate, progress.seconds_left) == (None, None)
     for _ in range(20):
-        tally.count(kept=True)
-    assert tally.rate is None
+        progress.count(kept=True)
+    assert progress.rate is None
     now[0] += 60.0  # until the workers have begun
     for number in range(11):
-        tally.count(failed=number == 0)
-        assert (tally.rate is None) == (number < 3)
+        progress.count(failed=number == 0)
+        assert (progress.rate is None) == (number < 3)
         now[0] += 0.5
     now[0] -= 0.5
-    assert (tally.done, tally.failed, tally.kept) == (31, 1, 20)
-    assert tally.seconds == pytest.approx(65.0)
-    assert tally.rate == pytest.approx(2.0)
-    assert tally.seconds_left == pytest.approx(9.5)
-
-
-def test_the_meter_is_one_line_on_a_terminal_and_now_and_then_a_line_elsewhere(monkeypatch, capsys):
-    from facevoice.cli import options
-
-    now = [0.0]
-    monkeypatch.setattr(options.time, "monotonic", lambda: now[0])
-    tally = Tally(total=3000, clock=lambda: now[0])
-    log = options.Meter()
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    line = options.Meter()
-    for number in range(100):
-        now[0] += 0.5
-        tally.count(failed=number < 3, kept=number >= 98)
-        log.show(tally)
-        line.show(tally)
-    line.wipe()
-    err = capsys.readouterr().err
-    assert err.count("facevoice: ") == err.count("\n") == 1
-    assert "facevoice: 60/3000 files, 2.0/s, 24 min 30 s left, 3 failed\n" in err
-    assert err.count("\r\x1b[K") == 101
-    assert err.endswith("\r\x1b[K")
-    assert "100/3000 files, 2 known already, 2.0/s" in err
-    assert options.speed(0.25) == "15.0/min"
-    assert options.duration(7265) == "2 h 01 min"
-    assert options.duration(9.6) == "10 s"
+    assert (progress.done, progress.failed, progress.kept) == (31, 1, 20)
+    assert progress.seconds == pytest.approx(65.0)
+    assert progress.rate == pytest.approx(2.0)
+    assert progress.seconds_left == pytest.approx(9.5)
 
 
 # --- Ray ---

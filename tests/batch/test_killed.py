@@ -15,7 +15,7 @@ import pytest
 
 import facevoice
 from facevoice.cli import main
-from facevoice.output.tables import columns_of, flat_row
+from facevoice.output.predictions.columns import columns_of, flat_row
 from support.small_corpus import make_variants
 
 
@@ -130,7 +130,7 @@ def test_parquet_is_typed_by_the_bundle_and_not_by_the_rows(corpus, toy_bundle, 
         main(command(*inputs, "-o", output, "--bundle", toy_bundle)[3:])
         schemas.append(pyarrow.parquet.read_schema(output))
     assert schemas[0] == schemas[1]
-    assert schemas[0].names == columns_of(tree)
+    assert schemas[0].names == list(columns_of(tree))
     kinds = {name: str(schemas[0].field(name).type) for name in schemas[0].names}
     assert Counter(kinds.values()).keys() == {"string", "bool", "int64", "double"}
     assert (kinds["emotion"], kinds["windows"]) == ("string", "int64")
@@ -144,9 +144,9 @@ def test_parquet_is_typed_by_the_bundle_and_not_by_the_rows(corpus, toy_bundle, 
 def test_parquet_is_written_group_by_group(corpus, toy_bundle, tmp_path, monkeypatch):
     import pyarrow.parquet
 
-    from facevoice.cli import writers
+    from facevoice.output import predictions
 
-    monkeypatch.setattr(writers, "_GROUP", 2)
+    monkeypatch.setattr(predictions, "_GROUP", 2)
     output = tmp_path / "table.parquet"
     main(command(*corpus[:5], "-o", output, "--bundle", toy_bundle)[3:])
     assert pyarrow.parquet.ParquetFile(output).num_row_groups == 3

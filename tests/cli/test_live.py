@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from facevoice.cli import main
-from facevoice.output.timeline.record import record_of
+from facevoice.output.timeline.columns import record_of
 from facevoice.samples import SAMPLE
 from facevoice.timeline import timeline
 from support.live_sources import remuxed

@@ -1,7 +1,7 @@
 import pytest
 
 import facevoice
-from facevoice.output.tables import columns_of, flat_row, to_frame
+from facevoice.output.predictions.columns import columns_of, flat_row, to_frame
 from facevoice.samples import SAMPLE
 
 

@@ -9,7 +9,6 @@ import pytest
 
 import facevoice
 from facevoice import media
-from facevoice.cli.prediction_table import render
 from facevoice.errors import (
     InvalidInputError,
     MediaNotFoundError,
@@ -17,6 +16,7 @@ from facevoice.errors import (
     MediaUnreadableError,
 )
 from facevoice.evidence import plan
+from facevoice.output.predictions.text import render
 from facevoice.samples import SAMPLE
 from support.media_files import damaged, steady, tone, write_media
 from support.places import PREDICTION_SCHEMA

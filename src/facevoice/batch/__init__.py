@@ -1,4 +1,4 @@
-"""Thousands of files -> their predictions: in several processes or on several machines.
+"""Thousands of files -> their predictions, in several processes or on several machines.
 
 >>> from facevoice.batch import Processes, predict_all
 >>> for prediction in predict_all(paths, engine=Processes(workers=2)):  # doctest: +SKIP
@@ -10,7 +10,7 @@ from facevoice.batch.ray_engine import RayCluster
 from facevoice.batch.records import Records
 from facevoice.batch.run import predict_all
 from facevoice.batch.scoring import Scoring, Unit
-from facevoice.batch.tally import Progress, Tally
+from facevoice.workers.progress import Progress
 
 __all__ = [
     "Engine",
@@ -19,7 +19,6 @@ __all__ = [
     "RayCluster",
     "Records",
     "Scoring",
-    "Tally",
     "Unit",
     "predict_all",
 ]

@@ -1,4 +1,4 @@
-"""What does the work: processes of this machine, or a cluster (see ``ray_engine``)."""
+"""What does the work: processes on this machine, or a cluster (see ``ray_engine``)."""
 
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
@@ -14,18 +14,18 @@ class Engine(Protocol):
     def run(
         self, scoring: Scoring, units: Iterable[Unit]
     ) -> Generator[Outcome[Unit, str], None, None]:
-        """Give the exact record of each unit as JSON, or why there is none, in any order.
+        """Yield the exact record of each unit as JSON, or why there is none, in any order.
 
-        ``units`` may be made while this goes on. Closing the generator ends the work.
+        ``units`` may be produced meanwhile. Closing the generator ends the work.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Processes:
-    """Processes of this machine, each with the bundle loaded once.
+    """Processes on this machine; each loads the bundle once.
 
-    threads: of each; None: an equal share of the cores.
+    threads: per process; None: an equal share of the cores.
     """
 
     workers: int = 1

@@ -1,7 +1,7 @@
 """The only importer of ray: a cluster of machines, or of processes here, by Ray Data.
 
-Each of its actors keeps a process of its own that does what a worker of one machine does, so a
-file that kills it is told from a machine that is lost: that, Ray makes good.
+Each actor keeps a process of its own, as a worker on one machine does, so that a file that kills
+it can be told from a lost machine, whose work Ray repeats.
 """
 
 import importlib
@@ -21,8 +21,8 @@ from facevoice.batch.scoring import Scoring, Unit
 from facevoice.errors import FacevoiceError, InvalidInputError, MissingDependencyError, WorkerError
 from facevoice.workers import Crew, Outcome, cores
 
-_SHARE: Final = 0.5  # processors that an actor books; Ray Data hangs where actors book them all
-_BLOCKS: Final = 4000  # pieces that the files are dealt out in, at most: Ray keeps account of each
+_SHARE: Final = 0.5  # processors that an actor books; Ray Data hangs if actors book them all
+_BLOCKS: Final = 4000  # most pieces that the files are dealt out in: Ray keeps account of each
 _ANSWER_SECONDS: Final = 10.0
 _CLIENT: Final = "ray://"
 _STORE: Final = 128 << 20  # bytes for objects in a local cluster; records are small
@@ -37,12 +37,12 @@ _QUIET: Final = {
 
 @dataclass(frozen=True, slots=True)
 class RayCluster:
-    """Machines that Ray joins; the files and the bundle must lie at the same paths on each.
+    """A Ray cluster; the files and the bundle must be at the same paths on each machine.
 
-    workers: actors in all; None: one a processor.
-    threads: of each; None: an equal share of the processors.
-    address: of a running cluster ("auto", "ray://..."); None: a cluster on this machine alone,
-        ended afterwards, or the one that this program has joined already.
+    workers: actors in all; None: one per processor.
+    threads: per actor; None: an equal share of the processors.
+    address: of a running cluster ("auto", "ray://..."); None: the one this program has joined
+        already, or else one on this machine alone, ended afterwards.
     """
 
     workers: int | None = None
@@ -52,7 +52,7 @@ class RayCluster:
     def run(
         self, scoring: Scoring, units: Iterable[Unit]
     ) -> Generator[Outcome[Unit, str], None, None]:
-        """See ``Engine``; all files are looked up before the first is scored.
+        """See ``Engine``; all files are listed before the first is scored.
 
         Raises:
             MissingDependencyError: ray is not installed (extra ``ray``).
@@ -62,7 +62,7 @@ class RayCluster:
         if self.address is not None:
             _check(self.address)
         ray = _ray()
-        todo = {unit.number: unit for unit in units}
+        todo = list(units)
         if not todo:
             return
         with self._joined(ray):
@@ -77,20 +77,20 @@ class RayCluster:
             threads = self.threads or max(1, real // workers)
             rows = _rows if not str(self.address).startswith(_CLIENT) else _rows_there
             try:
-                for row in rows(ray, list(todo.values()), scoring, workers, threads):
-                    yield _outcome(row, todo)
+                for row in rows(ray, todo, scoring, workers, threads):
+                    yield _outcome(row)
             except (ray.exceptions.RayError, ConnectionError) as error:
                 raise WorkerError(f"the Ray cluster failed: {_in_a_line(error)}") from error
 
     @contextmanager
     def _joined(self, ray: Any) -> Iterator[None]:
-        """Be in a cluster; one that was not there before is left afterwards, or ended."""
+        """Join a cluster, unless already in one; leave or end it afterwards."""
         if ray.is_initialized():
             yield
             return
         local: dict[str, Any] = {}
         if self.address is None:
-            # processors are counted, not held to: as many again as actors book
+            # processors are counted, not enforced: twice as many as actors book
             number = max(2, self.workers or cores())
             local = {"num_cpus": number, "object_store_memory": _STORE, "include_dashboard": False}
         try:
@@ -121,14 +121,14 @@ def _ray() -> Any:
 
 
 def _in_a_line(error: Exception) -> str:
-    """What an error of Ray's says, without the stacks of the cluster that it may carry."""
+    """The message of a Ray error, without the stack traces it may carry."""
     cause = getattr(error, "cause", None) or error
     lines = str(cause).strip().splitlines() or [type(cause).__name__]
     return lines[-1] if any("traceback" in line.lower() for line in lines) else lines[0]
 
 
 def _check(address: str) -> None:
-    """Make sure that somebody answers there: Ray itself would try for minutes."""
+    """Make sure that a cluster answers: Ray itself would try for minutes."""
     place = urlsplit(address if "//" in address else f"//{address}")
     try:
         if place.hostname is not None and place.port is not None:
@@ -139,7 +139,7 @@ def _check(address: str) -> None:
 
 @contextmanager
 def _muted() -> Iterator[None]:
-    """Drop what is written to standard error below Python: that Ray has been told to be quiet."""
+    """Drop what native code writes to standard error, such as Ray's banner."""
     sys.stderr.flush()
     kept = os.dup(2)
     with Path(os.devnull).open("w") as nowhere:
@@ -161,13 +161,13 @@ def _silence(ray: Any) -> None:
 def _rows(
     ray: Any, units: Sequence[Unit], scoring: Scoring, workers: int, threads: int
 ) -> Iterator[dict[str, Any]]:
-    """What seats made of the units, as it comes."""
+    """What actors made of the units, as it comes."""
     _silence(ray)
     table = ray.data.from_items(
         [asdict(unit) for unit in units], override_num_blocks=min(len(units), _BLOCKS)
     )
     scored = table.map(
-        _Seat,
+        _Actor,
         fn_constructor_args=(scoring, threads),
         concurrency=min(workers, len(units)),
         num_cpus=_SHARE,
@@ -178,13 +178,13 @@ def _rows(
 def _rows_there(
     ray: Any, units: Sequence[Unit], scoring: Scoring, workers: int, threads: int
 ) -> Iterator[dict[str, Any]]:
-    """The same from outside the cluster, where Ray Data does not work: an actor inside runs it."""
-    foreman = ray.remote(num_cpus=0)(_Foreman).remote(units, scoring, workers, threads)
-    while (row := ray.get(foreman.next.remote())) is not None:
+    """The same from outside the cluster, where Ray Data does not work: an actor runs it."""
+    coordinator = ray.remote(num_cpus=0)(_Coordinator).remote(units, scoring, workers, threads)
+    while (row := ray.get(coordinator.next.remote())) is not None:
         yield row
 
 
-class _Foreman:
+class _Coordinator:
     """An actor that runs Ray Data for a program outside."""
 
     def __init__(self, units: Sequence[Unit], scoring: Scoring, workers: int, threads: int) -> None:
@@ -194,8 +194,8 @@ class _Foreman:
         return next(self._rows, None)
 
 
-class _Seat:
-    """An actor: one place at which files are scored."""
+class _Actor:
+    """An actor that scores files."""
 
     def __init__(self, scoring: Scoring, threads: int) -> None:
         self._crew: Crew[Unit, str] = Crew(scoring.open, workers=1, threads=threads)
@@ -205,13 +205,13 @@ class _Seat:
         try:
             (outcome,) = self._crew.outcomes([unit])
         except FacevoiceError as end:  # no file can be scored here
-            return {"number": unit.number, "value": None, "error": None, "end": pickle.dumps(end)}
-        error = None if outcome.error is None else pickle.dumps(outcome.error)
-        return {"number": unit.number, "value": outcome.value, "error": error, "end": None}
+            return {"outcome": pickle.dumps(end)}
+        return {"outcome": pickle.dumps(outcome)}
 
 
-def _outcome(row: dict[str, Any], todo: dict[int, Unit]) -> Outcome[Unit, str]:
-    if row["end"] is not None:
-        raise pickle.loads(row["end"])  # noqa: S301 - from our own actors
-    error = None if row["error"] is None else pickle.loads(row["error"])  # noqa: S301
-    return Outcome(todo[row["number"]], row["value"], error)
+def _outcome(row: dict[str, Any]) -> Outcome[Unit, str]:
+    outcome: Outcome[Unit, str] | FacevoiceError
+    outcome = pickle.loads(row["outcome"])  # noqa: S301 - from our own actors
+    if isinstance(outcome, FacevoiceError):
+        raise outcome
+    return outcome

@@ -1,10 +1,10 @@
-"""Many files -> their predictions, in the order given, whatever the engine and its haste."""
+"""Many files -> their predictions, in input order, whichever engine runs."""
 
 import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +12,12 @@ from pathlib import Path
 from facevoice.batch.engine import Engine, Processes
 from facevoice.batch.records import Records
 from facevoice.batch.scoring import Scoring, Unit
-from facevoice.batch.tally import Progress, Tally
 from facevoice.bundle import SHIPPED, bundle_folder, read_card
 from facevoice.errors import FacevoiceError, OutputError
 from facevoice.predict.prediction import Prediction
 from facevoice.session import Device
 from facevoice.workers import Outcome
+from facevoice.workers.progress import Progress
 
 
 def predict_all(
@@ -29,19 +29,18 @@ def predict_all(
     stop_seconds: float | None = None,
     engine: Engine | None = None,
     cache: Path | None = None,
-    progress: Progress | None = None,
+    progress: Callable[[Progress], None] | None = None,
 ) -> Iterator[Prediction]:
-    """Predict each file and give the predictions in the order of ``paths``.
+    """Predict each file and yield the predictions in the order of ``paths``.
 
     A file that cannot be read, or that kills its process twice, gives a record with the error.
-    Files of equal bytes are scored once and give a record each.
+    Files with the same bytes are scored once; each gives its own record.
 
-    start_seconds, stop_seconds: the part to look at, in the container's presentation time.
+    start_seconds, stop_seconds: the part to analyse, in the container's presentation time.
     engine: what does the work; None: one process.
-    cache: a folder where finished records stay: files with the same bytes, looked at in the same
-        way, are not scored again, in this run or a later one. Errors are not kept. None: a
-        temporary folder.
-    progress: called whenever a file is done, which may be long before its turn to be given.
+    cache: a folder where finished records stay: files with the same bytes and settings are not
+        scored again, in this run or a later one. Errors are not kept. None: a temporary folder.
+    progress: called whenever a file is done, which may be long before its prediction is yielded.
 
     Raises:
         BundleError: no such bundle, or it does not hold together.
@@ -68,7 +67,7 @@ def predict_all(
 
 
 class _Batch:
-    """Which files are asked for, under way, and done; gives the done ones in their turn."""
+    """Which files are waiting, under way and done; yields those done in input order."""
 
     def __init__(
         self,
@@ -76,18 +75,20 @@ class _Batch:
         bundle_name: str,
         scoring: Scoring,
         records: Records,
-        progress: Progress | None,
+        progress: Callable[[Progress], None] | None,
     ) -> None:
         self._paths, self._name = paths, bundle_name
         self._scoring, self._records = scoring, records
-        self._progress = progress
-        self._tally = Tally(len(paths))
-        self._under_way: dict[str, list[int]] = {}  # by key: who waits for the same record
-        self._ready: dict[int, str | Prediction] = {}  # by number: the key of a record, or itself
+        self._show = progress
+        self._progress = Progress(len(paths))
+        self._under_way: dict[str, list[int]] = {}  # by key: the files that wait for a record
+        self._ready: dict[
+            int, str | Prediction
+        ] = {}  # by number: a prediction, or its record's key
         self._next = 0
 
     def units(self) -> Iterator[Unit]:
-        """What is to be scored; files whose record is there or under way are left out."""
+        """The files to score, without those whose record exists or is under way."""
         for number, path in enumerate(self._paths):
             key = self._scoring.key_of(path)
             if key is None:
@@ -101,7 +102,7 @@ class _Batch:
                 yield Unit(number, path, key)
 
     def take(self, outcome: Outcome[Unit, str]) -> None:
-        """Keep what came of a unit."""
+        """Keep the outcome of a unit."""
         unit, prediction = outcome.unit, self._prediction(outcome)
         waiting = [unit.number] if unit.key is None else self._under_way.pop(unit.key)
         if unit.key is not None and outcome.value is not None and prediction.error is None:
@@ -114,14 +115,14 @@ class _Batch:
             self._done(number, moved, kept=number != unit.number)
 
     def in_turn(self) -> Iterator[Prediction]:
-        """Those that are done and whose predecessors have been given."""
+        """Those that are done and whose predecessors were yielded."""
         while self._next in self._ready:
             ready, path = self._ready.pop(self._next), self._paths[self._next]
             prediction = self._records.read(ready, path) if isinstance(ready, str) else ready
             if prediction is None:
                 raise OutputError(
-                    f"the record of {path} has gone from {self._records.folder}: leave the folder"
-                    " alone while files are predicted, and start again"
+                    f"the record of {path} has gone from {self._records.folder}: leave the"
+                    " folder alone while files are predicted, and start again"
                 )
             self._next += 1
             yield prediction
@@ -129,9 +130,9 @@ class _Batch:
     def _done(self, number: int, ready: str | Prediction, *, kept: bool) -> None:
         self._ready[number] = ready
         failed = isinstance(ready, Prediction) and ready.error is not None
-        self._tally.count(failed=failed, kept=kept)
-        if self._progress is not None:
-            self._progress(self._tally)
+        self._progress.count(failed=failed, kept=kept)
+        if self._show is not None:
+            self._show(self._progress)
 
     def _prediction(self, outcome: Outcome[Unit, str]) -> Prediction:
         if outcome.value is not None:

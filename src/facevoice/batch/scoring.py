@@ -1,4 +1,4 @@
-"""What is done to each file, whatever does it: the same code in every process and machine."""
+"""What is done to each file: the same code in every process and on every machine."""
 
 import hashlib
 import json
@@ -20,9 +20,9 @@ _PIECE: Final = 1 << 20  # bytes read at a time
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A file that is to be predicted.
+    """A file to predict.
 
-    key: names its bytes and how they are looked at; None if it could not be read.
+    key: identifies its bytes and the settings; None if it could not be read.
     """
 
     number: int
@@ -32,11 +32,11 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
-    """How every file is looked at.
+    """The settings for all files.
 
-    bundle: its folder, or the name of one that ships. bundle_sha256: of its bundle.json.
+    bundle: its folder, or the name of a shipped one. bundle_sha256: of its bundle.json.
     folder: where relative paths start.
-    start_seconds, stop_seconds: the part to look at; None from the start, to the end.
+    start_seconds, stop_seconds: the part to analyse; None: from the start, to the end.
     """
 
     bundle: str
@@ -47,9 +47,9 @@ class Scoring:
     stop_seconds: float | None = None
 
     def key_of(self, path: str) -> str | None:
-        """A name for the record that a file will give, made from its bytes; None if unreadable.
+        """A name for a file's record, made from its bytes and the settings; None if unreadable.
 
-        The suffix counts, as decoders heed it, and the version of facevoice.
+        The suffix counts too, since decoders heed it, and so does the version of facevoice.
         """
         digest = hashlib.sha256()
         try:
@@ -73,17 +73,17 @@ class Scoring:
         return digest.hexdigest()
 
     def open(self) -> Callable[[Unit], str]:
-        """Load the bundle; gives what makes a file's exact record, as JSON.
+        """Load the bundle; returns the function that gives a file's exact record as JSON.
 
         A file that cannot be read gives a record with the error.
 
         Raises:
-            BundleError: the bundle is not there, does not hold together, or is another.
+            BundleError: the bundle is absent, inconsistent, or not the one asked for.
         """
         # only processes that score load the networks' libraries
         from facevoice.predict import load  # noqa: PLC0415
 
-        with suppress(OSError):  # another machine may lack it, and all paths may be absolute
+        with suppress(OSError):  # another machine may lack it; paths may be absolute
             os.chdir(self.folder)
         predictor = load(self.bundle, device=self.device)
         if predictor.bundle.sha256 != self.bundle_sha256:

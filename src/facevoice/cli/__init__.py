@@ -1,7 +1,7 @@
-"""The command line: one module a verb, each thin, heavy imports inside the command.
+"""The command line: one thin module per verb; heavy imports are inside the command.
 
-Exit status 0: every input was read; 1: some failed; 2: wrong usage. Results go to standard
-output, messages and progress to standard error.
+Exit status 0: every input was read; 1: some failed; 2: wrong usage; 130: interrupted. Results go
+to standard output, messages and progress to standard error.
 """
 
 import argparse
@@ -26,11 +26,12 @@ from facevoice.cli import (
     timeline,
     training,
 )
+from facevoice.cli.console import say
+from facevoice.cli.options import INTERRUPTED
 from facevoice.errors import FacevoiceError
 
 FAILED = 1
 USAGE = 2
-INTERRUPTED = 130
 _VERBS = (
     predict,
     timeline,
@@ -57,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     top = _Parser(
         prog="facevoice",
-        description="Tell what a face and a voice say together, from an ordinary video.",
+        description="Recognise emotion in face and voice from an ordinary video, offline.",
     )
     top.add_argument("--version", action="version", version=f"facevoice {__version__}")
     verbs = top.add_subparsers(dest="verb", metavar="COMMAND", required=True)
@@ -73,13 +74,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = options.run(options)
         sys.stdout.flush()
     except FacevoiceError as error:
-        print(f"facevoice: {error}", file=sys.stderr)
+        say(str(error))
         return FAILED
     except BrokenPipeError:
-        # the reader has left, as `| head` does; keep the interpreter's own flush quiet as well
+        # the reader has gone, as `| head` does; keep the interpreter's own flush quiet as well
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        print("facevoice: interrupted", file=sys.stderr)
+        say("interrupted")
         return INTERRUPTED
     return status

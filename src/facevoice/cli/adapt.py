@@ -1,11 +1,11 @@
 """facevoice adapt: a few labelled clips -> a bundle fitted to their speakers and cameras."""
 
 import argparse
-import contextlib
 from pathlib import Path
 from typing import Any
 
-from facevoice.cli.options import Counter, positive, say
+from facevoice.cli.console import ProgressLine, say
+from facevoice.cli.options import positive
 from facevoice.errors import MissingDependencyError
 
 
@@ -51,11 +51,8 @@ def run(options: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         raise MissingDependencyError.of(str(error.name), "train", "adapting") from None
     settings = Settings(options.views, options.seed, options.temporal)
-    counter = Counter(len(data.ids), "clips")
-    with contextlib.closing(counter):
-        folder = adapt(
-            options.bundle, data, options.output, settings, lambda done, _: counter.show(done)
-        )
+    with ProgressLine("clips") as progress:
+        folder = adapt(options.bundle, data, options.output, settings, progress)
     card = read_card(folder)
     print(table(card["figures"]))
     told = card["provenance"]["adapted"]

@@ -6,8 +6,8 @@ from pathlib import Path
 from facevoice.cli.options import add_model_options
 
 NOTE = (
-    "The sample is a still photograph moved by a script, with a synthetic voice: it shows that the"
-    " system works, it says nothing about the person shown."
+    "The sample is a still photograph animated by a script, with a synthetic voice: it shows that"
+    " the system works and says nothing about the person in the picture."
 )
 
 
@@ -22,7 +22,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         type=Path,
         default=Path("demo.html"),
         metavar="FILE",
-        help="where the page goes (default: demo.html)",
+        help="write the page there (default: demo.html)",
     )
     add_model_options(command)
     command.set_defaults(run=run)
@@ -30,8 +30,8 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Predict the sample, print the table, write the page."""
-    from facevoice.cli.prediction_table import render
     from facevoice.output.clip import write_clip_page
+    from facevoice.output.predictions.text import render
     from facevoice.predict import load
     from facevoice.samples import SAMPLE
 
@@ -40,5 +40,5 @@ def run(options: argparse.Namespace) -> int:
     print(render(prediction, predictor.bundle.tree))
     print(NOTE)
     print(f"The report page is {options.output}: open it in a browser.")
-    print("Your turn: facevoice predict YOUR_VIDEO.mp4")
+    print("Next: facevoice predict YOUR_VIDEO.mp4")
     return 0

@@ -19,12 +19,12 @@ _EXTRAS: Final = {
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the verb."""
-    command = verbs.add_parser("doctor", help="say what is installed and what is missing")
+    command = verbs.add_parser("doctor", help="check what is installed and what is missing")
     command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print versions, extras, devices and the bundles' health; 1 if something needed is broken."""
+    """Print versions, extras, devices and the bundles' health; 1 if a required part is broken."""
     del options
     from facevoice import __version__
 

@@ -8,8 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from facevoice.cli.console import say
 from facevoice.cli.labelled import is_prepared, score_labelled
-from facevoice.cli.options import add_model_options, say
+from facevoice.cli.options import add_model_options
 from facevoice.errors import DatasetError, InvalidInputError
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from facevoice.cli.options import add_training_options, positive, say
+from facevoice.cli.console import say
+from facevoice.cli.options import add_training_options, positive
 from facevoice.errors import InvalidInputError, MissingDependencyError
 
 if TYPE_CHECKING:

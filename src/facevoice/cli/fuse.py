@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facevoice.cli.options import say
+from facevoice.cli.console import say
 from facevoice.errors import InvalidInputError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facevoice.cli.options import Counter, say
+from facevoice.cli.console import ProgressLine
 from facevoice.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -59,19 +59,19 @@ class _Failures:
 
     def __init__(self) -> None:
         self.count = 0
-        self.counter = Counter(0, "clips")
+        self.line, self.total = ProgressLine("clips"), 0
 
     @contextlib.contextmanager
     def counting(self, total: int) -> Iterator["_Failures"]:
-        self.counter = Counter(total, "clips")
-        with contextlib.closing(self.counter):
+        self.total = total
+        with self.line:
             yield self
 
     def __call__(self, number: int, prediction: "Prediction") -> None:
-        self.counter.show(number, prediction.path or "")
+        self.line(number, self.total, Path(prediction.path or "").name)
         if prediction.error is not None:
             self.count += 1
-            say(prediction.error[1])
+            self.line.say(prediction.error[1])
 
 
 def _labels(

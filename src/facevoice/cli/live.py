@@ -1,4 +1,4 @@
-"""facevoice live: a camera, a stream or a pipe -> JSON Lines, a window each, as they complete."""
+"""facevoice live: a camera, a stream or a pipe -> JSON Lines, one per window as it completes."""
 
 import argparse
 import json
@@ -6,36 +6,31 @@ import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
-from facevoice.cli.options import add_model_options, say
+from facevoice.cli.console import say
+from facevoice.cli.options import INTERRUPTED, add_model_options, add_window_options, key_value
 
 if TYPE_CHECKING:
     from facevoice.timeline.live import LiveWindow
 
 VERSION: Final = "1.0"
-INTERRUPTED: Final = 130
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the verb."""
     command = verbs.add_parser(
         "live",
-        help="follow a camera, a stream or a pipe, and write windows as they complete",
-        description="Follow the people before a camera, in a stream or in a pipe, and write JSON"
-        " Lines to standard output: a window each, as soon as it is complete.",
+        help="follow a camera, a stream or a pipe and write each window as it completes",
+        description="Follow the people in front of a camera, in a stream or in a pipe, and write"
+        " JSON Lines to standard output: one line per window, as soon as it is complete.",
     )
     command.add_argument(
         "source",
         metavar="SOURCE",
         help="a camera's number (0), a URL, - for standard input, or a file or device",
     )
+    add_window_options(command)
     command.add_argument(
-        "--window", type=float, default=3.0, metavar="S", help="seconds of a window (default: 3)"
-    )
-    command.add_argument(
-        "--hop", type=float, default=1.0, metavar="S", help="seconds between windows (default: 1)"
-    )
-    command.add_argument(
-        "--duration", type=float, metavar="S", help="stop after so many seconds of the source"
+        "--duration", type=float, metavar="S", help="stop after this many seconds of the source"
     )
     command.add_argument(
         "--format",
@@ -44,24 +39,24 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     )
     command.add_argument(
         "--option",
-        type=_option,
+        type=key_value,
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="an option of that format, such as framerate=30; may be repeated",
+        help="an option for that format, such as framerate=30; may be repeated",
     )
     command.add_argument(
         "--real-time",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="drop pictures rather than fall behind (default: for devices and streams, not for -)",
+        help="drop frames rather than fall behind (default: yes for devices and streams, no for -)",
     )
     add_model_options(command, threads=1)  # its stages have threads of their own
     command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write windows until the source ends or the user has had enough."""
+    """Write windows until the source ends or the user interrupts."""
     from facevoice.timeline.live import live
 
     windows = live(
@@ -84,19 +79,19 @@ def run(options: argparse.Namespace) -> int:
                 sys.stdout.write(text + "\n")
                 sys.stdout.flush()
                 if window.dropped_pictures and not dropped:
-                    say("pictures come faster than they can be looked at: some are dropped")
+                    say("frames arrive faster than they can be analysed: some are dropped")
                 dropped += window.dropped_pictures
     except KeyboardInterrupt:  # the usual way to end it
         return INTERRUPTED
     finally:
         if dropped:
-            say(f"{dropped} pictures were dropped")
+            say(f"{dropped} frames were dropped")
     return 0
 
 
 def record_of(window: "LiveWindow") -> dict[str, Any]:
     """A window as JSON values, described by docs/live.schema.json."""
-    from facevoice.output.timeline.record import row_record
+    from facevoice.output.timeline.columns import row_record
 
     return {
         "schema_version": VERSION,
@@ -108,10 +103,3 @@ def record_of(window: "LiveWindow") -> dict[str, Any]:
         "cuts_seconds": list(window.cuts),
         "rows": [row_record(row) for row in window.rows],
     }
-
-
-def _option(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not (key and equals):
-        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
-    return key, value

@@ -1,19 +1,16 @@
 """facevoice datasets and facevoice prepare: corpora, and their one-time decoding and cleaning."""
 
 import argparse
-import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from facevoice.cli.options import positive, say
+from facevoice.cli.console import ProgressLine, say
+from facevoice.cli.options import positive
 
 if TYPE_CHECKING:
     from facevoice.datasets import Corpus
 
 _CONTENTS: Final = "clips, face_crops, face_folders, pictures, face_images or speech"
-_EVERY_SECONDS: Final = 0.2  # on a terminal
-_EVERY_SECONDS_IN_A_LOG: Final = 30.0
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -107,8 +104,7 @@ def run_prepare(options: argparse.Namespace) -> int:
         allow_leaks=options.allow_leaks,
         drop_leaks=options.drop_leaks,
     )
-    progress = _Progress()
-    try:
+    with ProgressLine("samples", last=True) as progress:
         prepared = prepare(
             _corpus(options.corpus),
             options.root,
@@ -118,45 +114,9 @@ def run_prepare(options: argparse.Namespace) -> int:
             threads=options.threads,
             progress=progress,
         )
-    finally:
-        progress.close()
     say(f"{len(prepared.ids)} samples of {options.corpus} in {options.output}")
     for reason, count in prepared.meta["dropped"].items():
         say(f"  dropped {count}: {reason}")
     if prepared.leaks:
         say(f"  the split leaks {len(prepared.leaks)} times: prepared.json names them")
     return 0
-
-
-class _Progress:
-    """Done, rate and time left on standard error: a line that changes, or in a log now and then."""
-
-    def __init__(self) -> None:
-        self._watched = sys.stderr.isatty()
-        self._first: tuple[float, int] | None = None
-        self._shown = 0.0
-
-    def __call__(self, done: int, total: int) -> None:
-        now = time.monotonic()
-        if self._first is None:
-            self._first = (now, done)
-            self._shown = now
-            if done:
-                say(f"{done} of {total} samples were prepared before")
-            return
-        pause = _EVERY_SECONDS if self._watched else _EVERY_SECONDS_IN_A_LOG
-        if now - self._shown < pause and done < total:
-            return
-        self._shown = now
-        rate = (done - self._first[1]) / max(now - self._first[0], 1e-3)
-        left = time.strftime("%H:%M:%S", time.gmtime((total - done) / rate)) if rate else "?"
-        text = f"{done}/{total} samples, {rate:.1f}/s, {left} left"
-        if self._watched:
-            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
-        else:
-            say(text)
-
-    def close(self) -> None:
-        """Wipe the line."""
-        if self._watched and self._first is not None:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

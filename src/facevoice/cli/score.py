@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facevoice.cli.options import add_model_options, say
+from facevoice.cli.console import say
+from facevoice.cli.options import add_model_options
 
 if TYPE_CHECKING:
     from facevoice.scores.table import ScoreTable

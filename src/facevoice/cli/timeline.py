@@ -1,12 +1,14 @@
-"""facevoice timeline: a whole video -> who shows what, when; tables, subtitles, annotations."""
+"""facevoice timeline: a whole video -> who shows which emotion when, in many formats."""
 
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from facevoice.cli.options import add_model_options, say
+from facevoice.cli.console import say
+from facevoice.cli.options import add_model_options, add_span_options, add_window_options
 from facevoice.errors import InvalidInputError
+from facevoice.output.wording import counted
 
 if TYPE_CHECKING:
     from facevoice.timeline import Person, Timeline
@@ -18,35 +20,37 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the verb."""
     command = verbs.add_parser(
         "timeline",
-        help="say who shows what, when, in a whole video",
-        description="Follow the people of one video through windows of time and write what they"
-        " show and say.",
+        help="find out who shows which emotion when in a whole video",
+        description="Follow the people in one video through windows of time and recognise their"
+        " emotions in each.",
     )
     command.add_argument("input", type=Path, metavar="FILE", help="a video or a sound file")
     command.add_argument(
-        "-o", "--output", type=Path, metavar="FOLDER", help="write there; without: only a summary"
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="write files there (default: print only a summary)",
     )
     command.add_argument(
         "--formats",
         default=None,
         metavar="NAMES",
-        help=f"what to write, with commas between (default: {_DEFAULT_FORMATS})",
+        help=f"comma-separated formats: csv, parquet, json, vtt, eaf, textgrid, html, mp4"
+        f" (default: {_DEFAULT_FORMATS})",
+    )
+    add_window_options(command)
+    command.add_argument(
+        "--people",
+        choices=("all", "main"),
+        default="all",
+        help="everyone, or only the main person (default: all)",
     )
     command.add_argument(
-        "--window", type=float, default=3.0, metavar="S", help="seconds of a window (default: 3)"
+        "--frames", action="store_true", help="also write a row for every face that was analysed"
     )
-    command.add_argument(
-        "--hop", type=float, default=1.0, metavar="S", help="seconds between windows (default: 1)"
-    )
-    command.add_argument(
-        "--people", choices=("all", "main"), default="all", help="everyone, or the main person"
-    )
-    command.add_argument(
-        "--frames", action="store_true", help="keep every face that was looked at, too"
-    )
-    command.add_argument("--start", type=float, metavar="S", help="look from this second on")
-    command.add_argument("--stop", type=float, metavar="S", help="look up to this second")
-    add_model_options(command, threads=1)  # its stages run beside each other
+    add_span_options(command)
+    add_model_options(command, threads=1)  # its stages run in parallel
     command.set_defaults(run=run)
 
 
@@ -82,13 +86,14 @@ def summary(timeline: "Timeline") -> Iterator[str]:
     """One line for the film, one for each person."""
     length = timeline.stop_seconds - timeline.start_seconds
     yield (
-        f"{timeline.path}: {length:.1f} s, {len(timeline.people)} people, {len(timeline.cuts)} cuts"
+        f"{timeline.path}: {length:.1f} s, {counted(len(timeline.people), 'person', 'people')},"
+        f" {counted(len(timeline.cuts), 'cut')}"
     )
     for person in timeline.people:
         yield _line(person)
-    nobodys = sum(row.person is None and row.voice is not None for row in timeline.rows)
-    if nobodys:
-        yield f"  speech that is nobody's in {nobodys} windows"
+    unattributed = sum(row.person is None and row.voice is not None for row in timeline.rows)
+    if unattributed:
+        yield f"  speech of no one in view in {counted(unattributed, 'window')}"
 
 
 def _line(person: "Person") -> str:
@@ -102,7 +107,7 @@ def _line(person: "Person") -> str:
 
 
 def _formats(options: argparse.Namespace, known: tuple[str, ...]) -> tuple[str, ...]:
-    """The formats asked for, checked before the film is looked at."""
+    """The formats asked for, checked before the film is analysed."""
     if options.output is None:
         if options.formats is not None:
             raise InvalidInputError("--formats needs -o, the folder to write to")
@@ -111,6 +116,6 @@ def _formats(options: argparse.Namespace, known: tuple[str, ...]) -> tuple[str, 
     unknown = [name for name in names if name not in known]
     if unknown or not names:
         raise InvalidInputError(
-            f"--formats {options.formats!r}: known are {', '.join(known)}, with commas between"
+            f"--formats {options.formats!r}: known are {', '.join(known)}, separated by commas"
         )
     return names

@@ -1,12 +1,12 @@
 """facevoice train and facevoice bundle: a recipe -> a run; runs and a tree -> a bundle."""
 
 import argparse
-import sys
-import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from facevoice.cli.options import add_training_options, say
+from facevoice.cli.console import ProgressLine, say
+from facevoice.cli.options import add_training_options
 from facevoice.errors import InvalidInputError, MissingDependencyError
 
 
@@ -54,9 +54,9 @@ def run_train(options: argparse.Namespace) -> int:
         raise MissingDependencyError.of(str(error.name), "train", "training") from None
     run = options.output or Path("runs-out") / recipe.name
     say(f"training {recipe.name} on {len(prepared.ids)} samples of {prepared.meta['corpus']}")
-    progress = _Batches()
-    train(recipe, prepared, run, report, progress=progress, devices=options.devices)
-    progress.close()
+    with ProgressLine("batches", logged=False) as line:
+        progress = partial(_show, line)
+        train(recipe, prepared, run, report, progress=progress, devices=options.devices)
     say(f"run finished: {run}")
     return 0
 
@@ -66,25 +66,8 @@ def report(line: dict[str, Any]) -> None:
     say("  ".join(f"{key} {value}" for key, value in line.items()))
 
 
-class _Batches:
-    """Batches done and the loss so far, on a line of a terminal that changes."""
-
-    def __init__(self) -> None:
-        self._shown = 0.0
-
-    def __call__(self, stage: str, done: int, total: int, loss: float) -> None:
-        now = time.monotonic()
-        if sys.stderr.isatty() and (now - self._shown > 0.5 or done == total):
-            self._shown = now
-            text = f"{stage}: batch {done}/{total}, loss {loss:.4f}"
-            end = "\r" if done == total else ""
-            sys.stderr.write(f"\r\x1b[K{text if done < total else ''}{end}")
-            sys.stderr.flush()
-
-    def close(self) -> None:
-        """Leave the line."""
-        if sys.stderr.isatty():
-            sys.stderr.write("\r\x1b[K")
+def _show(line: ProgressLine, stage: str, done: int, total: int, loss: float) -> None:
+    line(done, total, f"of {stage}, loss {loss:.4f}")
 
 
 def run_bundle(options: argparse.Namespace) -> int:

@@ -1,28 +1,30 @@
 """What a timeline is: frozen, checked tables of who shows what, when. numpy only.
 
-Times are the container's presentation time in seconds; every interval is half-open. Nothing is
-left out: what could not be measured is None, or NaN in arrays.
+Times are the container's presentation time in seconds; every interval is half-open. What could
+not be measured is None, or NaN in arrays.
 """
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facevoice.errors import InvalidInputError, LabelMismatchError
+from facevoice.errors import LabelMismatchError
 from facevoice.types import (
     MISSING_CODES,
+    MODALITIES,
     Float32Array,
     Float64Array,
     MissingCode,
     Modality,
     Scores,
 )
+from facevoice.types.checks import frozen_array, require, set_field
 
 Box = tuple[float, float, float, float]
 
@@ -31,32 +33,33 @@ SPEAKERS: Final[tuple[Speaker, ...]] = get_args(Speaker)
 
 RowMissingCode = MissingCode | Literal["other_speaker", "unknown_speaker", "no_branch"]
 ROW_MISSING_CODES: Final = (*MISSING_CODES, "other_speaker", "unknown_speaker", "no_branch")
-"""Why a row lacks a modality. The last three: there is speech, but it is another person's, or
-nobody was found to speak it; the bundle has no branch that reads this modality."""
+"""Why a row lacks a modality. The last three: the speech is another person's; no one in view was
+found to speak; the bundle has no branch that reads this modality."""
 
 _SUM_TOLERANCE: Final = 1e-6
+_Timed = TypeVar("_Timed", "Timeline", "Row", "Person", "Segment", "FrameTable")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One person in one window.
 
-    A row whose person is None holds a window in which nobody is seen, or speech that none of those
-    seen was found to speak: so no voice is lost, and none is given to a face without a reason.
+    A row whose person is None holds a window in which no one is seen, or speech that was
+    attributed to no one in view: no voice is lost, and none is given to a face without a reason.
 
     start_seconds, stop_seconds: the window.
     person: who, as in ``Timeline.people``.
-    seen_seconds: how long the face was seen in the window; 0 for nobody.
+    seen_seconds: how long the face was seen in the window; 0 without a person.
     speech_seconds: how long anyone spoke in the window.
     speaking_seconds: how much of that is attributed to this row: all of it if speaker is "this",
-        and in a row without a person if nobody was found to speak it; else 0.
+        and in a row without a person if it was attributed to no one in view; else 0.
     speaker: whose speech the window holds, seen from this row: "this" person's, an "other" seen
-        person's, "unknown" (nobody was found to speak it) or "nobody" (there is no speech).
-    speaker_confidence: how sure that is, 0 to 1; NaN without speech.
+        person's, "unknown" (no one in view was found to speak) or "nobody" (there is no speech).
+    speaker_confidence: how certain that is, 0 to 1; NaN without speech.
     scores: face and voice fused, calibrated; None if neither is there.
     face, voice: each modality alone, calibrated; None where ``missing`` says why. The voice is this
-        person's own: what others say is in their rows.
-    missing: why a modality is absent: it stands here exactly if its scores are None.
+        person's own; that of others is in their rows.
+    missing: why a modality is absent; it has an entry exactly if its scores are None.
     abstained: whether the highest score is below the bundle's threshold, as in ``Prediction``.
     people: how many people were seen in the window.
     box: (4,) median box in pixels of the upright picture (left, top, right, bottom); None unseen.
@@ -82,25 +85,22 @@ class Row:
 
     def __post_init__(self) -> None:
         _require_span("Row", self.start_seconds, self.stop_seconds)
-        parts: dict[Modality, Scores | None] = {"face": self.face, "voice": self.voice}
-        for modality, part in parts.items():
-            absent = modality in self.missing
-            _require(
-                (part is None) == absent,
-                f"Row.missing must name a reason for {modality} exactly if it is None",
-            )
-        for code in self.missing.values():
-            known = ", ".join(ROW_MISSING_CODES)
-            _require(code in ROW_MISSING_CODES, f"unknown missing code {code!r}; known: {known}")
-        nothing = self.face is None and self.voice is None
-        _require((self.scores is None) == nothing, "Row.scores must be None exactly if all is")
-        _require(self.speaker in SPEAKERS, f"Row.speaker must be one of {SPEAKERS}")
-        silent = self.speaker == "nobody"
-        _require(
-            silent == math.isnan(self.speaker_confidence),
+        absent = {name for name in MODALITIES if getattr(self, name) is None}
+        require(
+            absent == set(self.missing),
+            f"Row.missing must name a reason for {sorted(absent)}, which are None, and no other",
+        )
+        unknown = set(self.missing.values()) - set(ROW_MISSING_CODES)
+        known = ", ".join(ROW_MISSING_CODES)
+        require(not unknown, f"unknown missing codes {sorted(unknown)}; known: {known}")
+        nothing = len(absent) == len(MODALITIES)
+        require((self.scores is None) == nothing, "Row.scores must be None exactly if all are")
+        require(self.speaker in SPEAKERS, f"Row.speaker must be one of {SPEAKERS}")
+        require(
+            (self.speaker == "nobody") == math.isnan(self.speaker_confidence),
             "Row.speaker_confidence must be NaN exactly if nobody speaks",
         )
-        object.__setattr__(self, "missing", MappingProxyType(dict(self.missing)))
+        set_field(self, "missing", MappingProxyType(dict(self.missing)))
 
     @property
     def emotion(self) -> str | None:
@@ -133,11 +133,10 @@ class Person:
     shares: Mapping[str, float]
 
     def __post_init__(self) -> None:
-        ordered = self.last_seen_seconds >= self.first_seen_seconds
-        _require(ordered, f"Person {self.id} was last seen before the first time")
+        _require_span(f"Person {self.id}", self.first_seen_seconds, self.last_seen_seconds)
         total = math.fsum(self.shares.values())
         whole = not self.shares or abs(total - 1) <= _SUM_TOLERANCE
-        _require(whole, f"Person.shares must sum to 1 or be empty, got {total}")
+        require(whole, f"Person.shares must sum to 1 or be empty, got {total}")
         object.__setattr__(self, "shares", MappingProxyType(dict(self.shares)))
 
     @property
@@ -150,7 +149,7 @@ class Person:
 class Segment:
     """A stretch in which one person shows one emotion: windows merged with hysteresis.
 
-    person: who; None for a voice that is nobody's.
+    person: their id; None for a voice that belongs to no one in view.
     score: mean of the emotion's fused score, 0 to 1.
     """
 
@@ -166,13 +165,13 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class FrameTable:
-    """Every face that was looked at: one line per sampled instant and person, by time, then person.
+    """Every face that was analysed: one row per sampled instant and person, by time, then person.
 
     times_seconds: (N,) float64. person: (N,) int64.
     boxes: (N, 4) float32, left, top, right, bottom in pixels of the upright picture.
     landmarks: (N, 5, 2) float32 pixels, in the order of ``Face.landmarks``.
     quality: (N,) float32, the detector's confidence.
-    scores: (N, K) float64, the face's own scores; NaN where no branch looked at this face.
+    scores: (N, K) float64, the face's own scores; NaN where no branch scored this face.
     """
 
     times_seconds: Float64Array
@@ -194,13 +193,11 @@ class FrameTable:
         }
         for name, shape in shapes.items():
             array: NDArray[Any] = getattr(self, name)
-            _require(array.shape == shape, f"FrameTable.{name} must be {shape}, got {array.shape}")
-            view = array.view()
-            view.flags.writeable = False
-            object.__setattr__(self, name, view)
+            require(array.shape == shape, f"FrameTable.{name} must be {shape}, got {array.shape}")
+            set_field(self, name, frozen_array(array))
         pairs = list(zip(self.times_seconds.tolist(), self.person.tolist(), strict=True))
         ordered = all(first < second for first, second in pairwise(pairs))
-        _require(ordered, "FrameTable must be sorted by time, then person, without repeats")
+        require(ordered, "FrameTable must be sorted by time, then person, without repeats")
 
     def __len__(self) -> int:
         return len(self.times_seconds)
@@ -215,7 +212,7 @@ class Timeline:
 
     path: as it was given.
     duration_seconds: of the whole file as its container says; None if it does not.
-    start_seconds, stop_seconds: the part that was looked at.
+    start_seconds, stop_seconds: the part that was analysed.
     window_seconds, hop_seconds: windows are [start + k * hop, start + k * hop + window), the last
         one cut at the stop.
     labels: what is scored.
@@ -244,34 +241,41 @@ class Timeline:
     def __post_init__(self) -> None:
         _require_span("Timeline", self.start_seconds, self.stop_seconds)
         positive = self.window_seconds >= self.hop_seconds > 0
-        _require(positive, "Timeline needs 0 < hop <= window seconds: else instants are lost")
+        require(positive, "Timeline needs 0 < hop <= window seconds: else instants are lost")
         increasing = self.cuts.ndim == 1 and bool(np.all(np.diff(self.cuts) > 0))
-        _require(increasing, "Timeline.cuts must be (C,) and increase")
+        require(increasing, "Timeline.cuts must be (C,) and increase")
         ids = [person.id for person in self.people]
-        _require(ids == sorted(set(ids)), f"Timeline.people must be by id, each once: {ids}")
+        require(ids == sorted(set(ids)), f"Timeline.people must be by id, each once: {ids}")
         named = {row.person for row in self.rows if row.person is not None}
-        _require(named == set(ids), f"Timeline.people {ids} must be those of the rows {named}")
+        require(named == set(ids), f"Timeline.people {ids} must be those of the rows {named}")
         keys = [(row.start_seconds, _last_if_none(row.person)) for row in self.rows]
-        _require(keys == sorted(set(keys)), "Timeline.rows must be by window, then person, once")
+        require(keys == sorted(set(keys)), "Timeline.rows must be by window, then person, once")
         for row in self.rows:
             if row.scores is not None and row.scores.labels != self.labels:
                 raise LabelMismatchError(
                     f"a row scores {row.scores.labels}, the timeline {self.labels}"
                 )
-        view = self.cuts.view()
-        view.flags.writeable = False
-        object.__setattr__(self, "cuts", view)
-
-    def person(self, number: int) -> Person:
-        """The person of that id; KeyError if there is none."""
-        for person in self.people:
-            if person.id == number:
-                return person
-        raise KeyError(f"no person {number} among {[person.id for person in self.people]}")
+        set_field(self, "cuts", frozen_array(self.cuts))
 
     def rows_of(self, person: int | None) -> tuple[Row, ...]:
         """One person's rows in the order of time; None: the rows without a person."""
         return tuple(row for row in self.rows if row.person == person)
+
+    def shifted(self, seconds: float) -> "Timeline":
+        """The same timeline on another clock: ``seconds`` are added to all times."""
+
+        def moved(item: _Timed, *names: str) -> _Timed:
+            return replace(item, **{name: getattr(item, name) + seconds for name in names})
+
+        span = ("start_seconds", "stop_seconds")
+        seen = ("first_seen_seconds", "last_seen_seconds")
+        return replace(
+            moved(self, *span, "cuts"),
+            people=tuple(moved(person, *seen) for person in self.people),
+            rows=tuple(moved(row, *span) for row in self.rows),
+            segments=tuple(moved(segment, *span) for segment in self.segments),
+            frames=None if self.frames is None else moved(self.frames, "times_seconds"),
+        )
 
     def __repr__(self) -> str:
         return (
@@ -287,9 +291,4 @@ def _last_if_none(person: int | None) -> float:
 
 def _require_span(noun: str, start: float, stop: float) -> None:
     sound = math.isfinite(start) and math.isfinite(stop) and stop >= start
-    _require(sound, f"{noun} must span finite seconds in order, got {start} to {stop}")
-
-
-def _require(condition: bool, message: str) -> None:  # noqa: FBT001 - reads as an assertion
-    if not condition:
-        raise InvalidInputError(message)
+    require(sound, f"{noun} must span finite seconds in order, got {start} to {stop}")

@@ -1,7 +1,7 @@
-"""Work on many units in several processes: threads pinned, interruption clean, deaths survived.
+"""Work on many units in several processes, with pinned threads and clean interruption.
 
-A process holds one unit at a time, so that if it dies (killed for want of memory, or a decoder
-crashed it) it is known at what; the others go on.
+A process holds one unit at a time. If it dies (out of memory, or a decoder crashed), the unit is
+known and the other processes continue.
 """
 
 from facevoice.workers.crew import Crew, cores, run, threads_each

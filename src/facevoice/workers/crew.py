@@ -1,8 +1,9 @@
-"""Several processes that share work; what one of them dies of is known, and the others go on."""
+"""Several processes that share work; a crash is reported and the rest continue."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from multiprocessing import connection
 from typing import Any, Generic, TypeVar
 
@@ -21,17 +22,17 @@ def cores() -> int:
 
 
 def threads_each(workers: int) -> int | None:
-    """Threads for each of so many workers: an equal share of the cores; None for a lone one."""
+    """Threads per worker: an equal share of the cores; None for a single worker."""
     return None if workers == 1 else max(1, cores() // workers)
 
 
 def run(
     work: Callable[[T], None], units: Sequence[T], *, workers: int, threads: int | None
 ) -> Iterator[T]:
-    """Do all units and yield each once it is done.
+    """Work on all units and yield each once it is done.
 
-    A lone worker is this process. Several are started anew with their libraries held to
-    ``threads``. If this is interrupted or a unit fails, units under way are finished first.
+    A single worker is this process. Several are started as processes whose libraries are limited
+    to ``threads``. On interruption or failure, units under way are finished first.
 
     Raises:
         WorkerError: a worker was killed. And whatever ``work`` raises.
@@ -60,10 +61,10 @@ def _given(work: Callable[[T], R]) -> Callable[[T], R]:
 
 
 class Crew(Generic[T, R]):
-    """So many processes, started as there is work for them.
+    """Processes, started as there is work for them.
 
-    opening: goes to each process by pickle.
-    threads: what libraries in them are held to; None: as they like.
+    opening: pickled and sent to each process.
+    threads: what libraries in them are limited to; None: no limit.
     """
 
     def __init__(self, opening: Opening[T, R], *, workers: int, threads: int | None) -> None:
@@ -71,10 +72,10 @@ class Crew(Generic[T, R]):
         self._crew: list[Worker[T, R]] = []
 
     def outcomes(self, units: Iterable[T]) -> Iterator[Outcome[T, R]]:
-        """Do all units; each gives its outcome when it has one, in no particular order.
+        """Work on all units; yields outcomes as they come, in no particular order.
 
-        A unit whose process died is kept for the end and tried once more, alone: it may have died
-        because its neighbours took the memory.
+        A unit whose process died is tried once more at the end, alone: its neighbours may have
+        taken the memory.
 
         Raises:
             WorkerError: a process died before its first unit. And whatever ``opening`` raises.
@@ -89,14 +90,8 @@ class Crew(Generic[T, R]):
 
     def _done(self, units: Iterator[T], at_once: int) -> Iterator[Outcome[T, R]]:
         busy: dict[Any, Worker[T, R]] = {}
-        exhausted = False
         while True:
-            while not exhausted and len(busy) < at_once:
-                try:
-                    unit = next(units)
-                except StopIteration:
-                    exhausted = True
-                    break
+            for unit in islice(units, at_once - len(busy)):
                 worker = self._free(busy)
                 worker.send(unit)
                 busy[worker.pipe] = worker
@@ -110,15 +105,14 @@ class Crew(Generic[T, R]):
 
     def _free(self, busy: dict[Any, Worker[T, R]]) -> "Worker[T, R]":
         self._crew = [worker for worker in self._crew if worker.alive]
-        for worker in self._crew:
-            if worker.pipe not in busy:
-                return worker
-        worker = Worker(self._opening, self._threads)
-        self._crew.append(worker)
-        return worker
+        free = [worker for worker in self._crew if worker.pipe not in busy]
+        if not free:
+            free = [Worker(self._opening, self._threads)]
+            self._crew += free
+        return free[0]
 
     def close(self, *, finish: bool = False) -> None:
-        """End all processes: at once, or when each has finished the unit it is at."""
+        """End all processes: at once, or when each has finished its unit."""
         for worker in self._crew:
             worker.dismiss(finish=finish)
         for worker in self._crew:

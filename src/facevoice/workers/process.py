@@ -1,4 +1,4 @@
-"""One process that works on units, one at a time: threads pinned, deaf to Ctrl-C, told of."""
+"""One process that works on units, one at a time, with pinned threads; it ignores Ctrl-C."""
 
 import multiprocessing
 import os
@@ -16,15 +16,15 @@ from typing import Any, Final, Generic, TypeVar
 
 from facevoice.errors import WorkerError
 
-_STARTING: Final = threading.Lock()  # the environment and __main__ are the whole process's
+_STARTING: Final = threading.Lock()  # the environment and __main__ belong to the whole process
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 Opening = Callable[[], Callable[[T], R]]
-"""Called once in each process: makes ready, as by loading a model, and gives the work itself.
+"""Called once in each process: prepares, for example loads a model, and returns the work itself.
 
-It reaches them by the name of its module, which must not be the main script.
+Processes import it by the name of its module, which must not be the main script.
 """
 
 _THREAD_VARIABLES: Final = (
@@ -37,10 +37,10 @@ _THREAD_VARIABLES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[T, R]):
-    """What came of a unit.
+    """The outcome of a unit.
 
     value: what the work returned, None if it failed.
-    error: what it raised; a WorkerError if its process died of it.
+    error: what it raised; a WorkerError if its process died.
     """
 
     unit: T
@@ -67,25 +67,25 @@ class Worker(Generic[T, R]):
         theirs.close()  # so that the pipe ends when the process does
 
     def send(self, unit: T) -> None:
-        """Give it something to do; its end, if it is gone, is told by ``receive``."""
+        """Give it a unit; if the process is gone, ``receive`` reports it."""
         self._unit = unit
         with suppress(OSError):
             self.pipe.send(unit)
 
     def receive(self) -> Outcome[T, R] | None:
-        """What it has to tell: None if only that it is ready to begin.
+        """The outcome of its unit; None if it only reports that it is ready.
 
         Raises:
             WorkerError: it died before it was ready. And whatever ``opening`` raised.
         """
         try:
-            told, value = self.pipe.recv()
+            state, value = self.pipe.recv()
         except (EOFError, OSError):
             return Outcome(self._unit, None, self._death())
-        if told == "ready":
+        if state == "ready":
             self._opened = True
             return None
-        if told == "done":
+        if state == "done":
             return Outcome(self._unit, value, None)
         if not self._opened:
             raise value
@@ -97,12 +97,12 @@ class Worker(Generic[T, R]):
         how = f"it ended with {_status(self._process.exitcode)}"
         if not self._opened:
             raise WorkerError(
-                f"a worker process could not begin: {how}; is there memory for one more?"
+                f"a worker process could not start: {how}; is there memory for one more?"
             )
         return WorkerError(f"a worker process was killed, perhaps for want of memory: {how}")
 
     def dismiss(self, *, finish: bool) -> None:
-        """Let it end: now, or after the unit it is at."""
+        """Let it end: now, or after its unit."""
         if not finish:
             self._process.terminate()
         with suppress(OSError):
@@ -111,7 +111,7 @@ class Worker(Generic[T, R]):
 
     def join(self) -> None:
         """Wait until it has ended."""
-        while self._process.is_alive():  # its last outcome may be more than the pipe holds
+        while self._process.is_alive():  # its last outcome may be larger than the pipe holds
             with suppress(EOFError, OSError):
                 if self.pipe.poll(0.05):
                     self.pipe.recv()
@@ -130,25 +130,23 @@ def _status(code: int | None) -> str:
 
 @contextmanager
 def _environment(threads: int | None) -> Iterator[None]:
-    """Let processes that are started meanwhile find the number of threads in their environment."""
+    """Set the number of threads in the environment of processes that are started meanwhile."""
     if threads is None:
         yield
         return
-    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+    before = {name: os.environ[name] for name in _THREAD_VARIABLES if name in os.environ}
     os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        for name in _THREAD_VARIABLES:
+            os.environ.pop(name, None)
+        os.environ.update(before)
 
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Start processes deaf to Ctrl-C from birth; one that comes meanwhile arrives here after."""
+    """Start processes that ignore Ctrl-C from birth; here it takes effect afterwards."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -162,9 +160,9 @@ def _uninterrupted() -> Iterator[None]:
 
 @contextmanager
 def _without_main() -> Iterator[None]:
-    """Start processes that do not run the user's script again, as Python lets them otherwise.
+    """Start processes that do not import the user's script, as Python would have them do.
 
-    They need nothing of it, and a script would have to be written with that in mind.
+    They need nothing from it, and a script without a main guard would run again.
     """
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
@@ -175,14 +173,14 @@ def _without_main() -> Iterator[None]:
 
 
 def _serve(opening: Opening[T, R], pipe: Any) -> None:
-    """The life of a worker process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # interruptions are the parent's affair
+    """What a worker process runs."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles interruptions
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
     try:
         work = opening()
-    except Exception as error:  # noqa: BLE001 - handed to the parent, who knows it from its own
+    except Exception as error:  # noqa: BLE001 - handed to the parent
         pipe.send(("failed", _portable(error)))
         return
     pipe.send(("ready", None))
@@ -199,9 +197,9 @@ def _serve(opening: Opening[T, R], pipe: Any) -> None:
 
 
 def _portable(error: Exception) -> Exception:
-    """The error as it can cross to the parent, with what a developer needs as a note."""
+    """The error in a form that can be sent to the parent, with its traceback as a note."""
     error.add_note("".join(traceback.format_exception(error)))
-    with suppress(Exception):  # classes pickle, or not, in ways of their own
+    with suppress(Exception):  # some classes cannot be pickled
         again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
         if isinstance(again, type(error)):
             return error

@@ -362,4 +362,4 @@ def test_a_page_says_that_the_model_is_unsure_and_still_shows_its_guess(
     assert (sure.abstained, unsure.abstained) == (False, True)
     text = check(page).text
     assert f"unsure: {sure.emotion}?" in text
-    assert "The model is unsure: it gives an answer from a score of 100% on." in text
+    assert "The model is unsure: it gives an answer only at a score of 100% or more." in text

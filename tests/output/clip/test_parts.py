@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facevoice.output.clip.content import Stretch, joined, merged
-from facevoice.output.clip.draw import axis, lane, stack
+from facevoice.output.clip.content import Stretch, merged
 from facevoice.output.clip.nodes import by_modality, counted_modalities, node_of
+from facevoice.output.clip.over_time import stack
 from facevoice.output.clip.sound import COLUMNS, read_sound, spectrogram
 from facevoice.output.clip.strip import MOST_FACES, THUMBNAIL_SIZE, FaceStrip
-from facevoice.output.clip.words import clock, length, listed, percent
 from facevoice.output.html.colours import COLOURS, colours_of
 from facevoice.output.html.page import html_page
+from facevoice.output.html.time_axis import axis, lane
+from facevoice.output.spans import joined
+from facevoice.output.wording import clock, counted, duration, listed, percent, speed
 from facevoice.types import EMOTIONS, Evidence, FaceTrack, Float64Array, Modality, Scores, Waveform
 from support.media_files import tone, write_media
 
@@ -156,11 +158,12 @@ def test_neighbouring_windows_are_averaged() -> None:
 
 
 def test_spans_that_touch_are_joined_and_too_many_are_thinned() -> None:
-    spans = np.array([[0.0, 1.0], [1.02, 2.0], [3.0, 4.0]])
-    assert joined(spans).tolist() == [[0.0, 2.0], [3.0, 4.0]]
-    assert joined(np.zeros((0, 2))).shape == (0, 2)
+    spans = [(0.0, 1.0), (1.02, 2.0), (3.0, 4.0)]
+    assert joined(spans, 0.05) == [(0.0, 2.0), (3.0, 4.0)]
+    assert joined(spans) == spans
+    assert joined([]) == []
     starts = np.arange(0.0, 3600.0, 2.0)
-    drawn = lane(np.stack([starts, starts + 1], axis=1), (0.0, 3600.0), "many")
+    drawn = lane([(start, start + 1) for start in starts.tolist()], (0.0, 3600.0), "many")
     assert drawn.count("<span") <= 200
 
 
@@ -173,7 +176,7 @@ def test_an_axis_has_some_ticks_inside_its_span(span: tuple[float, float]) -> No
 
 
 def test_times_and_numbers_read_well() -> None:
-    assert [length(seconds) for seconds in (0.0, 7.04, 59.96, 125.0, 3725.0)] == [
+    assert [duration(seconds, 1) for seconds in (0.0, 7.04, 59.96, 125.0, 3725.0)] == [
         "0.0 s",
         "7.0 s",
         "1 min 00 s",
@@ -183,6 +186,12 @@ def test_times_and_numbers_read_well() -> None:
     assert clock(3.256, 10.0) == "3.26 s"
     assert clock(125.9, 300.0) == "2:05"
     assert clock(3725.0, 4000.0) == "1:02:05"
+    assert clock(-61.0, 300.0) == "-1:01"
+    assert clock(5.0, 10.0, digits=0) == "5 s"
+    assert [duration(seconds) for seconds in (9.6, 59.4, 59.6)] == ["10 s", "59 s", "1 min 00 s"]
+    assert [speed(rate) for rate in (7.06, 0.2)] == ["7.1/s", "12.0/min"]
+    assert [counted(number, "face") for number in (0, 1, 2)] == ["0 faces", "1 face", "2 faces"]
+    assert counted(2, "stretch", "stretches") == "2 stretches"
     assert percent(0.626) == "63%"
     assert listed(["a", "b", "c"]) == "a, b and c"
     assert listed([]) == ""

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from facevoice.output.html.colours import colours_of
+from facevoice.output.timeline import film as film_module
 from facevoice.output.timeline import page, write
 from facevoice.output.timeline.curves import curves, points_of
 from facevoice.output.timeline.spans import cells
@@ -87,7 +88,7 @@ def test_a_small_film_is_in_the_page_and_a_large_one_beside_it(talk, tmp_path, m
     kind, content = film["src"].split(";base64,")
     assert kind == "data:video/mp4"
     assert base64.b64decode(content) == talk.read_bytes()
-    monkeypatch.setattr(page, "MOST_EMBEDDED", 1)
+    monkeypatch.setattr(film_module, "MOST_EMBEDDED", 1)
     path, text = page_of(make_timeline(), talk, tmp_path / "deep" / "er")
     (film,) = Document(text).all("video")
     assert "#" not in film["src"]

@@ -11,10 +11,11 @@ import jsonschema
 import numpy as np
 import pytest
 
+from facevoice.cli import main
 from facevoice.errors import InvalidInputError, MediaNotFoundError, MissingDependencyError
 from facevoice.output.timeline import FORMATS, write
+from facevoice.output.timeline.columns import TABLES, tables_of
 from facevoice.output.timeline.reading import read
-from facevoice.output.timeline.tables import tables_of
 from facevoice.types import Scores
 from support.places import DOCS
 from support.written_timelines import make_timeline, same
@@ -68,15 +69,36 @@ def test_the_json_keeps_to_its_schema(tmp_path):
             jsonschema.validate(record, schema)
 
 
-def test_every_column_is_documented():
-    text = (DOCS / "timeline.md").read_text(encoding="utf-8")
-    documented = set(re.findall(r"^\| `([^`]+)`", text, flags=re.MULTILINE))
-    labels = make_timeline().labels
-    for table in tables_of(make_timeline()).values():
-        for column in table.kinds:
-            general = re.sub(rf"\.({'|'.join(labels)})$", ".LABEL", column)
+def documented(table):
+    """The table of its columns as docs/timeline.md has it."""
+    rows = [(f"`{each.name}`", each.unit, each.doc) for each in TABLES[table]]
+    lines = [f"| {' | '.join(cells)} |\n".replace("|  |", "| |") for cells in rows]
+    return "".join(["| column | unit | meaning |\n", "|---|---|---|\n", *lines])
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_documentation_has_every_column_as_it_is_described(table):
+    assert documented(table) in (DOCS / "timeline.md").read_text(encoding="utf-8")
+
+
+def test_every_column_that_is_written_is_described():
+    timeline = make_timeline()
+    for name, table in tables_of(timeline).items():
+        described = [each.name for each in TABLES[name]]
+        for column in table.columns:
+            general = re.sub(rf"\.({'|'.join(timeline.labels)})$", ".LABEL", column.name)
             general = re.sub(r"parts\..*\.LABEL$", "parts.BRANCH.LABEL", general)
-            assert general in documented, f"docs/timeline.md lacks {general}"
+            assert general in described
+        assert [each.name for each in table.columns if each in TABLES[name]] == [
+            each for each in described if "LABEL" not in each
+        ]
+
+
+def test_the_schema_has_the_fields_of_the_columns():
+    schema = json.loads((DOCS / "timeline.schema.json").read_text(encoding="utf-8"))
+    for name, noun in (("windows", "window"), ("people", "person"), ("segments", "segment")):
+        fields = dict.fromkeys(column.at[0] for column in TABLES[name])
+        assert schema["$defs"][noun]["required"] == list(fields)
 
 
 def test_a_spreadsheet_gets_one_row_per_window_and_person(tmp_path):
@@ -168,3 +190,10 @@ def test_what_is_no_timeline_says_so(name, content, message, tmp_path):
 def test_an_absent_file_is_named(name, tmp_path):
     with pytest.raises(MediaNotFoundError, match=r"talk\."):
         read(tmp_path / name)
+
+
+def test_the_help_names_every_format(capsys):
+    with pytest.raises(SystemExit):
+        main(["timeline", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert f"comma-separated formats: {', '.join(FORMATS)} (default" in text

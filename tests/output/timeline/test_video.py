@@ -14,7 +14,7 @@ from facevoice import media
 from facevoice.errors import InvalidInputError, MediaUnreadableError, OutputError
 from facevoice.media.encode import paint_video
 from facevoice.output.timeline import write
-from facevoice.output.timeline.drawing import PALETTE
+from facevoice.output.timeline.overlay import PALETTE
 from facevoice.output.timeline.video import Painter
 from support.media_files import CELL, number_in, numbered, steady, tone, write_media
 from support.written_timelines import make_talk, make_timeline

@@ -1,9 +1,9 @@
-"""Gather what the page shows while a prediction is made."""
+"""What the page shows, gathered while the clip is predicted."""
 
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -15,12 +15,15 @@ from facevoice.bundle import Bundle
 from facevoice.output.clip.nodes import Node, node_of
 from facevoice.output.clip.sound import Sound, read_sound
 from facevoice.output.clip.strip import FaceStrip, Thumbnail
+from facevoice.output.spans import Span, joined, neighbours
 from facevoice.predict import Predictor
 from facevoice.predict.prediction import Prediction
 from facevoice.types import Evidence, Float64Array, MissingCode, Modality, Scores
 
 MOST_STRETCHES: Final = 120
-"""Windows of a long clip are averaged into so many stretches at most."""
+"""Windows of a longer clip are averaged into this many stretches."""
+_CUT_BY_A_WINDOW: Final = 0.05
+"""Seconds; stretches of speech that are no further apart were one, cut by a window's edge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +40,20 @@ class Stretch:
     face: bool
     voice: bool
 
+    def emotion(self, labels: Sequence[str]) -> str | None:
+        """The label with the highest score; None if nothing could be scored."""
+        return None if self.values is None else labels[int(self.values.argmax())]
+
 
 @dataclass(frozen=True, slots=True)
 class Clip:
     """Everything that the page shows of one input.
 
     name: the file's name without its folder, always printable.
-    spans: (S, 2) seconds, the stretches of speech.
-    gaps: in how many windows a modality was missing, by modality and reason.
-    faces: some faces of the main person, evenly spaced over the clip.
-    face_branch: name of the branch that says what each face shows; None if none can.
+    speech: the stretches of speech.
+    gaps: number of windows in which a modality was missing, by modality and reason.
+    faces: some faces of the main person, spaced evenly over the clip.
+    face_branch: name of the branch that scores each face; None if none can.
     """
 
     name: str
@@ -55,7 +62,7 @@ class Clip:
     prediction: Prediction
     root: Node
     stretches: tuple[Stretch, ...]
-    spans: Float64Array
+    speech: tuple[Span, ...]
     gaps: Counter[tuple[Modality, MissingCode]]
     faces: tuple[Thumbnail, ...]
     face_branch: str | None
@@ -68,42 +75,18 @@ class Clip:
 
     @property
     def start_seconds(self) -> float:
-        """Where the part that was looked at begins."""
+        """Start of the part that was analysed."""
         return self.prediction.start_seconds or 0.0
 
     @property
     def stop_seconds(self) -> float:
-        """Where it ends."""
+        """Its end."""
         return self.prediction.stop_seconds or 0.0
 
-
-class _Gathering:
-    """What is kept of each window when it passes by."""
-
-    def __init__(self, strip: FaceStrip) -> None:
-        self.stretches: list[Stretch] = []
-        self.spans: list[Float64Array] = []
-        self.gaps: Counter[tuple[Modality, MissingCode]] = Counter()
-        self.strip = strip
-
-    def tapped(
-        self, trace: Iterable[tuple[Evidence, Scores | None]]
-    ) -> Iterator[tuple[Evidence, Scores | None]]:
-        """Pass a trace on, looking at each window once."""
-        for evidence, scores in trace:
-            self.stretches.append(
-                Stretch(
-                    evidence.start_seconds,
-                    evidence.stop_seconds,
-                    None if scores is None else scores.values,
-                    face=evidence.faces is not None,
-                    voice=evidence.speech is not None,
-                )
-            )
-            self.spans.append(evidence.speech_spans)
-            self.gaps.update(evidence.missing.items())
-            self.strip.look(evidence)
-            yield evidence, scores
+    @property
+    def span(self) -> Span:
+        """The part that was analysed."""
+        return self.start_seconds, self.stop_seconds
 
 
 def look_at(
@@ -120,50 +103,55 @@ def look_at(
     """
     started = time.perf_counter()
     info = media.probe(Path(path))
-    gathering = _Gathering(FaceStrip(predictor.bundle.tree))
-    trace = predictor.trace(path, start_seconds=start_seconds, stop_seconds=stop_seconds, info=info)
+    stretches: list[Stretch] = []
+    speech: list[Span] = []
+    gaps: Counter[tuple[Modality, MissingCode]] = Counter()
+    strip = FaceStrip(predictor.bundle.tree)
+
+    def watched() -> Iterator[tuple[Evidence, Scores | None]]:
+        for evidence, scores in predictor.trace(
+            path, start_seconds=start_seconds, stop_seconds=stop_seconds, info=info
+        ):
+            stretches.append(_stretch(evidence, scores))
+            speech.extend((start, stop) for start, stop in evidence.speech_spans.tolist())
+            gaps.update(evidence.missing.items())
+            strip.look(evidence)
+            yield evidence, scores
+
     prediction = predictor.of_trace(
-        gathering.tapped(trace), path=os.fspath(path), duration_seconds=info.duration_seconds
+        watched(), path=os.fspath(path), duration_seconds=info.duration_seconds
     )
     prediction = replace(prediction, timings={"total": time.perf_counter() - started})
     begin, end = prediction.start_seconds or 0.0, prediction.stop_seconds or 0.0
-    spans = np.concatenate(gathering.spans) if gathering.spans else np.zeros((0, 2))
     return Clip(
         name=os.fsencode(Path(path).name).decode("utf-8", "replace"),
         info=info,
         bundle=predictor.bundle,
         prediction=prediction,
         root=node_of(predictor.bundle.tree, prediction.scores),
-        stretches=merged(gathering.stretches, MOST_STRETCHES),
-        spans=joined(spans),
-        gaps=gathering.gaps,
-        faces=gathering.strip.chosen(),
-        face_branch=gathering.strip.branch_name,
+        stretches=merged(stretches, MOST_STRETCHES),
+        speech=tuple(joined(speech, _CUT_BY_A_WINDOW)),
+        gaps=gaps,
+        faces=strip.chosen(),
+        face_branch=strip.branch_name,
         sound=read_sound(Path(path), begin, end) if info.has_audio and end > begin else None,
     )
 
 
-def joined(spans: Float64Array, gap_seconds: float = 0.05) -> Float64Array:
-    """Join spans that touch or nearly do, as speech that a window's edge cut in two.
-
-    spans: (S, 2) seconds, in order. Returns (R, 2), R <= S.
-    """
-    result: list[list[float]] = []
-    for start, stop in spans.tolist():
-        if result and start <= result[-1][1] + gap_seconds:
-            result[-1][1] = max(result[-1][1], stop)
-        else:
-            result.append([start, stop])
-    return np.array(result, np.float64).reshape(-1, 2)
+def _stretch(evidence: Evidence, scores: Scores | None) -> Stretch:
+    return Stretch(
+        evidence.start_seconds,
+        evidence.stop_seconds,
+        None if scores is None else scores.values,
+        face=evidence.faces is not None,
+        voice=evidence.speech is not None,
+    )
 
 
 def merged(stretches: Sequence[Stretch], most: int) -> tuple[Stretch, ...]:
     """Average neighbours until at most ``most`` stretches are left."""
-    size = -(-len(stretches) // most)
-    if size <= 1:
-        return tuple(stretches)
-    groups = [stretches[at : at + size] for at in range(0, len(stretches), size)]
-    return tuple(_average(group) for group in groups)
+    groups = neighbours(stretches, most)
+    return tuple(group[0] if len(group) == 1 else _average(group) for group in groups)
 
 
 def _average(group: Sequence[Stretch]) -> Stretch:

@@ -7,11 +7,13 @@ from typing import Any, Final
 
 from facevoice.output.clip import words
 from facevoice.output.clip.content import Clip
-from facevoice.output.clip.draw import Colours, bars, data_uri
 from facevoice.output.clip.nodes import Node, by_modality
-from facevoice.output.clip.timeline import timeline_section
+from facevoice.output.clip.over_time import over_time
 from facevoice.output.html.colours import colours_of
-from facevoice.output.html.page import html_page
+from facevoice.output.html.elements import Colours, bars, data_uri, facts, paragraphs, section
+from facevoice.output.html.page import care, html_page
+from facevoice.output.wording import clock, duration, listed, percent
+from facevoice.predict.prediction import EvidenceSummary
 from facevoice.types import Modality
 
 _HEADINGS: Final[Mapping[Modality | None, str]] = {
@@ -38,9 +40,9 @@ def document(clip: Clip, *, title: str | None, note: str | None) -> str:
         _verdict(clip, colours),
         _branches(clip, colours),
         _faces(clip, colours),
-        timeline_section(clip, colours),
+        over_time(clip, colours),
         f'<div class="facts">{_file(clip)}{_model(clip)}</div>',
-        _care(),
+        care(),
     ]
     remark = "" if note is None else f'<p class="note">{escape(note)}</p>'
     return html_page(
@@ -63,10 +65,9 @@ def _name_width(labels: tuple[str, ...]) -> int:
 
 
 def _summary(clip: Clip) -> str:
-    name = (
-        [] if clip.info.kind == "image" else [words.length(clip.stop_seconds - clip.start_seconds)]
-    )
-    return ", ".join([*name, _kind(clip), f"model {clip.bundle.name} {clip.bundle.version}"])
+    length = duration(clip.stop_seconds - clip.start_seconds, 1)
+    about = [_kind(clip), f"model {clip.bundle.name} {clip.bundle.version}"]
+    return ", ".join(about if clip.info.kind == "image" else [length, *about])
 
 
 def _kind(clip: Clip) -> str:
@@ -79,9 +80,7 @@ def _verdict(clip: Clip, colours: Colours) -> str:
     scores = clip.root.scores
     unsure = clip.prediction.abstained
     sentences = words.verdict(clip.root, clip.bundle.abstain_below if unsure else None)
-    text = f'<p class="first">{escape(sentences[0])}</p>' + "".join(
-        f"<p>{escape(sentence)}</p>" for sentence in sentences[1:]
-    )
+    text = f'<p class="first">{escape(sentences[0])}</p>{paragraphs(sentences[1:])}'
     answer = '<p class="answer">No answer</p>'
     table = ""
     if scores is not None:
@@ -108,19 +107,18 @@ def _branches(clip: Clip, colours: Colours) -> str:
         f"<h3>{_HEADINGS[modality]}</h3>{_group(nodes, clip, colours)}"
         for modality, nodes in by_modality(clip.root)
     )
-    return (
-        "<section><h2>Where the answer comes from</h2>"
-        '<p class="about">The model asks several branches; each scores every label by itself, and'
-        " the scores of one branch add up to 100%. Their weighted sum is the result.</p>"
-        f"{groups}</section>"
+    about = (
+        "The model asks several branches; each scores every label by itself, and the scores of one"
+        " branch add up to 100%. Their weighted sum is the result."
     )
+    return section("Where the answer comes from", groups, about)
 
 
 def _group(nodes: tuple[Node, ...], clip: Clip, colours: Colours) -> str:
     """Panels of what one modality's branches say; one line if none of them says anything."""
     if any(node.scores is not None for node in nodes):
         return f'<div class="panels">{"".join(_panels(nodes, "the result", clip, colours))}</div>'
-    names = words.listed([each.name for node in nodes for each in node.walk()])
+    names = listed([each.name for node in nodes for each in node.walk()])
     because = words.silent_because(nodes[0], clip)
     return f'<p class="mute">No answer from {escape(names)}. {escape(because)}</p>'
 
@@ -146,76 +144,57 @@ def _faces(clip: Clip, colours: Colours) -> str:
     timed = clip.info.kind != "image"
     items = []
     for face in clip.faces:
-        when = words.clock(face.time_seconds, clip.stop_seconds) if timed else ""
+        when = clock(face.time_seconds, clip.stop_seconds) if timed else ""
         seen, colour = "", ""
         if face.emotion is not None and face.score is not None:
-            seen = f"<b>{escape(face.emotion)}</b> {words.percent(face.score)}"
+            seen = f"<b>{escape(face.emotion)}</b> {percent(face.score)}"
             colour = f' class="c{colours[face.emotion]}"'
         alt = f"Aligned face at {when}" if timed else "Aligned face"
         items.append(
-            f'<li><figure{colour}><img src="{data_uri("jpeg", face.jpeg)}" width="112"'
+            f'<li><figure{colour}><img src="{data_uri("image/jpeg", face.jpeg)}" width="112"'
             f' height="112" alt="{alt}"><figcaption>{seen}<span>{when}</span></figcaption>'
             f"</figure></li>"
         )
     whose = "the main person" + (" of each window" if clip.prediction.windows > 1 else "")
-    about = f"Faces of {whose}, turned upright and cut alike, as the branches get them."
+    about = f"Faces of {whose}, upright and cropped alike, as the branches receive them."
     if clip.face_branch is not None:
         about += f" Below each: what the branch “{clip.face_branch}” sees in that single picture."
-    return (
-        f"<section><h2>The face{'s over time' if len(clip.faces) > 1 else ''}</h2>"
-        f'<p class="about">{escape(about)}</p><ul class="faces">{"".join(items)}</ul></section>'
-    )
-
-
-def _facts(rows: list[tuple[str, str]]) -> str:
-    """A list of names and values; both are escaped here."""
-    return (
-        "<dl>"
-        + "".join(
-            f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in rows
-        )
-        + "</dl>"
-    )
+    heading = "The faces over time" if len(clip.faces) > 1 else "The face"
+    return section(heading, f'<ul class="faces">{"".join(items)}</ul>', about)
 
 
 def _file(clip: Clip) -> str:
     info, prediction, evidence = clip.info, clip.prediction, clip.prediction.evidence
-    rows = [("Name", clip.name), ("Kind", _kind(clip))]
+    rows = {"Name": clip.name, "Kind": _kind(clip)}
     if info.kind != "image":
         whole = prediction.duration_seconds
-        rows.append(("Duration", "unknown" if whole is None else words.length(whole)))
-        part = [
-            words.clock(at, clip.stop_seconds) for at in (clip.start_seconds, clip.stop_seconds)
-        ]
-        rows.append(("Looked at", " to ".join(part)))
-        rows.append(("Windows", f"{prediction.windows}"))
+        rows |= {
+            "Duration": "unknown" if whole is None else duration(whole, 1),
+            "Analysed": " to ".join(clock(at, clip.stop_seconds) for at in clip.span),
+            "Windows": f"{prediction.windows}",
+        }
     if info.width:
-        rate = "" if info.frame_rate_hz is None else f", {info.frame_rate_hz:.4g} pictures a second"
-        rows.append(("Picture", f"{info.width} x {info.height}{rate}"))
+        rate = "" if info.frame_rate_hz is None else f", {info.frame_rate_hz:.4g} frames per second"
+        rows["Picture"] = f"{info.width} x {info.height}{rate}"
     if info.audio_rate_hz is not None:
-        rows.append(("Sound", f"{info.audio_rate_hz} Hz"))
+        rows["Sound"] = f"{info.audio_rate_hz} Hz"
     if evidence is not None and (info.has_video or info.kind == "image"):
-        rows.append(
-            ("People", f"{evidence.people} at one time" if evidence.people else "none seen")
-        )
-        rows.append(("Main person", _main_person(clip)))
+        people = f"{evidence.people} at one time" if evidence.people else "none seen"
+        rows |= {"People": people, "Main person": _main_person(clip, evidence)}
     if evidence is not None and info.has_audio:
         spoken = evidence.speech_seconds
-        rows.append(("Speech", words.length(spoken) if spoken else "none found"))
-    return f"<section><h2>The file</h2>{_facts(rows)}</section>"
+        rows["Speech"] = duration(spoken, 1) if spoken else "none found"
+    return section("The file", facts(rows.items()))
 
 
-def _main_person(clip: Clip) -> str:
-    evidence = clip.prediction.evidence
-    if evidence is None or evidence.box is None:
+def _main_person(clip: Clip, evidence: EvidenceSummary) -> str:
+    if evidence.box is None:
         return "none found"
     left, top, right, bottom = evidence.box
     size = f"a face of about {right - left:.0f} x {bottom - top:.0f} pixels"
     if clip.info.kind == "image":
         return size
-    return (
-        f"{size}, seen for {words.length(evidence.face_seconds)} ({evidence.face_frames} pictures)"
-    )
+    return f"{size}, seen for {duration(evidence.face_seconds, 1)} ({evidence.face_frames} frames)"
 
 
 def _model(clip: Clip) -> str:
@@ -227,13 +206,8 @@ def _model(clip: Clip) -> str:
     ]
     rows += [(f"Licence of {name}", _plain(text)) for name, text in _items(card.get("licences"))]
     figures = [(name, _plain(value)) for name, value in _items(card.get("figures"))]
-    measured = f"<h3>How well it did in its validation</h3>{_facts(figures)}" if figures else ""
-    about = (
-        f'<p class="about">{escape(str(card["description"]))}</p>'
-        if card.get("description")
-        else ""
-    )
-    return f"<section><h2>The model</h2>{about}{_facts(rows)}{measured}</section>"
+    measured = f"<h3>How well it did in validation</h3>{facts(figures)}" if figures else ""
+    return section("The model", facts(rows) + measured, str(card.get("description") or ""))
 
 
 def _items(value: Any) -> list[tuple[str, Any]]:
@@ -247,8 +221,3 @@ def _plain(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(_plain(each) for each in value)
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _care() -> str:
-    text = "".join(f"<p>{escape(paragraph)}</p>" for paragraph in words.CARE)
-    return f'<section class="care"><h2>Use it with care</h2>{text}</section>'

@@ -1,4 +1,4 @@
-"""The tree of branches with the scores that each of them gave."""
+"""The tree of branches with the scores of each."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ class Node:
     """One branch and its part in the result.
 
     modalities: what its leaves read.
-    scores: None if it had nothing to say.
-    share: its weight in the node above, among the members that had something to say, 0 to 1;
+    scores: None if it gave none.
+    share: its weight in the node above, among the members that gave scores, 0 to 1;
         1 at the root, None without scores.
-    counted: whether the result would be another one without it.
+    counted: whether the result would differ without it.
     """
 
     name: str

@@ -14,7 +14,7 @@ from facevoice.types import Float32Array, Waveform
 
 COLUMNS: Final = 600
 SPECTROGRAM_SECONDS: Final = 10.0
-"""A longer clip gets no spectrogram: its columns would be too narrow to see anything."""
+"""A longer clip gets no spectrogram: its columns would be too narrow to show anything."""
 _WINDOW_SECONDS: Final = 20.0
 _PICTURE_SIZE: Final = (640, 128)
 _LEVELS: Final = 31
@@ -34,7 +34,7 @@ class Spectrogram:
 class Sound:
     """Outline of the sound in [start_seconds, stop_seconds).
 
-    low, high: (C,) float32, the least and greatest sample of each column, C <= 600; 0 where the
+    low, high: (C,) float32, the smallest and largest sample of each column, C <= 600; 0 where the
         file holds no sound.
     """
 
@@ -46,7 +46,7 @@ class Sound:
 
     @property
     def peak(self) -> float:
-        """The greatest distance from 0."""
+        """Largest magnitude."""
         return float(max(np.max(self.high, initial=0.0), -np.min(self.low, initial=0.0)))
 
 

@@ -1,7 +1,7 @@
-"""The strip of faces: a few small pictures of the main person, whatever the clip's length."""
+"""The strip of faces: a few small pictures of the main person, however long the clip."""
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -15,28 +15,25 @@ THUMBNAIL_SIZE: Final = 112
 _QUALITY: Final = 82
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True)
 class Thumbnail:
     """One aligned face.
 
     jpeg: 112x112 pixels.
-    emotion, score: what the strip's branch sees in this face; None if no branch can say.
+    emotion, score: what the strip's branch sees in this face; None if no branch scores faces.
     """
 
-    jpeg: bytes
+    jpeg: bytes = field(repr=False)
     time_seconds: float
     emotion: str | None
     score: float | None
 
-    def __repr__(self) -> str:
-        return f"Thumbnail({self.time_seconds:.3f} s, {self.emotion}, {len(self.jpeg)} bytes)"
-
 
 class FaceStrip:
-    """Collects every n-th face; n doubles whenever twice as many as wanted have come together.
+    """Collects every n-th face; n doubles whenever twice as many as needed are collected.
 
-    The first branch of the tree that scores single frames tells what each face shows; its faces
-    are those of the strip. It looks at the faces of each window once more for that.
+    The first branch of the tree that scores single frames says what each face shows, and its
+    faces are those of the strip. For that it scores the faces of each window once more.
     """
 
     def __init__(self, tree: Branch) -> None:
@@ -47,11 +44,11 @@ class FaceStrip:
 
     @property
     def branch_name(self) -> str | None:
-        """The branch that looks at single faces."""
+        """The branch that scores single faces."""
         return None if self._branch is None else self._branch.name
 
     def look(self, evidence: Evidence) -> None:
-        """Take faces of one window."""
+        """Collect faces of one window."""
         track = evidence.faces
         if track is None:
             return
@@ -72,7 +69,7 @@ class FaceStrip:
                 self._every *= 2
 
     def chosen(self) -> tuple[Thumbnail, ...]:
-        """At most 16 of the faces, evenly spaced over those that came by."""
+        """At most 16 of the faces, spaced evenly."""
         count = min(len(self._kept), MOST_FACES)
         indices = (2 * np.arange(count) + 1) * len(self._kept) // (2 * max(count, 1))
         return tuple(self._kept[index] for index in indices.tolist())

@@ -4,8 +4,28 @@ from html import escape
 from pathlib import Path
 from typing import Final
 
+from facevoice.output.html.elements import paragraphs, section
+
 STYLE: Final = Path(__file__).with_name("style.css")
 _POLICY: Final = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_CARE: Final = (
+    (
+        "This page shows a guess about displayed expression: what a face and a voice look and sound"
+        " like to one model that learned from labelled recordings. It does not show what a person"
+        " feels, thinks or intends. People express themselves differently, acted recordings differ"
+        " from everyday life, and the model is often wrong. Do not base a decision about a person"
+        " on it."
+    ),
+    (
+        "The law restricts inferring emotions in some uses. For example, Article 5(1)(f) of the EU"
+        " AI Act (Regulation (EU) 2024/1689) prohibits AI systems that infer emotions of people at"
+        " work and in education, except for medical or safety reasons."
+    ),
+    (
+        "Pictures of a face and recordings of a voice are personal data. This page may hold"
+        " pictures of faces: share it only as you would share the clip itself."
+    ),
+)
 
 
 def html_page(
@@ -42,3 +62,8 @@ def html_page(
 </body>
 </html>
 """
+
+
+def care() -> str:
+    """The section that every page about people ends with."""
+    return section("Use it with care", paragraphs(_CARE), kind="care")

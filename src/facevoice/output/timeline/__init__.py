@@ -1,38 +1,72 @@
-"""A timeline in the formats that people already use: one module a format."""
+"""A timeline in the formats that people already use: one module per format.
+
+A format is a function that turns a timeline into text or bytes, a suffix, and a line in
+``_FORMATS``.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from facevoice.errors import InvalidInputError
-from facevoice.output.timeline.csv import write_csv
-from facevoice.output.timeline.elan import write_eaf
-from facevoice.output.timeline.page import write_html
-from facevoice.output.timeline.parquet import write_parquet
-from facevoice.output.timeline.record import write_json
-from facevoice.output.timeline.textgrid import write_textgrid
-from facevoice.output.timeline.video import write_mp4
-from facevoice.output.timeline.webvtt import write_vtt
+from facevoice.errors import InvalidInputError, OutputError
+from facevoice.output.timeline.columns import TABLES, Table, tables_of
+from facevoice.output.timeline.elan import to_eaf
+from facevoice.output.timeline.files import to_csv, to_json, to_parquet
+from facevoice.output.timeline.film import Film, first_instant, player_origin
+from facevoice.output.timeline.page import to_html
+from facevoice.output.timeline.textgrid import to_textgrid
+from facevoice.output.timeline.video import annotation
+from facevoice.output.timeline.webvtt import to_vtt
 from facevoice.timeline.table import Timeline
+from facevoice.writing import replacing
 
 __all__ = ["FORMATS", "write"]
 
-_WRITERS: Final[Mapping[str, Callable[[Timeline, Path, Path], list[Path]]]] = {
-    "csv": write_csv,
-    "parquet": write_parquet,
-    "json": write_json,
-    "vtt": write_vtt,
-    "eaf": write_eaf,
-    "textgrid": write_textgrid,
-    "html": write_html,
-    "mp4": write_mp4,
+Content = str | bytes | Callable[[Path], None] | None
+"""Of one file; or what writes the file itself; or None: there is none, and no old one stays."""
+Format = Callable[[Timeline, Film], Mapping[str, Content]]
+"""The files of a format, by what follows the media file's name in theirs."""
+
+
+def _file(
+    suffix: str, to: Callable[[Timeline], str | bytes], clock: Callable[[Path], float] | None = None
+) -> Format:
+    """One file; clock: what time of the media file the format calls 0, by default 0."""
+    return lambda timeline, film: {
+        suffix: to(timeline if clock is None else timeline.shifted(-clock(film.path)))
+    }
+
+
+def _linked(suffix: str, to: Callable[[Timeline, Film], str | bytes]) -> Format:
+    """One file on the player's clock that links the media file."""
+    return lambda timeline, film: {suffix: to(timeline.shifted(-player_origin(film.path)), film)}
+
+
+def _per_table(suffix: str, to: Callable[[Table], str | bytes]) -> Format:
+    def files(timeline: Timeline, _: Film) -> dict[str, Content]:
+        tables = tables_of(timeline)
+        return {f".{name}{suffix}": to(tables[name]) if name in tables else None for name in TABLES}
+
+    return files
+
+
+_FORMATS: Final[Mapping[str, Format]] = {
+    "csv": _per_table(".csv", to_csv),
+    "parquet": _per_table(".parquet", to_parquet),
+    "json": _file(".json", to_json),
+    "vtt": _file(".vtt", to_vtt, player_origin),
+    "eaf": _linked(".eaf", to_eaf),
+    "textgrid": _file(".TextGrid", to_textgrid, first_instant),
+    "html": _linked(".html", to_html),
+    "mp4": lambda timeline, film: {".annotated.mp4": partial(annotation(timeline), film.path)},
 }
-FORMATS: Final = tuple(_WRITERS)
+FORMATS: Final = tuple(_FORMATS)
 """Names of the formats that ``write`` knows."""
 
 
 def write(timeline: Timeline, folder: Path, formats: Sequence[str], source: Path) -> list[Path]:
-    """Write a timeline in some formats and tell which files were written.
+    """Write a timeline in some formats and return the paths of the files.
 
     Files are named after the media file; each appears under its name once it is whole.
 
@@ -40,15 +74,33 @@ def write(timeline: Timeline, folder: Path, formats: Sequence[str], source: Path
     source: the media file. CSV, Parquet and JSON need only its name.
 
     Raises:
-        InvalidInputError: an unknown format, then nothing is written.
+        InvalidInputError: an unknown format, then nothing is written; an annotated video of a
+            timeline without frames.
         FacevoiceError: the media file cannot be read, or a file cannot be written.
         MissingDependencyError: Parquet without pyarrow.
     """
-    unknown = [name for name in formats if name not in _WRITERS]
+    unknown = [name for name in formats if name not in _FORMATS]
     if unknown:
         raise InvalidInputError(
             f"unknown formats: {', '.join(map(repr, unknown))}; known: {', '.join(FORMATS)}"
         )
-    return [
-        path for name in dict.fromkeys(formats) for path in _WRITERS[name](timeline, folder, source)
-    ]
+    paths = []
+    for name in dict.fromkeys(formats):
+        for suffix, content in _FORMATS[name](timeline, Film(source, folder)).items():
+            path = folder / f"{source.stem}{suffix}"
+            _write(path, content)
+            paths += [] if content is None else [path]
+    return paths
+
+
+def _write(path: Path, content: Content) -> None:
+    if callable(content):
+        content(path)
+    elif content is not None:
+        with replacing(path) as temporary:
+            temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+    else:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"{path} cannot be removed: {error.strerror}") from error

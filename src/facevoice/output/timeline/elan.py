@@ -1,48 +1,31 @@
 """ELAN annotations, EAF 3.0 (http://www.mpi.nl/tools/elan/EAFv3.0.xsd)."""
 
-import mimetypes
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
-from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from facevoice.output.timeline.tables import printable
-from facevoice.output.timeline.tiers import Mark, Tier, one_line, player_origin, tiers_of
+from facevoice.output.html.elements import one_line
+from facevoice.output.timeline.columns import printable
+from facevoice.output.timeline.film import Film
+from facevoice.output.timeline.tiers import Mark, Tier, tiers_of
 from facevoice.timeline.table import Timeline
-from facevoice.writing import replacing
 
 _SCHEMA: Final = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 _INSTANCE: Final = "http://www.w3.org/2001/XMLSchema-instance"
 _LABELS: Final = "emotions"
-_LANGUAGE: Final = "und"  # labels are names of the bundle's, in no language that we know
+_LANGUAGE: Final = "und"  # undetermined: a bundle's labels may be in any language
 
 
-def write_eaf(timeline: Timeline, folder: Path, source: Path) -> list[Path]:
-    """Write ``NAME.eaf``, which links the media file by its place relative to the folder.
-
-    Raises:
-        FacevoiceError: the media file cannot be read, or the annotations cannot be written.
-    """
-    path = folder / f"{source.stem}.eaf"
-    document = _document(timeline, player_origin(source), _link(source, folder), source)
+def to_eaf(timeline: Timeline, film: Film) -> bytes:
+    """Annotations of a timeline on the player's clock, which link the media file."""
+    document = _document(timeline, film)
     indent(document)
-    with replacing(path) as temporary:
-        ElementTree(document).write(temporary, encoding="UTF-8", xml_declaration=True)
-    return [path]
+    content: bytes = tostring(document, encoding="UTF-8", xml_declaration=True)
+    return content
 
 
-def _link(source: Path, folder: Path) -> str:
-    """Where the media file is, seen from the folder, as ELAN writes it: not percent-encoded."""
-    try:
-        relative = os.path.relpath(source, folder)
-    except ValueError:  # another drive
-        return f"file:///{printable(source.resolve().as_posix())}"
-    return printable(f"./{Path(relative).as_posix()}")
-
-
-def _document(timeline: Timeline, origin: float, link: str, source: Path) -> Element:
+def _document(timeline: Timeline, film: Film) -> Element:
     root = Element(
         "ANNOTATION_DOCUMENT",
         {
@@ -54,14 +37,13 @@ def _document(timeline: Timeline, origin: float, link: str, source: Path) -> Ele
             "xsi:noNamespaceSchemaLocation": _SCHEMA,
         },
     )
-    tiers = tiers_of(timeline, origin)
+    tiers = tiers_of(timeline)
     count = sum(len(tier.marks) for tier in tiers)
     header = SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
-    kind = mimetypes.guess_type(source.name)[0] or "unknown"
-    # ELAN looks at MEDIA_URL first, then at the relative one: no place on this computer is told
+    kind, link = film.media_type("unknown"), printable(film.link())
+    # ELAN looks at MEDIA_URL first, then at the relative one; neither reveals this computer's paths
     SubElement(header, "MEDIA_DESCRIPTOR", MEDIA_URL=link, MIME_TYPE=kind, RELATIVE_MEDIA_URL=link)
-    last = SubElement(header, "PROPERTY", NAME="lastUsedAnnotationId")
-    last.text = str(count)
+    SubElement(header, "PROPERTY", NAME="lastUsedAnnotationId").text = str(count)
     slots = _slots(tiers)
     order = SubElement(root, "TIME_ORDER")
     for milliseconds, name in slots.items():

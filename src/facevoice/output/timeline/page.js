@@ -11,7 +11,7 @@
   let broken = !film;
 
   const two = (number) => String(number).padStart(2, "0");
-  const told = (seconds) => {
+  const clockText = (seconds) => {
     const whole = Math.floor(seconds);
     const hours = Math.floor(whole / 3600);
     const minutes = Math.floor(whole / 60) % 60;
@@ -30,8 +30,8 @@
   const show = (time) => {
     const now = Math.min(Math.max(time, start), stop);
     slider.value = now;
-    slider.setAttribute("aria-valuetext", told(now));
-    clock.textContent = told(now);
+    slider.setAttribute("aria-valuetext", clockText(now));
+    clock.textContent = clockText(now);
     const share = stop > start ? (100 * (now - start)) / (stop - start) : 0;
     document.documentElement.style.setProperty("--at", `${share}%`);
     people.forEach((person, number) => { lines[number].textContent = describe(person, now); });

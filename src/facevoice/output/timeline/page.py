@@ -1,38 +1,27 @@
-"""A self-contained page: the video with everyone's curves in step with it. Works offline.
-
-Times on the page are the player's, see ``player_origin``.
-"""
+"""A self-contained page: the video with everyone's curves in step with it. Works offline."""
 
 import base64
 import hashlib
 import json
 import math
-import mimetypes
-import os
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
-
-import numpy as np
 
 from facevoice import media
-from facevoice.errors import OutputError
-from facevoice.output.clip import words
-from facevoice.output.clip.draw import Colours, axis, lane, swatch
 from facevoice.output.html.colours import colours_of
-from facevoice.output.html.page import html_page
-from facevoice.output.timeline.curves import bands, curves, points_of
-from facevoice.output.timeline.player_clock import moved
-from facevoice.output.timeline.spans import Span, cells, name_of, seen, speaking
-from facevoice.output.timeline.tables import printable
-from facevoice.output.timeline.tiers import one_line, player_origin
-from facevoice.timeline.table import Person, Row, Segment, Timeline
-from facevoice.writing import replacing
+from facevoice.output.html.elements import Colours, details, legend, one_line, section, table
+from facevoice.output.html.page import care, html_page
+from facevoice.output.html.time_axis import axis, lane, ribbon
+from facevoice.output.spans import Span
+from facevoice.output.timeline.columns import printable
+from facevoice.output.timeline.curves import curves, points_of
+from facevoice.output.timeline.film import Film
+from facevoice.output.timeline.spans import cells, name_of, seen, speaking
+from facevoice.output.wording import clock, counted, duration, listed, percent
+from facevoice.timeline.table import Person, Segment, Timeline
 
-MOST_EMBEDDED: Final = 8_000_000
-"""Bytes of a media file up to which the page holds it; a longer one is linked."""
 MOST_DRAWN: Final = 24
 """People with curves; of more, those seen longest. The table has all."""
 
@@ -40,25 +29,17 @@ _SCRIPT: Final = Path(__file__).with_name("page.js")
 _STYLE: Final = Path(__file__).with_name("page.css")
 
 
-def write_html(timeline: Timeline, folder: Path, source: Path) -> list[Path]:
-    """Write ``NAME.html``; a media file above 8 MB is linked by its place relative to it.
+def to_html(timeline: Timeline, film: Film) -> str:
+    """The page of a timeline on the player's clock; a media file above 8 MB is linked.
 
     Raises:
-        FacevoiceError: the media file cannot be read, or the page cannot be written.
+        FacevoiceError: the media file cannot be read.
     """
-    path = folder / f"{source.stem}.html"
-    info = media.probe(source)
-    text = _document(moved(timeline, player_origin(source)), info, source, folder)
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
-    return [path]
-
-
-def _document(timeline: Timeline, info: media.MediaInfo, source: Path, folder: Path) -> str:
     script = _SCRIPT.read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-    address = _address(source, folder) if info.kind != "image" else ""
-    film = "data:" if address.startswith("data:") else "'self' file:"
+    info = media.probe(film.path)
+    address = film.address() if info.kind != "image" else ""
+    allowed = "data:" if address.startswith("data:") else "'self' file:"
     colours = colours_of(timeline.labels)
     drawn = sorted(timeline.people, key=lambda each: -each.seconds_seen)[:MOST_DRAWN]
     people: list[Person | None] = [*sorted(drawn, key=lambda each: each.id)]
@@ -68,12 +49,11 @@ def _document(timeline: Timeline, info: media.MediaInfo, source: Path, folder: P
         _player(timeline, info, address, colours),
         *(_person(timeline, each, colours) for each in people),
         _tables(timeline, len(timeline.people) - len(drawn)),
-        _care(),
+        care(),
     ]
-    count = len(timeline.people)
-    length = words.length(timeline.stop_seconds - timeline.start_seconds)
-    who = "nobody seen" if not count else "one person" if count == 1 else f"{count} people"
-    data = json.dumps(_data(timeline, people)).replace("<", "\\u003c")
+    length = duration(timeline.stop_seconds - timeline.start_seconds, 1)
+    who = counted(len(timeline.people), "person", "people") if timeline.people else "nobody seen"
+    data = json.dumps([_shown(timeline, each) for each in people]).replace("<", "\\u003c")
     body = (
         f'<main data-hop="{timeline.hop_seconds:g}">{"".join(sections)}</main>'
         "<footer><p>Made by facevoice on this computer; the page loads nothing but the film.</p>"
@@ -81,28 +61,13 @@ def _document(timeline: Timeline, info: media.MediaInfo, source: Path, folder: P
         f"<script>{script}</script>"
     )
     return html_page(
-        one_line(printable(source.name)),
+        one_line(printable(film.path.name)),
         "Emotion in face and voice over time, as a model guesses it",
         f"<p>{length}, {who}, model {escape(timeline.bundle_name)}</p>",
         body,
         _STYLE,
-        allowed=f"; media-src {film}; script-src 'sha256-{digest}'; base-uri 'none'",
+        allowed=f"; media-src {allowed}; script-src 'sha256-{digest}'; base-uri 'none'",
     )
-
-
-def _address(source: Path, folder: Path) -> str:
-    """The media file itself as an address if it is small, else where it is."""
-    try:
-        if source.stat().st_size <= MOST_EMBEDDED:
-            kind = mimetypes.guess_type(source.name)[0] or "video/mp4"
-            content = base64.b64encode(source.read_bytes()).decode("ascii")
-            return f"data:{kind};base64,{content}"
-        relative = os.path.relpath(source, folder)
-    except OSError as error:
-        raise OutputError(f"{source} cannot be read into the page: {error.strerror}") from error
-    except ValueError:  # another drive
-        return source.resolve().as_uri()
-    return f"./{quote(os.fsencode(Path(relative).as_posix()))}"
 
 
 def _player(timeline: Timeline, info: media.MediaInfo, address: str, colours: Colours) -> str:
@@ -111,126 +76,105 @@ def _player(timeline: Timeline, info: media.MediaInfo, address: str, colours: Co
     if address:
         film = (
             f'<{kind} id="film" controls preload="metadata" src="{escape(address)}"></{kind}>'
-            '<p id="trouble" hidden>This browser cannot play the file, or it is not where it was'
-            " when the page was made. The curves work without it.</p>"
+            '<p id="trouble" hidden>This browser cannot play the file, or the file is no longer'
+            " where it was when the page was made. The curves work without it.</p>"
         )
-    legend = "".join(
-        f"<li>{swatch(label, colours)}{escape(one_line(label))}</li>" for label in timeline.labels
-    )
     start, stop = timeline.start_seconds, timeline.stop_seconds
     return (
         f'<section class="film"><h2 class="away">Film</h2>{film}'
         '<div class="place" hidden><label for="position">Position</label>'
         f'<input type="range" id="position" min="{start:.3f}" max="{stop:.3f}" step="any"'
         f' value="{start:.3f}"><output id="clock" for="position"></output></div>'
-        f'<ul class="legend">{legend}</ul></section>'
+        f"{legend(timeline.labels, colours)}</section>"
     )
 
 
 def _person(timeline: Timeline, person: Person | None, colours: Colours) -> str:
     whom = None if person is None else person.id
     span = (timeline.start_seconds, timeline.stop_seconds)
-    rows: Sequence[Row] = timeline.rows_of(whom)
-    segments = [each for each in timeline.segments if each.person == whom]
-    heard = speaking(timeline, whom)
-    drawing = curves(
-        points_of(rows, cells(timeline)), timeline.labels, colours, span, timeline.cuts
-    )
-    lanes = "" if person is None else _lane("seen", seen(timeline, person.id), span)
-    lanes += _lane("speaks", heard, span)
-    about = "Speech that nobody seen was found to speak."
+    points = points_of(timeline.rows_of(whom), cells(timeline))
+    segments = [
+        ((each.start_seconds, each.stop_seconds), each.emotion)
+        for each in timeline.segments
+        if each.person == whom
+    ]
+    about = "Speech that was attributed to no one in view."
+    lanes = _lane("speaks", speaking(timeline, whom), span)
     if person is not None:
+        lanes = _lane("seen", seen(timeline, person.id), span) + lanes
         about = (
-            f"Seen for {words.length(person.seconds_seen)}, speaks for"
-            f" {words.length(person.seconds_speaking)}. {_mostly(person)}"
+            f"Seen for {duration(person.seconds_seen, 1)}, speaks for"
+            f" {duration(person.seconds_speaking, 1)}. {_mostly(person)}"
         )
-    return (
-        f'<section class="person"><h2>{escape(name_of(whom).capitalize())}</h2>'
-        f'<p class="about">{escape(about)}</p><p class="now" hidden></p>'
-        f'<div class="time">{drawing}{bands(segments, colours, span)}{lanes}'
-        f'<i class="head" hidden></i></div>{axis(span)}</section>'
+    return section(
+        name_of(whom).capitalize(),
+        '<p class="now" hidden></p><div class="time">'
+        f"{curves(points, timeline.labels, colours, span, timeline.cuts)}"
+        f"{ribbon(segments, colours, span)}{lanes}"
+        f'<i class="head" hidden></i></div>{axis(span)}',
+        about,
+        kind="person",
     )
 
 
 def _mostly(person: Person) -> str:
     first = sorted(person.shares.items(), key=lambda item: -item[1])[:3]
-    shares = [f"{one_line(label)} {words.percent(share)}" for label, share in first if share > 0]
-    return f"Of the time: {words.listed(shares)}." if shares else "Nothing could be scored."
+    shares = [f"{one_line(label)} {percent(share)}" for label, share in first if share > 0]
+    return f"Of the time: {listed(shares)}." if shares else "Nothing could be scored."
 
 
 def _lane(name: str, spans: Sequence[Span], span: Span) -> str:
-    array = np.array(spans, np.float64).reshape(-1, 2)
-    told = f"{name}: {len(spans)} stretch{'' if len(spans) == 1 else 'es'}"
-    return f'<div class="kind {name}"><b>{name}</b>{lane(array, span, told)}</div>'
+    caption = f"{name}: {counted(len(spans), 'stretch', 'stretches')}"
+    return f'<div class="kind {name}"><b>{name}</b>{lane(spans, span, caption)}</div>'
 
 
 def _tables(timeline: Timeline, left_out: int) -> str:
     last = timeline.stop_seconds
-    more = f" Curves are drawn of all but {left_out} of them." if left_out else ""
-    people = "".join(
-        _line(
+    people = [
+        (
             name_of(each.id),
-            words.clock(each.first_seen_seconds, last),
-            words.clock(each.last_seen_seconds, last),
-            words.length(each.seconds_seen),
-            words.length(each.seconds_speaking),
-            "nothing scored" if each.emotion is None else one_line(each.emotion),
+            clock(each.first_seen_seconds, last),
+            clock(each.last_seen_seconds, last),
+            duration(each.seconds_seen, 1),
+            duration(each.seconds_speaking, 1),
+            "nothing scored" if each.emotion is None else escape(one_line(each.emotion)),
         )
         for each in timeline.people
-    )
-    segments = "".join(
-        _line(
+    ]
+    segments = [
+        (
             name_of(each.person),
-            words.clock(each.start_seconds, last),
-            words.clock(each.stop_seconds, last),
-            one_line(each.emotion),
+            clock(each.start_seconds, last),
+            clock(each.stop_seconds, last),
+            escape(one_line(each.emotion)),
             _score(each),
         )
         for each in timeline.segments
-    )
-    cuts = words.listed([words.clock(cut, last) for cut in timeline.cuts.tolist()])
-    return (
-        f'<section><h2>As tables</h2><p class="about">Everyone who was seen.{more}</p>'
-        + _table(("Who", "First seen", "Last seen", "Seen", "Speaks", "Mostly"), people)
-        + "<details><summary>All segments</summary>"
-        + _table(("Who", "From", "To", "Emotion", "Score"), segments)
-        + f"</details><details><summary>{len(timeline.cuts)} cuts</summary>"
-        f"<p>{cuts or 'None were found.'}</p></details></section>"
+    ]
+    cuts = listed([clock(cut, last) for cut in timeline.cuts.tolist()])
+    return section(
+        "As tables",
+        table(("Who", "First seen", "Last seen", "Seen", "Speaks", "Mostly"), people)
+        + details("All segments", table(("Who", "From", "To", "Emotion", "Score"), segments))
+        + details(f"{len(timeline.cuts)} cuts", f"<p>{cuts or 'None were found.'}</p>"),
+        "Everyone who was seen."
+        + (f" Curves are drawn for all but {left_out} of them." if left_out else ""),
     )
 
 
 def _score(segment: Segment) -> str:
-    return "" if math.isnan(segment.score) else words.percent(segment.score)
+    return "" if math.isnan(segment.score) else percent(segment.score)
 
 
-def _line(first: str, *cells_: str) -> str:
-    rest = "".join(f"<td>{escape(cell)}</td>" for cell in cells_)
-    return f'<tr><th scope="row">{escape(first)}</th>{rest}</tr>'
-
-
-def _table(heads: Sequence[str], lines: str) -> str:
-    head = "".join(f'<th scope="col">{name}</th>' for name in heads)
-    return (
-        f'<div class="scroll"><table class="numbers"><thead><tr>{head}</tr></thead>'
-        f"<tbody>{lines}</tbody></table></div>"
-    )
-
-
-def _care() -> str:
-    text = "".join(f"<p>{escape(paragraph)}</p>" for paragraph in words.CARE)
-    return f'<section class="care"><h2>Use it with care</h2>{text}</section>'
-
-
-def _data(timeline: Timeline, people: Sequence[Person | None]) -> list[dict[str, Any]]:
-    """What the script says of each person at the play head, in the order of the sections."""
+def _shown(timeline: Timeline, person: Person | None) -> dict[str, Any]:
+    """What the script says of a person at the play head."""
 
     def rounded(spans: Sequence[Span]) -> list[list[float]]:
         return [[round(start, 3), round(stop, 3)] for start, stop in spans]
 
-    records = []
-    for person in people:
-        whom = None if person is None else person.id
-        segments = [
+    whom = None if person is None else person.id
+    return {
+        "segments": [
             [
                 round(each.start_seconds, 3),
                 round(each.stop_seconds, 3),
@@ -238,9 +182,7 @@ def _data(timeline: Timeline, people: Sequence[Person | None]) -> list[dict[str,
             ]
             for each in timeline.segments
             if each.person == whom
-        ]
-        there = None if person is None else rounded(seen(timeline, person.id))
-        records.append(
-            {"segments": segments, "seen": there, "speaks": rounded(speaking(timeline, whom))}
-        )
-    return records
+        ],
+        "seen": None if whom is None else rounded(seen(timeline, whom)),
+        "speaks": rounded(speaking(timeline, whom)),
+    }

@@ -1,30 +1,21 @@
 """Timelines back from the files that ``facevoice.output.timeline`` wrote: CSV, Parquet, JSON."""
 
-import csv
 import json
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any
 
 import numpy as np
 
 from facevoice.errors import InvalidInputError, MediaNotFoundError
-from facevoice.output.timeline.parquet import arrow
-from facevoice.output.timeline.tables import (
-    POINTS,
-    SIDES,
-    TABLES,
-    VERSION,
-    ScorePath,
-    score_column,
-)
+from facevoice.output.timeline.columns import TABLES, VERSION, expanded, unflattened
+from facevoice.output.timeline.files import READERS
 from facevoice.timeline.table import FrameTable, Person, Row, Segment, Timeline
 from facevoice.types import MODALITIES, Scores
 
-Columns = Mapping[str, Sequence[Any]]
-Cells = Mapping[str, Any]
+Record = Mapping[str, Any]
 
 
 def read(path: str | os.PathLike[str]) -> Timeline:
@@ -41,11 +32,9 @@ def read(path: str | os.PathLike[str]) -> Timeline:
     """
     path = Path(path)
     try:
-        return _of_json(path) if path.suffix == ".json" else _of_tables(path)
+        return _timeline(_json_record(path) if path.suffix == ".json" else _table_record(path))
     except FileNotFoundError as error:
         raise MediaNotFoundError(f"{error.filename or path} does not exist") from error
-    except InvalidInputError as error:
-        raise InvalidInputError(f"{path} holds no timeline that can be read: {error}") from error
     except KeyError as error:
         raise InvalidInputError(f"{path}: the field or column {error} is absent") from error
     except (ValueError, TypeError, AttributeError, OSError) as error:  # damaged content
@@ -57,11 +46,43 @@ def _check_version(version: str) -> None:
         raise InvalidInputError(f"its version is {version}, this facevoice reads {VERSION}")
 
 
-def _of_json(path: Path) -> Timeline:
-    record = json.loads(path.read_text(encoding="utf-8"))
+def _json_record(path: Path) -> Record:
+    record: Record = json.loads(path.read_text(encoding="utf-8"))
     _check_version(record["schema_version"])
+    return record
+
+
+def _table_record(path: Path) -> Record:
+    """The JSON record that the tables of a timeline were laid out from."""
+    stem, _, table = path.stem.rpartition(".")
+    if path.suffix not in READERS or not stem or table not in TABLES:
+        names = ", ".join(f"NAME.{name}" for name in TABLES)
+        raise InvalidInputError(
+            f"its name is none of those written: NAME.json, or {names} with .csv or .parquet"
+        )
+    place, cells = path.with_name(stem), READERS[path.suffix]
+    about = cells(Path(f"{place}.about{path.suffix}"))
+    (version,) = about["version"]
+    _check_version(version)
+    record: dict[str, Any]
+    (record,) = unflattened(TABLES["about"], about)
+    record["frames"] = None
+    for name in list(TABLES)[1:]:
+        if record[f"{name}_rows"] is None:
+            continue
+        columns = expanded(name, record["labels"], record["score_paths"])
+        record[name] = unflattened(columns, cells(Path(f"{place}.{name}{path.suffix}")))
+        found, expected = len(record[name]), record[f"{name}_rows"]
+        if found != expected:
+            raise InvalidInputError(
+                f"the table {name} has {found} rows where {expected} were written: the files are"
+                " not of one timeline, or one was cut short"
+            )
+    return record
+
+
+def _timeline(record: Record) -> Timeline:
     labels = tuple(record["labels"])
-    frames = record["frames"]
     return Timeline(
         path=record["path"],
         duration_seconds=record["duration_seconds"],
@@ -73,215 +94,71 @@ def _of_json(path: Path) -> Timeline:
         bundle_name=record["bundle"]["name"],
         bundle_sha256=record["bundle"]["sha256"],
         cuts=np.array(record["cuts_seconds"], np.float64),
-        people=tuple(_without(each, Person, "emotion") for each in record["people"]),
-        rows=tuple(_json_row(each, labels) for each in record["windows"]),
+        people=tuple(Person(**_fields(each, "emotion")) for each in record["people"]),
+        rows=tuple(_row(each, labels) for each in record["windows"]),
         segments=tuple(
             Segment(**(each | {"score": _number(each["score"])})) for each in record["segments"]
         ),
-        frames=None if frames is None else _json_frames(frames, labels),
+        frames=None if record["frames"] is None else _frames(record["frames"], labels),
     )
 
 
-def _without(record: dict[str, Any], noun: Callable[..., Any], *derived: str) -> Any:
-    return noun(**{name: value for name, value in record.items() if name not in derived})
+def _fields(record: Record, *derived: str) -> dict[str, Any]:
+    """What an object is made from: without its derived properties and absent values of mappings."""
+    return {
+        name: _known(value) if isinstance(value, Mapping) else value
+        for name, value in record.items()
+        if name not in derived
+    }
 
 
-def _json_row(record: dict[str, Any], labels: tuple[str, ...]) -> Row:
-    fields = dict(record)
-    for name in ("emotion", "confidence"):
-        del fields[name]
-    for name in ("scores", *MODALITIES):
-        fields[name] = _json_scores(record[name], labels)
-    for name in ("speaker_confidence", "quality"):
-        fields[name] = _number(record[name])
-    fields["box"] = None if record["box"] is None else tuple(record["box"])
-    return Row(**fields)
+def _known(values: Mapping[Any, Any]) -> dict[Any, Any]:
+    return {key: value for key, value in values.items() if value is not None}
 
 
-def _json_scores(record: dict[str, Any] | None, labels: tuple[str, ...]) -> Scores | None:
-    if record is None:
+def _row(record: Record, labels: tuple[str, ...]) -> Row:
+    box = tuple(_known(dict(_items(record["box"]))).values())
+    return Row(
+        **_fields(record, "emotion", "confidence")
+        | {name: _scores(record[name], labels) for name in ("scores", *MODALITIES)}
+        | {name: _number(record[name]) for name in ("speaker_confidence", "quality")}
+        | {"box": box or None}
+    )
+
+
+def _items(values: Any) -> Any:
+    """Index and value of a list, which tables give as a mapping."""
+    return values.items() if isinstance(values, Mapping) else enumerate(values or ())
+
+
+def _scores(record: Record | None, labels: tuple[str, ...]) -> Scores | None:
+    found = {} if record is None else _known(record["scores"])
+    if record is None or not found:
         return None
-    values = np.array([record["scores"][label] for label in labels], np.float64)
-    parts = {name: _json_scores(part, labels) for name, part in record["parts"].items()}
-    return Scores(labels, values, {name: part for name, part in parts.items() if part is not None})
+    parts = {name: _scores(each, labels) for name, each in record.get("parts", {}).items()}
+    return Scores(labels, np.array([found[label] for label in labels], np.float64), _known(parts))
 
 
-def _json_frames(records: Sequence[dict[str, Any]], labels: tuple[str, ...]) -> FrameTable:
-    count = len(records)
-    scores = [
-        [math.nan] * len(labels)
-        if each["scores"] is None
-        else [_number(each["scores"][label]) for label in labels]
-        for each in records
-    ]
+def _frames(records: list[Record], labels: tuple[str, ...]) -> FrameTable:
+    def numbers(of: Any, *shape: int, dtype: type = np.float32) -> Any:
+        return np.array([of(each) for each in records], dtype).reshape(len(records), *shape)
+
+    def flat(value: Any) -> list[Any]:
+        return [each for _, each in _items(value)]
+
+    def scores(each: Record) -> list[Any]:
+        found = each["scores"] or {}
+        return [found.get(label) for label in labels]
+
     return FrameTable(
-        times_seconds=np.array([each["time_seconds"] for each in records], np.float64),
-        person=np.array([each["person"] for each in records], np.int64),
-        boxes=np.array([each["box"] for each in records], np.float32).reshape(count, 4),
-        landmarks=np.array([each["landmarks"] for each in records], np.float32).reshape(
-            count, 5, 2
-        ),
-        quality=np.array([each["quality"] for each in records], np.float32),
-        scores=np.array(scores, np.float64).reshape(count, len(labels)),
+        times_seconds=numbers(lambda each: each["time_seconds"], dtype=np.float64),
+        person=numbers(lambda each: each["person"], dtype=np.int64),
+        boxes=numbers(lambda each: flat(each["box"]), 4),
+        landmarks=numbers(lambda each: [flat(point) for point in flat(each["landmarks"])], 5, 2),
+        quality=numbers(lambda each: each["quality"]),
+        scores=numbers(scores, len(labels), dtype=np.float64),
     )
 
 
 def _number(value: float | None) -> float:
     return math.nan if value is None else float(value)
-
-
-def _of_tables(path: Path) -> Timeline:
-    stem, _, name = path.stem.rpartition(".")
-    reader = _READERS.get(path.suffix)
-    if reader is None or not stem or name not in TABLES:
-        _refuse()
-
-    def table(name: str) -> Columns:
-        return reader(path.with_name(f"{stem}.{name}{path.suffix}"))
-
-    (about,) = _lines(table("about"))
-    _check_version(about["version"])
-    labels = tuple(json.loads(about["labels"]))
-    paths = [tuple(each) for each in json.loads(about["score_paths"])]
-    tables = {each: table(each) for each in TABLES[1:] if about[f"{each}_rows"] not in {None, ""}}
-    for each, columns in tables.items():
-        found, told = len(_lines(columns)), int(about[f"{each}_rows"])
-        if found != told:
-            raise InvalidInputError(
-                f"the table {each} has {found} rows where {told} were written: the files are not"
-                " of one timeline, or one was cut short"
-            )
-    duration = _number_of(about["duration_seconds"])
-    return Timeline(
-        path=about["path"],
-        duration_seconds=None if math.isnan(duration) else duration,
-        start_seconds=float(about["start_seconds"]),
-        stop_seconds=float(about["stop_seconds"]),
-        window_seconds=float(about["window_seconds"]),
-        hop_seconds=float(about["hop_seconds"]),
-        labels=labels,
-        bundle_name=about["bundle.name"],
-        bundle_sha256=about["bundle.sha256"],
-        cuts=np.array(json.loads(about["cuts_seconds"]), np.float64),
-        people=tuple(_table_person(each, labels) for each in _lines(tables["people"])),
-        rows=tuple(_table_row(each, labels, paths) for each in _lines(tables["windows"])),
-        segments=tuple(_table_segment(each) for each in _lines(tables["segments"])),
-        frames=_table_frames(tables["frames"], labels) if "frames" in tables else None,
-    )
-
-
-def _refuse() -> NoReturn:
-    names = ", ".join(f"NAME.{name}" for name in TABLES)
-    raise InvalidInputError(
-        f"its name is none of those written: NAME.json, or {names} with .csv or .parquet"
-    )
-
-
-def _lines(columns: Columns) -> list[Cells]:
-    names = list(columns)
-    return [dict(zip(names, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-
-
-def _read_csv(path: Path) -> Columns:
-    with path.open(encoding="utf-8", newline="") as stream:
-        names, *lines = list(csv.reader(stream, strict=True))
-    if any(len(line) != len(names) for line in lines):
-        raise InvalidInputError(f"{path.name} has lines that are shorter or longer than its head")
-    turned = zip(*lines, strict=True) if lines else ((),) * len(names)
-    return dict(zip(names, turned, strict=True))
-
-
-def _read_parquet(path: Path) -> Columns:
-    columns: Columns = arrow("pyarrow.parquet").read_table(path).to_pydict()
-    return columns
-
-
-_READERS: Final[dict[str, Callable[[Path], Columns]]] = {
-    ".csv": _read_csv,
-    ".parquet": _read_parquet,
-}
-
-
-def _number_of(cell: Any) -> float:
-    """A cell of either format as a number; NaN if it is empty."""
-    return math.nan if cell is None or cell == "" else float(cell)
-
-
-def _person_of(cell: Any) -> int | None:
-    return None if cell is None or cell == "" else int(cell)
-
-
-def _table_person(cells: Cells, labels: tuple[str, ...]) -> Person:
-    shares = {label: _number_of(cells[f"share.{label}"]) for label in labels}
-    return Person(
-        id=int(cells["person"]),
-        first_seen_seconds=float(cells["first_seen_seconds"]),
-        last_seen_seconds=float(cells["last_seen_seconds"]),
-        seconds_seen=float(cells["seconds_seen"]),
-        seconds_speaking=float(cells["seconds_speaking"]),
-        shares={label: share for label, share in shares.items() if not math.isnan(share)},
-    )
-
-
-def _table_row(cells: Cells, labels: tuple[str, ...], paths: Sequence[ScorePath]) -> Row:
-    box = tuple(_number_of(cells[f"box.{side}"]) for side in SIDES)
-    return Row(
-        start_seconds=float(cells["start_seconds"]),
-        stop_seconds=float(cells["stop_seconds"]),
-        person=_person_of(cells["person"]),
-        seen_seconds=float(cells["seen_seconds"]),
-        speech_seconds=float(cells["speech_seconds"]),
-        speaking_seconds=float(cells["speaking_seconds"]),
-        speaker=cells["speaker"],
-        speaker_confidence=_number_of(cells["speaker_confidence"]),
-        scores=_table_scores(cells, labels, ("scores",), paths),
-        face=_table_scores(cells, labels, ("face",), paths),
-        voice=_table_scores(cells, labels, ("voice",), paths),
-        missing={
-            modality: cells[f"missing.{modality}"]
-            for modality in MODALITIES
-            if cells[f"missing.{modality}"]
-        },
-        people=int(cells["people"]),
-        box=None if math.isnan(box[0]) else (box[0], box[1], box[2], box[3]),
-        quality=_number_of(cells["quality"]),
-    )
-
-
-def _table_scores(
-    cells: Cells, labels: tuple[str, ...], path: ScorePath, paths: Sequence[ScorePath]
-) -> Scores | None:
-    values = np.array([_number_of(cells[score_column(path, label)]) for label in labels])
-    if np.isnan(values).all():
-        return None
-    below = [each for each in paths if each[:-1] == path]
-    parts = {each[-1]: _table_scores(cells, labels, each, paths) for each in below}
-    return Scores(labels, values, {name: part for name, part in parts.items() if part is not None})
-
-
-def _table_segment(cells: Cells) -> Segment:
-    return Segment(
-        person=_person_of(cells["person"]),
-        start_seconds=float(cells["start_seconds"]),
-        stop_seconds=float(cells["stop_seconds"]),
-        emotion=cells["emotion"],
-        score=_number_of(cells["score"]),
-    )
-
-
-def _table_frames(columns: Columns, labels: tuple[str, ...]) -> FrameTable:
-    def numbers(names: Sequence[str], dtype: type) -> Any:
-        turned = [[_number_of(cell) for cell in columns[name]] for name in names]
-        return np.array(turned, dtype).reshape(len(names), count).T
-
-    count = len(columns["time_seconds"])
-    scored = [f"face.{label}" for label in labels if f"face.{label}" in columns]
-    points = [f"{point}.{axis}" for point in POINTS for axis in "xy"]
-    return FrameTable(
-        times_seconds=numbers(["time_seconds"], np.float64)[:, 0],
-        person=np.array([int(cell) for cell in columns["person"]], np.int64),
-        boxes=numbers([f"box.{side}" for side in SIDES], np.float32),
-        landmarks=numbers(points, np.float32).reshape(count, 5, 2),
-        quality=numbers(["quality"], np.float32)[:, 0],
-        scores=numbers(scored, np.float64),
-    )

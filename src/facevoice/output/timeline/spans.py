@@ -1,26 +1,25 @@
-"""Stretches of a timeline that several formats draw: who is seen, who speaks, the shots.
+"""Stretches of a timeline that several formats show: who is seen, who speaks, the shots.
 
 Windows overlap, marks on a time axis must not: the middle of each window, one hop long, stands for
 it (its *cell*); the first cell begins and the last one ends with the timeline.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
 import numpy as np
 
+from facevoice.output.spans import Span, joined
 from facevoice.timeline.table import FrameTable, Timeline
-from facevoice.types import Float64Array
-
-Span = tuple[float, float]
-"""Start and stop in seconds, half-open."""
+from facevoice.types import Float32Array, Float64Array
 
 NOBODY: Final = "voice of nobody seen"
 """Who a row or segment without a person is about."""
 
 _LOST: Final = 1.5
-"""Times the usual spacing of instants; a person who is not seen for longer was lost."""
+"""In units of the usual spacing of instants; a person not seen for longer was lost."""
 
 
 def name_of(person: int | None) -> str:
@@ -37,19 +36,6 @@ def cells(timeline: Timeline) -> dict[float, Span]:
     return {start: (edges[n], edges[n + 1]) for n, start in enumerate(starts)}
 
 
-def joined(spans: Iterable[Span]) -> list[Span]:
-    """Spans in order of time, those that touch or overlap made one; empty ones left out."""
-    result: list[Span] = []
-    for start, stop in sorted(spans):
-        if stop <= start:
-            continue
-        if result and start <= result[-1][1]:
-            result[-1] = (result[-1][0], max(stop, result[-1][1]))
-        else:
-            result.append((start, stop))
-    return result
-
-
 def shots(timeline: Timeline) -> list[Span]:
     """The stretches between cuts; one if there is none."""
     inside = [
@@ -60,7 +46,7 @@ def shots(timeline: Timeline) -> list[Span]:
 
 
 def speaking(timeline: Timeline, person: int | None) -> list[Span]:
-    """When speech is this person's, to the nearest cell; None: speech that is nobody's seen."""
+    """When this person speaks, to the nearest cell; None: speech of no one in view."""
     wanted = "unknown" if person is None else "this"
     places = cells(timeline)
     return joined(
@@ -71,24 +57,43 @@ def speaking(timeline: Timeline, person: int | None) -> list[Span]:
 
 
 def seen(timeline: Timeline, person: int) -> list[Span]:
-    """When this person is seen: by the frames if there are any, else to the nearest cell."""
+    """When this person is seen: according to the frames if there are any, else by cell."""
     if timeline.frames is None:
         places = cells(timeline)
         rows = timeline.rows_of(person)
         return joined(places[row.start_seconds] for row in rows if row.seen_seconds > 0)
-    step = spacing(timeline.frames)
+    return joined(run.span for run in followed(timeline, timeline.frames, [person]))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Run:
+    """One person followed without interruption or cut.
+
+    span: seconds that the run stands for. times: (N,) seconds. boxes: (N, 4) pixels.
+    """
+
+    person: int
+    span: Span
+    times: Float64Array
+    boxes: Float32Array
+
+
+def followed(timeline: Timeline, frames: FrameTable, people: Iterable[int]) -> Iterator[Run]:
+    """The runs of some people, each person's in order of time."""
+    step = spacing(frames)
     bounds = (timeline.start_seconds, timeline.stop_seconds)
-    times = timeline.frames.times_seconds[timeline.frames.person == person]
-    return joined(
-        held(times[first:last], step, timeline.cuts, bounds)
-        for first, last in runs(times, step, timeline.cuts)
-    )
+    for person in people:
+        mine = frames.person == person
+        times, boxes = frames.times_seconds[mine], frames.boxes[mine]
+        for first, last in runs(times, step, timeline.cuts):
+            span = _held(times[first:last], step, timeline.cuts, bounds)
+            yield Run(person, span, times[first:last], boxes[first:last])
 
 
 def spacing(frames: FrameTable) -> float:
-    """Usual time between two instants at which faces were looked at, in seconds; 0.25 if unknown.
+    """Usual time between two sampled instants, in seconds; 0.25 if unknown.
 
-    The lower quartile of what lies between two sights of one person: losses are longer.
+    The lower quartile of the gaps between two sights of one person: losses are longer.
     """
     between = [
         np.diff(frames.times_seconds[frames.person == person])
@@ -99,7 +104,7 @@ def spacing(frames: FrameTable) -> float:
 
 
 def runs(times: Float64Array, step: float, cuts: Float64Array) -> list[tuple[int, int]]:
-    """Where one person is followed without a loss or a cut: half-open ranges of indices.
+    """Where one person is followed without interruption or cut: half-open ranges of indices.
 
     times: (N,) seconds, increasing, at which the person was seen. step: ``spacing``.
     """
@@ -111,10 +116,10 @@ def runs(times: Float64Array, step: float, cuts: Float64Array) -> list[tuple[int
     return list(pairwise(edges))
 
 
-def held(times: Float64Array, step: float, cuts: Float64Array, bounds: Span) -> Span:
+def _held(times: Float64Array, step: float, cuts: Float64Array, bounds: Span) -> Span:
     """The span that a run stands for: half a step more at both ends.
 
-    A cut within a step of an end is that end: no instant in between tells of a loss.
+    A cut within a step of an end is that end: no instant in between shows a loss.
     """
     first, last = float(times[0]), float(times[-1])
     start, stop = first - step / 2, last + step / 2

@@ -1,35 +1,19 @@
 """Praat TextGrid, long text format: interval tiers that cover the whole file without a gap.
 
-Praat opens sound that was taken from the film, so 0 is the first instant of the file.
+Praat opens sound that was extracted from the film, so 0 is the first instant of the file.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from facevoice import media
 from facevoice.output.timeline.tiers import Mark, Tier, tiers_of
 from facevoice.timeline.table import Timeline
-from facevoice.writing import replacing
 
 
-def write_textgrid(timeline: Timeline, folder: Path, source: Path) -> list[Path]:
-    """Write ``NAME.TextGrid``; an interval without a mark has an empty label.
-
-    Raises:
-        FacevoiceError: the media file cannot be read, or the grid cannot be written.
-    """
-    path = folder / f"{source.stem}.TextGrid"
-    text = _grid(timeline, media.probe(source).start_seconds)
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
-    return [path]
-
-
-def _grid(timeline: Timeline, origin: float) -> str:
-    tiers = tiers_of(timeline, origin)
+def to_textgrid(timeline: Timeline) -> str:
+    """Tiers of a timeline whose clock starts with the file; gaps have an empty label."""
+    tiers = tiers_of(timeline)
     marked = [tier.marks[-1].stop_seconds for tier in tiers if tier.marks]
-    length = timeline.duration_seconds or 0.0
-    end = max([length, round(timeline.stop_seconds - origin, 6), *marked])
+    end = max([timeline.duration_seconds or 0.0, round(timeline.stop_seconds, 6), *marked])
     lines = [
         'File type = "ooTextFile"',
         'Object class = "TextGrid"',

@@ -1,7 +1,6 @@
 """The annotated video: boxes, ids and emotion bars burnt into the pictures."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,75 +8,58 @@ import numpy as np
 from facevoice import media
 from facevoice.errors import InvalidInputError
 from facevoice.media.encode import paint_video
-from facevoice.output.timeline.drawing import Area, Labels, draw_frame, lay, place_label
-from facevoice.output.timeline.spans import Span, cells, held, runs, spacing
+from facevoice.output.timeline.overlay import Area, Labels, draw_frame, lay, place_label
+from facevoice.output.timeline.spans import Run, cells, followed
 from facevoice.timeline.table import FrameTable, Row, Timeline
-from facevoice.types import Float32Array, Float64Array, UInt8Array
+from facevoice.types import UInt8Array
 
 
-def write_mp4(timeline: Timeline, folder: Path, source: Path) -> list[Path]:
-    """Write ``NAME.annotated.mp4``, of the part that the timeline is about.
+def annotation(timeline: Timeline) -> Callable[[Path, Path], None]:
+    """What writes the part of a film that the timeline is about as an annotated MP4 file.
 
-    Presentation times are the source's; a part that begins later than the file begins at 0.
+    It takes the media file and the path to write to. Presentation times are the source's; a part
+    that begins later than the file begins at 0.
 
     Raises:
-        InvalidInputError: the timeline has no frames, or the file no pictures.
-        FacevoiceError: the media file cannot be read, or the video cannot be written.
+        InvalidInputError: the timeline has no frames. When it is called, the file no pictures.
+        FacevoiceError: when it is called, the media file cannot be read or the video not written.
     """
     if timeline.frames is None:
         raise InvalidInputError(
             "the annotated video needs the faces of single frames: make the timeline with frames"
             " (--frames)"
         )
-    info = media.probe(source)
-    part = timeline.start_seconds > info.start_seconds + timeline.hop_seconds / 2
-    path = folder / f"{source.stem}.annotated.mp4"
-    paint_video(
-        source,
-        path,
-        Painter(timeline, timeline.frames),
-        start_seconds=timeline.start_seconds if part else None,
-        stop_seconds=timeline.stop_seconds if _ends_early(timeline, info) else None,
-        shift_seconds=timeline.start_seconds if part else 0.0,
-    )
-    return [path]
+    painter = Painter(timeline, timeline.frames)
+
+    def paint(source: Path, path: Path) -> None:
+        info = media.probe(source)
+        part = timeline.start_seconds > info.start_seconds + timeline.hop_seconds / 2
+        paint_video(
+            source,
+            path,
+            painter,
+            start_seconds=timeline.start_seconds if part else None,
+            stop_seconds=timeline.stop_seconds if _ends_early(timeline, info) else None,
+            shift_seconds=timeline.start_seconds if part else 0.0,
+        )
+
+    return paint
 
 
 def _ends_early(timeline: Timeline, info: media.MediaInfo) -> bool:
-    """Whether the timeline stops before the file does; containers name their end loosely."""
+    """Whether the timeline stops before the file does; containers give their end loosely."""
     if info.duration_seconds is None:
         return True
     end = info.start_seconds + info.duration_seconds
     return timeline.stop_seconds < end - timeline.hop_seconds / 2
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class _Run:
-    """One person followed without a loss or a cut.
-
-    span: seconds in which the box is shown. times: (N,) seconds. boxes: (N, 4) pixels.
-    """
-
-    person: int
-    span: Span
-    times: Float64Array
-    boxes: Float32Array
-
-    def box_at(self, time: float) -> Area:
-        """The box between the two instants around ``time``; at the ends it stays."""
-        left, top, right, bottom = (
-            round(float(np.interp(time, self.times, side))) for side in self.boxes.T
-        )
-        return left, top, right, bottom
-
-
 class Painter:
-    """Draws on one picture after another what the timeline says of it; in order of time."""
+    """Draws on pictures what the timeline says of them."""
 
     def __init__(self, timeline: Timeline, frames: FrameTable) -> None:
-        self._runs = sorted(_runs(timeline, frames), key=lambda run: run.span)
-        self._next = 0
-        self._shown: list[_Run] = []
+        self._runs = list(followed(timeline, frames, np.unique(frames.person).tolist()))
+        self._spans = np.array([run.span for run in self._runs]).reshape(-1, 2)
         places = cells(timeline)
         self._starts = list(places)
         self._edges = np.array([start for start, _ in places.values()])
@@ -87,7 +69,7 @@ class Painter:
     def __call__(self, image: UInt8Array, time: float) -> None:
         """Draw on image (H, W, 3) uint8 RGB in place; time: its presentation time in seconds."""
         self._labels.fit(image.shape[0])
-        shown = [(run, run.box_at(time), self._row(run.person, time)) for run in self._at(time)]
+        shown = [(run, _box_at(run, time), self._row(run.person, time)) for run in self._at(time)]
         taken = [box for _, box, _ in shown]
         for run, box, row in shown:
             self._label(image, run.person, row, box, taken)
@@ -103,7 +85,7 @@ class Painter:
     ) -> None:
         """Lay a label beside a box and note its place in ``taken``; bars only where there is room.
 
-        A name that finds no room either covers what is right of its box: no face is without one.
+        A name without room either covers what is right of its box, so that every face has one.
         """
         picture = (image.shape[1], image.shape[0])
         for bars in (True, False):
@@ -118,26 +100,20 @@ class Painter:
         taken.append(area)
         lay(image, label, area[0], area[1])
 
-    def _at(self, time: float) -> list[_Run]:
+    def _at(self, time: float) -> list[Run]:
         """The runs whose span holds an instant, by person."""
-        while self._next < len(self._runs) and self._runs[self._next].span[0] <= time:
-            self._shown.append(self._runs[self._next])
-            self._next += 1
-        self._shown = [run for run in self._shown if time < run.span[1]]
-        return sorted(self._shown, key=lambda run: run.person)
+        there = (self._spans[:, 0] <= time) & (time < self._spans[:, 1])
+        return [self._runs[number] for number in np.flatnonzero(there)]
 
     def _row(self, person: int | None, time: float) -> Row | None:
-        """What the window says whose cell holds an instant."""
+        """The row of the window whose cell holds an instant."""
         number = int(np.searchsorted(self._edges, time, side="right")) - 1
         return self._rows.get((self._starts[number], person)) if number >= 0 else None
 
 
-def _runs(timeline: Timeline, frames: FrameTable) -> Iterator[_Run]:
-    step = spacing(frames)
-    bounds = (timeline.start_seconds, timeline.stop_seconds)
-    for person in np.unique(frames.person).tolist():
-        mine = frames.person == person
-        times, boxes = frames.times_seconds[mine], frames.boxes[mine]
-        for first, last in runs(times, step, timeline.cuts):
-            span = held(times[first:last], step, timeline.cuts, bounds)
-            yield _Run(person, span, times[first:last], boxes[first:last])
+def _box_at(run: Run, time: float) -> Area:
+    """The box between the two instants around ``time``; at the ends it stays."""
+    left, top, right, bottom = (
+        round(float(np.interp(time, run.times, side))) for side in run.boxes.T
+    )
+    return left, top, right, bottom

@@ -4,62 +4,39 @@ from collections.abc import Iterator
 from typing import Final
 
 from facevoice.branches import Blend, Branch
+from facevoice.output.missing import REASONS
+from facevoice.output.wording import counted
 from facevoice.predict.prediction import Prediction
-from facevoice.types import MISSING_CODES, MODALITIES, MissingCode, Scores
-
-MEANING: Final[dict[MissingCode, str]] = dict(
-    zip(
-        MISSING_CODES,
-        (
-            "the file has no picture",
-            "no face was found",
-            "the file has no sound",
-            "the sound is silent",
-            "there is sound, but no speech in it",
-            "less than a quarter of a second of speech",
-        ),
-        strict=True,
-    )
-)
-
+from facevoice.types import Scores
 
 UNSURE: Final = "unsure: the highest score is under this model's threshold for an answer"
 
 
 def render(prediction: Prediction, tree: Branch) -> str:
-    """Several lines: what was looked at, a row a node of the tree, and what was missing."""
+    """Several lines: what was analysed, one row per node of the tree, and what was missing."""
     if prediction.error is not None:
         return f"{prediction.path}\n  error: {prediction.error[1]}\n"
     lines = [f"{prediction.path or 'arrays'}{_looked_at(prediction)}"]
     rows = list(_rows(tree, prediction.scores, "", ""))
+    verdicts = ["-" if scores is None else scores.emotion for _, scores in rows]
+    if prediction.abstained:
+        verdicts[0] = f"unsure: {verdicts[0]}"
     name_width = max(len(title) for title, _ in rows)
-    verdicts = [_verdict(scores, unsure=prediction.abstained) for _, scores in rows[:1]]
-    verdicts += [_verdict(scores) for _, scores in rows[1:]]
     verdict_width = max(7, *map(len, (*tree.labels, *verdicts)))
     widths = [max(len(label), 5) for label in tree.labels]
     header = "  ".join(label.rjust(width) for label, width in zip(tree.labels, widths, strict=True))
     lines.append(f"  {'':{name_width}}  {'verdict':{verdict_width}}  {header}")
     for (title, scores), verdict in zip(rows, verdicts, strict=True):
-        if scores is None:
-            lines.append(f"  {title:{name_width}}  {verdict}")
-            continue
-        numbers = "  ".join(
-            f"{value:{width}.2f}" for value, width in zip(scores.values, widths, strict=True)
-        )
-        lines.append(f"  {title:{name_width}}  {verdict:{verdict_width}}  {numbers}")
+        values = () if scores is None else zip(scores.values, widths, strict=True)
+        numbers = "  ".join(f"{value:{width}.2f}" for value, width in values)
+        lines.append(f"  {title:{name_width}}  {verdict:{verdict_width}}  {numbers}".rstrip())
     if prediction.abstained:
         lines.append(f"  {UNSURE}")
-    for modality in MODALITIES:
-        code = prediction.missing.get(modality)
-        if code is not None:
-            lines.append(f"  no {modality}: {code} ({MEANING[code]})")
+    lines += [
+        f"  no {modality}: {code} ({REASONS[code].clause})"
+        for modality, code in sorted(prediction.missing.items())
+    ]
     return "\n".join(lines) + "\n"
-
-
-def _verdict(scores: Scores | None, *, unsure: bool = False) -> str:
-    if scores is None:
-        return "-"
-    return f"unsure: {scores.emotion}" if unsure else scores.emotion
 
 
 def _looked_at(prediction: Prediction) -> str:
@@ -72,8 +49,7 @@ def _looked_at(prediction: Prediction) -> str:
     evidence = prediction.evidence
     if evidence is not None:
         if evidence.face_frames:
-            faces = "1 face" if evidence.face_frames == 1 else f"{evidence.face_frames} faces"
-            facts.append(f"{faces} looked at")
+            facts.append(f"{counted(evidence.face_frames, 'face')} looked at")
         if evidence.speech_seconds:
             facts.append(f"{evidence.speech_seconds:.1f} s of speech")
         if evidence.people > 1:

@@ -1,4 +1,4 @@
-"""Boxes and labels on a picture, in numpy; text by Pillow, once for each that is shown."""
+"""Boxes and labels on a picture, in numpy; text is drawn by Pillow, once per label."""
 
 import math
 from collections.abc import Sequence
@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from facevoice.output.html.colours import colours_of
+from facevoice.output.html.elements import one_line
 from facevoice.output.timeline.spans import name_of
-from facevoice.output.timeline.tiers import one_line
 from facevoice.timeline.table import Row
 from facevoice.types import Scores, UInt8Array
 
@@ -33,7 +33,7 @@ _MARGIN: Final = 3
 
 
 class Labels:
-    """What stands beside the boxes: drawn when it changes, kept while it does not."""
+    """The labels beside the boxes: drawn when they change, kept while they do not."""
 
     def __init__(self, labels: Sequence[str]) -> None:
         self._colours = {name: _rgb(PALETTE[n]) for name, n in colours_of(labels).items()}
@@ -49,7 +49,7 @@ class Labels:
             self._kept.clear()
 
     def colour(self, row: Row | None) -> Colour:
-        """The colour of what a row shows most; grey if it shows nothing."""
+        """The colour of a row's emotion; grey without one."""
         emotion = None if row is None else row.emotion
         return _PLAIN if emotion is None else self._colours[emotion]
 
@@ -83,7 +83,7 @@ class Labels:
         return np.asarray(image, np.uint8)
 
     def _bars(self, draw: ImageDraw.ImageDraw, scores: Scores, top: int, width: int) -> None:
-        """A line for each label: its name, and a bar in the right half as long as its score."""
+        """One line per label: its name, and in the right half a bar as long as its score."""
         pitch, edge = math.ceil(1.3 * self._size), self._size // 2
         middle = width // 2
         small = ImageFont.load_default(max(8, round(0.8 * self._size)))
@@ -143,7 +143,7 @@ def draw_frame(image: UInt8Array, box: Area, colour: Colour) -> None:
 
 
 def lay(image: UInt8Array, label: UInt8Array, left: int, top: int) -> None:
-    """Lay a label over a picture that shows through darkly; what does not fit is cut off."""
+    """Lay a label over a picture, which shows through darkly; what does not fit is cut off."""
     below = image[top : top + label.shape[0], left : left + label.shape[1]]
     part = label[: below.shape[0], : below.shape[1]]
     np.maximum(below // 4, part, out=below)

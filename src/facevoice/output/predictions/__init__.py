@@ -1,37 +1,40 @@
-"""Where predictions go: a table, JSON Lines, CSV or Parquet; standard output or a file."""
+"""Predictions as a table, JSON Lines, CSV or Parquet, to standard output or a file."""
 
 import csv
 import importlib
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final, Literal
 
 from facevoice.branches import Branch
-from facevoice.cli.prediction_table import render
 from facevoice.errors import InvalidInputError, MissingDependencyError, OutputError
-from facevoice.output.tables import columns_of, flat_row, types_of
+from facevoice.output.predictions.columns import Kind, columns_of, flat_row
+from facevoice.output.predictions.text import render
 from facevoice.predict.prediction import Prediction
 from facevoice.writing import replacing
 
+Format = Literal["table", "json", "csv", "parquet"]
 Write = Callable[[Prediction], None]
 
 _GROUP: Final = 1000  # rows that Parquet keeps together, and that are in memory at most
-_ODD: Final = "backslashreplace"  # file names need not be text, yet the others must go on
-_ARROW_TYPES: Final = {"text": "string", "truth": "bool", "count": "int64", "number": "float64"}
+_ODD: Final = "backslashreplace"  # a file name that is not text must not stop the others
+_ARROW: Final[Mapping[Kind, str]] = {
+    "text": "string",
+    "truth": "bool",
+    "count": "int64",
+    "number": "float64",
+}
 
 
 @contextmanager
-def open_writer(
-    form: Literal["table", "json", "csv", "parquet"], output: Path | None, tree: Branch
-) -> Iterator[Write]:
-    """Give a function that takes one prediction after another, all made with ``tree``.
+def open_writer(form: Format, output: Path | None, tree: Branch) -> Iterator[Write]:
+    """Give a function that writes one prediction after another, all made with ``tree``.
 
-    A file appears under its name when all is written, not before; no more than some rows of it
-    are in memory.
+    A file appears under its name only once it is complete; a few rows are in memory at a time.
 
     Raises:
         InvalidInputError: Parquet to standard output.
@@ -45,7 +48,7 @@ def open_writer(
             sys.stdout.reconfigure(errors=_ODD)
         yield _line_writer(form, sys.stdout, tree)
         return
-    if output.is_dir():  # else only known when all is done
+    if output.is_dir():  # replacing it would fail only once everything is done
         raise OutputError(f"{output} cannot be written: it is a folder")
     with replacing(output) as temporary:
         if form == "parquet":
@@ -63,10 +66,8 @@ def _open_parquet(path: Path, tree: Branch) -> Iterator[Write]:
         parquet = importlib.import_module("pyarrow.parquet")
     except ImportError:
         raise MissingDependencyError.of("pyarrow", "tables", "a Parquet file") from None
-    types = types_of(tree).items()
-    schema = arrow.schema(
-        [(name, arrow.type_for_alias(_ARROW_TYPES[kind])) for name, kind in types]
-    )
+    columns = columns_of(tree).items()
+    schema = arrow.schema([(name, arrow.type_for_alias(_ARROW[kind])) for name, kind in columns])
     rows: list[dict[str, Any]] = []
 
     def write(prediction: Prediction) -> None:
@@ -89,20 +90,18 @@ def _text(value: Any) -> Any:
 
 
 def _line_writer(form: str, stream: IO[str], tree: Branch) -> Write:
-    if form == "json":
-        return lambda prediction: _print_json(prediction, stream)
+    if form == "table":
+        return lambda prediction: print(render(prediction, tree), file=stream)
+    table = csv.DictWriter(stream, columns_of(tree), lineterminator="\n")
     if form == "csv":
-        table = csv.DictWriter(stream, columns_of(tree), lineterminator="\n")
         table.writeheader()
-        return lambda prediction: _write_row(table, stream, prediction)
-    return lambda prediction: print(render(prediction, tree), file=stream)
 
+    def write(prediction: Prediction) -> None:
+        if form == "csv":
+            table.writerow(flat_row(prediction))
+        else:
+            record = prediction.to_dict()
+            stream.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
+        stream.flush()
 
-def _print_json(prediction: Prediction, stream: IO[str]) -> None:
-    line = json.dumps(prediction.to_dict(), ensure_ascii=False, allow_nan=False)
-    print(line, file=stream, flush=True)
-
-
-def _write_row(table: "csv.DictWriter[str]", stream: IO[str], prediction: Prediction) -> None:
-    table.writerow(flat_row(prediction))
-    stream.flush()
+    return write

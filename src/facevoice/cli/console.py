@@ -1,0 +1,94 @@
+"""What the verbs say on standard error: messages and the one progress line."""
+
+import math
+import sys
+import time
+from types import TracebackType
+from typing import Final, Self
+
+from facevoice.output.wording import duration, speed
+from facevoice.workers.progress import Progress
+
+_LINE_SECONDS: Final = 0.2  # between updates of a line on a terminal
+_LOG_SECONDS: Final = 30.0  # between lines in a log
+_WIPE: Final = "\r\x1b[K"
+
+
+def say(message: str) -> None:
+    """Print a message for the user on standard error."""
+    print(f"facevoice: {message}", file=sys.stderr)
+
+
+class ProgressLine:
+    """How far a command is: a line that changes on a terminal, elsewhere a message now and then.
+
+    noun: what is counted, in the plural.
+    logged: whether anything is said where standard error is not a terminal.
+    last: whether that includes the last count, however soon it comes.
+    """
+
+    def __init__(self, noun: str, *, logged: bool = True, last: bool = False) -> None:
+        self._noun, self._logged, self._last = noun, logged, last
+        self._terminal = sys.stderr.isatty()
+        self._shown = -math.inf if self._terminal else time.monotonic()
+        self._drawn = False
+        self._progress: Progress | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: object, trace: TracebackType | None
+    ) -> None:
+        self.wipe()
+
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        """Show that so many units are done.
+
+        A first call with several units says that an earlier run did them; fewer units than before
+        begin a new count.
+        """
+        if self._progress is None or done < self._progress.done or total != self._progress.total:
+            self._progress = Progress(total, clock=time.monotonic)
+            self._progress.count(done, kept=done > 1)
+        self._progress.count(done - self._progress.done)
+        self.show(self._progress, note)
+
+    def show(self, progress: Progress, note: str = "") -> None:
+        """Show counts, rate, time left and errors, unless they were shown a moment ago."""
+        finished = progress.done >= progress.total
+        if finished and (self._terminal or not self._last):
+            self.wipe()
+            return
+        now = time.monotonic()
+        pause = _LINE_SECONDS if self._terminal else _LOG_SECONDS
+        if progress.total < 2 or (not finished and now - self._shown < pause):
+            return
+        self._shown = now
+        text = ", ".join([f"{progress.done}/{progress.total} {self._noun}", *facts(progress)])
+        text += f" {note}" if note else ""
+        if self._terminal:
+            print(f"{_WIPE}{text}", end="", file=sys.stderr, flush=True)
+            self._drawn = True
+        elif self._logged:
+            say(text)
+
+    def wipe(self) -> None:
+        """Make room for a message."""
+        if self._drawn:
+            print(_WIPE, end="", file=sys.stderr, flush=True)
+            self._drawn = False
+
+    def say(self, message: str) -> None:
+        """Print a message in place of the line."""
+        self.wipe()
+        say(message)
+
+
+def facts(progress: Progress, *, left: bool = True) -> list[str]:
+    """What was known already, rate, time left if asked for, and errors; nothing where none."""
+    found = [f"{progress.kept} known already"] if progress.kept else []
+    if progress.rate is not None and progress.seconds_left is not None:
+        found.append(speed(progress.rate))
+        found += [f"{duration(progress.seconds_left)} left"] if left else []
+    return [*found, f"{progress.failed} failed"] if progress.failed else found

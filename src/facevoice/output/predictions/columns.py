@@ -1,0 +1,105 @@
+"""The columns of predictions as flat rows, described once: CSV, Parquet and pandas follow.
+
+A row has a column for the score of each label ("scores.happy") and of each branch
+("parts.face.happy", "parts.face.expression.happy"); the others are those of ``_FIRST`` and
+``_LAST``. What does not apply is None.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from facevoice.branches import Blend, Branch
+from facevoice.errors import MissingDependencyError
+from facevoice.predict.prediction import Prediction
+from facevoice.types import Scores
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Kind = Literal["text", "truth", "count", "number"]
+
+_FIRST: Final[Mapping[str, Kind]] = {
+    "path": "text",
+    "emotion": "text",
+    "confidence": "number",
+    "abstained": "truth",
+}
+_LAST: Final[Mapping[str, Kind]] = {
+    "missing.face": "text",
+    "missing.voice": "text",
+    "evidence.face_frames": "count",
+    "evidence.face_seconds": "number",
+    "evidence.speech_seconds": "number",
+    "evidence.people": "count",
+    "evidence.box.left": "number",
+    "evidence.box.top": "number",
+    "evidence.box.right": "number",
+    "evidence.box.bottom": "number",
+    "duration_seconds": "number",
+    "start_seconds": "number",
+    "stop_seconds": "number",
+    "windows": "count",
+    "bundle.name": "text",
+    "bundle.sha256": "text",
+    "error.kind": "text",
+    "error.message": "text",
+}
+_SIDES: Final = {"left": 0, "top": 1, "right": 2, "bottom": 3}
+
+
+def columns_of(tree: Branch) -> dict[str, Kind]:
+    """The columns of the rows that predictions with this tree give, in order, with their types.
+
+    Every cell may also be None.
+    """
+    scores = [f"{prefix}.{label}" for prefix in _prefixes(tree) for label in tree.labels]
+    return {**_FIRST, **dict.fromkeys(scores, "number"), **_LAST}
+
+
+def _prefixes(node: Branch, prefix: str = "scores") -> Iterator[str]:
+    yield prefix
+    if isinstance(node, Blend):
+        for member in node.members:
+            yield from _prefixes(member, _below(prefix, member.name))
+
+
+def _below(prefix: str, branch: str) -> str:
+    return f"{'parts' if prefix == 'scores' else prefix}.{branch}"
+
+
+def flat_row(prediction: Prediction) -> dict[str, Any]:
+    """One prediction as column -> value; branches that did not score are left out."""
+    record = prediction.to_dict()
+    scores = {} if prediction.scores is None else dict(_scores("scores", prediction.scores))
+    return {
+        **{name: record[name] for name in _FIRST},
+        **scores,
+        **{name: _cell(record, name) for name in _LAST},
+    }
+
+
+def _scores(prefix: str, scores: Scores) -> Iterator[tuple[str, float]]:
+    yield from ((f"{prefix}.{label}", round(each, 6)) for label, each in scores.to_dict().items())
+    for name, part in scores.parts.items():
+        yield from _scores(_below(prefix, name), part)
+
+
+def _cell(record: Any, column: str) -> Any:
+    """The value that a dotted name leads to in a prediction's record."""
+    for key in column.split("."):
+        if record is not None:
+            record = record[_SIDES[key]] if isinstance(record, list) else record.get(key)
+    return record
+
+
+def to_frame(predictions: Iterable[Prediction]) -> "pd.DataFrame":
+    """A DataFrame with one row per prediction and the columns that this module describes.
+
+    Raises:
+        MissingDependencyError: pandas is not installed (extra ``tables``).
+    """
+    try:
+        import pandas as pd  # noqa: PLC0415 - optional and slow to import
+    except ImportError:
+        raise MissingDependencyError.of("pandas", "tables", "to_frame") from None
+    return pd.DataFrame([flat_row(prediction) for prediction in predictions])

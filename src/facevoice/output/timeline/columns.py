@@ -1,0 +1,331 @@
+"""The columns of a timeline's tables, described once.
+
+CSV, Parquet, the JSON record, reading back and the tables in docs/timeline.md all follow from
+``TABLES``. The JSON record is the common form: a table is a list of its objects laid out flat.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from facevoice.errors import InvalidInputError
+from facevoice.timeline.table import FrameTable, Person, Row, Segment, Timeline
+from facevoice.types import MODALITIES, Scores
+
+VERSION: Final = "1.0"
+"""Version of the tables and of the JSON record; readers accept any with the same major number."""
+
+Kind = Literal["text", "int", "float", "float32", "json"]
+"""Type of a column's cells; "json" is text that holds a JSON value."""
+
+_PARSE: Final[Mapping[Kind, Callable[[Any], Any]]] = {
+    "text": str,
+    "int": int,
+    "float": float,
+    "float32": float,
+    "json": json.loads,
+}
+
+ScorePath = tuple[str, ...]
+"""Location of scores: "scores" (fused), "face" or "voice", then the branches below it."""
+
+LABEL: Final = "LABEL"
+BRANCH: Final = "BRANCH"
+"""In a column's name and location: one column per label, and one per branch and label."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column, or a family of columns: one per label or per branch and label.
+
+    unit, doc: its description in docs/timeline.md.
+    at: where the value lies in the JSON record; () for a field of the same name.
+    """
+
+    name: str
+    kind: Kind
+    unit: str
+    doc: str
+    at: tuple[str | int, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "at", self.at or (self.name,))
+
+    def of(self, name: str, *at: str | int) -> "Column":
+        """The member of this family for one label, or for one branch and label."""
+        return replace(self, name=name, at=at)
+
+
+_SIDES: Final = tuple(enumerate(("left", "top", "right", "bottom")))
+_POINTS: Final = {
+    "left_eye": "eye on the viewer's left",
+    "right_eye": "eye on the viewer's right",
+    "nose": "tip of the nose",
+    "left_mouth": "corner of the mouth on the viewer's left",
+    "right_mouth": "corner of the mouth on the viewer's right",
+}
+
+TABLES: Final[Mapping[str, tuple[Column, ...]]] = {
+    "about": (
+        Column("version", "text", "", "of these tables", at=("schema_version",)),
+        Column("path", "text", "", "the input as it was given"),
+        Column("duration_seconds", "float", "s", "of the whole file, according to its container"),
+        Column("start_seconds", "float", "s", "start of the part that was analysed"),
+        Column("stop_seconds", "float", "s", "end of that part, not included"),
+        Column("window_seconds", "float", "s", "length of a window"),
+        Column("hop_seconds", "float", "s", "from the start of one window to the next"),
+        Column("labels", "json", "JSON", "the labels that are scored"),
+        Column("score_paths", "json", "JSON", "where scores are stored, for reading back"),
+        Column("cuts_seconds", "json", "JSON, s", "the first picture after each cut"),
+        Column("bundle.name", "text", "", "the model", at=("bundle", "name")),
+        Column("bundle.sha256", "text", "", "of its bundle.json", at=("bundle", "sha256")),
+        Column("windows_rows", "int", "count", "rows of that table: detects mismatched files"),
+        Column("people_rows", "int", "count", "likewise"),
+        Column("segments_rows", "int", "count", "likewise"),
+        Column("frames_rows", "int", "count", "likewise; empty if frames were not asked for"),
+    ),
+    "windows": (
+        Column("start_seconds", "float", "s", "start of the window"),
+        Column("stop_seconds", "float", "s", "end of the window, not included"),
+        Column("person", "int", "id", "the person; empty: see [People](#people)"),
+        Column("emotion", "text", "label", "the label with the highest fused score"),
+        Column("confidence", "float", "0 to 1", "that score, calibrated"),
+        Column("scores.LABEL", "float", "0 to 1", "face and voice fused, calibrated; sum 1",
+               ("scores", "scores", LABEL)),
+        Column("face.LABEL", "float", "0 to 1", "the face alone, calibrated",
+               ("face", "scores", LABEL)),
+        Column("voice.LABEL", "float", "0 to 1", "this person's voice alone, calibrated",
+               ("voice", "scores", LABEL)),
+        Column("parts.BRANCH.LABEL", "float", "0 to 1", "the scores behind the fused ones",
+               ("scores", "parts", BRANCH, "scores", LABEL)),
+        Column("face.parts.BRANCH.LABEL", "float", "0 to 1", "the scores behind those of the face",
+               ("face", "parts", BRANCH, "scores", LABEL)),
+        Column("voice.parts.BRANCH.LABEL", "float", "0 to 1",
+               "the scores behind those of the voice",
+               ("voice", "parts", BRANCH, "scores", LABEL)),
+        Column("missing.face", "text", "code", "why the face has no scores", ("missing", "face")),
+        Column("missing.voice", "text", "code", "why the voice has no scores",
+               ("missing", "voice")),
+        Column("seen_seconds", "float", "s", "how long the face was seen in the window"),
+        Column("speech_seconds", "float", "s", "how long anyone spoke in the window"),
+        Column("speaking_seconds", "float", "s", "how much of that is attributed to this row"),
+        Column("speaker", "text", "code", "whose speech it is: `this` person's, that of an `other`"
+               " person in view, `unknown`, or `nobody` speaks"),
+        Column("speaker_confidence", "float", "0 to 1", "how certain that is"),
+        Column("people", "int", "count", "people seen in the window"),
+        *(Column(f"box.{side}", "float", "px", f"{side} edge of the face's median box in the"
+                 " upright picture", ("box", n)) for n, side in _SIDES),
+        Column("quality", "float", "0 to 1", "the detector's median confidence"),
+    ),
+    "people": (
+        Column("person", "int", "id", "the person", ("id",)),
+        Column("first_seen_seconds", "float", "s", "first sampled instant with this face"),
+        Column("last_seen_seconds", "float", "s", "last sampled instant with this face"),
+        Column("seconds_seen", "float", "s", "how long the face was seen"),
+        Column("seconds_speaking", "float", "s",
+               "speech attributed to this person; an instant in several windows counts once"),
+        Column("emotion", "text", "label", "the label with the largest share"),
+        Column("share.LABEL", "float", "0 to 1", "share of the scored time; sum 1",
+               ("shares", LABEL)),
+    ),
+    "segments": (
+        Column("person", "int", "id", "the person; empty: a voice that belongs to no one in view"),
+        Column("start_seconds", "float", "s", "start of the segment"),
+        Column("stop_seconds", "float", "s", "end of the segment, not included"),
+        Column("emotion", "text", "label", "the label of the segment"),
+        Column("score", "float", "0 to 1", "mean fused score of that emotion"),
+    ),
+    "frames": (
+        Column("time_seconds", "float", "s", "instant of the frame"),
+        Column("person", "int", "id", "the person"),
+        *(Column(f"box.{side}", "float32", "px", f"{side} edge of the face's box in the upright"
+                 " picture", ("box", n)) for n, side in _SIDES),
+        *(Column(f"{point}.{axis}", "float32", "px", doc, ("landmarks", n, m))
+          for n, (point, doc) in enumerate(_POINTS.items()) for m, axis in enumerate("xy")),
+        Column("quality", "float32", "0 to 1", "the detector's confidence"),
+        Column("face.LABEL", "float", "0 to 1", "scores of this face alone; empty if no branch"
+               " looked at it", ("scores", LABEL)),
+    ),
+}  # fmt: skip
+"""Every table's columns, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table, laid out flat.
+
+    columns: every one, families expanded.
+    rows: the values of each row in the order of the columns; None where nothing applies.
+    """
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Any]]
+
+
+def expanded(
+    table: str, labels: Sequence[str], paths: Sequence[ScorePath] = ()
+) -> tuple[Column, ...]:
+    """The columns of a table, with those for each label and branch in place of the families.
+
+    paths: where scores are stored, each above its parts.
+
+    Raises:
+        InvalidInputError: labels and branches have names that would give two columns one name.
+    """
+    columns: list[Column] = []
+    for column in TABLES[table]:
+        if LABEL not in column.at:
+            columns.append(column)
+        elif BRANCH not in column.at:
+            prefix = column.name.removesuffix(LABEL)
+            columns += [column.of(prefix + each, *column.at[:-1], each) for each in labels]
+        elif column.at[0] == "scores":  # once for all three families, in the order of the paths
+            columns += [
+                _part(column, path, label) for path in paths if path[1:] for label in labels
+            ]
+    names = [column.name for column in columns]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InvalidInputError(
+            f"two columns would be called {', '.join(twice)}: rename the bundle's labels or"
+            " branches, or write JSON"
+        )
+    return tuple(columns)
+
+
+def _part(family: Column, path: ScorePath, label: str) -> Column:
+    root, *branches = path
+    prefix = "parts" if root == "scores" else f"{root}.parts"
+    location = [key for branch in branches for key in ("parts", branch)]
+    return family.of(".".join([prefix, *branches, label]), root, *location, "scores", label)
+
+
+def tables_of(timeline: Timeline) -> dict[str, Table]:
+    """The tables of a timeline by name; without "frames" if it has none.
+
+    Raises:
+        InvalidInputError: labels and branches have names that would give two columns one name.
+    """
+    record = record_of(timeline)
+    paths = _score_paths(timeline.rows)
+    items = {name: record[name] for name in TABLES if record.get(name) is not None}
+    counts = {f"{name}_rows": len(each) for name, each in items.items()}
+    items = {"about": [record | {"score_paths": paths} | counts], **items}
+    tables = {}
+    for name, objects in items.items():
+        columns = expanded(name, timeline.labels, paths)
+        rows = [[_cell(each, column) for column in columns] for each in objects]
+        tables[name] = Table(columns, rows)
+    return tables
+
+
+def _cell(record: Any, column: Column) -> Any:
+    """A column's value in a record; None if a part of the way to it is absent."""
+    for key in column.at:
+        record = record.get(key) if isinstance(record, Mapping) else record and record[key]
+    return json.dumps(record, ensure_ascii=False) if column.kind == "json" else record
+
+
+def unflattened(columns: Sequence[Column], cells: Mapping[str, Sequence[Any]]) -> list[Any]:
+    """Rows of a table as objects of the JSON record; lists are mappings by index.
+
+    cells: by column, as text or typed; "" and None stand for nothing.
+
+    Raises:
+        KeyError: a column is absent.
+    """
+    records: list[Any] = [{} for _ in cells[columns[0].name]]
+    for column in columns:
+        (*way, last), parse = column.at, _PARSE[column.kind]
+        for record, cell in zip(records, cells[column.name], strict=True):
+            inner = record
+            for key in way:
+                inner = inner.setdefault(key, {})
+            inner[last] = None if cell is None or cell == "" else parse(cell)
+    return records
+
+
+def _score_paths(rows: Iterable[Row]) -> list[ScorePath]:
+    """Every place where some row has scores, each above its parts."""
+    found: dict[ScorePath, None] = dict.fromkeys([("scores",), *((name,) for name in MODALITIES)])
+    for row in rows:
+        for root, scores in (("scores", row.scores), ("face", row.face), ("voice", row.voice)):
+            if scores is not None:
+                found.update(dict.fromkeys(_below((root,), scores)))
+    return list(found)
+
+
+def _below(path: ScorePath, scores: Scores) -> Iterator[ScorePath]:
+    for name, part in scores.parts.items():
+        yield (*path, name)
+        yield from _below((*path, name), part)
+
+
+def record_of(timeline: Timeline) -> dict[str, Any]:
+    """The timeline as JSON values, see docs/timeline.schema.json; NaN becomes None."""
+    frames = timeline.frames
+    return {
+        "schema_version": VERSION,
+        "path": printable(timeline.path),
+        "bundle": {"name": timeline.bundle_name, "sha256": timeline.bundle_sha256},
+        "labels": list(timeline.labels),
+        "duration_seconds": timeline.duration_seconds,
+        "start_seconds": timeline.start_seconds,
+        "stop_seconds": timeline.stop_seconds,
+        "window_seconds": timeline.window_seconds,
+        "hop_seconds": timeline.hop_seconds,
+        "cuts_seconds": timeline.cuts.tolist(),
+        "people": [_record(person, "people") for person in timeline.people],
+        "windows": [row_record(row) for row in timeline.rows],
+        "segments": [_record(segment, "segments") for segment in timeline.segments],
+        "frames": None if frames is None else list(_frames(frames, timeline.labels)),
+    }
+
+
+def row_record(row: Row) -> dict[str, Any]:
+    """One person in one window as JSON values; NaN becomes None."""
+    return _record(row, "windows")
+
+
+def _record(item: Row | Person | Segment, table: str) -> dict[str, Any]:
+    fields = dict.fromkeys(str(column.at[0]) for column in TABLES[table])
+    return {name: _json(getattr(item, name)) for name in fields}
+
+
+def _json(value: Any) -> Any:
+    """A value as JSON has it; of float32 the shortest decimal that reads back the same."""
+    if isinstance(value, Scores):
+        return {
+            "scores": value.to_dict(),
+            "parts": {name: _json(part) for name, part in value.parts.items()},
+        }
+    if isinstance(value, Mapping):
+        return {name: _json(each) for name, each in value.items()}
+    if isinstance(value, (tuple, np.ndarray)):
+        return [_json(each) for each in value]
+    if isinstance(value, (float, np.floating)):
+        return None if math.isnan(value) else float(str(value))  # np.float32(12.3) is 12.3
+    return value
+
+
+def _frames(frames: FrameTable, labels: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    for number, time in enumerate(frames.times_seconds.tolist()):
+        scores = frames.scores[number].tolist()
+        looked = len(scores) == len(labels) and not all(map(math.isnan, scores))
+        yield {
+            "time_seconds": time,
+            "person": int(frames.person[number]),
+            "box": _json(frames.boxes[number]),
+            "landmarks": _json(frames.landmarks[number]),
+            "quality": _json(frames.quality[number]),
+            "scores": _json(dict(zip(labels, scores, strict=True))) if looked else None,
+        }
+
+
+def printable(text: str) -> str:
+    """Text that can be written as UTF-8: bytes of a file name that are not are replaced."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

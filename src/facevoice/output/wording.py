@@ -1,0 +1,44 @@
+"""How numbers, times and lists are written, on pages and in messages alike."""
+
+import math
+from collections.abc import Sequence
+
+
+def percent(value: float) -> str:
+    """A share of 1 in whole percent."""
+    return f"{100 * value:.0f}%"
+
+
+def duration(seconds: float, digits: int = 0) -> str:
+    """How long something takes: "12 s" ("12.0 s" with one digit), "2 min 05 s", "1 h 02 min"."""
+    if round(seconds, digits) < 60:
+        return f"{seconds:.{digits}f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def speed(per_second: float) -> str:
+    """A rate per second, or per minute where it is below 1 per second: "7.1/s", "12.5/min"."""
+    return f"{per_second:.1f}/s" if per_second >= 1 else f"{60 * per_second:.1f}/min"
+
+
+def clock(seconds: float, last: float, digits: int = 2) -> str:
+    """An instant of a clip that ends at ``last``: "3.25 s", or "2:05" from a minute on."""
+    if last < 60:
+        return f"{seconds:.{digits}f} s"
+    sign, whole = ("-" if seconds < 0 else ""), abs(math.floor(seconds))
+    hours, minutes = whole // 3600, whole % 3600 // 60
+    start = f"{hours}:{minutes:02}" if hours else f"{minutes}"
+    return f"{sign}{start}:{whole % 60:02}"
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """A number with its noun: "1 face", "2 faces"."""
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a phrase: "a, b and c"."""
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
