@@ -66,7 +66,7 @@ class Speech:
     """The speech in one stretch of sound.
 
     waveform: only the speech, noise removed, its pieces joined, 16 kHz. It starts at the time of
-        the first span; after each joint it is earlier than the recording. None if missing.
+        the first span; after a joint, its times are earlier than in the recording. None if missing.
     spans: (S, 2) float64, start and stop of each piece in presentation seconds.
     missing: why there is no waveform; None if there is one.
     """
