@@ -58,13 +58,13 @@ def report(scores: dict[str, Float64Array], clips: Clips, labels: tuple[str, ...
     """Print WAR with its Wilson interval, UAR, log-loss and ECE of each node."""
     right = {}
     for name, values in scores.items():
-        matrix = metrics.ConfusionMatrix.of_scores(values, clips.y, labels)
-        interval = metrics.wilson(matrix.right, matrix.total)
+        found = metrics.Figures(name, labels, values, clips.y).rounded(
+            "war", "war_low", "war_high", "uar", "log_loss", "ece"
+        )
         right[name] = (metrics.predicted_classes(values) == clips.y).astype(np.float64)
         print(
-            f"{name:28} WAR {matrix.war:.3f} ({interval.low:.3f}-{interval.high:.3f})"
-            f"  UAR {matrix.uar:.3f}  log-loss {metrics.log_loss(values, clips.y):.3f}"
-            f"  ECE {metrics.expected_calibration_error(values, clips.y):.3f}"
+            f"{name:28} WAR {found['war']:.3f} ({found['war_low']:.3f}-{found['war_high']:.3f})"
+            f"  UAR {found['uar']:.3f}  log-loss {found['log_loss']:.3f}  ECE {found['ece']:.3f}"
         )
     test = metrics.paired_permutation(right["fused after"], right["fused before"])
     print(f"fused, after - before: {test.difference:+.3f} (McNemar p = {test.p_value:.2g})")

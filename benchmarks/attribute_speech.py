@@ -67,7 +67,7 @@ def pieces_of(path: Path, speaker: str, detector: Mtcnn) -> list[Piece]:
             continue
         first, last = view.time_seconds if first is None else first, view.time_seconds
         if pace.take(last):
-            mouths.see(last, view.light)
+            mouths.add_light(last, view.light)
         if view.image is not None:
             faces = finder.find(view.image, last, afresh=False)
             mouths.measure(last, dict(enumerate(faces[:1])))

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from facevoice.bundle.measured import figures
+from facevoice.bundle.measured import FIGURES
+from facevoice.scores.metrics import evaluate
 from facevoice.scores.table import ScoreTable, read_score_table
 
 FEMALE = {
@@ -47,7 +48,7 @@ def lines(table: ScoreTable, nodes: Sequence[str]) -> list[str]:
             if not len(rows) or (who and len(set(of.tolist())) == 1):
                 continue
             part = table.rows(rows)
-            found = figures(part.column(node), part)
+            found = evaluate(part, node).rounded(*FIGURES)
             cells = [
                 f"{node}, {who}" if who else node,
                 str(len(part)),

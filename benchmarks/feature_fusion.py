@@ -33,11 +33,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facevoice.branches.base import tempered
-from facevoice.report.figures import figures_of_scores
 from facevoice.report.fit import figure_lines
 from facevoice.report.words import p_value, points
 from facevoice.scores.calibration import fit_temperature
 from facevoice.scores.choice import SearchPlan, choose_weights
+from facevoice.scores.metrics import evaluate
 from facevoice.scores.search import best_branch, compare
 from facevoice.scores.table import ScoreTable, grouped_folds, read_score_table, write_score_table
 from facevoice.types import EMOTIONS, Float64Array
@@ -285,8 +285,8 @@ def judge(tables: list[ScoreTable], step: float) -> None:
     for table in tests[1:]:
         whole = whole.append(table)
     scores = {name: np.concatenate([each[name] for each in results]) for name in results[0]}
-    figures = [figures_of_scores(whole, whole.column(name), name) for name in whole.branches]
-    figures += [figures_of_scores(whole, values, name) for name, values in scores.items()]
+    figures = [evaluate(whole, whole.column(name), name) for name in whole.branches]
+    figures += [evaluate(whole, values, name) for name, values in scores.items()]
     print("\n".join(figure_lines(figures)))
     best = best_branch(whole)
     print(f"against the best single branch, {best}; paired permutation by speaker:")

@@ -76,10 +76,10 @@ def main() -> None:
         for name, scores in found.items()
     }
     for name, scores in found.items():
-        matrix = metrics.ConfusionMatrix.of_scores(scores, clips.y, bundle.labels)
-        interval = metrics.wilson(matrix.right, matrix.total)
-        told = f"{name:16} WAR {matrix.war:.3f} ({interval.low:.3f}-{interval.high:.3f})"
-        told += f"  UAR {matrix.uar:.3f}  log-loss {metrics.log_loss(scores, clips.y):.3f}"
+        figures = metrics.Figures(name, bundle.labels, scores, clips.y)
+        matrix, war = figures.matrix, figures.war
+        told = f"{name:16} WAR {matrix.war:.3f} ({war.low:.3f}-{war.high:.3f})"
+        told += f"  UAR {matrix.uar:.3f}  log-loss {figures.rounded('log_loss')['log_loss']:.3f}"
         for other in ("mean", "mean, refitted"):
             if name != other:
                 by_clip = metrics.paired_permutation(right[name], right[other])

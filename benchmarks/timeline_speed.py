@@ -69,7 +69,7 @@ def stopwatch(spent: dict[str, float]) -> Iterator[None]:
     from facevoice.evidence import follow, prefetch, windows
     from facevoice.evidence.cuts import CutFinder
     from facevoice.evidence.mouths import Mouths
-    from facevoice.evidence.people import Tracks
+    from facevoice.evidence.tracks import Tracks
     from facevoice.faces.find import FaceFinder
     from facevoice.timeline.scoring import WindowScorer
 
@@ -77,11 +77,11 @@ def stopwatch(spent: dict[str, float]) -> Iterator[None]:
         (CutFinder, "push", "cuts"),
         (FaceFinder, "find", "find faces"),
         (follow, "align", "align faces"),
-        (Tracks, "update", "who is who"),
+        (Tracks, "update", "match faces"),
         (Mouths, "measure", "mouths"),
         (windows, "find_speech", "find and clean speech"),
         (WindowScorer, "window", "face and voice networks"),
-        (windows, "features", "whose voice"),
+        (windows, "features", "attribute speech"),
     ]
     kept = [(place, name, getattr(place, name)) for place, name, _ in stages]
     for place, name, stage in stages:

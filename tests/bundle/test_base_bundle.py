@@ -15,9 +15,11 @@ from facevoice.bundle import read_card, shipped_bundles
 from facevoice.bundle.measured import differences, row_for
 from facevoice.bundle.trained_on import known
 from facevoice.cli import main
+from facevoice.datasets import read_labels
 from facevoice.faces.sample import place_crops
-from facevoice.report.scoring import figures_of, read_labels, score_clips
+from facevoice.report.scoring import score_clips
 from facevoice.samples import SAMPLE
+from facevoice.scores.metrics import evaluate
 from facevoice.types import EMOTIONS, Evidence, FaceTrack
 from support.places import DOCS
 
@@ -143,9 +145,9 @@ def test_people_and_a_language_that_it_never_met(name, data_folder):
         pytest.importorskip("opensmile", reason="the extra opensmile is not installed")
     predictor = facevoice.load(name)
     clips = read_labels(data_folder / "javanese_av" / "labels.csv")
-    table, _ = score_clips(predictor, clips)
+    table = score_clips(predictor, clips)
     row = row_for(predictor.bundle.card, table)
     assert row["name"] == "javanese_av"
     assert differences(row, table) == []
-    figures = {item.name: item.matrix.war for item in figures_of(table)}
+    figures = {name: evaluate(table, name).matrix.war for name in table.branches}
     assert figures["fused"] > max(figures["face"], figures["voice"])

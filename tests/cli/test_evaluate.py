@@ -160,3 +160,74 @@ def test_clips_that_taught_the_bundle_are_refused(
         assert facevoice("evaluate", *options) == 1
     assert "2 of 10 clips, such as train/2.jpg, taught the bundle toy" in capsys.readouterr().err
     assert facevoice("evaluate", *options, "--allow-trained") == 0
+
+
+def test_score_and_evaluate_take_the_same_inputs_and_say_the_same_of_them(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, toy_bundle: Path, faces: Path
+) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text(f"path;Emotion;split\n{SAMPLE};Joy;dev\nx.mp4;bored;dev\n")
+    folder = tmp_path / "named"
+    (folder / "Happiness").mkdir(parents=True)
+    (folder / "Happiness" / "one.mp4").write_bytes(SAMPLE.read_bytes())
+    table = tmp_path / "t.csv"
+    for inputs, told in (
+        ((labels, "--split", "dev"), "read as: Joy -> happy 1, split dev -> val 2"),
+        ((folder,), "read as: Happiness -> happy 1"),
+        ((faces, "--split", "testing"), "6 files: happy 3, sad 3; splits: test 6; 6 groups"),
+        (("--data", faces, "--split", "test"), "6 files: happy 3, sad 3; splits: test 6; 6 groups"),
+    ):
+        assert facevoice("score", *inputs, "--bundle", toy_bundle, "--nodes", "-o", table) == 0
+        first = capsys.readouterr().err.splitlines()
+        options = ("--bundle", toy_bundle, "-o", tmp_path / "e.csv")
+        assert facevoice("evaluate", *inputs, *options) == 0
+        second = capsys.readouterr().err.splitlines()
+        assert f"facevoice: {told}" in first
+        assert first[:-1] == second
+        assert table.read_bytes() == (tmp_path / "e.csv").read_bytes()
+
+
+def test_score_says_which_clips_taught_the_bundle(
+    capsys: pytest.CaptureFixture[str], measured_bundle: Path, faces: Path, tmp_path: Path
+) -> None:
+    write_keys(measured_bundle, [keys_of(["train/2.jpg"], ["happy"])])
+    card = json.loads((measured_bundle / "bundle.json").read_text())
+    digest = hashlib.sha256((measured_bundle / TRAINED_ON).read_bytes()).hexdigest()
+    card["files"][TRAINED_ON] = digest
+    (measured_bundle / "bundle.json").write_text(json.dumps(card))
+    out = ("--bundle", measured_bundle, "-o", tmp_path / "t.npz")
+    assert facevoice("score", faces, "--split", "train", *out) == 0
+    assert "1 of 4 clips, such as train/2.jpg, taught the bundle toy" in capsys.readouterr().err
+    assert facevoice("score", faces, "--split", "test", *out) == 0
+    assert "taught" not in capsys.readouterr().err
+
+
+def test_no_input_and_two_inputs_are_refused(
+    capsys: pytest.CaptureFixture[str], faces: Path
+) -> None:
+    for arguments in (
+        ("score", "-o", "t.csv"),
+        ("evaluate",),
+        ("evaluate", faces, "--data", faces),
+    ):
+        with pytest.raises(SystemExit) as caught:
+            facevoice(*arguments)
+        assert caught.value.code == 2
+        assert "--data" in capsys.readouterr().err
+
+
+def test_a_split_of_a_table_is_found_by_any_usual_name(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, weights: Path
+) -> None:
+    table = tmp_path / "both.npz"
+    write_score_table(skilled().append(skilled(1, split="test")), table)
+    assert facevoice("evaluate", table, "--split", "dev") == 0
+    expected = capsys.readouterr().out
+    assert facevoice("evaluate", table, "--split", "val") == 0
+    assert capsys.readouterr().out == expected
+    assert facevoice("evaluate", table, "--weights", weights, "--split", "eval", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["data"]["split"] == "test"
+    assert facevoice("evaluate", table, "--split", "holdout") == 1
+    assert "no clip in split 'holdout'; splits in the table: 'test', 'val'" in (
+        capsys.readouterr().err
+    )

@@ -12,9 +12,10 @@ import pytest
 from facevoice.branches import Adjustment
 from facevoice.bundle.reweigh import bundle_weights, reweighted
 from facevoice.cli import main
+from facevoice.datasets import read_labels
 from facevoice.errors import BundleError, InvalidInputError
 from facevoice.predict import load
-from facevoice.report.scoring import leaves_only, read_labels, score_clips
+from facevoice.report.scoring import leaves_only, score_clips
 from facevoice.samples import SAMPLE
 from facevoice.scores.calibration import fit_vector_scaling
 from facevoice.scores.choice import SEARCHES, SearchPlan, choose_weights, nodes_of
@@ -257,7 +258,7 @@ def test_a_bundle_takes_the_weights_and_predicts_as_the_table_says(
     labels = tmp_path / "labels.csv"
     labels.write_text(f"file,label\n{SAMPLE},happy\n")
     predictor = load(toy_bundle)
-    scored, _ = score_clips(predictor, read_labels(labels))
+    scored = score_clips(predictor, read_labels(labels))
     table = leaves_only(scored, predictor.bundle.tree)
     write_score_table(table, tmp_path / "t.npz")
     weights, output = tmp_path / "weights.json", tmp_path / "b2"
@@ -289,7 +290,7 @@ def test_fuse_bundle_and_predict_agree_on_adjusted_scores(
     labels = tmp_path / "labels.csv"
     labels.write_text(f"file,label\n{SAMPLE},happy\n")
     predictor = load(toy_bundle)
-    scored, _ = score_clips(predictor, read_labels(labels))
+    scored = score_clips(predictor, read_labels(labels))
     table = leaves_only(scored, predictor.bundle.tree)
     inner = Node("seen", ("sequence", "expression"), (0.3, 0.9), Adjustment(1.2))
     root = Node("system", ("spectrogram", "seen"), (0.4, 0.8), adjustment)
@@ -326,7 +327,7 @@ def test_the_bundles_own_weights_give_its_own_scores(toy_bundle: Path, tmp_path:
     assert [node.name for node in weights.nodes] == ["face", "voice", "system"]
     labels = tmp_path / "labels.csv"
     labels.write_text(f"file,label\n{SAMPLE},happy\n")
-    scored, _ = score_clips(predictor, read_labels(labels))
+    scored = score_clips(predictor, read_labels(labels))
     fused = weights.fuse(leaves_only(scored, predictor.bundle.tree))
     np.testing.assert_allclose(fused, scored.column("fused"), atol=1e-12)
     copy = reweighted(toy_bundle, FittedFusion(weights), tmp_path / "copy")

@@ -1,5 +1,6 @@
 """facevoice score: labelled clips -> a score table."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -8,14 +9,16 @@ import numpy as np
 import pytest
 
 from facevoice.branches import CroppingBranch, leaves
-from facevoice.bundle.reweigh import leaf_names
+from facevoice.bundle import read_card
+from facevoice.bundle.reweigh import bundle_weights, leaf_names
 from facevoice.cli import main
+from facevoice.datasets import Found
 from facevoice.faces.sample import place_crops
 from facevoice.predict import load
 from facevoice.report.scoring import crops_of, score_evidence
 from facevoice.samples import SAMPLE
-from facevoice.scores.table import read_score_table
-from facevoice.types import Evidence, FaceTrack, Scores
+from facevoice.scores.table import ScoredBy, read_score_table
+from facevoice.types import Evidence, FaceTrack, Sample, Scores
 
 
 def facevoice(*arguments: object) -> int:
@@ -42,6 +45,21 @@ def test_the_table_holds_every_branch_and_no_blend(
     assert "1 clips x 3 branches" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".npz", ".parquet"])
+def test_the_table_names_its_bundle_and_carries_its_tree(
+    labels: Path, toy_bundle: Path, tmp_path: Path, suffix: str
+) -> None:
+    out = tmp_path / f"val{suffix}"
+    assert facevoice("score", labels, "--bundle", toy_bundle, "--split", "val", "-o", out) == 0
+    table, card = read_score_table(out), read_card(toy_bundle)
+    digest = hashlib.sha256((toy_bundle / "bundle.json").read_bytes()).hexdigest()
+    assert table.bundle == ScoredBy("toy", digest)
+    assert table.tree is not None
+    assert bundle_weights({"tree": table.tree}) == bundle_weights(card)
+    assert "model" not in str(table.tree)  # the structure alone
+    assert facevoice("evaluate", out) == 0
+
+
 def test_a_file_that_cannot_be_read_stays_without_scores(
     labels: Path, toy_bundle: Path, tmp_path: Path
 ) -> None:
@@ -55,9 +73,9 @@ def test_a_file_that_cannot_be_read_stays_without_scores(
 def test_an_unknown_split_is_named(
     capsys: pytest.CaptureFixture[str], labels: Path, toy_bundle: Path, tmp_path: Path
 ) -> None:
-    options = ("--bundle", toy_bundle, "--split", "dev", "-o", tmp_path / "x.csv")
+    options = ("--bundle", toy_bundle, "--split", "holdout", "-o", tmp_path / "x.csv")
     assert facevoice("score", labels, *options) == 1
-    assert "no clip in split 'dev'; splits: test, val" in capsys.readouterr().err
+    assert "no clip in split 'holdout'; splits: test, val" in capsys.readouterr().err
 
 
 def test_made_evidence_is_scored_the_same(labels: Path, toy_bundle: Path, tmp_path: Path) -> None:
@@ -66,12 +84,13 @@ def test_made_evidence_is_scored_the_same(labels: Path, toy_bundle: Path, tmp_pa
     predictor = load(toy_bundle)
     evidence = [evidence for evidence, _ in predictor.trace(SAMPLE)]
     items = [
-        ("one", evidence[0], "happy", "A", "val"),
-        ("two", evidence[0], None, "", ""),
-        ("three", evidence[0], "bored", "A", "val"),
+        Sample("one", SAMPLE, "happy", "val", "A"),
+        Sample("two", SAMPLE, None, "", "two"),
+        Sample("three", SAMPLE, "bored", "val", "A"),
     ]
-    table, left_out = score_evidence(predictor, items)
-    assert left_out == {"label bored": 1}
+    found = Found(tuple(items)).over(predictor.bundle.labels)
+    assert found.reasons == {"label bored": 1}
+    table = score_evidence(predictor, [(sample, evidence[0]) for sample in found.samples])
     assert table.truth.tolist() == [3, -1]
     assert table.groups.tolist() == ["A", "two"]
     np.testing.assert_array_equal(table.scores[0], table.scores[1])
@@ -151,4 +170,5 @@ def test_groups_are_dealt_where_nobody_cut_the_clips(
     cut = [f"{row},{split}" for row, split in zip(rows, ("train", "dev"), strict=True)]
     labels.write_text("file,label,speaker,split\n" + "\n".join(cut) + "\n")
     assert facevoice("score", labels, *deal) == 0
-    assert read_score_table(out).splits.tolist() == ["train", "dev"]  # somebody has cut them
+    assert read_score_table(out).splits.tolist() == ["train", "val"]  # somebody has cut them
+    assert "read as: split dev -> val 1" in capsys.readouterr().err

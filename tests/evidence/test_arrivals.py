@@ -1,10 +1,10 @@
-"""What the order and the absence of pictures and sound do to live windows."""
+"""Live windows under any order of arrival, and without pictures or sound."""
 
 import numpy as np
 import pytest
 
 from facevoice.evidence import EvidenceReader, Feeder, Plan
-from facevoice.media import Arrival, Opened, View
+from facevoice.media import Arrival, View
 from facevoice.types import Waveform
 
 RATE = 16_000
@@ -19,7 +19,7 @@ NOISE = np.random.default_rng(1).normal(0, 0.1, round(STEP * RATE)).astype(np.fl
 def feeder():
     plan = Plan(0.0, 3.0, 1.0, has_video=True, has_audio=True)
     maker = EvidenceReader(threads=1).maker(plan, follow=True, attribute=True)
-    return Feeder(maker, Opened(True, True, 0.0, True))
+    return Feeder(maker)
 
 
 def view(at, waited):
@@ -31,7 +31,7 @@ def sound(at, waited):
 
 
 def fed(feeder, arrivals):
-    """Each window, with the time by the source's clock at which it was given."""
+    """Each window, with the source's time at which it was yielded."""
     for arrival in arrivals:
         for window in feeder.take(arrival):
             yield window, arrival.waited_seconds
@@ -41,7 +41,7 @@ def steps(start, stop):
     return [number * STEP for number in range(round(start / STEP), round(stop / STEP))]
 
 
-def test_windows_come_at_once_while_both_are_there(feeder):
+def test_windows_are_immediate_while_both_streams_arrive(feeder):
     arrivals = [make(at, at) for at in steps(0, 8) for make in (view, sound)]
     came = list(fed(feeder, arrivals))
     assert len(came) == 5
@@ -49,7 +49,7 @@ def test_windows_come_at_once_while_both_are_there(feeder):
 
 
 @pytest.mark.parametrize("kind", ["muted", "frozen"])
-def test_a_muted_microphone_and_a_frozen_camera_hold_nothing_up(feeder, kind):
+def test_a_muted_microphone_or_a_frozen_camera_does_not_hold_up_windows(feeder, kind):
     there, missing = (view, sound) if kind == "muted" else (sound, view)
     arrivals = [make(at, at) for at in steps(0, 2) for make in (view, sound)]
     arrivals += [there(at, at) for at in steps(2, 9)]
@@ -65,14 +65,14 @@ def test_a_muted_microphone_and_a_frozen_camera_hold_nothing_up(feeder, kind):
     assert all(at - window.stop_seconds < 0.4 for window, at in came if window.stop_seconds > 11)
 
 
-def test_a_microphone_that_never_speaks_holds_nothing_up(feeder):
+def test_a_microphone_that_sends_nothing_does_not_hold_up_windows(feeder):
     came = list(fed(feeder, [view(at, at) for at in steps(0, 8)]))
     assert len(came) >= 3
     assert {window.speech.missing for window, _ in came} == {"silent"}
 
 
-def test_a_source_that_has_not_been_waited_for_may_hold_its_sound_far_behind(feeder):
-    """As fragmented MP4 does: all pictures of some seconds, then their sound."""
+def test_a_piped_file_may_hold_its_sound_far_behind_its_pictures(feeder):
+    """Fragmented MP4 holds all pictures of a few seconds, then their sound."""
     came = []
     for block in range(4):
         arrivals = [view(at, 0.0) for at in steps(5 * block, 5 * block + 5)]
@@ -83,7 +83,7 @@ def test_a_source_that_has_not_been_waited_for_may_hold_its_sound_far_behind(fee
     assert len(came) >= 13
 
 
-def test_sound_that_is_always_late_is_waited_for_after_the_first_time(feeder):
+def test_sound_that_is_always_late_extends_the_patience(feeder):
     late = 6.0
     arrivals = []
     for at in steps(0, 20):
@@ -97,10 +97,10 @@ def test_sound_that_is_always_late_is_waited_for_after_the_first_time(feeder):
     assert set(voices) == {"no_speech"}
 
 
-def test_pictures_that_wait_for_sound_are_bounded(feeder):
+def test_held_pictures_are_bounded(feeder):
     image = np.zeros((2160, 3840), np.uint8)
     for number in range(100):
         content = View(number * STEP, THUMBNAIL, image, None)
         list(feeder.take(Arrival(content, 0.0, 0.0)))
-        assert len(feeder._views) < 60
-    assert feeder._views
+        assert len(feeder._held) < 60
+    assert feeder._held

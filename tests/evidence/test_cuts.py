@@ -1,4 +1,4 @@
-"""Cuts: synthetic thumbnails with known ones, and real clips joined with hard cuts."""
+"""Cuts in synthetic thumbnails, and in real clips joined with hard cuts."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from support.joined_clips import joined, read_clip, speakers, write_film
 
 
 def scene(seed, shift=0, noise=0.0, light=0.0):
-    """(48, 64, 3) a smooth picture that depends on the seed, moved to the right."""
+    """A smooth picture (48, 64, 3) that depends on the seed, shifted to the right."""
     generator = np.random.default_rng(seed)
     coarse = generator.uniform(20, 235, (7, 13, 3))
     rows, columns = np.linspace(0, 5.99, 48), np.linspace(0, 7.99, 64) + shift / 8
@@ -36,13 +36,13 @@ def test_a_hard_cut_is_found_at_the_first_picture_of_the_new_shot():
     assert found(pictures) == [10, 20]
 
 
-def test_a_moving_camera_is_no_cut():
+def test_a_moving_camera_is_not_a_cut():
     assert found([scene(1, shift=1.5 * number) for number in range(15)]) == []
     swinging = [scene(1, shift=3.0 * (number % 4)) for number in range(30)]
     assert found(swinging) == []
 
 
-def test_a_flash_is_no_cut_and_a_fade_through_white_is_one():
+def test_a_flash_is_not_a_cut_but_a_fade_through_white_is():
     white = np.full((48, 64, 3), 255, np.uint8)
     assert found([scene(1)] * 8 + [white] * 2 + [scene(1)] * 8) == []
     fading = [scene(1, light=level) for level in (0, 0, 0, 60, 120, 180)]
@@ -62,7 +62,7 @@ def test_a_film_of_repeated_pictures_keeps_its_cuts():
     assert found(doubled) == [12]
 
 
-def test_a_sudden_change_that_leaves_the_picture_alike_is_a_doubt():
+def test_a_sudden_change_of_part_of_the_picture_is_doubtful():
     near = scene(1).astype(int)
     near[16:34, 22:42] = 255 - near[16:34, 22:42] // 2
     changed = near.astype(np.uint8)

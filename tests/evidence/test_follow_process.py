@@ -1,4 +1,4 @@
-"""Following people in another process: the same pictures, errors that arrive, nothing left over."""
+"""Following people in another process: same results, errors passed on, nothing left running."""
 
 import multiprocessing
 import os
@@ -15,7 +15,7 @@ import pytest
 from facevoice.bundle import load_bundle
 from facevoice.errors import MediaNotFoundError, MediaUnreadableError, WorkerError
 from facevoice.evidence import Plan, read
-from facevoice.evidence import follow_process as apart_module
+from facevoice.evidence import follow_process as process_module
 from facevoice.evidence.follow import Followed, follow_file
 from facevoice.evidence.follow_process import in_another_process, is_worth_a_process
 from facevoice.faces.mtcnn import Mtcnn
@@ -34,7 +34,7 @@ def here():
     return list(following(SAMPLE)())
 
 
-def test_it_gives_what_following_here_gives(here):
+def test_another_process_yields_the_same_pictures(here):
     there = list(in_another_process(following(SAMPLE)))
     assert [seen.time_seconds for seen in there] == [seen.time_seconds for seen in here]
     assert [seen.cut for seen in there] == [seen.cut for seen in here]
@@ -80,7 +80,7 @@ def broken_after_three():
     raise MediaUnreadableError("the rest is damaged")
 
 
-def test_what_came_before_an_error_is_not_lost():
+def test_pictures_before_an_error_are_not_lost():
     pictures = in_another_process(broken_after_three)
     assert [next(pictures).time_seconds for _ in range(3)] == [0.0, 1.0, 2.0]
     with pytest.raises(MediaUnreadableError, match="the rest is damaged"):
@@ -108,25 +108,25 @@ def test_closing_waits_neither_for_a_picture_nor_for_a_full_pipe(make):
     assert not multiprocessing.active_children()
 
 
-def test_without_a_second_process_it_runs_here(here, monkeypatch):
+def test_if_no_process_can_start_it_runs_in_this_one(here, monkeypatch):
     def refused(*_):
         raise OSError("no more processes")
 
-    monkeypatch.setattr(apart_module, "Worker", refused)
+    monkeypatch.setattr(process_module, "Worker", refused)
     assert [seen.time_seconds for seen in in_another_process(following(SAMPLE))] == [
         seen.time_seconds for seen in here
     ]
 
 
-def test_only_as_much_brightness_as_mouths_need(here):
+def test_brightness_is_kept_only_where_mouths_need_it(here):
     lights = [seen.time_seconds for seen in here if seen.light is not None]
-    assert 0.3 * len(here) < len(lights) < len(here)  # every second picture of 25 a second
+    assert 0.3 * len(here) < len(lights) < len(here)  # every second of 25 pictures per second
     assert min(np.diff(lights)) >= 0.05
     assert all(seen.light is None for seen in following(SAMPLE)(with_light=False))
 
 
-def test_short_films_lone_cores_and_daemons_do_without(monkeypatch):
-    monkeypatch.setattr(apart_module, "cores", lambda: 2)
+def test_short_films_single_cores_and_daemons_start_no_process(monkeypatch):
+    monkeypatch.setattr(process_module, "cores", lambda: 2)
     assert is_worth_a_process(60.0)
     assert not is_worth_a_process(5.0)
     assert not is_worth_a_process(None)
@@ -136,7 +136,7 @@ def test_short_films_lone_cores_and_daemons_do_without(monkeypatch):
     monkeypatch.setattr(multiprocessing.current_process(), "_config", {"daemon": True})
     assert not is_worth_a_process(60.0)
     monkeypatch.setattr(multiprocessing.current_process(), "_config", {})
-    monkeypatch.setattr(apart_module, "cores", lambda: 1)
+    monkeypatch.setattr(process_module, "cores", lambda: 1)
     assert not is_worth_a_process(60.0)
 
 
@@ -156,8 +156,8 @@ def test_a_timeline_is_the_same_either_way(toy_bundle, monkeypatch):
 
 
 def test_sound_alone_starts_no_process(toy_bundle, tmp_path, monkeypatch):
-    monkeypatch.setattr(apart_module, "cores", lambda: 2)
-    monkeypatch.setattr(apart_module, "Worker", None)
+    monkeypatch.setattr(process_module, "cores", lambda: 2)
+    monkeypatch.setattr(process_module, "Worker", None)
     path = write_media(tmp_path / "tone.wav", sound=tone(25.0, 16_000))
     assert len(timeline(path, load_bundle(toy_bundle, threads=1)).rows) > 20
 
@@ -168,7 +168,7 @@ def test_an_interrupt_ends_both_processes(toy_bundle, tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-m", "facevoice", *words],
         stderr=subprocess.PIPE,
-        start_new_session=True,  # as a terminal's, whose Ctrl-C reaches all of its processes
+        start_new_session=True,  # as in a terminal, whose Ctrl-C reaches all of its processes
     )
     parent, others = psutil.Process(process.pid), []
     while not others and process.poll() is None:

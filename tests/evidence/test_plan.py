@@ -1,4 +1,4 @@
-"""How films are cut into windows, and how often faces are looked for."""
+"""How films are cut into windows, and how often faces are sampled."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def test_a_short_clip_is_one_window():
     assert made.rate_hz == SLOWEST_SAMPLING_HZ
 
 
-def test_a_very_short_clip_is_sampled_so_often_that_sixteen_faces_could_be_had():
+def test_a_very_short_clip_is_sampled_often_enough_for_sixteen_faces():
     assert clip_plan(info(2.0), None, None).rate_hz == pytest.approx(8.0)
     assert clip_plan(info(0.0), None, None).rate_hz == pytest.approx(160.0)
 
@@ -43,19 +43,19 @@ def test_a_prediction_and_a_timeline_of_one_window_have_one_plan():
     assert made == film_plan(info(7.25, start=1.4), 7.25, 7.25, None, None)
 
 
-def test_windows_that_overlap_leave_a_tenth_of_a_second():
+def test_overlapping_windows_absorb_short_remainders_only():
     assert film_plan(info(60.0), 3.0, 1.0, None, None).rest_seconds == 0.1
     assert film_plan(info(60.0), 3.0, 2.0, None, None).rest_seconds == 0.5
 
 
 @pytest.mark.parametrize(("window", "hop"), [(1.0, 2.0), (0.0, 0.0), (float("nan"), 1.0)])
-def test_windows_that_make_no_sense_are_refused(window, hop):
+def test_invalid_windows_are_rejected(window, hop):
     with pytest.raises(InvalidInputError, match="hop"):
         Plan(0.0, window, hop, has_video=True, has_audio=True)
 
 
 @pytest.mark.parametrize(("start", "stop"), [(5.0, 5.0), (5.0, 4.0), (20.0, None), (None, 0.0)])
-def test_an_empty_part_is_refused(start, stop):
+def test_an_empty_part_is_rejected(start, stop):
     for plan in (clip_plan, lambda *part: film_plan(part[0], 3.0, 1.0, *part[1:])):
         with pytest.raises(InvalidInputError, match="nothing lies between"):
             plan(info(10.0), start, stop)

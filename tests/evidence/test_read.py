@@ -1,4 +1,4 @@
-"""Files and arrays as evidence."""
+"""Reading files into evidence."""
 
 import numpy as np
 import pytest

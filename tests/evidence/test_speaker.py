@@ -1,4 +1,4 @@
-"""Whose voice: made-up mouths that follow a sound or do not, and real speakers side by side."""
+"""Attributing speech: synthetic mouths that follow a sound or not, real speakers side by side."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ RATE = 16_000
 
 
 def syllables(seed, seconds=3.0):
-    """(T,) loudness at 100 Hz: bursts of random length and pause."""
+    """Loudness (T,) at 100 Hz: bursts of random length and pause."""
     generator = np.random.default_rng(seed)
     level = np.zeros(round(seconds * 100))
     at = 0
@@ -60,7 +60,7 @@ def test_too_little_of_a_mouth_gives_no_verdict():
     assert features((np.zeros(0), np.zeros((0, MOTIONS))), sound_of(level), 0.0) is None
 
 
-def test_the_fit_does_not_depend_on_when_the_window_is():
+def test_the_fit_does_not_depend_on_the_time_of_the_window():
     level = syllables(2)
     times, motions = mouth_of(level)
     here = features((times, motions), sound_of(level), 0.0)
@@ -68,7 +68,7 @@ def test_the_fit_does_not_depend_on_when_the_window_is():
     assert np.allclose(here, later, atol=1e-6)
 
 
-def test_verdicts_name_one_or_nobody():
+def test_verdicts_name_one_person_or_none():
     model = MouthVoice.load()
     assert model.verdict({}, 0).person is None
     sure = model.verdict({3: 6.0, 5: -6.0}, 2)
@@ -79,7 +79,7 @@ def test_verdicts_name_one_or_nobody():
     assert model.verdict({3: -6.0}, 1).person is None
 
 
-def test_a_damaged_model_is_an_error_of_ours(tmp_path):
+def test_a_damaged_model_is_a_bundle_error(tmp_path):
     (tmp_path / "model.json").write_text('{"weights": []}', encoding="utf-8")
     with pytest.raises(BundleError, match="install facevoice again"):
         MouthVoice.load(tmp_path / "model.json")
@@ -96,7 +96,7 @@ def test_mouths_are_watched_between_measured_instants_and_forgotten():
     for number in range(200):
         time = number / 25
         if pace.take(time):
-            mouths.see(time, light if number % 2 else np.roll(light, 1, axis=0))
+            mouths.add_light(time, light if number % 2 else np.roll(light, 1, axis=0))
         if number % 5 == 0:
             mouths.measure(time, {0: face(20), 1: face(100)} if time < 4 else {0: face(20)})
     times, motions = mouths.motions(0, 0, 100)
@@ -108,7 +108,7 @@ def test_mouths_are_watched_between_measured_instants_and_forgotten():
 
 @pytest.mark.slow
 def test_speech_goes_to_the_face_that_speaks_it(data_folder, tmp_path):
-    """A few of the films of benchmarks/attribute_speech.py, of speakers that taught nothing."""
+    """A few films of benchmarks/attribute_speech.py, of speakers outside the training data."""
     bundle = load_bundle("base", threads=1)
     held_out = speakers(data_folder)
     right = unknown = total = 0

@@ -1,4 +1,4 @@
-"""The maker of windows, fed by hand: order, ends, and what it keeps."""
+"""The window maker, fed by hand: order, ends and memory."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def face(x):
 
 
 class Passers:
-    """A detector that sees somebody new at another place every two seconds."""
+    """Detects a new face in another place every two seconds."""
 
     def __init__(self):
         self.calls = 0
@@ -50,14 +50,14 @@ def maker():
 
 
 def feed(maker, seconds):
-    """Pictures of noise that stays, each sampled, and noise to hear; gives the windows."""
+    """Feed a still picture of noise, sampled each time, and noise as sound; yield the windows."""
     generator = np.random.default_rng(0)
     image = generator.integers(0, 255, (120, 300, 3)).astype(np.uint8)
     thumbnail = image[:96:2, :128:2].copy()
     sound = generator.normal(0, 0.1, round(STEP * RATE)).astype(np.float32)
     for number in range(round(seconds / STEP)):
-        maker.picture(View(number * STEP, thumbnail, image[..., 0], image))
-        maker.sound(Waveform(sound, RATE, number * STEP))
+        maker.add_view(View(number * STEP, thumbnail, image[..., 0], image))
+        maker.add_sound(Waveform(sound, RATE, number * STEP))
         yield from maker.ready()
 
 
@@ -65,24 +65,24 @@ def kept(maker):
     return {
         "sights": len(maker._sights),
         "sound": len(maker._sound._pieces),
-        "tracks": len(maker._follower),
+        "tracks": len(maker._follower._tracks),
         "known": len(maker._known),
         "mouths": len(maker._mouths._mouths),
     }
 
 
-def test_what_is_kept_does_not_grow(maker, toy_bundle):
+def test_memory_does_not_grow(maker, toy_bundle):
     scorer = WindowScorer(load_bundle(toy_bundle, threads=1), frame_scores=True)
     sizes = {}
     for window in feed(maker, 40):
         scorer.window(window)
-        sizes[round(window.start_seconds)] = kept(maker) | {"looks": len(scorer)}
+        sizes[round(window.start_seconds)] = kept(maker) | {"looks": len(scorer._looks)}
     assert len(sizes) > 35
     for name, size in sizes[12].items():
         assert sizes[35][name] <= size + 8, name
 
 
-def test_everyone_who_passed_has_a_number_and_every_sight_comes_once(maker):
+def test_every_passer_has_a_number_and_every_sight_appears_once(maker):
     windows = list(feed(maker, 29.8))
     maker.end_pictures()
     maker.end_sound()
@@ -99,48 +99,48 @@ def test_everyone_who_passed_has_a_number_and_every_sight_comes_once(maker):
 def test_a_window_comes_as_soon_as_it_is_complete(maker):
     ends = {}
     for window in feed(maker, 10):
-        ends[window.stop_seconds] = maker._progress.both
+        ends[window.stop_seconds] = maker.complete_until
     assert all(0 < seen - stop < 3 * STEP + 0.2 for stop, seen in ends.items())
 
 
 def test_windows_wait_for_sound_that_is_behind(maker):
     image = np.zeros((120, 300, 3), np.uint8)
     for number in range(40):
-        maker.picture(View(number * STEP, image[:48, :64], image[..., 0], image))
+        maker.add_view(View(number * STEP, image[:48, :64], image[..., 0], image))
     assert list(maker.ready()) == []
     maker.end_sound()
     assert len(list(maker.ready())) > 1
 
 
-def test_whose_voice_it_was_counts_as_far_as_windows_overlap(maker, monkeypatch):
-    """A single window that says otherwise does not move a turn; a pause forgets it."""
-    said = iter([4.0, 4.0, -2.0, None, -2.0])
+def test_earlier_fits_count_in_proportion_to_the_overlap_of_windows(maker, monkeypatch):
+    """One contrary window does not end a turn; a pause does."""
+    window_fits = iter([4.0, 4.0, -2.0, None, -2.0])
 
     class Always:
         def fit(self, found):
             return found
 
         def verdict(self, fits, _people):
-            told.append(dict(fits))
+            given_fits.append(dict(fits))
 
-    told = []
+    given_fits = []
     maker._mouth_voice = Always()
     monkeypatch.setattr(windows_module, "features", lambda *_: fit)
     sound = Waveform(np.ones(RATE, np.float32), RATE)
     spoken = Speech(sound, np.array([[0.0, 1.0]]), None)
     silent = Speech(None, np.zeros((0, 2)), "no_speech")
     sight = Sight(0.0, 1, face(20), None)
-    for fit in said:
+    for fit in window_fits:
         maker._verdict({7: [sight]}, sound, silent if fit is None else spoken, 0.0, 1.0)
     assert maker._memory == pytest.approx(0.5)
-    assert told[0] == {7: 4.0}
-    assert told[1] == {7: pytest.approx(4.0)}
-    assert told[2] == {7: pytest.approx((-2.0 + 0.5 * 4.0) / 1.5)}
-    assert told[3] == {7: -2.0}
+    assert given_fits[0] == {7: 4.0}
+    assert given_fits[1] == {7: pytest.approx(4.0)}
+    assert given_fits[2] == {7: pytest.approx((-2.0 + 0.5 * 4.0) / 1.5)}
+    assert given_fits[3] == {7: -2.0}
 
 
 def person(number, sights, side=30, confidence=0.9):
-    """A track of so many sights of a square face."""
+    """A track of a square face with that many sights."""
     images = np.zeros((sights, 256, 256, 3), np.uint8)
     box = np.array([0, 0, side, side], np.float32)
     return FaceTrack(
@@ -168,12 +168,12 @@ def test_the_main_person_is_large_clear_and_long_in_sight(people, main):
     assert window.main_person == main
 
 
-def test_what_is_left_behind_the_last_window_belongs_to_it():
+def test_a_short_remainder_belongs_to_the_last_window():
     plan = Plan(0.0, 3.0, 3.0, has_video=False, has_audio=True)
     ends = {}
     for seconds in (0.5, 3.2, 4.4, 4.6, 10.4):
         maker = WindowMaker(plan, nobody_speaks)
-        maker.sound(Waveform(np.zeros(round(seconds * RATE), np.float32), RATE))
+        maker.add_sound(Waveform(np.zeros(round(seconds * RATE), np.float32), RATE))
         maker.end_pictures()
         maker.end_sound()
         ends[seconds] = [window.stop_seconds for window in maker.ready()]
@@ -181,10 +181,10 @@ def test_what_is_left_behind_the_last_window_belongs_to_it():
 
 
 def test_a_face_counts_as_a_person_after_half_a_second(maker):
-    """One false face in sixteen instants is nobody."""
+    """One false face in sixteen instants is not a person."""
     for number in range(16):
         faces = ((7, face(20), ALIGNED),) if number == 5 else ()
-        maker.followed(Followed(number * STEP, None, cut=False, faces=faces))
+        maker.add_picture(Followed(number * STEP, None, cut=False, faces=faces))
     maker.end_pictures()
     maker.end_sound()
     (window,) = maker.ready()
@@ -199,7 +199,7 @@ def test_only_pictures_of_the_largest_faces_are_kept_for_the_main_person():
         maker = WindowMaker(plan, nobody_speaks, main_only=main_only)
         for number in range(16):
             faces = tuple((key, face(100.0 * key), ALIGNED) for key in range(MOST_FACES + 4))
-            maker.followed(Followed(number * STEP, None, cut=False, faces=faces))
+            maker.add_picture(Followed(number * STEP, None, cut=False, faces=faces))
         maker.end_pictures()
         (window,) = maker.ready()
         assert len(window.faces) == kept

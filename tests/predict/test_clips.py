@@ -1,4 +1,4 @@
-"""Real clips and edge cases: each must give what was judged by eye and ear."""
+"""Real clips and edge cases, compared with judgements by eye and ear."""
 
 import csv
 import os
@@ -28,7 +28,7 @@ def predictor():
 
 
 @pytest.mark.parametrize("row", CLIPS, ids=lambda row: row.get("file", "none"))
-def test_a_clip_gives_what_was_judged(row, predictor, data_folder):
+def test_a_clip_agrees_with_its_judgement(row, predictor, data_folder):
     prediction = predictor(data_folder / "clips" / row["file"])
     for modality in ("face", "voice"):
         code = prediction.missing.get(modality)

@@ -49,7 +49,7 @@ def test_a_clip_with_face_and_voice_is_scored_by_both(sample, predictor):
     assert 0 < top < bottom < 360
 
 
-def test_its_record_is_what_the_schema_says(sample):
+def test_its_record_matches_the_schema(sample):
     record = json.loads(json.dumps(sample.to_dict(), allow_nan=False))
     jsonschema.validate(record, PREDICTION_SCHEMA)
     assert record["path"] == str(SAMPLE)
@@ -72,7 +72,7 @@ def cautious(toy_bundle, sample, tmp_path_factory):
     return load
 
 
-def test_below_the_bundles_threshold_the_guess_is_marked(cautious, sample):
+def test_a_guess_below_the_threshold_of_the_bundle_is_marked(cautious, sample):
     predictor = cautious(1e-6)
     unsure = predictor(SAMPLE)
     assert unsure.abstained
@@ -83,12 +83,12 @@ def test_below_the_bundles_threshold_the_guess_is_marked(cautious, sample):
     jsonschema.validate(record, PREDICTION_SCHEMA)
     text = render(unsure, predictor.bundle.tree)
     assert f"unsure: {sample.emotion} " in text.splitlines()[2]
-    assert text.count("unsure") == 2  # of the whole tree alone, and what it means
+    assert text.count("unsure") == 2  # at the root of the tree alone, and its explanation
     assert "under this model's threshold" in text
-    assert not cautious(0.0)(SAMPLE).abstained  # at the threshold it answers
+    assert not cautious(0.0)(SAMPLE).abstained  # exactly at the threshold it is not marked
 
 
-def test_without_a_threshold_or_scores_nothing_is_unsure(sample, cautious, tmp_path):
+def test_without_a_threshold_or_scores_nothing_is_marked(sample, cautious, tmp_path):
     assert sample.to_dict()["abstained"] is False
     (failed,) = cautious(1e-6).predict_many([tmp_path / "gone.mp4"])
     assert not failed.abstained
@@ -100,7 +100,7 @@ def test_the_same_clip_gives_the_same_record(sample, predictor):
     assert predictor(SAMPLE).to_dict() == sample.to_dict()
 
 
-def test_arrays_give_what_the_file_gives(sample, predictor):
+def test_arrays_give_the_scores_of_the_file(sample, predictor):
     rate = 16 / 4.0
     frames = list(media.iter_frames(SAMPLE, rate_hz=rate))
     sound = media.read_waveform(SAMPLE, rate_hz=48000)
@@ -149,7 +149,7 @@ BLACK = np.zeros((48, 64, 3), np.uint8)
         (None, None, np.array(["a"] * 100), 16000),
     ],
 )
-def test_wrong_arrays_are_refused(predictor, arguments):
+def test_invalid_arrays_are_rejected(predictor, arguments):
     with pytest.raises(InvalidInputError):
         predictor.score(*arguments)
 
@@ -176,7 +176,7 @@ def test_a_long_clip_is_scored_in_windows_and_averaged(predictor, sample, monkey
     jsonschema.validate(whole.to_dict(), PREDICTION_SCHEMA)
 
 
-def test_a_part_of_a_clip_is_looked_at_alone(predictor):
+def test_a_part_of_a_clip_is_predicted_alone(predictor):
     part = predictor(SAMPLE, start_seconds=1.0, stop_seconds=2.0)
     assert (part.start_seconds, part.stop_seconds) == (1.0, 2.0)
     assert part.evidence.face_seconds == pytest.approx(1.0, abs=0.1)
@@ -187,7 +187,7 @@ def test_a_part_of_a_clip_is_looked_at_alone(predictor):
         predictor(SAMPLE, start_seconds=2.0, stop_seconds=1.0)
 
 
-def test_what_is_missing_has_its_reason(predictor, tmp_path):
+def test_a_missing_modality_has_a_reason(predictor, tmp_path):
     blank = write_media(tmp_path / "blank.mkv", times=steady(25), sound=tone(1.0, 16000))
     assert predictor(blank).missing == {"face": "no_face", "voice": "no_speech"}
     mute = write_media(tmp_path / "mute.mkv", times=steady(25))
@@ -213,7 +213,7 @@ def test_a_picture_and_a_sound_file_are_inputs_too(predictor, tmp_path):
     jsonschema.validate(voice.to_dict(), PREDICTION_SCHEMA)
 
 
-def test_unreadable_inputs_raise_one_line_that_helps(predictor, tmp_path):
+def test_unreadable_inputs_raise_a_one_line_error(predictor, tmp_path):
     with pytest.raises(MediaNotFoundError):
         predictor(tmp_path / "absent.mp4")
     (tmp_path / "empty.mp4").touch()
@@ -226,7 +226,7 @@ def test_unreadable_inputs_raise_one_line_that_helps(predictor, tmp_path):
         assert "\n" not in str(caught.value)
 
 
-def test_in_a_batch_the_others_go_on(predictor, tmp_path):
+def test_an_unreadable_input_does_not_stop_the_others(predictor, tmp_path):
     (tmp_path / "empty.mp4").touch()
     records = list(predictor.predict_many([tmp_path / "empty.mp4", SAMPLE, tmp_path / "gone.mov"]))
     assert [record.error and record.error[0] for record in records] == [
@@ -239,7 +239,7 @@ def test_in_a_batch_the_others_go_on(predictor, tmp_path):
         jsonschema.validate(record.to_dict(), PREDICTION_SCHEMA)
 
 
-def test_a_file_that_may_not_be_read_says_so(predictor, tmp_path, monkeypatch):
+def test_a_file_without_read_permission_is_an_error(predictor, tmp_path, monkeypatch):
     path = tmp_path / "secret.mp4"
     path.write_bytes(SAMPLE.read_bytes())
     real_open = Path.open
@@ -261,7 +261,7 @@ def test_damaged_files_never_crash(predictor, tmp_path, seed):
     jsonschema.validate(record.to_dict(), PREDICTION_SCHEMA)
 
 
-def test_a_truncated_file_gives_what_is_good(predictor, tmp_path):
+def test_the_intact_part_of_a_truncated_file_is_predicted(predictor, tmp_path):
     path = tmp_path / "half.mkv"
     full = write_media(tmp_path / "full.mkv", times=steady(75), sound=tone(3.0, 16000))
     path.write_bytes(full.read_bytes()[: full.stat().st_size // 2])

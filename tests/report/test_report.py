@@ -13,7 +13,6 @@ import pytest
 from facevoice.errors import InvalidInputError
 from facevoice.report import (
     ReportCard,
-    figures_of_scores,
     html_report,
     latex_report,
     markdown_report,
@@ -22,7 +21,7 @@ from facevoice.report import (
 )
 from facevoice.report.record import report_record
 from facevoice.scores.choice import SearchPlan, choose_weights, nodes_of
-from facevoice.scores.metrics import ConfusionMatrix
+from facevoice.scores.metrics import ConfusionMatrix, evaluate
 from facevoice.scores.search import WeightTree
 from facevoice.scores.table import ScoreTable
 from facevoice.scores.weights_file import FittedFusion
@@ -78,7 +77,7 @@ def test_the_papers_confusion_gives_the_papers_figures() -> None:
         np.repeat(axis, counts.ravel()) for axis in np.indices(counts.shape).reshape(2, -1)
     )
     table = ScoreTable.of_arrays(np.eye(7)[predicted], truth)
-    figures = figures_of_scores(table, table.column("branch 1"), "Fig. 2", resamples=50)
+    figures = evaluate(table, "branch 1", "Fig. 2", resamples=50)
     assert round(100 * figures.matrix.war, 2) == 62.79
     assert round(100 * figures.matrix.uar, 2) == 44.67
     assert round(100 * figures.matrix.macro_f1, 1) == 43.4

@@ -17,7 +17,7 @@ from facevoice.scores.calibration import (
     nested_class_offsets,
     risk_coverage,
 )
-from facevoice.scores.metrics import ConfusionMatrix, expected_calibration_error, log_loss
+from facevoice.scores.metrics import ConfusionMatrix, log_loss, reliability_bins
 
 
 def overconfident(
@@ -39,7 +39,7 @@ def test_temperature_undoes_sharpening() -> None:
     )
     assert temperature == pytest.approx(least.x, rel=1e-4)
     calm = tempered(scores, temperature)
-    assert expected_calibration_error(calm, truth) < expected_calibration_error(scores, truth) / 3
+    assert reliability_bins(calm, truth).ece < reliability_bins(scores, truth).ece / 3
 
 
 def test_temperature_stays_in_bounds_and_skips_silence() -> None:

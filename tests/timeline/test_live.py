@@ -1,4 +1,4 @@
-"""Live input: the windows of the timeline, in time, whatever the source does."""
+"""Live input: the windows of the timeline, on time, however the source behaves."""
 
 import itertools
 import threading
@@ -68,7 +68,7 @@ def test_a_file_through_a_pipe_gives_its_timeline(toy, tmp_path, form):
     assert sum(window.dropped_pictures for window in windows) == 0
 
 
-def test_people_and_cuts_of_a_piped_film_are_those_of_its_timeline(data_folder, toy, tmp_path):
+def test_a_piped_film_has_the_people_and_cuts_of_its_timeline(data_folder, toy, tmp_path):
     chosen = [paths[7] for paths in speakers(data_folder).values()][:2]
     clips = [read_clip(path, seconds=2.2) for path in chosen]
     pictures, times, _ = joined(clips, 5.0, steady=True)
@@ -83,7 +83,7 @@ def test_people_and_cuts_of_a_piped_film_are_those_of_its_timeline(data_folder, 
     assert windows[0].elapsed_seconds == pytest.approx(3.0)
 
 
-def test_windows_of_a_real_time_pipe_come_in_time(toy, tmp_path):
+def test_windows_of_a_real_time_pipe_are_on_time(toy, tmp_path):
     clip = read_clip(SAMPLE)
     pictures, count = [*clip.pictures, *clip.pictures[:75]], len(clip.pictures) + 75
     sound = np.concatenate([clip.sound, clip.sound])[: round(count / clip.rate * 44_100)]
@@ -165,7 +165,7 @@ def test_a_clock_that_jumps_ahead_leaves_a_gap_in_a_recording(toy, tmp_path):
 
 
 @pytest.mark.parametrize("second", [0.0, 5_000.0])
-def test_a_live_source_that_was_restarted_goes_on(toy, tmp_path, second):
+def test_a_restarted_live_source_continues(toy, tmp_path, second):
     parts = [
         write_media(
             tmp_path / f"{number}.ts",
@@ -184,7 +184,7 @@ def test_a_live_source_that_was_restarted_goes_on(toy, tmp_path, second):
     assert 4 <= windows[-1].elapsed_seconds <= 7
 
 
-def test_a_stream_that_is_cut_short_gives_what_it_held(toy, sample_mkv):
+def test_a_truncated_stream_yields_what_it_held(toy, sample_mkv):
     content = sample_mkv.read_bytes()
     with piped(content[: round(len(content) * 0.85)]) as pipe:
         windows = windows_of(pipe, toy)
@@ -206,7 +206,7 @@ class Torn:
         return piece
 
 
-def test_a_stream_that_breaks_gives_what_it_held_and_then_an_error(toy, sample_mkv):
+def test_a_broken_stream_yields_what_it_held_and_then_an_error(toy, sample_mkv):
     windows = live(Torn(sample_mkv.read_bytes()[:-50_000]), toy, threads=1)
     assert next(windows).rows
     with pytest.raises(MediaUnreadableError, match="the line went dead"):
@@ -216,7 +216,7 @@ def test_a_stream_that_breaks_gives_what_it_held_and_then_an_error(toy, sample_m
 
 
 def from_memory(seconds, start=0.0, size=(360, 640), sound=True):
-    """Frames of noise at 25 Hz, and noise to hear at 44.1 kHz."""
+    """Noise: frames at 25 Hz and sound at 44.1 kHz."""
     generator = np.random.default_rng(0)
     image = generator.integers(0, 255, (*size, 3)).astype(np.uint8)
     heard = generator.normal(0, 0.1, 1764).astype(np.float32)
@@ -250,7 +250,7 @@ def test_frames_of_a_film_give_its_people(toy, sample_mkv):
         assert row.face is None or np.abs(row.face.values - other.face.values).max() < 1e-3
 
 
-def test_pictures_are_dropped_rather_than_late_and_counted_and_sound_is_kept(toy):
+def test_late_pictures_are_dropped_and_counted_but_sound_is_kept(toy):
     ended = threading.Event()
 
     def source():
@@ -259,7 +259,7 @@ def test_pictures_are_dropped_rather_than_late_and_counted_and_sound_is_kept(toy
 
     slow = []
     for window in live(source(), toy, threads=1, real_time=True):
-        assert ended.wait(120)  # a reader who stands still while all the rest arrives
+        assert ended.wait(120)  # the reader pauses while the rest arrives
         slow.append(window)
     assert sum(window.dropped_pictures for window in slow) > 20
     assert slow[-1].stop_seconds == pytest.approx(12, abs=0.01)
@@ -267,7 +267,7 @@ def test_pictures_are_dropped_rather_than_late_and_counted_and_sound_is_kept(toy
     assert [w.rows[-1].speech_seconds for w in slow] == [w.rows[-1].speech_seconds for w in whole]
 
 
-def test_nothing_is_dropped_of_what_can_wait(toy):
+def test_a_source_that_can_wait_drops_nothing(toy):
     for window in live(from_memory(5.0), toy, threads=1):
         time.sleep(0.2)
         assert window.dropped_pictures == 0
@@ -282,7 +282,7 @@ def test_closing_early_ends_the_reader(toy, sample_mkv):
     endless.close()
 
 
-def test_what_makes_no_sense_is_refused(toy):
+def test_invalid_arguments_are_rejected(toy):
     for options in (
         {"window": 1.0, "hop": 2.0},
         {"duration": 0.0},
@@ -291,7 +291,7 @@ def test_what_makes_no_sense_is_refused(toy):
     ):
         with pytest.raises(InvalidInputError):
             live(SAMPLE, toy, **options)
-    with pytest.raises(InvalidInputError, match="no source"):
+    with pytest.raises(InvalidInputError, match="not a source"):
         live(3.5, toy)
     with pytest.raises(InvalidInputError, match="Frame and Waveform"):
         windows_of(["a picture"], toy)

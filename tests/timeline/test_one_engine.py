@@ -1,4 +1,4 @@
-"""A prediction is a timeline of one window: the same evidence, the same digits."""
+"""A prediction equals a timeline of one window to the last digit."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from facevoice.timeline import Row, timeline
 
 
 def row_of_one_window(path: Path, predictor: facevoice.Predictor) -> Row:
-    """The main person's row, or that of the voice where nobody is seen."""
+    """The main person's row, or that of the voice if no one is seen."""
     length = media.probe(path).duration_seconds
     made = timeline(path, predictor.bundle, window=length, hop=length, people="main")
     rows = [row for row in made.rows if row.person is not None] or list(made.rows)
@@ -44,7 +44,7 @@ def assert_equal(prediction: facevoice.Prediction, row: Row) -> None:
     )
 
 
-def test_the_sample_clip_is_predicted_as_its_timeline_of_one_window():
+def test_the_prediction_of_the_sample_equals_its_timeline_of_one_window():
     predictor = facevoice.load(threads=1)
     row = row_of_one_window(SAMPLE, predictor)
     assert row.speaker == "this"
@@ -52,8 +52,8 @@ def test_the_sample_clip_is_predicted_as_its_timeline_of_one_window():
 
 
 @pytest.mark.slow
-def test_so_is_every_real_clip_of_up_to_ten_seconds(data_folder):
-    """Where the speech was attributed to the main person, or nobody is in view."""
+def test_so_does_that_of_every_real_clip_of_up_to_ten_seconds(data_folder):
+    """If the speech was attributed to the main person, or no one is in view."""
     predictor = facevoice.load(threads=1)
     files = [*(data_folder / "clips").iterdir(), *(data_folder / "javanese_av").glob("*.mp4")]
     compared = 0

@@ -1,4 +1,4 @@
-"""Whole timelines: windows, rows, the same scores as a prediction, real clips judged by eye."""
+"""Whole timelines: windows, rows, agreement with predictions, real clips judged by eye."""
 
 import threading
 from itertools import pairwise
@@ -30,7 +30,7 @@ def test_windows_tile_the_film(sample):
     starts = sorted({row.start_seconds for row in sample.rows})
     assert np.allclose(np.diff(starts), sample.hop_seconds)
     assert starts[0] == sample.start_seconds
-    assert sample.rows[-1].stop_seconds == sample.stop_seconds  # the last one takes what is left
+    assert sample.rows[-1].stop_seconds == sample.stop_seconds  # the last one absorbs the remainder
     assert all(row.stop_seconds - row.start_seconds <= 3.1 for row in sample.rows)
 
 
@@ -59,7 +59,7 @@ def test_generator_and_timeline_agree(toy, sample):
 
 
 def test_a_window_does_not_depend_on_what_comes_later(toy, sample):
-    """The film cut after a window gives that window the same rows."""
+    """If the film is cut off after a window, the rows of that window stay the same."""
     row = sample.rows[0]
     short = timeline(SAMPLE, toy, stop=row.stop_seconds + 0.3, threads=1)
     assert np.allclose(short.rows[0].face.values, row.face.values, atol=1e-6)
@@ -92,7 +92,7 @@ def test_sound_alone_has_rows_without_a_person(toy, tmp_path):
     assert result.rows[-1].stop_seconds == pytest.approx(5, abs=0.01)
 
 
-def test_sound_that_starts_late_and_pictures_that_start_late(toy, tmp_path):
+def test_sound_and_pictures_may_start_late(toy, tmp_path):
     film = write_media(
         tmp_path / "late.mkv", times=steady(100, start=2.0), sound=tone(4, 16_000), sound_start=2.5
     )
@@ -102,7 +102,7 @@ def test_sound_that_starts_late_and_pictures_that_start_late(toy, tmp_path):
     assert result.stop_seconds == pytest.approx(6.5, abs=0.05)
 
 
-def test_wrong_windows_and_stills_are_refused(toy, tmp_path, data_folder):
+def test_invalid_windows_and_stills_are_rejected(toy, tmp_path, data_folder):
     for window, hop in ((1.0, 2.0), (0.0, 0.0), (float("nan"), 1.0)):
         with pytest.raises(InvalidInputError, match="hop"):
             timeline(SAMPLE, toy, window=window, hop=hop)
@@ -151,8 +151,8 @@ def test_no_track_crosses_a_cut(data_folder, toy, tmp_path, start, steady_rate, 
             )
 
 
-# By eye: cuts to the picture (seconds); people who are in sight for long, as intervals in which
-# each is seen by one person's number alone; and the least and most people that there are.
+# By eye: cuts in seconds, exact to one picture; the intervals of the people who are in view for
+# long, each of which keeps one number; the least and the greatest number of people.
 BY_EYE = {
     "debate_two_people.mp4": ([3.72], [(3.76, 4.9)], (1, 1)),
     "crowd_street_1080p.mp4": ([], [(0.0, 4.1), (0.0, 3.7), (0.0, 3.7)], (5, 9)),
@@ -180,5 +180,5 @@ def test_people_and_cuts_of_real_clips_are_those_seen_by_eye(data_folder, toy, n
             for person in free
             if person.first_seen_seconds <= first + 0.25 and person.last_seen_seconds >= last - 0.4
         ]
-        assert match, f"nobody is followed from {first} to {last}"
+        assert match, f"no one is followed from {first} to {last}"
         free.remove(match[0])

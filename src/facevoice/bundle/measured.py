@@ -15,13 +15,16 @@ import numpy as np
 from facevoice.bundle import read_card
 from facevoice.bundle.trained_on import keys_of
 from facevoice.errors import BundleError
-from facevoice.scores import metrics
+from facevoice.scores.metrics import evaluate
 from facevoice.scores.table import ScoreTable
 from facevoice.writing import replacing
 
 TOLERANCE: Final = 0.005
 """How far a share may differ when it is measured again on another machine: half a point."""
-_DIGITS: Final = 4
+FIGURES: Final = (
+    "war", "war_low", "war_high", "uar", "ece", "ece_if_perfect", "log_loss", "brier", "recall",
+)  # fmt: skip
+"""What a row of the card says of each node, see ``Figures.rounded``."""
 _DIGEST_LETTERS: Final = 16
 
 Row = Mapping[str, Any]
@@ -30,7 +33,10 @@ Row = Mapping[str, Any]
 def row_of(table: ScoreTable, name: str) -> Row:
     """A row for the card: figures of every node that answers, on the clips of a table.
 
-    name: what the set is called, for people.
+    Silent clips count as wrong. name: what the set is called, for people.
+
+    Raises:
+        BundleError: no clip has a truth.
     """
     return {"name": name, "data": _digest(table), "clips": len(table), "nodes": _nodes(table)}
 
@@ -87,38 +93,10 @@ def _truth_names(table: ScoreTable) -> Sequence[str]:
 
 
 def _nodes(table: ScoreTable) -> dict[str, dict[str, Any]]:
-    return {
-        name: figures(table.column(name), table)
-        for name in table.branches
-        if np.isfinite(table.column(name)).any()
-    }
-
-
-def figures(scores: "np.ndarray[Any, Any]", table: ScoreTable) -> dict[str, Any]:
-    """Figures of scores (N, K) of a table's clips, rounded; silent clips count as wrong.
-
-    ece_if_perfect: the ECE that scores as confident as these show if they are perfectly calibrated.
-
-    Raises:
-        BundleError: no clip has a truth.
-    """
-    if not (table.truth >= 0).any():
+    if not table.labelled.any():
         raise BundleError("no clip has a label to judge by")
-    matrix = metrics.ConfusionMatrix.of_scores(scores, table.truth, table.labels)
-    interval = metrics.wilson(matrix.right, matrix.total)
-    shares = {
-        "war": matrix.war,
-        "war_low": interval.low,
-        "war_high": interval.high,
-        "uar": matrix.uar,
-        "ece": metrics.expected_calibration_error(scores, table.truth),
-        "ece_if_perfect": metrics.ece_when_calibrated(scores, table.truth),
-        "log_loss": metrics.log_loss(scores, table.truth),
-        "brier": metrics.brier(scores, table.truth),
+    return {
+        name: evaluate(table, name).rounded(*FIGURES)
+        for name, coverage in table.coverage().items()
+        if coverage > 0
     }
-    recall = {
-        label: round(float(share), _DIGITS)
-        for label, share in zip(table.labels, matrix.recall, strict=True)
-        if np.isfinite(share)
-    }
-    return {key: round(float(value), _DIGITS) for key, value in shares.items()} | {"recall": recall}

@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from facevoice.cli.console import say
-from facevoice.cli.labelled import is_prepared, score_labelled
-from facevoice.cli.options import add_model_options
+from facevoice.cli.labelled import add_input_options, is_prepared, score_labelled, taught
 from facevoice.errors import DatasetError, InvalidInputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from facevoice.bundle import Bundle
-    from facevoice.report.scoring import NodeFigures
+    from facevoice.scores.metrics import Figures
     from facevoice.scores.table import ScoreTable
     from facevoice.scores.weights_file import FittedFusion
+    from facevoice.types import Sample
 
 _TABLES: Final = (".npz", ".csv", ".parquet")
 
@@ -27,21 +29,14 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command = verbs.add_parser(
         "evaluate",
         help="measure a bundle or a fusion on labelled clips: WAR, UAR, intervals, report card",
-        description="Measure a bundle on labelled clips (LABELS.CSV, or a prepared FOLDER), or the"
-        " weights of facevoice fuse on a score table. Where the bundle's card has figures of the"
-        " same clips, they must agree.",
+        description="Measure a bundle on labelled clips (LABELS.CSV or FOLDER), or the weights of"
+        " facevoice fuse on a score TABLE. Where the bundle's card has figures of the same clips,"
+        " they must agree.",
     )
-    command.add_argument(
-        "input",
-        type=Path,
-        metavar="LABELS.CSV|FOLDER|TABLE",
-        help="columns file, label (or emotion) and optionally group (or speaker) and split; or a"
-        " folder that facevoice prepare made; or a score table (.parquet .csv .npz)",
-    )
+    add_input_options(command, also="TABLE")
     command.add_argument(
         "--weights", type=Path, metavar="FILE", help="weights.json, as facevoice fuse writes it"
     )
-    command.add_argument("--split", help="the clips to judge, where there are several splits")
     command.add_argument(
         "-o",
         "--output",
@@ -60,7 +55,6 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         action="store_true",
         help="measure clips that the bundle's networks learnt from, too",
     )
-    add_model_options(command)
     command.set_defaults(run=run)
 
 
@@ -69,6 +63,7 @@ def run(options: argparse.Namespace) -> int:
 
     Returns 1 if a clip could not be read, or if the bundle's card has other figures of these clips.
     """
+    options.input = options.data or options.input
     if _is_table(options.input):
         return _run_table(options)
     return _run_labels(options)
@@ -82,16 +77,17 @@ def _is_table(path: Path) -> bool:
         return path.suffix.lower() in _TABLES
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            header = next(csv.reader(stream), [])
+            rows = csv.reader(line for line in stream if not line.startswith("# facevoice: "))
+            header = next(rows, [])
     except (OSError, UnicodeDecodeError):
         return False  # read_labels says what is wrong with it
     return "branch" in header and "id" in header
 
 
 def _run_table(options: argparse.Namespace) -> int:
-    from facevoice.report.figures import figures_of_scores
     from facevoice.report.fit import figure_lines
     from facevoice.report.measure import one_split
+    from facevoice.scores.metrics import evaluate
     from facevoice.scores.table import read_score_table
     from facevoice.scores.weights_file import read_weights
 
@@ -101,7 +97,7 @@ def _run_table(options: argparse.Namespace) -> int:
     if options.output is not None:
         raise InvalidInputError("a report card is about weights: name them by --weights")
     judged = one_split(table, options.split)
-    figures = [figures_of_scores(judged, judged.column(name), name) for name in judged.branches]
+    figures = [evaluate(judged, name) for name in judged.branches]
     if options.json:
         from facevoice.report.record import figures_record
 
@@ -151,12 +147,13 @@ def _command(options: argparse.Namespace) -> str:
 
 def _run_labels(options: argparse.Namespace) -> int:
     from facevoice.predict import load
-    from facevoice.report.scoring import figures_of, leaves_only
+    from facevoice.report.scoring import leaves_only
+    from facevoice.scores.metrics import evaluate
     from facevoice.scores.table import write_score_table
 
     predictor = load(options.bundle, device=options.device, threads=options.threads)
-    refuse = None if options.allow_trained else partial(_refuse_trained, predictor.bundle)
-    scored = score_labelled(options.input, options.split, predictor, refuse)
+    check = partial(_refuse_trained, allowed=options.allow_trained)
+    scored = score_labelled(options.input, options.split, predictor, check)
     table = scored.table
     status = 1 if scored.failed else 0
     if options.weights is not None or (
@@ -167,7 +164,7 @@ def _run_labels(options: argparse.Namespace) -> int:
         return status
     if options.output is not None:
         write_score_table(table, options.output)
-    figures = figures_of(table)
+    figures = [evaluate(table, name) for name in table.branches]
     if options.json:
         record = _record(figures, scored.left_out, scored.failed, predictor.bundle.sha256)
         print(json.dumps(record))
@@ -176,15 +173,12 @@ def _run_labels(options: argparse.Namespace) -> int:
     return _compare(options, table, predictor.bundle) or status
 
 
-def _refuse_trained(bundle: "Bundle", ids: list[str], labels: list[str]) -> None:
-    from facevoice.bundle.trained_on import known
-
-    taught = known(bundle.folder, bundle.card, ids, labels)
-    if taught.any():
+def _refuse_trained(bundle: "Bundle", samples: "Sequence[Sample]", *, allowed: bool) -> None:
+    told = "" if allowed else taught(bundle, samples)
+    if told:
         raise DatasetError(
-            f"{int(taught.sum())} of {len(ids)} clips, such as {ids[taught.argmax()]}, taught the"
-            f" bundle {bundle.name} what it knows: figures on them say nothing about others. Leave"
-            " them out, or ask for --allow-trained"
+            f"{told}: figures on them say nothing about others. Leave them out, or ask for"
+            " --allow-trained"
         )
 
 
@@ -220,7 +214,7 @@ def _fitted(options: argparse.Namespace, bundle: "Bundle") -> "FittedFusion":
 
 
 def _record(
-    figures: "list[NodeFigures]", left_out: dict[str, int], failed: int, sha256: str
+    figures: "list[Figures]", left_out: dict[str, int], failed: int, sha256: str
 ) -> dict[str, Any]:
     return {
         "bundle_sha256": sha256,
@@ -242,7 +236,7 @@ def _record(
     }
 
 
-def _text(figures: "list[NodeFigures]", left_out: dict[str, int], failed: int) -> str:
+def _text(figures: "list[Figures]", left_out: dict[str, int], failed: int) -> str:
     first = figures[0].matrix
     occurring = int((first.support > 0).sum())
     width = max(len(item.name) for item in figures)

@@ -99,11 +99,11 @@ def _pair(text: str) -> tuple[str, list[str]]:
 
 
 def _figures(table: "ScoreTable", branch: str) -> dict[str, Any]:
-    from facevoice.bundle.measured import figures
+    from facevoice.bundle.measured import FIGURES
+    from facevoice.scores.metrics import evaluate
 
-    return {"clips": len(table), "groups": len(set(table.groups.tolist()))} | figures(
-        table.column(branch), table
-    )
+    counts = {"clips": len(table), "groups": len(set(table.groups.tolist()))}
+    return counts | evaluate(table, branch).rounded(*FIGURES)
 
 
 def _lines(corpus: str, branches: dict[str, dict[str, Any]]) -> Iterator[str]:

@@ -1,25 +1,23 @@
 """Labelled clips of any kind -> the scores of every node: what score and evaluate share."""
 
-import contextlib
-from collections.abc import Callable, Iterator
+import argparse
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facevoice.cli.console import ProgressLine
-from facevoice.errors import DatasetError
+from facevoice.cli.console import ProgressLine, say
+from facevoice.cli.options import add_model_options
 
 if TYPE_CHECKING:
+    from facevoice.bundle import Bundle
     from facevoice.faces.sample import Box
     from facevoice.predict import Predictor
     from facevoice.predict.prediction import Prediction
-    from facevoice.report.scoring import Framed, LabelledEvidence
+    from facevoice.report.scoring import LabelledEvidence
     from facevoice.scores.table import ScoreTable
     from facevoice.train.prepare.folder import Prepared
-    from facevoice.types import Evidence
-
-Check = Callable[[list[str], list[str]], None]
-"""Told the ids and labels of clips before they are scored; raises what speaks against it."""
+    from facevoice.types import Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,103 +33,116 @@ class Labelled:
     failed: int
 
 
+def add_input_options(command: argparse.ArgumentParser, *, also: str = "") -> None:
+    """The input, --data, --split and the model's options; also: what else the input may be."""
+    source = command.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "input",
+        nargs="?",
+        type=Path,
+        metavar="|".join(["LABELS.CSV", "FOLDER", *([also] if also else [])]),
+        help="a table (commas, semicolons or tabs) with the columns file (or path), label (or"
+        " emotion) and optionally split and group (or speaker); or a folder with such a table, one"
+        " of folders named by label, or one that facevoice prepare made"
+        + ("; or a score table (.parquet .csv .npz)" if also else ""),
+    )
+    source.add_argument("--data", type=Path, metavar="FOLDER", help="the same as FOLDER")
+    command.add_argument(
+        "--split", help="only the clips of this split (train, val or test, by any usual name)"
+    )
+    add_model_options(command)
+
+
 def is_prepared(path: Path) -> bool:
     """Whether a path is a folder that facevoice prepare made."""
     return (path / "prepared.json").is_file()
 
 
+def samples_of(prepared: "Prepared") -> "tuple[Sample, ...]":
+    """The samples of a prepared folder, in the order of its rows."""
+    from facevoice.types import Sample
+
+    labels = [prepared.labels[index] for index in prepared.y]
+    rows = zip(prepared.ids, labels, prepared.splits, prepared.groups, strict=True)
+    return tuple(
+        Sample(name, prepared.folder, label, split, group or name)
+        for name, label, split, group in rows
+    )
+
+
 def score_labelled(
-    path: Path, split: str | None, predictor: "Predictor", check: Check | None = None
+    path: Path,
+    split: str | None,
+    predictor: "Predictor",
+    check: "Callable[[Bundle, Sequence[Sample]], None]",
 ) -> Labelled:
-    """Score the clips of a CSV file of labels or of a prepared folder, or one split of them.
+    """Score the clips of a table of labels, a folder or a prepared folder, or one split of them.
+
+    What was read, renamed and left out is said before any clip is scored.
+
+    check: called with the bundle and the clips before any is scored; may raise.
 
     Raises:
-        DatasetError: it cannot be read, or has no clip of that split.
+        DatasetError: it cannot be read, or has no clip of that split or of the bundle's labels.
     """
-    failures = _Failures()
-    scored = _prepared if is_prepared(path) else _labels
-    table, left_out = scored(path, split, predictor, failures, check)
-    return Labelled(table, left_out, failures.count)
+    from facevoice.datasets import Found, read_labels
+    from facevoice.report.scoring import crops_of, score_clips, score_evidence
+    from facevoice.train.prepare.folder import open_prepared
+
+    prepared = open_prepared(path) if is_prepared(path) else None
+    found = read_labels(path) if prepared is None else Found(samples_of(prepared))
+    found = found if split is None else found.of_split(split)
+    found = found.over(predictor.bundle.labels)
+    for line in found.lines():
+        say(line)
+    check(predictor.bundle, found.samples)
+    watch = _Watch(len(found.samples))
+    with watch.line:
+        if prepared is None:
+            table = score_clips(predictor, found, watch=watch)
+        else:
+            items = _evidences(prepared, found.samples, crops_of(predictor.bundle.tree))
+            table = score_evidence(predictor, items, watch=watch)
+    return Labelled(table, found.reasons, watch.failed)
 
 
-class _Failures:
-    """Says what cannot be read, counts it, and shows how far it is."""
+class _Watch:
+    """Shows how far it is, and says and counts what cannot be read."""
 
-    def __init__(self) -> None:
-        self.count = 0
-        self.line, self.total = ProgressLine("clips"), 0
-
-    @contextlib.contextmanager
-    def counting(self, total: int) -> Iterator["_Failures"]:
-        self.total = total
-        with self.line:
-            yield self
+    def __init__(self, total: int) -> None:
+        self.line, self.failed, self._total = ProgressLine("clips"), 0, total
 
     def __call__(self, number: int, prediction: "Prediction") -> None:
-        self.line(number, self.total, Path(prediction.path or "").name)
+        self.line(number, self._total, Path(prediction.path or "").name)
         if prediction.error is not None:
-            self.count += 1
+            self.failed += 1
             self.line.say(prediction.error[1])
 
 
-def _labels(
-    path: Path,
-    split: str | None,
-    predictor: "Predictor",
-    failures: _Failures,
-    check: Check | None,
-) -> "tuple[ScoreTable, dict[str, int]]":
-    from facevoice.report.scoring import read_labels, score_clips
-
-    clips = read_labels(path)
-    _check_split(split, {clip.split for clip in clips})
-    chosen = [clip for clip in clips if split in (None, clip.split)]
-    if check is not None:
-        check([clip.id for clip in chosen], [clip.label for clip in chosen])
-    with failures.counting(len(chosen)) as watch:
-        return score_clips(predictor, chosen, watch=watch)
-
-
-def _prepared(
-    path: Path,
-    split: str | None,
-    predictor: "Predictor",
-    failures: _Failures,
-    check: Check | None,
-) -> "tuple[ScoreTable, dict[str, int]]":
-    from facevoice.report.scoring import crops_of, score_evidence
-    from facevoice.train.prepare.folder import open_prepared
-
-    prepared = open_prepared(path)
-    _check_split(split, set(prepared.splits))
-    rows = [row for row, own in enumerate(prepared.splits) if split in (None, own)]
-    if check is not None:
-        labels = [prepared.labels[int(prepared.y[row])] for row in rows]
-        check([prepared.ids[row] for row in rows], labels)
-    with failures.counting(len(rows)) as watch:
-        items = _items(prepared, rows, crops_of(predictor.bundle.tree))
-        return score_evidence(predictor, items, watch=watch)
-
-
-def _items(
-    prepared: "Prepared", rows: list[int], crops: "tuple[Box, ...]"
-) -> "Iterator[LabelledEvidence]":
-    for row, evidence in _evidences(prepared, rows, crops):
-        label = prepared.labels[int(prepared.y[row])]
-        yield prepared.ids[row], evidence, label, prepared.groups[row], prepared.splits[row]
-
-
 def _evidences(
-    prepared: "Prepared", rows: list[int], crops: "tuple[Box, ...]"
-) -> "Iterator[tuple[int, Evidence | Framed]]":
-    """Face pictures are framed as a network eats them: each branch gets them in its own box."""
+    prepared: "Prepared", samples: "Sequence[Sample]", crops: "tuple[Box, ...]"
+) -> "Iterator[LabelledEvidence]":
+    """Face pictures are framed as a network expects them: each branch gets them in its own box."""
+    places = {name: row for row, name in enumerate(prepared.ids)}
+    rows = [places[sample.id] for sample in samples]
     if prepared.content != "face_images" or not crops:
-        yield from prepared.evidences(rows)
+        for sample, (_, evidence) in zip(samples, prepared.evidences(rows), strict=True):
+            yield sample, evidence
         return
-    for placed in zip(*(prepared.evidences(rows, box=box) for box in crops), strict=True):
-        yield placed[0][0], dict(zip(crops, (each for _, each in placed), strict=True))
+    placed = zip(*(prepared.evidences(rows, box=box) for box in crops), strict=True)
+    for sample, each in zip(samples, placed, strict=True):
+        yield sample, dict(zip(crops, (evidence for _, evidence in each), strict=True))
 
 
-def _check_split(split: str | None, known: set[str]) -> None:
-    if split is not None and split not in known:
-        raise DatasetError(f"no clip in split {split!r}; splits: {', '.join(sorted(known))}")
+def taught(bundle: "Bundle", samples: "Sequence[Sample]") -> str:
+    """Which of the clips the bundle's networks learnt from, in words; "" if none is known."""
+    from facevoice.bundle.trained_on import known
+
+    ids = [sample.id for sample in samples]
+    found = known(bundle.folder, bundle.card, ids, [sample.label or "" for sample in samples])
+    if not found.any():
+        return ""
+    return (
+        f"{int(found.sum())} of {len(ids)} clips, such as {ids[found.argmax()]}, taught the bundle"
+        f" {bundle.name} what it knows"
+    )

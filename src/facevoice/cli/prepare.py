@@ -115,8 +115,24 @@ def run_prepare(options: argparse.Namespace) -> int:
             progress=progress,
         )
     say(f"{len(prepared.ids)} samples of {options.corpus} in {options.output}")
-    for reason, count in prepared.meta["dropped"].items():
-        say(f"  dropped {count}: {reason}")
-    if prepared.leaks:
-        say(f"  the split leaks {len(prepared.leaks)} times: prepared.json names them")
+    for line in _account(prepared, _corpus(options.corpus)):
+        say(f"  {line}")
     return 0
+
+
+def _account(prepared: "Prepared", corpus: "Corpus") -> Iterator[str]:
+    """What became of the samples: counts, names that were mapped, what was dropped, leaks."""
+    from facevoice.cli.labelled import samples_of
+    from facevoice.datasets.corpus import GROUPS_UNKNOWN, account, counts
+
+    samples = samples_of(prepared)
+    yield "; ".join(account(samples))
+    renamed = prepared.meta.get("renamed")
+    if renamed or corpus.labels:
+        yield f"read as: {counts(renamed) if renamed else corpus.mapping}"
+    for reason, count in prepared.meta["dropped"].items():
+        yield f"dropped {count}: {reason}"
+    if prepared.leaks:
+        yield f"the split leaks {len(prepared.leaks)} times: prepared.json names them"
+    if not any(sample.group != sample.id for sample in samples):
+        yield GROUPS_UNKNOWN

@@ -5,10 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facevoice.cli.console import say
-from facevoice.cli.options import add_model_options
+from facevoice.cli.labelled import add_input_options, score_labelled, taught
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from facevoice.bundle import Bundle
     from facevoice.scores.table import ScoreTable
+    from facevoice.types import Sample
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -16,17 +20,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command = verbs.add_parser(
         "score", help="score labelled clips by every branch of a bundle: a table for fuse"
     )
-    source = command.add_mutually_exclusive_group(required=True)
-    source.add_argument(
-        "labels",
-        nargs="?",
-        type=Path,
-        metavar="LABELS.CSV",
-        help="columns file, label (or emotion), and optionally group (or speaker) and split",
-    )
-    source.add_argument(
-        "--data", type=Path, metavar="FOLDER", help="a folder that facevoice prepare made"
-    )
+    add_input_options(command)
     command.add_argument(
         "-o",
         "--output",
@@ -35,7 +29,6 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         metavar="TABLE",
         help="the table (.parquet .csv .npz)",
     )
-    command.add_argument("--split", help="only the clips of this split")
     command.add_argument(
         "--deal",
         metavar="A,B",
@@ -45,19 +38,17 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command.add_argument(
         "--nodes", action="store_true", help="keep the scores of the blends as well"
     )
-    add_model_options(command)
     command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Score every clip and write the table; 1 if a clip could not be read."""
-    from facevoice.cli.labelled import score_labelled
     from facevoice.predict import load
     from facevoice.report.scoring import leaves_only
     from facevoice.scores.table import write_score_table
 
     predictor = load(options.bundle, device=options.device, threads=options.threads)
-    scored = score_labelled(options.data or options.labels, options.split, predictor)
+    scored = score_labelled(options.data or options.input, options.split, predictor, _warn)
     kept = scored.table
     if not options.nodes:
         kept = leaves_only(scored.table, predictor.bundle.tree)
@@ -65,9 +56,13 @@ def run(options: argparse.Namespace) -> int:
         kept = _dealt(kept, options.deal.split(","))
     write_score_table(kept, options.output)
     say(f"{len(kept)} clips x {len(kept.branches)} branches in {options.output}")
-    for reason, count in scored.left_out.items():
-        say(f"left out: {count} with {reason}")
     return 1 if scored.failed else 0
+
+
+def _warn(bundle: "Bundle", samples: "Sequence[Sample]") -> None:
+    told = taught(bundle, samples)
+    if told:
+        say(f"{told}: weights that are fitted on their scores flatter it")
 
 
 def _dealt(table: "ScoreTable", names: list[str]) -> "ScoreTable":

@@ -13,11 +13,12 @@ from facevoice.datasets import (
     dfew,
     emodb,
     fer2013,
-    generic,
+    labels,
     meld,
     ravdess,
 )
 from facevoice.datasets.corpus import CONTENTS, Content, Corpus, Dropped, Found
+from facevoice.datasets.labels import read_labels
 from facevoice.datasets.leaks import Leak, check_split, find_leaks, leaking_ids
 
 CORPORA: Final[dict[str, Corpus]] = {
@@ -36,8 +37,8 @@ CORPORA: Final[dict[str, Corpus]] = {
         meld.CORPUS,
         *dfew.CORPORA,
         caer.CORPUS,
-        generic.MANIFEST,
-        generic.FOLDERS,
+        labels.MANIFEST,
+        labels.FOLDERS,
     )
 }
 
@@ -52,4 +53,5 @@ __all__ = [
     "check_split",
     "find_leaks",
     "leaking_ids",
+    "read_labels",
 ]

@@ -8,20 +8,18 @@ therefore its own group. The organisers split the corpus by film. The places of 
 are those that published readers of the corpus use.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from facevoice.datasets.corpus import (
     PICTURE_SUFFIXES,
     VIDEO_SUFFIXES,
-    Content,
     Corpus,
-    Found,
     Gathering,
-    emotion_of,
     files_below,
 )
+from facevoice.datasets.names import emotion_of
 from facevoice.types import EMOTIONS, Sample
 
 _VIDEO_LAYOUT: Final = (
@@ -43,25 +41,18 @@ class FaceFolder(Sample):
     sound: Path | None
 
 
-def find_video(root: Path) -> Found:
+def gather_video(root: Path, gathering: Gathering) -> None:
     """The clips under root; those of the test set have no label and are dropped."""
-    gathering = Gathering("afew", root, _VIDEO_LAYOUT)
     for split, folder in _FOLDERS.items():
         for path in files_below(root / folder, VIDEO_SUFFIXES):
-            label = emotion_of(path.parent.name)
-            identity = f"{split}/{path.stem}"
-            if label is not None:
-                gathering.keep(Sample(identity, path, label, split, group=identity))
-            elif split == "test":
-                gathering.drop(path, UNLABELLED)
-            else:
-                gathering.drop(path, f"folder {path.parent.name} is no emotion")
-    return gathering.found()
+            name, identity = path.parent.name, f"{split}/{path.stem}"
+            sample = Sample(identity, path, emotion_of(name), split, group=identity)
+            reason = UNLABELLED if split == "test" else f"folder {name} is no emotion"
+            gathering.keep(sample, reason)
 
 
-def find_faces(root: Path) -> Found:
+def gather_faces(root: Path, gathering: Gathering) -> None:
     """The folders of aligned faces under root."""
-    gathering = Gathering("afew-faces", root, _FACE_LAYOUT)
     for split, name in _FOLDERS.items():
         videos = {path.stem: path for path in files_below(root / name, VIDEO_SUFFIXES)}
         pictures = files_below(root / name, PICTURE_SUFFIXES, "AlignedFaces*/**/*")
@@ -71,36 +62,33 @@ def find_faces(root: Path) -> Found:
             if label is None and video is not None:
                 label = emotion_of(video.parent.name)
             identity = f"{split}/{folder.name}"
-            if label is not None:
-                gathering.keep(FaceFolder(identity, folder, label, split, identity, video))
-            elif split == "test":
-                gathering.drop(folder, UNLABELLED)
-            else:
-                gathering.drop(folder, "no <Emotion>/<clip>.avi tells the label")
-    return gathering.found()
+            sample = FaceFolder(identity, folder, label, split, identity, video)
+            reason = UNLABELLED if split == "test" else "no <Emotion>/<clip>.avi tells the label"
+            gathering.keep(sample, reason)
 
 
-def _corpus(name: str, title: str, content: Content, layout: str) -> Corpus:
-    return Corpus(
-        name=name,
-        title=title,
-        content=content,
-        labels=EMOTIONS,
-        layout=layout,
-        mapping="its seven are our seven; the unlabelled test set is dropped",
-        splits="train and val (773 and 383 clips)",
-        groups="",
-        licence="on request, for academic research only",
-        citation=(
-            "A. Dhall et al., Collecting Large, Richly Annotated Facial-Expression Databases from"
-            " Movies, IEEE MultiMedia 19(3), 2012"
-        ),
-        obtain="by agreement with the organisers of EmotiW: sites.google.com/view/emotiw2020",
-        find=find_video if content == "clips" else find_faces,
-    )
-
-
-VIDEO: Final = _corpus("afew", "AFEW clips of films", "clips", _VIDEO_LAYOUT)
-FACES: Final = _corpus(
-    "afew-faces", "AFEW, the aligned faces that come with it", "face_folders", _FACE_LAYOUT
+VIDEO: Final = Corpus(
+    name="afew",
+    title="AFEW clips of films",
+    content="clips",
+    labels=EMOTIONS,
+    layout=_VIDEO_LAYOUT,
+    mapping="its seven are our seven; the unlabelled test set is dropped",
+    splits="train and val (773 and 383 clips)",
+    groups="",
+    licence="on request, for academic research only",
+    citation=(
+        "A. Dhall et al., Collecting Large, Richly Annotated Facial-Expression Databases from"
+        " Movies, IEEE MultiMedia 19(3), 2012"
+    ),
+    obtain="by agreement with the organisers of EmotiW: sites.google.com/view/emotiw2020",
+    gather=gather_video,
+)
+FACES: Final = replace(
+    VIDEO,
+    name="afew-faces",
+    title="AFEW, the aligned faces that come with it",
+    content="face_folders",
+    layout=_FACE_LAYOUT,
+    gather=gather_faces,
 )

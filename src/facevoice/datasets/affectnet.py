@@ -9,7 +9,6 @@ Not verified (the corpus is given on request only): folder names are those that 
 of the corpus use; that numbered folders follow the order of the tables.
 """
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +20,11 @@ from PIL import Image
 from facevoice.datasets.corpus import (
     PICTURE_SUFFIXES,
     Corpus,
-    Found,
     Gathering,
-    emotion_of,
     files_below,
+    table_rows,
 )
-from facevoice.errors import DatasetError
+from facevoice.datasets.names import emotion_of
 from facevoice.types import EMOTIONS, Sample, UInt8Array
 
 _LAYOUT: Final = (
@@ -51,9 +49,8 @@ class BoxedSample(Sample):
     box: tuple[float, float, float, float]
 
 
-def find(root: Path) -> Found:
+def gather(root: Path, gathering: Gathering) -> None:
     """The photographs under root; contempt and what is no expression are dropped."""
-    gathering = Gathering("affectnet", root, _LAYOUT)
     tables = {split: root / name for split, name in _TABLES.items() if (root / name).is_file()}
     if tables:
         for split, table in tables.items():
@@ -62,37 +59,28 @@ def find(root: Path) -> Found:
         for split, names in _SETS.items():
             for path, label in _labelled(root, names):
                 identity = f"{split}/{path.parent.name}/{path.stem}"
-                _keep(Sample(identity, path, label, split, group=identity), gathering)
-    return gathering.found()
-
-
-def _keep(sample: Sample, gathering: Gathering) -> None:
-    if sample.label in EMOTIONS:
-        gathering.keep(sample)
-    else:
-        gathering.drop(sample.path, f"label {sample.label}")
+                gathering.keep(Sample(identity, path, label, split, group=identity))
 
 
 def _table(root: Path, table: Path, split: str, gathering: Gathering) -> None:
     places = [root / name for name in _IMAGE_FOLDERS]
-    with table.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.DictReader(stream)
-        if not {"subDirectory_filePath", "expression"} <= set(reader.fieldnames or ()):
-            raise DatasetError(f"affectnet: {table} lacks subDirectory_filePath or expression")
-        for row in reader:
-            name = row["subDirectory_filePath"]
-            path = next((place / name for place in places if (place / name).is_file()), None)
-            code = row["expression"].strip()
-            label = _CODES[int(code)] if code.isdigit() and int(code) < len(_CODES) else code
-            if path is None:
-                gathering.drop(root / name, "file of the table is absent")
-                continue
-            identity = f"{split}/{name}"
-            box = _box(row)
-            sample = Sample(identity, path, label, split, identity)
-            if box is not None:
-                sample = BoxedSample(identity, path, label, split, identity, box)
-            _keep(sample, gathering)
+    for row in table_rows(table, ("subDirectory_filePath", "expression")):
+        name = row["subDirectory_filePath"]
+        path = next((place / name for place in places if (place / name).is_file()), None)
+        if path is None:
+            gathering.drop(root / name, "file of the table is absent")
+            continue
+        label = _expression(row["expression"].strip())
+        identity, box = f"{split}/{name}", _box(row)
+        sample = Sample(identity, path, label, split, identity)
+        if box is not None:
+            sample = BoxedSample(identity, path, label, split, identity, box)
+        gathering.keep(sample)
+
+
+def _expression(code: str) -> str:
+    """What a number of the tables means; any other text as it is."""
+    return _CODES[int(code)] if code.isdigit() and int(code) < len(_CODES) else code
 
 
 def _box(row: dict[str, str]) -> tuple[float, float, float, float] | None:
@@ -115,8 +103,7 @@ def _labelled(root: Path, names: tuple[str, ...]) -> Iterator[tuple[Path, str]]:
             code = path.parent.name
             if notes.is_dir():
                 code = str(int(np.load(note))) if note.is_file() else "no annotation"
-            numbered = code.isdigit() and int(code) < len(_CODES)
-            yield path, _CODES[int(code)] if numbered else emotion_of(code) or code
+            yield path, emotion_of(code) or _expression(code)
 
 
 def read(sample: Sample) -> UInt8Array:
@@ -157,6 +144,6 @@ CORPUS: Final = Corpus(
         " 10(1), 2019"
     ),
     obtain="by agreement: mohammadmahoor.com/pages/databases/affectnet",
-    find=find,
+    gather=gather,
     read=read,
 )

@@ -9,29 +9,24 @@ from typing import Final
 from facevoice.datasets.corpus import (
     VIDEO_SUFFIXES,
     Corpus,
-    Found,
     Gathering,
-    emotion_of,
     files_below,
 )
+from facevoice.datasets.names import emotion_of
 from facevoice.types import EMOTIONS, Sample
 
 _LAYOUT: Final = "train/<Emotion>/*.avi, validation/<Emotion>/*.avi and test/<Emotion>/*.avi"
 _FOLDERS: Final = {"train": "train", "val": "validation", "test": "test"}
 
 
-def find(root: Path) -> Found:
+def gather(root: Path, gathering: Gathering) -> None:
     """The clips under root."""
-    gathering = Gathering("caer", root, _LAYOUT)
     for split, folder in _FOLDERS.items():
         for path in files_below(root / folder, VIDEO_SUFFIXES, "*/*"):
-            label = emotion_of(path.parent.name)
-            identity = f"{split}/{path.parent.name}/{path.stem}"
-            if label is None:
-                gathering.drop(path, f"folder {path.parent.name} is no emotion")
-            else:
-                gathering.keep(Sample(identity, path, label, split, group=identity))
-    return gathering.found()
+            name = path.parent.name
+            identity = f"{split}/{name}/{path.stem}"
+            sample = Sample(identity, path, emotion_of(name), split, group=identity)
+            gathering.keep(sample, f"folder {name} is no emotion")
 
 
 CORPUS: Final = Corpus(
@@ -46,5 +41,5 @@ CORPUS: Final = Corpus(
     licence="for non-commercial research only",
     citation="J. Lee et al., Context-Aware Emotion Recognition Networks, ICCV 2019",
     obtain="caer-dataset.github.io",
-    find=find,
+    gather=gather,
 )

@@ -1,13 +1,15 @@
 """What every corpus states, and how its adapter gathers samples and counts what it leaves out."""
 
+import csv
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal, get_args
 
+from facevoice.datasets.names import SPLITS, SYNONYMS, meanings
 from facevoice.errors import DatasetError
-from facevoice.types import EMOTIONS, Sample, UInt8Array
+from facevoice.types import Sample, UInt8Array
 
 Content = Literal["clips", "face_crops", "face_folders", "pictures", "face_images", "speech"]
 """What the files of a corpus hold, and so what is done to prepare them.
@@ -25,17 +27,6 @@ VIDEO_SUFFIXES: Final = frozenset({".avi", ".flv", ".mkv", ".mov", ".mp4", ".mpg
 SOUND_SUFFIXES: Final = frozenset({".aac", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".wav"})
 PICTURE_SUFFIXES: Final = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
-SYNONYMS: Final = {
-    "anger": "angry",
-    "disgusted": "disgust",
-    "fearful": "fear",
-    "happiness": "happy",
-    "joy": "happy",
-    "sadness": "sad",
-    "surprised": "surprise",
-}
-"""Names that corpora give to the seven emotions, lower case."""
-
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
@@ -47,21 +38,113 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What an adapter found.
+    """Labelled files, and what was done to their labels.
 
-    samples: to be prepared, in a fixed order.
+    samples: in a fixed order.
     dropped: left out, each with its reason.
     labels: the label set, for corpora that bring their own; empty: that of the corpus.
+    renamed: labels and splits that were written otherwise, e.g. "Joy -> happy", with the number of
+        files.
     """
 
     samples: tuple[Sample, ...]
     dropped: tuple[Dropped, ...] = ()
     labels: tuple[str, ...] = ()
+    renamed: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def reasons(self) -> dict[str, int]:
         """How many files were left out for each reason."""
         return dict(sorted(Counter(item.reason for item in self.dropped).items()))
+
+    def over(self, labels: Sequence[str]) -> "Found":
+        """The samples whose label means one of ``labels``, under that label; others are dropped.
+
+        Samples of unknown label (None) stay.
+
+        Raises:
+            DatasetError: none is left (the message says what was found and what is accepted), or
+                two have one name.
+        """
+        written = Counter(sample.label for sample in self.samples if sample.label is not None)
+        meant = meanings(written, labels)
+        kept = tuple(
+            sample if sample.label is None else replace(sample, label=meant[sample.label])
+            for sample in self.samples
+            if sample.label is None or sample.label in meant
+        )
+        if not kept:
+            raise DatasetError(
+                f"of {len(self.samples)} samples none has a label among {', '.join(labels)} (in any"
+                f" case, also e.g. {', '.join(list(SYNONYMS)[:3])}); found: {counts(written)}"
+            )
+        _check_names(kept)
+        dropped = tuple(
+            Dropped(sample.path, f"label {sample.label}")
+            for sample in self.samples
+            if sample.label is not None and sample.label not in meant
+        )
+        renamed = {
+            f"{name} -> {label}": written[name] for name, label in meant.items() if name != label
+        }
+        return Found(kept, (*self.dropped, *dropped), tuple(labels), {**self.renamed, **renamed})
+
+    def of_split(self, name: str) -> "Found":
+        """The samples of one split, which may be called as in ``SPLITS``.
+
+        Raises:
+            DatasetError: there is none.
+        """
+        known = {sample.split for sample in self.samples}
+        split = name if name in known else SPLITS.get(name.lower(), name)
+        if split not in known:
+            listed = ", ".join(sorted(known - {""})) or "none"
+            raise DatasetError(f"no clip in split {name!r}; splits: {listed}")
+        return replace(self, samples=tuple(item for item in self.samples if item.split == split))
+
+    def lines(self) -> Iterator[str]:
+        """What was read, for people: counts, what was renamed and left out, whether groups lack."""
+        yield f"{_many(len(self.samples), 'file')}: {'; '.join(account(self.samples))}"
+        if self.renamed:
+            yield f"read as: {counts(self.renamed)}"
+        if self.dropped:
+            listed = ", ".join(f"{count} with {reason}" for reason, count in self.reasons.items())
+            yield f"left out: {listed}"
+        if all(sample.group == sample.id for sample in self.samples):
+            yield GROUPS_UNKNOWN
+
+
+GROUPS_UNKNOWN: Final = (
+    "no speaker or group is known: one person may be in training and test alike, and figures may"
+    " flatter"
+)
+
+
+def account(samples: Sequence[Sample]) -> Iterator[str]:
+    """How many samples have each label and each split, and how many groups there are."""
+    yield counts(Counter(sample.label or "no label" for sample in samples))
+    splits = Counter(sample.split for sample in samples)
+    if set(splits) != {""}:
+        yield f"splits: {counts(splits)}"
+    groups = {sample.group for sample in samples if sample.group != sample.id}
+    if groups:
+        yield _many(len(groups), "group")
+
+
+def _check_names(samples: Sequence[Sample]) -> None:
+    identity, count = Counter(sample.id for sample in samples).most_common(1)[0]
+    if count > 1:
+        paths = [str(item.path) for item in samples if item.id == identity]
+        raise DatasetError(f"{identity} stands {count} times: {paths[:4]}")
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def counts(found: Mapping[str, int]) -> str:
+    """Names with their counts, in order of the names."""
+    return ", ".join(f"{name or 'none'} {count}" for name, count in sorted(found.items()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +156,7 @@ class Corpus:
     mapping: how its labels become ours, and which are dropped.
     splits: the official splits, or that there are none.
     groups: what a group is: speaker, dialogue, ...; "" where the corpus does not tell.
-    find: root folder -> samples; raises DatasetError when the layout is another.
+    gather: adds the samples under a root folder to a ``Gathering``.
     read: reads a sample's picture (H, W) or (H, W, 3), for pictures that are no files of their own.
     """
 
@@ -88,29 +171,53 @@ class Corpus:
     licence: str
     citation: str
     obtain: str
-    find: Callable[[Path], Found]
+    gather: Callable[[Path, "Gathering"], None]
     read: Callable[[Sample], UInt8Array] | None = None
+
+    def find(self, root: Path) -> Found:
+        """The samples under a root folder, and what is left out.
+
+        Raises:
+            DatasetError: the layout is another, there is no sample, or two have one name.
+        """
+        gathering = Gathering(self, root)
+        self.gather(root, gathering)
+        return gathering.found()
 
 
 class Gathering:
-    """Collects the samples of one corpus and everything that is left out."""
+    """Collects the samples of one corpus and everything that is left out.
 
-    def __init__(self, corpus: str, root: Path, layout: str) -> None:
-        if not root.is_dir():
-            raise DatasetError(f"{corpus}: {root} is no folder; expected a root with {layout}")
-        self._corpus, self._root, self._layout = corpus, root, layout
+    labels, renamed: of the ``Found``; for adapters of corpora that bring their own labels.
+    """
+
+    def __init__(self, corpus: Corpus, root: Path) -> None:
+        folder = root.parent if root.is_file() else root
+        if not folder.is_dir():
+            raise DatasetError(
+                f"{corpus.name}: {root} is no folder; expected a root with {corpus.layout}"
+            )
+        self._corpus, self._root = corpus, folder
         self._samples: list[Sample] = []
         self._dropped: list[Dropped] = []
+        self.labels: tuple[str, ...] = ()
+        self.renamed: Mapping[str, int] = {}
 
-    def keep(self, sample: Sample) -> None:
-        """Add a sample."""
-        self._samples.append(sample)
+    def keep(self, sample: Sample, otherwise: str = "") -> None:
+        """Add a sample; one with a label that the corpus does not list is left out.
+
+        otherwise: the reason why, if it is not the label.
+        """
+        if self._corpus.labels and sample.label not in self._corpus.labels:
+            self.drop(sample.path, otherwise or f"label {sample.label}")
+        else:
+            self._samples.append(sample)
 
     def drop(self, path: Path, reason: str) -> None:
         """Leave a file out."""
         self._dropped.append(Dropped(path, reason))
 
-    def found(self, labels: tuple[str, ...] = ()) -> Found:
+    def found(self) -> Found:
         """All of it.
 
         Raises:
@@ -118,12 +225,8 @@ class Gathering:
         """
         if not self._samples:
             raise self._nothing()
-        counts = Counter(sample.id for sample in self._samples)
-        identity, count = counts.most_common(1)[0]
-        if count > 1:
-            paths = [str(item.path) for item in self._samples if item.id == identity]
-            raise DatasetError(f"{self._corpus}: {identity} stands {count} times: {paths[:4]}")
-        return Found(tuple(self._samples), tuple(self._dropped), labels)
+        _check_names(self._samples)
+        return Found(tuple(self._samples), tuple(self._dropped), self.labels, self.renamed)
 
     def _nothing(self) -> DatasetError:
         present = sorted(path.name for path in self._root.iterdir())
@@ -131,9 +234,23 @@ class Gathering:
         reasons = Counter(item.reason for item in self._dropped)
         left = "; ".join(f"{count} left out: {reason}" for reason, count in reasons.most_common(4))
         return DatasetError(
-            f"{self._corpus}: no sample under {self._root}; looked for {self._layout};"
+            f"{self._corpus.name}: no sample under {self._root}; looked for {self._corpus.layout};"
             f" found {shown or 'an empty folder'}{'; ' + left if left else ''}"
         )
+
+
+def table_rows(table: Path, columns: Iterable[str]) -> list[dict[str, str]]:
+    """The rows of a corpus's own CSV table; letters that are not UTF-8 are replaced.
+
+    Raises:
+        DatasetError: it lacks one of the columns.
+    """
+    with table.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
+        reader = csv.DictReader(stream)
+        lacking = sorted(set(columns) - set(reader.fieldnames or ()))
+        if lacking:
+            raise DatasetError(f"{table} lacks the columns {', '.join(lacking)}")
+        return list(reader)
 
 
 def files_below(root: Path, suffixes: Iterable[str], pattern: str = "**/*") -> list[Path]:
@@ -144,27 +261,3 @@ def files_below(root: Path, suffixes: Iterable[str], pattern: str = "**/*") -> l
         for path in root.glob(pattern)
         if path.suffix.lower() in wanted and not path.name.startswith(".") and path.is_file()
     )
-
-
-def emotion_of(name: str) -> str | None:
-    """The one of the seven emotions that a corpus calls ``name``, None if it is none of them."""
-    lower = name.strip().lower()
-    label = SYNONYMS.get(lower, lower)
-    return label if label in EMOTIONS else None
-
-
-def label_set(names: Sequence[str]) -> dict[str, str]:
-    """Names as a corpus writes them -> labels.
-
-    If every name means one of the seven emotions they are these; else the names stay as they are.
-    """
-    emotions = {name: emotion_of(name) for name in names}
-    if all(emotions.values()):
-        return {name: label for name, label in emotions.items() if label is not None}
-    return {name: name for name in names}
-
-
-def in_order(labels: Iterable[str]) -> tuple[str, ...]:
-    """The label set of a corpus of its own: the seven if all are among them, else sorted."""
-    present = set(labels)
-    return EMOTIONS if present <= set(EMOTIONS) else tuple(sorted(present))

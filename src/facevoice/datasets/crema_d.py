@@ -4,15 +4,15 @@ Names are <actor>_<sentence>_<emotion>_<intensity>, e.g. 1001_DFA_ANG_XX.
 """
 
 import re
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from facevoice.datasets.corpus import (
     SOUND_SUFFIXES,
     VIDEO_SUFFIXES,
-    Content,
     Corpus,
-    Found,
     Gathering,
     files_below,
 )
@@ -31,9 +31,8 @@ _VIDEO_LAYOUT: Final = "VideoFlash/<actor>_<sentence>_<emotion>_<intensity>.flv 
 _SPEECH_LAYOUT: Final = "AudioWAV/<actor>_<sentence>_<emotion>_<intensity>.wav (any depth)"
 
 
-def _gather(root: Path, corpus: str, layout: str, suffixes: frozenset[str]) -> Found:
+def gather(root: Path, gathering: Gathering, suffixes: frozenset[str]) -> None:
     """The group is the actor (CREMA1001 ... CREMA1091); there is no official split."""
-    gathering = Gathering(corpus, root, layout)
     for path in files_below(root, suffixes):
         match = _NAME.fullmatch(path.stem)
         if match is None or match["emotion"] not in _CODES:
@@ -41,38 +40,30 @@ def _gather(root: Path, corpus: str, layout: str, suffixes: frozenset[str]) -> F
             continue
         label, group = _CODES[match["emotion"]], f"CREMA{match['actor']}"
         gathering.keep(Sample(path.stem, path, label, "train", group))
-    return gathering.found()
 
 
-def find_video(root: Path) -> Found:
-    """The videos under root."""
-    return _gather(root, "crema-d", _VIDEO_LAYOUT, VIDEO_SUFFIXES)
-
-
-def find_speech(root: Path) -> Found:
-    """The sound files under root."""
-    return _gather(root, "crema-d-speech", _SPEECH_LAYOUT, SOUND_SUFFIXES)
-
-
-def _corpus(name: str, title: str, content: Content, layout: str) -> Corpus:
-    return Corpus(
-        name=name,
-        title=title,
-        content=content,
-        labels=EMOTIONS,
-        layout=layout,
-        mapping="its six are ours; there is no surprise",
-        splits="none: leave actors out",
-        groups="actor (CREMA1001 ... CREMA1091)",
-        licence="Open Database License 1.0",
-        citation=(
-            "H. Cao et al., CREMA-D: Crowd-Sourced Emotional Multimodal Actors Dataset, IEEE"
-            " Transactions on Affective Computing 5(4), 2014"
-        ),
-        obtain="github.com/CheyneyComputerScience/CREMA-D (git lfs)",
-        find=find_video if content == "clips" else find_speech,
-    )
-
-
-VIDEO: Final = _corpus("crema-d", "CREMA-D video", "clips", _VIDEO_LAYOUT)
-SPEECH: Final = _corpus("crema-d-speech", "CREMA-D speech (sound only)", "speech", _SPEECH_LAYOUT)
+VIDEO: Final = Corpus(
+    name="crema-d",
+    title="CREMA-D video",
+    content="clips",
+    labels=EMOTIONS,
+    layout=_VIDEO_LAYOUT,
+    mapping="its six are ours; there is no surprise",
+    splits="none: leave actors out",
+    groups="actor (CREMA1001 ... CREMA1091)",
+    licence="Open Database License 1.0",
+    citation=(
+        "H. Cao et al., CREMA-D: Crowd-Sourced Emotional Multimodal Actors Dataset, IEEE"
+        " Transactions on Affective Computing 5(4), 2014"
+    ),
+    obtain="github.com/CheyneyComputerScience/CREMA-D (git lfs)",
+    gather=partial(gather, suffixes=VIDEO_SUFFIXES),
+)
+SPEECH: Final = replace(
+    VIDEO,
+    name="crema-d-speech",
+    title="CREMA-D speech (sound only)",
+    content="speech",
+    layout=_SPEECH_LAYOUT,
+    gather=partial(gather, suffixes=SOUND_SUFFIXES),
+)

@@ -4,13 +4,11 @@ Not verified (the corpus is given on request only): the folder of the videos. Th
 their number anywhere under the root. The tables' places and codes are those of published readers.
 """
 
-import csv
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from facevoice.datasets.corpus import VIDEO_SUFFIXES, Corpus, Found, Gathering, files_below
-from facevoice.errors import DatasetError
+from facevoice.datasets.corpus import VIDEO_SUFFIXES, Corpus, Gathering, files_below, table_rows
 from facevoice.types import EMOTIONS, Sample
 
 FOLDS: Final = (1, 2, 3, 4, 5)
@@ -30,34 +28,22 @@ _CODES: Final = {
 }
 
 
-def find(root: Path, fold: int) -> Found:
+def gather(root: Path, gathering: Gathering, fold: int) -> None:
     """The clips that one fold's tables name; the corpus does not tell the film."""
-    layout = _LAYOUT.format(fold=fold)
-    gathering = Gathering("dfew", root, layout)
     videos = {_number(path.stem): path for path in files_below(root, VIDEO_SUFFIXES)}
     for split in ("train", "test"):
         pattern = f"{split}(single-labeled)/set_{fold}.csv"
         table = next(iter(sorted(root.rglob(pattern))), None)
         if table is None:
             continue
-        for name, code in _rows(table):
-            label = _CODES.get(code)
-            path = videos.get(_number(name))
-            if path is None:
-                gathering.drop(root / f"{name}.mp4", "file of the table is absent")
-            elif label is None:
-                gathering.drop(path, f"label code {code}")
+        for row in table_rows(table, ("video_name", "label")):
+            name, code = row["video_name"].strip(), row["label"].strip()
+            number = _number(name)
+            if number in videos:
+                label = _CODES.get(code, f"code {code}")
+                gathering.keep(Sample(number, videos[number], label, split, group=number))
             else:
-                gathering.keep(Sample(_number(name), path, label, split, group=_number(name)))
-    return gathering.found()
-
-
-def _rows(table: Path) -> list[tuple[str, str]]:
-    with table.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.DictReader(stream)
-        if not {"video_name", "label"} <= set(reader.fieldnames or ()):
-            raise DatasetError(f"dfew: {table} lacks the columns video_name and label")
-        return [(row["video_name"].strip(), row["label"].strip()) for row in reader]
+                gathering.drop(root / f"{name}.mp4", "file of the table is absent")
 
 
 def _number(name: str) -> str:
@@ -82,7 +68,7 @@ def _corpus(fold: int) -> Corpus:
             " Expressions in the Wild, ACM Multimedia 2020"
         ),
         obtain="by agreement: dfew-dataset.github.io",
-        find=partial(find, fold=fold),
+        gather=partial(gather, fold=fold),
     )
 
 

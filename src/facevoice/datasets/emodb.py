@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from facevoice.datasets.corpus import SOUND_SUFFIXES, Corpus, Found, Gathering, files_below
+from facevoice.datasets.corpus import SOUND_SUFFIXES, Corpus, Gathering, files_below
 from facevoice.types import EMOTIONS, Sample
 
 _LAYOUT: Final = "wav/SSTTTEV.wav|flac, at any depth (SS: speaker, E: emotion's letter)"
@@ -24,19 +24,15 @@ _CODES: Final = {
 }
 
 
-def find(root: Path) -> Found:
+def gather(root: Path, gathering: Gathering) -> None:
     """The recordings under root; boredom is dropped. The group is the speaker (ED03 ...)."""
-    gathering = Gathering("emodb", root, _LAYOUT)
     for path in files_below(root, SOUND_SUFFIXES):
         match = _NAME.fullmatch(path.stem)
         if match is None:
             gathering.drop(path, "name is not EMO-DB's")
-        elif _CODES[match["emotion"]] not in EMOTIONS:
-            gathering.drop(path, f"label {_CODES[match['emotion']]}")
         else:
             label, group = _CODES[match["emotion"]], f"ED{match['speaker']}"
             gathering.keep(Sample(path.stem, path, label, "train", group))
-    return gathering.found()
 
 
 CORPUS: Final = Corpus(
@@ -51,5 +47,5 @@ CORPUS: Final = Corpus(
     licence="free for research",
     citation="F. Burkhardt et al., A Database of German Emotional Speech, INTERSPEECH 2005",
     obtain="emodb.bilderbar.info",
-    find=find,
+    gather=gather,
 )

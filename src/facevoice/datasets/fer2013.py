@@ -14,10 +14,9 @@ from PIL import Image
 from facevoice.datasets.corpus import (
     PICTURE_SUFFIXES,
     Corpus,
-    Found,
     Gathering,
-    emotion_of,
 )
+from facevoice.datasets.names import emotion_of
 from facevoice.errors import DatasetError
 from facevoice.types import EMOTIONS, Sample, UInt8Array
 
@@ -48,26 +47,23 @@ class RowSample(Sample):
             return stream.read(self.stop - self.start)
 
 
-def find(root: Path) -> Found:
+def gather(root: Path, gathering: Gathering) -> None:
     """The pictures under root; of the folder form both official test sets are "test"."""
-    gathering = Gathering("fer2013", root, _LAYOUT)
     table = next((root / name for name in _TABLES if (root / name).is_file()), None)
     if table is not None:
         _rows(table, gathering)
     else:
         _folders(root, gathering)
-    return gathering.found()
 
 
 def _folders(root: Path, gathering: Gathering) -> None:
     for split in ("train", "test"):
         for path in sorted((root / split).glob("*/*")):
-            label = emotion_of(path.parent.name)
-            if path.suffix.lower() not in PICTURE_SUFFIXES or label is None:
-                gathering.drop(path, f"folder {path.parent.name}, suffix {path.suffix}")
-                continue
+            picture = path.suffix.lower() in PICTURE_SUFFIXES
+            label = emotion_of(path.parent.name) if picture else None
             identity = f"{split}/{label}/{path.name}"
-            gathering.keep(Sample(identity, path, label, split, group=identity))
+            sample = Sample(identity, path, label, split, group=identity)
+            gathering.keep(sample, f"folder {path.parent.name}, suffix {path.suffix}")
 
 
 def _rows(table: Path, gathering: Gathering) -> None:
@@ -129,6 +125,6 @@ CORPUS: Final = Corpus(
         " learning contests, ICONIP 2013"
     ),
     obtain="search for the data set 'FER-2013'; folder form of 28,709 + 7,178 pictures",
-    find=find,
+    gather=gather,
     read=read,
 )

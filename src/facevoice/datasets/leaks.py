@@ -4,7 +4,6 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Literal
 
 from facevoice.datasets.fer2013 import RowSample
@@ -12,7 +11,6 @@ from facevoice.errors import DatasetError
 from facevoice.types import Sample
 
 _SHOWN: Final = 3
-_BLOCK: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +110,7 @@ def _digest(sample: Sample) -> str:
     if isinstance(sample, RowSample):
         return hashlib.sha256(sample.content()).hexdigest()
     try:
-        return _file_digest(sample.path)
+        with sample.path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError:  # whoever prepares it will say so; it equals no other file
         return f"unreadable {sample.id}"
-
-
-def _file_digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()

@@ -1,11 +1,10 @@
 """MELD: utterances of the TV series Friends in seven emotions (Poria et al. 2019)."""
 
-import csv
 from pathlib import Path
 from typing import Final
 
-from facevoice.datasets.corpus import VIDEO_SUFFIXES, Corpus, Found, Gathering, emotion_of
-from facevoice.errors import DatasetError
+from facevoice.datasets.corpus import VIDEO_SUFFIXES, Corpus, Gathering, table_rows
+from facevoice.datasets.names import emotion_of
 from facevoice.types import EMOTIONS, Sample
 
 _LAYOUT: Final = (
@@ -17,15 +16,13 @@ _PARTS: Final = {
     "val": ("dev_sent_emo.csv", "dev_splits_complete"),
     "test": ("test_sent_emo.csv", "output_repeated_splits_test"),
 }
-_COLUMNS: Final = frozenset({"Dialogue_ID", "Utterance_ID", "Emotion"})
 
 
-def find(root: Path) -> Found:
+def gather(root: Path, gathering: Gathering) -> None:
     """The utterances that the tables name; the group is the dialogue.
 
     The same six friends talk in every split: MELD does not tell how well unseen people are read.
     """
-    gathering = Gathering("meld", root, _LAYOUT)
     for split, (table_name, folder_name) in _PARTS.items():
         table = next(iter(sorted(root.rglob(table_name))), None)
         folder = next((item for item in sorted(root.rglob(folder_name)) if item.is_dir()), None)
@@ -34,33 +31,14 @@ def find(root: Path) -> Found:
         videos = {
             path.stem: path for path in folder.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES
         }
-        for name, dialogue, emotion in _rows(table):
-            label = emotion_of(emotion)
+        for row in table_rows(table, ("Dialogue_ID", "Utterance_ID", "Emotion")):
+            name = f"dia{row['Dialogue_ID']}_utt{row['Utterance_ID']}"
             if name not in videos:
                 gathering.drop(folder / f"{name}.mp4", "file of the table is absent")
-            elif label is None:
-                gathering.drop(videos[name], f"label {emotion}")
-            else:
-                group = f"{split}/dia{dialogue}"
-                gathering.keep(Sample(f"{split}/{name}", videos[name], label, split, group))
-    return gathering.found()
-
-
-def _rows(table: Path) -> list[tuple[str, str, str]]:
-    """File name, dialogue and emotion of each utterance."""
-    with table.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
-        reader = csv.DictReader(stream)
-        lacking = _COLUMNS - set(reader.fieldnames or ())
-        if lacking:
-            raise DatasetError(f"meld: {table} lacks the columns {sorted(lacking)}")
-        return [
-            (
-                f"dia{row['Dialogue_ID']}_utt{row['Utterance_ID']}",
-                row["Dialogue_ID"],
-                row["Emotion"],
-            )
-            for row in reader
-        ]
+                continue
+            label = emotion_of(row["Emotion"]) or row["Emotion"]
+            group = f"{split}/dia{row['Dialogue_ID']}"
+            gathering.keep(Sample(f"{split}/{name}", videos[name], label, split, group))
 
 
 CORPUS: Final = Corpus(
@@ -78,5 +56,5 @@ CORPUS: Final = Corpus(
         " Conversations, ACL 2019"
     ),
     obtain="affective-meld.github.io",
-    find=find,
+    gather=gather,
 )

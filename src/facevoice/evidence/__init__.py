@@ -1,12 +1,13 @@
-"""The engine: a file, arrays or a live source -> evidence, window by window, person by person."""
+"""The engine: turns files, arrays and live sources into evidence, per window and person."""
 
 from facevoice.evidence.arrivals import Feeder
-from facevoice.evidence.plan import Plan, check_windows, clip_plan, film_plan
+from facevoice.evidence.plan import WINDOW_SECONDS, Plan, clip_plan, film_plan
 from facevoice.evidence.read import EvidenceReader
 from facevoice.evidence.speaker import MouthVoice, Verdict
 from facevoice.evidence.windows import EvidenceWindow, Sight, WindowMaker
 
 __all__ = [
+    "WINDOW_SECONDS",
     "EvidenceReader",
     "EvidenceWindow",
     "Feeder",
@@ -15,7 +16,6 @@ __all__ = [
     "Sight",
     "Verdict",
     "WindowMaker",
-    "check_windows",
     "clip_plan",
     "film_plan",
 ]

@@ -1,7 +1,7 @@
-"""How alike two aligned faces look: colours and gradients on a coarse grid. No network.
+"""How alike two aligned faces look: colours and gradients on a coarse grid, without a network.
 
-Good for telling the people of one scene apart over seconds; no recognition of faces: light, pose
-and make-up change it as much as persons do.
+It distinguishes the people of one scene over seconds. It does not recognise faces: light, pose and
+make-up change it as much as a different person does.
 """
 
 from typing import Final
@@ -13,13 +13,13 @@ from PIL import Image
 from facevoice.types import Float32Array, UInt8Array
 
 _SIDE: Final = 32  # pixels to which the face is averaged
-_CELLS: Final = 4  # a side
+_CELLS: Final = 4  # per side
 _DIRECTIONS: Final = 8
 _COLOUR_SHARE: Final = 0.5
 
 
 def describe(aligned: UInt8Array) -> Float32Array:
-    """A face's looks: (D,) float32 of length 1; aligned: (256, 256, 3) uint8 RGB."""
+    """Describe a face as (D,) float32 of length 1; aligned: (256, 256, 3) uint8 RGB."""
     small = np.asarray(Image.fromarray(aligned).reduce(len(aligned) // _SIDE), np.float32)
     colour = _cells(small)
     colour = _unit((colour - colour.mean(axis=(0, 1))).ravel())
@@ -28,19 +28,19 @@ def describe(aligned: UInt8Array) -> Float32Array:
 
 
 def likeness(first: Float32Array, second: Float32Array) -> float:
-    """Of two descriptions: 1 for the same picture."""
+    """Likeness of two descriptions: 1 for the same picture."""
     return float(first @ second)
 
 
 def _cells(values: Float32Array) -> Float32Array:
     """Means over a grid of cells: (32, 32, C) -> (4, 4, C)."""
     side = _SIDE // _CELLS
-    means: Float32Array = values.reshape(_CELLS, side, _CELLS, side, -1).mean(axis=(1, 3))
-    return means
+    grid = values.reshape(_CELLS, side, _CELLS, side, -1)
+    return np.asarray(grid.mean(axis=(1, 3)), np.float32)
 
 
 def _gradients(light: Float32Array) -> Float32Array:
-    """Energy of the gradients by cell and direction (without sign), square-rooted, without mean."""
+    """Square-rooted energy of the gradients by cell and unsigned direction, minus its mean."""
     down, across = np.gradient(light)
     angle = np.arctan2(down, across) % np.pi
     bins: NDArray[np.intp] = (angle * (_DIRECTIONS / np.pi)).astype(np.intp) % _DIRECTIONS

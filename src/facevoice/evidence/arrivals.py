@@ -1,126 +1,120 @@
-"""Pictures and sound in the order of arrival in, in the order of presentation on to the maker."""
+"""Pass live pictures and sound, which come in order of arrival, to a maker in order of time."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 from facevoice.evidence.windows import EvidenceWindow, WindowMaker
-from facevoice.media import Arrival, Opened, SoundGrid, View
+from facevoice.media import Arrival, SoundGrid, View
 from facevoice.media.grid import Piece
 from facevoice.speech.voice import SPEECH_RATE_HZ
 from facevoice.types import Waveform
 
-_LONGEST_PATIENCE: Final = 10.0  # seconds that late sound may stretch the patience to
+_LONGEST_PATIENCE: Final = 10.0  # seconds; late sound extends the patience up to this
 _PATIENCE_MARGIN: Final = 0.5  # seconds
-_MOST_BYTES: Final = 256e6  # of pictures that wait for sound
-_MOST_SECONDS: Final = 60.0  # of sound that waits for pictures
+_MOST_BYTES: Final = 256e6  # of pictures that are held until their sound comes
+_MOST_SECONDS: Final = 60.0  # of sound that is ahead of the pictures
 
 
 class Feeder:
-    """Hands what arrives to a maker: sound at once, a picture once the sound has come as far.
+    """Passes sound to a maker as it arrives, and a picture once the sound has reached it.
 
-    When one of them is missing for long while the other goes on, it is gone on without. That is so
-    when it is behind by more than the patience, and the source was waited for that long, too: a
-    file that is piped in may hold its pictures far ahead of its sound.
+    If pictures or sound fall behind by more than the patience, and the source has been waited for
+    that long too, windows continue without them. The second condition is for files that are piped
+    in: they may hold their pictures far ahead of their sound.
     """
 
-    def __init__(self, maker: WindowMaker, opened: Opened) -> None:
-        start = opened.start_seconds
-        self._maker, self._opened = maker, opened
-        self._grid = SoundGrid(SPEECH_RATE_HZ, start, maker.plan.asked_stop)
-        self._patience = maker.plan.patience_seconds
-        self._views: deque[View] = deque()
-        self._bytes = 0
-        self._fed = self._shown = self._heard = start
-        self._covered = start if opened.has_audio else float("inf")
-        self._looked_at: float | None = None
-        self._heard_at: float | None = None
-        self._deaf = self._blind = False
+    def __init__(self, maker: WindowMaker) -> None:
+        self._maker, plan = maker, maker.plan
+        self._grid = SoundGrid(SPEECH_RATE_HZ, plan.start, plan.asked_stop)
+        self._patience = plan.patience_seconds
+        self._held: deque[View] = deque()
+        self._released = self._newest_view = self._newest_sound = plan.start
+        self._sound_until = plan.start if plan.has_audio else float("inf")
+        self._view_waited: float | None = None
+        self._sound_waited: float | None = None
+        self._without_sound = self._without_pictures = False
 
     def take(self, arrival: Arrival) -> Iterator[EvidenceWindow]:
-        """What has arrived; gives the windows that are complete by now."""
-        at = arrival.waited_seconds
-        if self._looked_at is None or self._heard_at is None:
-            self._looked_at = self._heard_at = at
-        if isinstance(arrival.content, View):
-            self._looked_at, self._blind = at, False
-            self._shown = arrival.content.time_seconds
-            self._views.append(arrival.content)
-            self._bytes += _bytes(arrival.content)
+        """Take the next arrival; yield the windows that it completes."""
+        now, content = arrival.waited_seconds, arrival.content
+        if self._view_waited is None or self._sound_waited is None:
+            self._view_waited = self._sound_waited = now
+        if isinstance(content, View):
+            self._view_waited, self._without_pictures = now, False
+            self._newest_view = content.time_seconds
+            self._held.append(content)
             yield from self._release()
-        elif arrival.content is not None:
-            yield from self._hear(arrival.content, at)
-        yield from self._go_on_deaf(at - self._heard_at)
-        yield from self._go_on_blind(at - self._looked_at)
+        elif content is not None:
+            late = self._newest_view - content.start_seconds
+            if self._without_sound and late > self._patience:
+                self._patience = min(late + _PATIENCE_MARGIN, _LONGEST_PATIENCE)
+            self._sound_waited, self._without_sound = now, False
+            self._newest_sound = max(self._newest_sound, content.stop_seconds)
+            yield from self._add_sound(
+                self._grid.push(content.start_seconds, content.samples, content.rate_hz)
+            )
+        yield from self._continue_without_sound(now - self._sound_waited)
+        yield from self._continue_without_pictures(now - self._view_waited)
 
     def end(self) -> Iterator[EvidenceWindow]:
-        """Nothing will come any more: the windows that are left."""
-        yield from self._sound(self._grid.flush())
+        """The source has ended: yield the remaining windows."""
+        yield from self._add_sound(self._grid.flush())
         self._maker.end_sound()
-        self._covered = float("inf")
+        self._sound_until = float("inf")
         yield from self._release()
         self._maker.end_pictures()
         yield from self._maker.ready()
 
-    def _hear(self, sound: Waveform, at: float) -> Iterator[EvidenceWindow]:
-        if self._deaf and self._shown - sound.start_seconds > self._patience:
-            late = self._shown - sound.start_seconds + _PATIENCE_MARGIN
-            self._patience = min(late, _LONGEST_PATIENCE)
-        self._heard_at, self._deaf = at, False
-        self._heard = max(self._heard, sound.stop_seconds)
-        yield from self._sound(self._grid.push(sound.start_seconds, sound.samples, sound.rate_hz))
-
-    def _sound(self, pieces: Iterable[Piece]) -> Iterator[EvidenceWindow]:
+    def _add_sound(self, pieces: Iterable[Piece]) -> Iterator[EvidenceWindow]:
         for position, samples in pieces:
             piece = Waveform(samples, SPEECH_RATE_HZ, position / SPEECH_RATE_HZ)
             yield from self._no_sound_before(piece.start_seconds)
-            self._maker.sound(piece)
-            self._covered = max(self._covered, piece.stop_seconds)
+            self._maker.add_sound(piece)
+            self._sound_until = max(self._sound_until, piece.stop_seconds)
             yield from self._maker.ready()
             yield from self._release()
 
     def _no_sound_before(self, time_seconds: float) -> Iterator[EvidenceWindow]:
-        if time_seconds > self._covered:
+        if time_seconds > self._sound_until:
             self._maker.no_sound_before(time_seconds)
-            self._covered = time_seconds
+            self._sound_until = time_seconds
             yield from self._maker.ready()
             yield from self._release()
 
     def _release(self) -> Iterator[EvidenceWindow]:
-        """Hand the pictures on that the sound has come up to."""
-        while self._views:
-            view = self._views[0]
-            if view.time_seconds - self._fed > self._maker.plan.patience_seconds:
+        """Pass on the held pictures that the sound has reached."""
+        while self._held:
+            view = self._held[0]
+            if view.time_seconds - self._released > self._maker.plan.patience_seconds:
                 self._maker.no_pictures_before(view.time_seconds)
                 yield from self._maker.ready()
-            if view.time_seconds > self._covered:
+            if view.time_seconds > self._sound_until:
                 return
-            self._views.popleft()
-            self._bytes -= _bytes(view)
-            self._fed = view.time_seconds
-            self._maker.picture(view)
+            self._held.popleft()
+            self._released = view.time_seconds
+            self._maker.add_view(view)
             yield from self._maker.ready()
 
-    def _go_on_deaf(self, waited: float) -> Iterator[EvidenceWindow]:
-        """Do without sound if it is missing for long."""
-        if not (self._views and self._opened.has_audio):
+    def _continue_without_sound(self, waited: float) -> Iterator[EvidenceWindow]:
+        if not (self._held and self._maker.plan.has_audio):
             return
-        if not self._deaf:
-            enough = waited > self._patience or self._bytes > _MOST_BYTES
-            if self._shown - self._heard <= self._patience or not enough:
+        if not self._without_sound:
+            if self._newest_view - self._newest_sound <= self._patience:
                 return
-            self._deaf = True
-            yield from self._sound(self._grid.flush())
-        yield from self._no_sound_before(self._shown - self._patience)
+            if waited <= self._patience and sum(map(_bytes, self._held)) <= _MOST_BYTES:
+                return
+            self._without_sound = True
+            yield from self._add_sound(self._grid.flush())
+        yield from self._no_sound_before(self._newest_view - self._patience)
 
-    def _go_on_blind(self, waited: float) -> Iterator[EvidenceWindow]:
-        """Do without pictures if they are missing for long."""
-        behind = self._heard - self._shown
-        if not self._opened.has_video or behind <= self._patience:
+    def _continue_without_pictures(self, waited: float) -> Iterator[EvidenceWindow]:
+        behind = self._newest_sound - self._newest_view
+        if not self._maker.plan.has_video or behind <= self._patience:
             return
-        if self._blind or waited > self._patience or behind > _MOST_SECONDS:
-            self._blind = True
-            self._maker.no_pictures_before(self._heard - self._patience)
+        if self._without_pictures or waited > self._patience or behind > _MOST_SECONDS:
+            self._without_pictures = True
+            self._maker.no_pictures_before(self._newest_sound - self._patience)
             yield from self._maker.ready()
 
 

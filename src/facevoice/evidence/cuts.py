@@ -1,11 +1,11 @@
 """Find hard cuts in a film, from thumbnails of all its pictures.
 
-A cut is a change that no movement of the camera explains (the best of all small shifts is taken),
-far larger than what the pictures before it did, and over at once: the pictures after it are alike.
-A blank picture (black, white) belongs to no shot: the shot after it starts with the first picture
-that shows something, if that differs from the last one before the blank.
+A cut is a change that camera movement does not explain (the best of all small shifts is taken), is
+far larger than the changes before it, and is over at once: the pictures after it are alike. A
+blank picture (black, white) belongs to no shot: the next shot starts with the first picture that
+shows something, if that differs from the last one before the blank.
 
-Gradual dissolves are no cuts here; faces that change in them are told apart by their looks.
+Gradual dissolves do not count as cuts; faces that change in them are distinguished by appearance.
 """
 
 from collections import deque
@@ -19,56 +19,54 @@ from numpy.typing import NDArray
 from facevoice.types import Float64Array, UInt8Array
 
 _LEAST_CHANGE: Final = 7.0
-"""Grey levels. Cuts between six speakers before one studio wall: 9 and more; one speaker's pictures
-(also compressed badly): 4.4 and less."""
+"""Grey levels. Cuts between six speakers in front of one studio wall: 9 and more; pictures of one
+speaker, badly compressed ones included: 4.4 and less."""
 _LIKENESS: Final = ((0.5, 1.5), (0.93, 2.5))
-"""Up to that likeness (see ``_likeness``) a cut must change the picture so many times more than the
-pictures before and after it change. A swinging camera leaves 0.63 and more; two speakers before one
-studio wall share 0.48 to 0.92."""
+"""(likeness, factor): up to that likeness (see ``_likeness``), the change at a cut must exceed the
+changes before and after it by that factor. A swinging camera leaves a likeness of 0.63 and more;
+two speakers in front of one studio wall share 0.48 to 0.92."""
 _SAME_AFTER_BLANK: Final = 0.6
 _DOUBTFUL: Final = 2.5
-"""A change so many times the usual is a cut if the faces before and after it differ."""
-_QUIET: Final = 1.5  # grey levels by which noise alone changes a picture
+"""A change larger than usual by this factor is a cut if the faces before and after it differ."""
+_QUIET: Final = 1.5  # grey levels; noise alone changes a picture by that much
 _PAST: Final = 12  # pictures
-_BLANK: Final = 4.0  # grey levels of standard deviation; less shows nothing
+_BLANK: Final = 4.0  # standard deviation in grey levels; a picture with less shows nothing
 _TINY: Final = 1e-9
-_SHIFT: Final = 4  # pixels of the thumbnail that a camera may swing from one picture to the next
+_SHIFT: Final = 4  # thumbnail pixels; the most that a camera swings between two pictures
+
+Kind = Literal["same", "cut", "doubt"]
 
 
 class Settled(NamedTuple):
-    """A picture and what it is: of the same shot, the first of a new one, or perhaps that."""
+    """A picture: of the same shot, the first of a new one (cut), or possibly so (doubt)."""
 
     time_seconds: float
-    kind: Literal["same", "cut", "doubt"]
+    kind: Kind
 
 
-@dataclass(slots=True)
-class _Change:
+class _Change(NamedTuple):
     """One picture, and how much it differs from the one before it.
 
-    plain: mean difference in grey levels; shifted: the least over small shifts, or plain if small.
-    likeness: the greatest correlation over small shifts, or 1 where plain is small.
-    usual: what changes before it amounted to.
-    after_blank: whether what came before it showed nothing; the change is then against what did.
-    opening: whether it is the first of all to show something, after pictures that do not.
+    plain: mean difference in grey levels; shifted: the least over small shifts.
+    likeness: the greatest correlation over small shifts.
+    usual: the mean of the larger half of the changes before it.
+    kind: what the picture is, if that does not depend on the pictures after it.
     """
 
     time: float
-    blank: bool
-    after_blank: bool
     plain: float
     shifted: float
     likeness: float
     usual: float
-    opening: bool
+    kind: Kind | None
 
 
 @dataclass(slots=True)
 class CutFinder:
-    """Feed it all thumbnails in order; it says which pictures start a new shot, two pictures late.
+    """Takes all thumbnails in order and finds the pictures that start a new shot.
 
-    ``push`` and ``flush`` return the pictures whose fate is settled, in order; the first picture
-    of all starts no new shot.
+    ``push`` and ``flush`` return the pictures that are settled, in order, two pictures later. The
+    very first picture does not start a new shot.
     """
 
     _waiting: deque[_Change] = field(default_factory=deque)
@@ -84,23 +82,20 @@ class CutFinder:
         plain = 0.0 if self._last is None else _difference(self._last, thumbnail)
         shifted, likeness = plain, 1.0
         if self._shown is not None and (self._after_blank or plain >= _LEAST_CHANGE):
-            # after a blank the last picture that showed something is what to compare with
+            # after a blank, compare with the last picture that showed something
             shifted = _least_difference(self._shown, thumbnail)
             likeness = _likeness(self._shown, thumbnail)
+        kind: Kind | None = None
+        if self._after_blank and not blank:
+            # the first picture of all to show something starts no shot, but all of it is new;
+            # in a fade the levels change in every picture, but not what it shows
+            same = likeness > _SAME_AFTER_BLANK
+            kind = "doubt" if self._shown is None else "same" if same else "cut"
+        elif blank or shifted < _LEAST_CHANGE:
+            kind = "same"
         upper = sorted(self._past)[len(self._past) // 2 :]
         usual = float(np.mean(upper)) if upper else 0.0
-        self._waiting.append(
-            _Change(
-                time,
-                blank,
-                self._after_blank,
-                plain,
-                shifted,
-                likeness,
-                usual,
-                opening=self._shown is None and self._after_blank and not blank,
-            )
-        )
+        self._waiting.append(_Change(time, plain, shifted, likeness, usual, kind))
         self._past.append(plain)
         self._last = thumbnail
         self._after_blank = blank
@@ -109,20 +104,14 @@ class CutFinder:
         return [self._settle()] if len(self._waiting) > 2 else []
 
     def flush(self) -> list[Settled]:
-        """No more pictures: settle the last ones."""
+        """Settle the last pictures: there are no more."""
         return [self._settle() for _ in range(len(self._waiting))]
 
     def _settle(self) -> Settled:
         change = self._waiting.popleft()
-        if change.opening:  # no new shot, but everything in it is new
-            return Settled(change.time, "doubt")
-        if change.after_blank and not change.blank:
-            # in a fade the levels change in every picture, what it shows does not
-            same = change.likeness > _SAME_AFTER_BLANK
-            return Settled(change.time, "same" if same else "cut")
-        if change.blank or change.shifted < _LEAST_CHANGE:
-            return Settled(change.time, "same")
-        # films of a raised rate repeat pictures: one of the next two may not differ at all
+        if change.kind is not None:
+            return Settled(change.time, change.kind)
+        # films converted to a higher rate repeat pictures: one of the next two may be identical
         after = max((later.plain for later in self._waiting), default=0.0)
         times = change.shifted / max(change.usual, after, _QUIET)
         sudden = [times >= least and change.likeness <= like for like, least in _LIKENESS]
@@ -138,19 +127,18 @@ def _difference(first: UInt8Array, second: UInt8Array) -> float:
 def _least_difference(first: UInt8Array, second: UInt8Array) -> float:
     """The least mean difference over small shifts."""
     inner = _inner(second).astype(np.int16)
-    return min(float(np.abs(inner - part).mean()) for part in _moved(first))
+    return min(float(np.abs(inner - part).mean()) for part in _shifts_of(first))
 
 
 def _likeness(first: UInt8Array, second: UInt8Array) -> float:
     """The greatest correlation of brightness over small shifts: 1 for the same structure."""
     inner = _centred(_inner(second.mean(axis=2)))
-    return max(float((inner * _centred(part)).sum()) for part in _moved(first.mean(axis=2)))
+    return max(float((inner * _centred(part)).sum()) for part in _shifts_of(first.mean(axis=2)))
 
 
 def _centred(light: Float64Array) -> Float64Array:
     centred = light - light.mean()
-    scaled: Float64Array = centred / max(float(np.sqrt((centred**2).sum())), _TINY)
-    return scaled
+    return np.asarray(centred / max(float(np.sqrt((centred**2).sum())), _TINY))
 
 
 def _inner(picture: NDArray[Any]) -> NDArray[Any]:
@@ -158,8 +146,8 @@ def _inner(picture: NDArray[Any]) -> NDArray[Any]:
     return picture[_SHIFT : height - _SHIFT, _SHIFT : width - _SHIFT]
 
 
-def _moved(picture: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """Parts of the inner size at all shifts of up to 4 pixels each way."""
+def _shifts_of(picture: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Parts of the inner size, at all shifts of up to 4 pixels in each direction."""
     rows, columns = _inner(picture).shape[:2]
     for y in range(2 * _SHIFT + 1):
         for x in range(2 * _SHIFT + 1):

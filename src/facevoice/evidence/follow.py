@@ -1,7 +1,6 @@
-"""Pictures in, who is where in them out: cuts, faces, tracks.
+"""Follow people from picture to picture: cuts, faces, tracks.
 
-The half of the work that needs pictures alone: for a file it runs ahead, in a thread or a process
-of its own.
+This half of the work needs no sound: for a file it runs ahead, in a thread or process of its own.
 """
 
 from collections import deque
@@ -14,27 +13,29 @@ from typing import Final
 from facevoice import media
 from facevoice.evidence.cuts import CutFinder, Settled
 from facevoice.evidence.mouths import Pace
-from facevoice.evidence.people import Tracks
 from facevoice.evidence.plan import Plan
 from facevoice.evidence.prefetch import prefetched
+from facevoice.evidence.tracks import Tracks
 from facevoice.faces.align import align
 from facevoice.faces.detect import Detector
 from facevoice.faces.find import FaceFinder
 from facevoice.media import View
 from facevoice.types import Face, UInt8Array
 
-VIEWS_AHEAD: Final = 12  # pictures that wait: bounds the memory
+VIEWS_AHEAD: Final = 12  # decoded pictures that may be queued: bounds the memory
 
-_CALM_SECONDS: Final = 2.0  # at most so late is somebody noticed who walks into a calm shot
+_CALM_SECONDS: Final = 2.0  # the latest that someone who enters a calm shot is noticed
 
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """A picture, looked at.
+    """A picture and the people in it.
 
-    time_seconds, light: see ``View``; None where no mouth needs it. cut: it starts a new shot.
-    faces: with the number of each one's track and the aligned face, (256, 256, 3) uint8 RGB; None
-        if this picture was not sampled.
+    time_seconds: presentation time.
+    light: (H, W) uint8 brightness; None if no mouth is watched in this picture.
+    cut: whether it starts a new shot.
+    faces: (track number, face, aligned face as (256, 256, 3) uint8 RGB) of each; None if this
+        picture was not sampled.
     """
 
     time_seconds: float
@@ -44,9 +45,9 @@ class Followed:
 
 
 class Follower:
-    """Takes all pictures in order; gives each back followed, two pictures late.
+    """Takes all pictures in order and returns each one followed, two pictures later.
 
-    with_light: hand on the brightness of as many pictures as mouths are watched in.
+    with_light: pass on the brightness of the pictures in which mouths are watched.
     """
 
     def __init__(self, detector: Detector, *, with_light: bool = True) -> None:
@@ -56,28 +57,27 @@ class Follower:
         self._pace = Pace() if with_light else None
         self._afresh = self._doubt = False
 
-    def __len__(self) -> int:
-        """How many tracks are remembered."""
-        return len(self._tracks)
-
     def push(self, view: View) -> list[Followed]:
-        """Take the next picture."""
+        """Take the next picture; return those that are settled by now."""
         self._unsettled.append(view)
         return [
             self._follow(settled) for settled in self._cuts.push(view.time_seconds, view.thumbnail)
         ]
 
     def flush(self) -> list[Followed]:
-        """Settle the pictures that wait without knowing the next ones."""
+        """Return the remaining pictures, settled without the ones after them."""
         return [self._follow(settled) for settled in self._cuts.flush()]
 
     def _follow(self, settled: Settled) -> Followed:
-        """The next picture that waits, of which is known whether it starts a new shot."""
+        """Follow the oldest unsettled picture, now that it is known whether it starts a shot."""
         view = self._unsettled.popleft()
         cut = settled.kind == "cut"
         if cut:
             self._tracks.cut()
-        light = self._needed_light(view, cut=cut)
+            if self._pace is not None:
+                self._pace.cut()
+        watched = self._pace is not None and self._pace.take(view.time_seconds)
+        light = view.light if watched else None
         self._afresh |= settled.kind != "same"
         self._doubt |= settled.kind == "doubt"
         if view.image is None:
@@ -89,18 +89,11 @@ class Follower:
         found = tuple(zip(numbers, faces, aligned, strict=True))
         return Followed(view.time_seconds, light, cut, found)
 
-    def _needed_light(self, view: View, *, cut: bool) -> UInt8Array | None:
-        if self._pace is None:
-            return None
-        if cut:
-            self._pace.cut()
-        return view.light if self._pace.take(view.time_seconds) else None
-
 
 def follow_file(
     path: Path, plan: Plan, detector: Callable[[], Detector], *, with_light: bool
 ) -> Generator[Followed, None, None]:
-    """All pictures of a file, followed; decoding has its own thread.
+    """Yield all pictures of a file, followed; they are decoded in a thread of their own.
 
     detector: makes the face detector. with_light: see ``Follower``.
     """

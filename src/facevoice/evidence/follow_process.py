@@ -1,4 +1,4 @@
-"""Follow a file's people in another process: the interpreter runs one thread at a time."""
+"""Follow the people of a file in another process: the interpreter runs one thread at a time."""
 
 import multiprocessing
 import sys
@@ -10,93 +10,83 @@ from facevoice.evidence.follow import Followed
 from facevoice.evidence.prefetch import prefetched
 from facevoice.workers import Worker, cores
 
-PICTURES_AHEAD: Final = 12  # pictures that wait: bounds the memory
+PICTURES_AHEAD: Final = 12  # followed pictures that may be queued: bounds the memory
 
 Making = Callable[[], Generator[Followed, None, None]]
 
-_WORTH_SECONDS: Final = 20.0  # of film; a process takes most of a second to start
-_AT_ONCE: Final = 12  # pictures that are handed over together, at most ...
-_BYTES_AT_ONCE: Final = 4e6  # ... or so much brightness, of which large pictures have more
-_ASKED: Final = 2  # times so many: the next are made while some are on their way
+_LEAST_FILM_SECONDS: Final = 20.0  # a process takes most of a second to start
+_BATCH_PICTURES: Final = 12  # sent together, at most
+_BATCH_BYTES: Final = 4e6  # of brightness sent together; ends a batch of large pictures early
+_REQUESTS_AHEAD: Final = 2  # batches: one is made while another is on its way
 
 
 def is_worth_a_process(seconds: float | None) -> bool:
-    """Whether so many seconds of film (None: unknown) are followed sooner in one, if one may be."""
-    if multiprocessing.current_process().daemon:  # it may start none
+    """Whether a film of that length (None: unknown) is followed sooner in a process of its own."""
+    if multiprocessing.current_process().daemon:  # may not start a process
         return False
     if getattr(sys, "frozen", False) or not sys.executable:  # the program would start itself again
         return False
-    return cores() > 1 and seconds is not None and seconds >= _WORTH_SECONDS
+    return cores() > 1 and seconds is not None and seconds >= _LEAST_FILM_SECONDS
 
 
 def in_another_process(make: Making) -> Generator[Followed, None, None]:
-    """What a generator gives that runs in another process; closing this ends that at once.
+    """Yield the items of a generator that runs in another process; closing ends that at once.
 
-    Where no process can be started it runs here.
+    If no process can be started, the generator runs in a thread of this one.
 
-    make: goes there by pickle and makes the generator. What it raises there is raised here.
+    make: is pickled, and makes the generator in the process. Its errors are raised here.
 
     Raises:
         WorkerError: the process was killed.
     """
-    worker = _started(make)
-    if worker is None:
+    try:
+        worker = Worker(partial(_batch_maker, make), None)
+    except OSError:  # out of memory, or of processes for this user
         yield from prefetched(make(), PICTURES_AHEAD)
     else:
         early = partial(worker.dismiss, finish=False)
-        yield from prefetched(_handed_over(worker), PICTURES_AHEAD, stop=early)
+        yield from prefetched(_received(worker), PICTURES_AHEAD, stop=early)
 
 
-def _started(make: Making) -> Worker[int, list[Followed]] | None:
+def _received(worker: Worker[str, list[Followed]]) -> Generator[Followed, None, None]:
     try:
-        return Worker(partial(_HandingOver, make), None)
-    except OSError:  # no memory, or no more processes, for this user
-        return None
-
-
-def _handed_over(worker: Worker[int, list[Followed]]) -> Generator[Followed, None, None]:
-    try:
-        for _ in range(_ASKED):
-            worker.send(_AT_ONCE)
+        for _ in range(_REQUESTS_AHEAD):
+            worker.send("next")
         while True:
             outcome = worker.receive()
-            if outcome is None:  # it is ready
+            if outcome is None:  # the process is ready
                 continue
             if outcome.error is not None:
                 raise outcome.error
             if not outcome.value:
                 return
-            worker.send(_AT_ONCE)
+            worker.send("next")
             yield from outcome.value
     finally:
         worker.dismiss(finish=False)
         worker.join()
 
 
-class _HandingOver:
-    """In the other process: the next pictures, at most so many; none once there are no more.
+def _batch_maker(make: Making) -> Callable[[str], list[Followed]]:
+    """In the other process: returns the next batch at each call, an empty one at the end."""
+    batches = _batches(make())
+    return lambda _: next(batches, [])
 
-    What is raised comes after the pictures before it.
-    """
 
-    def __init__(self, make: Making) -> None:
-        self._pictures = make()
-        self._error: Exception | None = None
-
-    def __call__(self, count: int) -> list[Followed]:
-        if self._error is not None:
-            raise self._error
-        batch: list[Followed] = []
-        size = 0
-        try:
-            while len(batch) < count and size < _BYTES_AT_ONCE:
-                batch.append(next(self._pictures))
-                light = batch[-1].light
-                size += 0 if light is None else light.nbytes
-        except StopIteration:
-            pass
-        except Exception as error:
-            if not batch:
-                raise
-            self._error = error
-        return batch
+def _batches(pictures: Generator[Followed, None, None]) -> Generator[list[Followed], None, None]:
+    """Group pictures; an error is raised after the batch of the pictures before it."""
+    batch: list[Followed] = []
+    size, error = 0, None
+    try:
+        for picture in pictures:
+            batch.append(picture)
+            size += 0 if picture.light is None else picture.light.nbytes
+            if len(batch) >= _BATCH_PICTURES or size >= _BATCH_BYTES:
+                yield batch
+                batch, size = [], 0
+    except Exception as raised:  # noqa: BLE001 - raised again below
+        error = raised
+    if batch:
+        yield batch
+    if error is not None:
+        raise error

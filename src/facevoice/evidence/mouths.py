@@ -1,9 +1,9 @@
-"""How the mouths of the people in sight move, some 15 times a second.
+"""How the mouths of the people in view move, some 15 times per second.
 
-Landmarks are measured only at sampled instants; in between they are interpolated, which is why a
-picture waits until the next sampled one. The face is aligned, so that what is left is its own
-movement: changes of the mouth's region, of the upper face (a head that turns changes both), and
-the contrast of the mouth, which grows as it opens.
+Landmarks are measured only at sampled instants and interpolated in between, so each picture is
+held until the next sampled one. Faces are aligned, so that only their own movement is left:
+changes of the mouth's region, of the upper face (a turning head changes both), and the contrast of
+the mouth, which grows as it opens.
 """
 
 from collections import deque
@@ -16,21 +16,21 @@ from facevoice.faces.align import align_light
 from facevoice.types import Face, Float32Array, Float64Array, UInt8Array
 
 MOTIONS: Final = 9
-"""Numbers a picture: see ``_motions``."""
+"""Numbers per picture: see ``_motions``."""
 MOST_MOUTHS: Final = 8
-"""Largest faces of a picture that are watched."""
+"""Faces per picture that are watched, the largest first."""
 
 _SIDE: Final = 64  # pixels of the aligned face
 _RATE_HZ: Final = 16.0
-_SMALLEST_EYES: Final = 10.0  # pixels between the eyes; a smaller mouth is noise
+_SMALLEST_EYES: Final = 10.0  # pixels between the eyes; the mouth of a smaller face is noise
 _STILL: Final = 0.02
 _CONTRAST: Final = 4.0
-_LONGEST_GAP: Final = 0.5  # seconds without sight after which nothing is interpolated
+_LONGEST_GAP: Final = 0.5  # seconds; across a longer loss nothing is interpolated
 
 
 @dataclass(slots=True)
 class _Mouth:
-    """landmarks and when they were measured; even: of the last aligned face; the motions so far."""
+    """landmarks: as measured at ``seen``. even: the last mouth and face, in even light."""
 
     landmarks: Float32Array
     seen: float
@@ -40,37 +40,37 @@ class _Mouth:
 
 
 class Pace:
-    """Which pictures mouths are watched in: those that do not come too fast."""
+    """Chooses the pictures in which mouths are watched: at most some 16 per second."""
 
     def __init__(self) -> None:
         self._last: float | None = None
 
     def take(self, time: float) -> bool:
-        """Whether the next picture is one; call in order of time."""
+        """Whether the next picture is chosen; call in order of time."""
         if self._last is not None and time - self._last < 0.9 / _RATE_HZ:
             return False
         self._last = time
         return True
 
     def cut(self) -> None:
-        """A new shot starts with the next picture, which is one."""
+        """Choose the next picture in any case: it starts a new shot."""
         self._last = None
 
 
 class Mouths:
-    """Watches the mouths of tracks; remembers ``memory_seconds`` of each track in sight."""
+    """Watches the mouths of tracks; holds the last ``memory_seconds`` of each track in view."""
 
     def __init__(self, memory_seconds: float) -> None:
         self._memory = memory_seconds
         self._mouths: dict[int, _Mouth] = {}
         self._waiting: list[tuple[float, UInt8Array]] = []
 
-    def see(self, time: float, light: UInt8Array) -> None:
-        """The next picture's brightness, (H, W) uint8; see ``Pace`` for which are needed."""
+    def add_light(self, time: float, light: UInt8Array) -> None:
+        """Add the brightness of the next picture that ``Pace`` chose, (H, W) uint8."""
         self._waiting.append((time, light))
 
     def measure(self, time: float, faces: dict[int, Face]) -> None:
-        """The landmarks at the sampled picture that came last, by track."""
+        """Measure the faces, by track, of the sampled picture whose light was added last."""
         waiting, self._waiting = self._waiting, self._waiting[-1:]
         largest = sorted(faces, key=lambda track: -faces[track].area)[:MOST_MOUTHS]
         for track in largest:
@@ -88,16 +88,16 @@ class Mouths:
                 points = mouth.landmarks + share * (landmarks - mouth.landmarks)
                 aligned.append(align_light(light, points, _SIDE))
             if aligned:
-                _watch(mouth, [at for at, _ in between], np.stack(aligned))
+                _add_motions(mouth, [at for at, _ in between], np.stack(aligned))
             mouth.landmarks, mouth.seen = landmarks, time
         self._forget(time)
 
     def cut(self) -> None:
-        """Forget what waits: nothing is interpolated across a cut."""
+        """Drop the pictures that are held: nothing is interpolated across a cut."""
         self._waiting = []
 
     def motions(self, track: int, start: float, stop: float) -> tuple[Float64Array, Float64Array]:
-        """Times (T,) and motions (T, MOTIONS) of a track in [start, stop)."""
+        """Times (T,) in seconds and motions (T, MOTIONS) of a track in [start, stop)."""
         mouth = self._mouths.get(track)
         if mouth is None:
             return np.zeros(0), np.zeros((0, MOTIONS))
@@ -115,9 +115,9 @@ class Mouths:
                 mouth.motions.popleft()
 
 
-def _watch(mouth: _Mouth, times: list[float], lights: UInt8Array) -> None:
-    """The next aligned faces (T, 64, 64), all at once."""
-    even = _even(lights[:, 38:62, 16:48]), _even(lights[:, 8:62, 10:54])
+def _add_motions(mouth: _Mouth, times: list[float], lights: UInt8Array) -> None:
+    """Add the motions of the next aligned faces (T, 64, 64)."""
+    even = _evenly_lit(lights[:, 38:62, 16:48]), _evenly_lit(lights[:, 8:62, 10:54])
     before, mouth.even = mouth.even, (even[0][-1:], even[1][-1:])
     if before is None:
         times, lights = times[1:], lights[1:]
@@ -129,14 +129,14 @@ def _watch(mouth: _Mouth, times: list[float], lights: UInt8Array) -> None:
 
 
 def _motions(mouths: Float64Array, faces: Float64Array, lights: UInt8Array) -> Float64Array:
-    """(T, 9) what moved from each of T + 1 aligned faces to the next.
+    """The motions (T, 9) between T + 1 successive aligned faces.
 
     mouths, faces: the mouth's region and the face in even light, T + 1 of each.
-    lights: (T, 64, 64) the aligned faces themselves, without the first.
+    lights: (T, 64, 64) the aligned faces, without the first.
 
-    Logarithms of the mean change of: the mouth's region, its upper, middle and lower third, the
-    upper face, the mouth's middle; then of the mouth: deviation, vertical gradient, mean of the
-    darkest pixels, in grey levels.
+    Logarithms of the mean change of the mouth's region, of its upper, middle and lower third, of
+    the upper face and of the mouth's middle; then the mouth's standard deviation, vertical gradient
+    and mean of the darkest pixels, in grey levels.
     """
     change = np.abs(np.diff(mouths, axis=0))
     above = np.abs(np.diff(faces[:, :26], axis=0))
@@ -155,8 +155,8 @@ def _motions(mouths: Float64Array, faces: Float64Array, lights: UInt8Array) -> F
     )
 
 
-def _even(parts: UInt8Array) -> Float64Array:
-    """Each picture (T, H, W) without the light's level and contrast."""
+def _evenly_lit(parts: UInt8Array) -> Float64Array:
+    """Remove the level and contrast of the light from each picture: (T, H, W)."""
     mean = parts.mean(axis=(1, 2), keepdims=True)
     deviation = parts.std(axis=(1, 2), keepdims=True)
     return np.asarray((parts - mean) / (deviation + _CONTRAST), np.float64)

@@ -1,6 +1,6 @@
-"""How a film is cut into windows, and how often faces are looked for in it.
+"""How a film is cut into windows, and how often its faces are sampled.
 
-One rule for predictions, timelines, live sources and prepared corpora.
+Predictions, timelines, live sources and prepared corpora share these rules.
 """
 
 import math
@@ -14,29 +14,23 @@ WHOLE_CLIP_SECONDS: Final = 10.0
 """A longer clip is predicted from several windows."""
 WINDOW_SECONDS: Final = 3.0
 FACES_WANTED: Final = 16
-"""Frames that the paper's sequence branches look at."""
+"""Frames that the paper's sequence branches read."""
 SLOWEST_SAMPLING_HZ: Final = 4.0
-"""Below this a head moves too far between two sampled instants to be followed."""
+"""At a lower rate a head moves too far between two sampled instants to be followed."""
 
 _SHORTEST_WINDOW: Final = 0.1  # seconds
 _SHORTEST_REST: Final = 0.1  # seconds
 _GAP_SECONDS: Final = 0.5
 
 
-def check_windows(window: float, hop: float) -> None:
-    """Raise InvalidInputError unless 0 < hop <= window, in seconds."""
-    if not (math.isfinite(window) and window >= hop > 0):
-        raise InvalidInputError(f"windows need 0 < hop <= window seconds, got {hop} and {window}")
-
-
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a source holds, and its windows [start + k * hop, start + k * hop + window).
+    """The streams of a source, and its windows [start + k * hop, start + k * hop + window).
 
     start: first instant, in presentation time.
-    stop: where the source says that it ends, or the stop that was asked for; None: unknown. It is
-        a hint: whatever decodes counts.
-    asked_stop: the stop that was asked for; nothing from there on is read.
+    stop: the end that the source declares, or the requested one if earlier; None: unknown. It is a
+        hint: what decodes is what counts.
+    asked_stop: the requested stop, at which reading ends; None: read to the end.
 
     Raises:
         InvalidInputError: not 0 < hop <= window.
@@ -51,34 +45,37 @@ class Plan:
     asked_stop: float | None = None
 
     def __post_init__(self) -> None:
-        check_windows(self.window, self.hop)
+        if not (math.isfinite(self.window) and self.window >= self.hop > 0):
+            raise InvalidInputError(
+                f"windows need 0 < hop <= window seconds, got {self.hop} and {self.window}"
+            )
 
     @property
     def rate_hz(self) -> float:
-        """Sampled instants per second: 16 per window, and 4 per second at least."""
+        """Sampled instants per second: 16 per window, but at least 4 per second."""
         return max(SLOWEST_SAMPLING_HZ, FACES_WANTED / max(self.window, _SHORTEST_WINDOW))
 
     @property
     def rest_seconds(self) -> float:
-        """What may be left behind the last window without another window being made of it.
+        """The longest remainder, in seconds, that is added to the last window.
 
-        It belongs to the last one. A window must add half its length, or 0.1 s where windows
-        overlap by more.
+        A longer one makes a window of its own: a window must add half its length, or 0.1 s where
+        windows overlap by more than half.
         """
         return max(_SHORTEST_REST, self.hop - self.window / 2)
 
     @property
     def patience_seconds(self) -> float:
-        """When pictures or sound are missing for longer, windows go on without them."""
+        """How long windows wait for missing pictures or sound before they go on without them."""
         return self.hop + _GAP_SECONDS
 
     @property
     def seconds(self) -> float | None:
-        """Length of what is read; None: unknown."""
+        """Length of the part that is read; None: unknown."""
         return None if self.stop is None else self.stop - self.start
 
     def bounds(self, number: int) -> tuple[float, float]:
-        """Start and stop of a window; the last one ends where the source does."""
+        """Start and stop of a window, counted from 0; the last one ends where the source does."""
         begin = self.start + number * self.hop
         return begin, begin + self.window
 
@@ -86,18 +83,17 @@ class Plan:
 def film_plan(
     info: MediaInfo, window: float, hop: float, start: float | None, stop: float | None
 ) -> Plan:
-    """Windows of the length that was asked for; start and stop: the part to look at.
+    """Windows of the requested length; start and stop: the part to read.
 
     Raises:
-        InvalidInputError: the windows make no sense, or nothing lies between start and stop.
+        InvalidInputError: not 0 < hop <= window, or nothing lies between start and stop.
     """
-    check_windows(window, hop)
     begin, end = _span(info, start, stop)
     return Plan(begin, window, hop, info.has_video, info.has_audio, end, stop)
 
 
 def clip_plan(info: MediaInfo, start: float | None, stop: float | None) -> Plan:
-    """One window for a clip of up to ten seconds, else windows of three that do not overlap.
+    """One window for a clip of up to 10 s, otherwise windows of 3 s that do not overlap.
 
     Raises:
         InvalidInputError: nothing lies between start and stop.
@@ -112,7 +108,7 @@ def clip_plan(info: MediaInfo, start: float | None, stop: float | None) -> Plan:
 
 
 def _span(info: MediaInfo, start: float | None, stop: float | None) -> tuple[float, float | None]:
-    """The part to look at; its end is None if neither the user nor the file names one."""
+    """The part to read; its end is None if neither the caller nor the file gives one."""
     first = info.start_seconds
     last = None if info.duration_seconds is None else first + info.duration_seconds
     begin = first if start is None else max(start, first)

@@ -1,79 +1,71 @@
-"""Run a generator in its own thread, a few items ahead of the reader."""
+"""Run a generator in a thread of its own, a few items ahead of its reader."""
 
 import queue
 import threading
-from collections.abc import Callable, Generator, Iterator
-from typing import Final, Generic, TypeVar
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Final, TypeVar
 
 Item = TypeVar("Item")
 
 _POLL_SECONDS: Final = 0.1
 
 
+@dataclass(frozen=True, slots=True)
 class _End:
-    """What the thread puts last: the error that ended it, if any."""
+    """The last entry of the queue; error: what the generator raised, if anything."""
 
-    def __init__(self, error: BaseException | None) -> None:
-        self.error = error
+    error: BaseException | None
 
 
 def prefetched(
     items: Generator[Item, None, None], depth: int, *, stop: Callable[[], None] | None = None
 ) -> Generator[Item, None, None]:
-    """The same items; up to ``depth`` of them are made before they are asked for.
+    """Yield the items of a generator, of which up to ``depth`` are made in advance.
 
-    An error of the generator is raised where the item would have come. Closing stops the thread.
+    An error of the generator is raised after the items before it. Closing ends the thread.
 
-    stop: called at closing, from another thread, so that an item that takes long ends early.
+    stop: called on closing, from the reader's thread, to cut short an item that takes long.
     """
-    worker = _Worker(items, depth)
+    made: queue.Queue[Item | _End] = queue.Queue(depth)
+    stopped = threading.Event()
+    thread = threading.Thread(
+        target=_run, args=(items, made, stopped), name="facevoice-decode", daemon=True
+    )
+    thread.start()
     try:
-        yield from worker
-    finally:
-        worker.stop(stop)
-
-
-class _Worker(Generic[Item]):
-    def __init__(self, items: Generator[Item, None, None], depth: int) -> None:
-        self._items = items
-        self._queue: queue.Queue[Item | _End] = queue.Queue(depth)
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="facevoice-decode", daemon=True)
-        self._thread.start()
-
-    def __iter__(self) -> Iterator[Item]:
-        while True:
-            item = self._queue.get()
-            if isinstance(item, _End):
-                if item.error is not None:
-                    raise item.error
-                return
+        while not isinstance(item := made.get(), _End):
             yield item
+        if item.error is not None:
+            raise item.error
+    finally:
+        stopped.set()
+        if stop is not None:
+            stop()
+        thread.join()
 
-    def stop(self, early: Callable[[], None] | None) -> None:
-        self._stopped.set()
-        if early is not None:
-            early()
-        self._thread.join()
 
-    def _run(self) -> None:
-        end = _End(None)
+def _run(
+    items: Generator[Item, None, None], made: "queue.Queue[Item | _End]", stopped: threading.Event
+) -> None:
+    error = None
+    try:
+        for item in items:
+            if not _put(item, made, stopped):
+                return
+    except BaseException as raised:  # noqa: BLE001 - raised again in the reader's thread
+        error = raised
+    finally:
+        items.close()
+    _put(_End(error), made, stopped)
+
+
+def _put(item: Item | _End, made: "queue.Queue[Item | _End]", stopped: threading.Event) -> bool:
+    """Put an item into the queue; False if the reader has stopped."""
+    while not stopped.is_set():
         try:
-            for item in self._items:
-                if not self._put(item):
-                    return
-        except BaseException as error:  # noqa: BLE001 - raised again in the reader's thread
-            end = _End(error)
-        finally:
-            self._items.close()
-        self._put(end)
-
-    def _put(self, item: Item | _End) -> bool:
-        """Whether the reader is still there."""
-        while not self._stopped.is_set():
-            try:
-                self._queue.put(item, timeout=_POLL_SECONDS)
-            except queue.Full:
-                continue
-            return True
-        return False
+            made.put(item, timeout=_POLL_SECONDS)
+        except queue.Full:
+            continue
+        return True
+    return False

@@ -1,4 +1,4 @@
-"""A file or arrays -> evidence, window by window: decoded, looked at and forgotten."""
+"""Read files and arrays into windows of evidence, without ever holding a whole film."""
 
 import math
 from collections.abc import Generator, Iterator, Sequence
@@ -28,13 +28,13 @@ from facevoice.session import Device
 from facevoice.speech.voice import SPEECH_RATE_HZ, SileroVoice
 from facevoice.types import Evidence, Float64Array, Frame, UInt8Array, Waveform
 
-_SOUND_SECONDS: Final = 0.5  # of a piece of sound
+_PIECE_SECONDS: Final = 0.5  # length of the pieces in which sound is read
 
 
 class EvidenceReader:
-    """Reads files into evidence; holds the detectors, so one object serves many files.
+    """Reads files into evidence; it holds the detectors, so reuse one reader for many files.
 
-    device, threads: for the face detector's networks; None takes all cores.
+    device, threads: of the face detector's networks; threads=None: all cores.
     """
 
     def __init__(self, *, device: Device = "cpu", threads: int | None = None) -> None:
@@ -57,12 +57,13 @@ class EvidenceReader:
         stop_seconds: float | None = None,
         info: media.MediaInfo | None = None,
     ) -> Iterator[Evidence]:
-        """The main person's face and all speech of a file, one window after another.
+        """Yield the main person's face and all speech of a file, window by window.
 
-        A clip of up to ten seconds is a single window; see ``plan.clip_plan``.
+        A clip of up to 10 s is a single window; see ``plan.clip_plan``.
 
-        start_seconds, stop_seconds: the part to read, in presentation time; None is the end.
-        info: of the file, if it was probed already.
+        start_seconds, stop_seconds: the part to read, in presentation time; None: the file's own
+            start or end.
+        info: of the file, if it has been probed already.
 
         Raises:
             FacevoiceError: the file cannot be read (see ``media``), or the part is empty.
@@ -79,23 +80,32 @@ class EvidenceReader:
     def film(
         self, path: Path, plan: Plan, *, main_only: bool = False, attribute: bool = False
     ) -> Generator[EvidenceWindow, None, None]:
-        """All windows of a file, each made of itself and the past alone.
+        """Yield all windows of a file, each of which depends on itself and the past alone.
 
-        main_only: keep the pictures that the main person may need, not everyone's.
-        attribute: say whose speech it is.
+        main_only: keep only the aligned pictures that the main person may need.
+        attribute: attribute the speech to people.
 
         Raises:
             WorkerError: the process that follows people was killed.
             FacevoiceError: the file cannot be read.
         """
         maker = self.maker(plan, main_only=main_only, attribute=attribute)
+        pictures: Iterator[Followed] = iter(())
+        sound: Iterator[Waveform] = iter(())
         with ExitStack() as stack:
-            pictures = sound = None
             if plan.has_video:
                 followed = self._followed(path, plan, with_light=attribute and plan.has_audio)
                 pictures = stack.enter_context(closing(followed))
             if plan.has_audio:
-                sound = stack.enter_context(closing(_sound(path, plan)))
+                pieces = media.iter_waveform(
+                    path,
+                    rate_hz=SPEECH_RATE_HZ,
+                    window_seconds=_PIECE_SECONDS,
+                    start_seconds=plan.start,
+                    stop_seconds=plan.asked_stop,
+                    origin_seconds=plan.start,
+                )
+                sound = stack.enter_context(closing(pieces))
             yield from _in_order(maker, pictures, sound)
 
     def maker(
@@ -107,9 +117,10 @@ class EvidenceReader:
         attribute: bool = False,
         rate_hz: float | None = None,
     ) -> WindowMaker:
-        """What makes windows of pictures and sound that come from anywhere.
+        """Return a maker of windows, for pictures and sound from any source.
 
-        follow: pictures come in as they are, not followed yet. For the rest see ``film``.
+        follow: let the maker follow the pictures. For the other options see ``film``.
+        rate_hz: sampled instants per second; None: the plan's.
         """
         with_light = attribute and plan.has_audio
         return WindowMaker(
@@ -128,20 +139,22 @@ class EvidenceReader:
         audio: NDArray[Any] | None,
         rate_hz: int | None,
     ) -> Evidence:
-        """Evidence of pictures and sound that are in memory already, as one window.
+        """Turn pictures and sound in memory into evidence, as one window.
 
-        frames: (T, H, W, 3) uint8 RGB, or a sequence of (H, W, 3); None or empty without.
+        frames: (T, H, W, 3) uint8 RGB, or a sequence of (H, W, 3); None or empty: no pictures.
         times_seconds: (T,) presentation times, strictly increasing.
-        audio: (N,) or (N, channels), float in [-1, 1] or int16, from time 0 on; None without.
+        audio: (N,) or (N, channels), float in [-1, 1] or int16, starting at time 0; None: no sound.
         rate_hz: samples of ``audio`` per second.
 
         Raises:
-            InvalidInputError: a wrong shape, dtype or order, or nothing at all.
+            InvalidInputError: a wrong shape, dtype or order, or neither frames nor audio.
         """
         images = [] if frames is None else list(frames)
         times = [] if times_seconds is None else [float(time) for time in times_seconds]
         if len(images) != len(times):
-            raise InvalidInputError(f"{len(images)} frames but {len(times)} times: give one each")
+            raise InvalidInputError(
+                f"{len(images)} frames but {len(times)} times: give one time per frame"
+            )
         if any(later <= earlier for earlier, later in pairwise(times)):
             raise InvalidInputError("times_seconds must increase strictly")
         if audio is not None and rate_hz is None:
@@ -158,7 +171,7 @@ class EvidenceReader:
     def _in_memory(
         self, frames: Sequence[Frame], waveform: Waveform | None, rate_hz: float
     ) -> Evidence:
-        """All of it as one window; every picture is searched for faces."""
+        """Make one window of everything; every picture is searched for faces."""
         starts = [frame.time_seconds for frame in frames[:1]]
         stops = [frame.time_seconds for frame in frames[-1:]]
         if waveform is not None:
@@ -168,9 +181,9 @@ class EvidenceReader:
         plan = Plan(min(starts), length, length, bool(frames), waveform is not None)
         maker = self.maker(plan, follow=True, main_only=True, rate_hz=rate_hz)
         for view in media.views_of(frames):
-            maker.picture(view)
+            maker.add_view(view)
         if waveform is not None:
-            maker.sound(waveform)
+            maker.add_sound(waveform)
         maker.end_pictures()
         maker.end_sound()
         (window,) = maker.ready()
@@ -179,51 +192,36 @@ class EvidenceReader:
     def _followed(
         self, path: Path, plan: Plan, *, with_light: bool
     ) -> Generator[Followed, None, None]:
-        """Pictures need no sound, so they are followed beside the windows, which do."""
+        """Follow people in parallel to the windows: it needs no sound, as windows do."""
         make = partial(follow_file, path, plan, with_light=with_light)
         if self._device == "cpu" and is_worth_a_process(plan.seconds):
             return in_another_process(partial(make, self._new_detector))
         return prefetched(make(lambda: self._detector), PICTURES_AHEAD)
 
 
-def _sound(path: Path, plan: Plan) -> Generator[Waveform, None, None]:
-    return media.iter_waveform(
-        path,
-        rate_hz=SPEECH_RATE_HZ,
-        window_seconds=_SOUND_SECONDS,
-        start_seconds=plan.start,
-        stop_seconds=plan.asked_stop,
-        origin_seconds=plan.start,
-    )
-
-
 def _in_order(
-    maker: WindowMaker,
-    pictures: Iterator[Followed] | None,
-    sound: Iterator[Waveform] | None,
+    maker: WindowMaker, pictures: Iterator[Followed], sound: Iterator[Waveform]
 ) -> Iterator[EvidenceWindow]:
-    """Feed a maker, whichever of picture and sound is behind first."""
-    last, patience = maker.plan.start, maker.plan.patience_seconds
-    seen = None if pictures is None else next(pictures, None)
-    piece = None if sound is None else next(sound, None)
-    while seen is not None or piece is not None:
-        if seen is not None and seen.time_seconds - last > patience:
-            maker.no_pictures_before(seen.time_seconds)
-            yield from maker.ready()
-        if seen is not None and (piece is None or seen.time_seconds <= piece.start_seconds):
-            if piece is not None:
-                maker.no_sound_before(piece.start_seconds)
-            maker.followed(seen)
-            last = seen.time_seconds
-            seen = None if pictures is None else next(pictures, None)
-        elif piece is not None:
-            maker.sound(piece)
-            piece = None if sound is None else next(sound, None)
-        if seen is None:
+    """Feed a maker in order of time: always the stream that is behind."""
+    last = maker.plan.start
+    picture, piece = next(pictures, None), next(sound, None)
+    while True:
+        if picture is None:
             maker.end_pictures()
         if piece is None:
             maker.end_sound()
         yield from maker.ready()
-    maker.end_pictures()
-    maker.end_sound()
-    yield from maker.ready()
+        if picture is not None and picture.time_seconds - last > maker.plan.patience_seconds:
+            maker.no_pictures_before(picture.time_seconds)
+            yield from maker.ready()
+        if picture is not None and (piece is None or picture.time_seconds <= piece.start_seconds):
+            if piece is not None:
+                maker.no_sound_before(piece.start_seconds)
+            maker.add_picture(picture)
+            last = picture.time_seconds
+            picture = next(pictures, None)
+        elif piece is not None:
+            maker.add_sound(piece)
+            piece = next(sound, None)
+        else:
+            return

@@ -1,15 +1,16 @@
-"""Whose voice is it: does a mouth move as the sound does?
+"""Attribute speech to a person: whose mouth moves as the sound does?
 
 Both are brought onto one clock of 15 Hz. Each of nine motions of the mouth (``mouths``) is
-correlated with each of seven properties of the sound, plain and smoothed, the best of small lags
-counting; a logistic sum of these 126 correlations and three levels says how well a mouth fits.
-Its weights were fitted on pairs of faces and voices, right and wrong
-(``benchmarks/attribute_speech.py``; what they learnt from stands in the model's file).
+correlated with each of seven properties of the sound, plain and smoothed, at the best of several
+small lags; a logistic model of these 126 correlations and three levels measures how well a mouth
+fits. Its weights were fitted on matching and mismatched pairs of faces and voices
+(``benchmarks/attribute_speech.py``; the model's file names its training data).
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -21,24 +22,24 @@ from facevoice.types import Float32Array, Float64Array
 MODEL: Final = Path(__file__).parent / "models" / "mouth_voice.json"
 CLOCK_HZ: Final = 15
 
-_SHORTEST_SECONDS: Final = 1.2  # of mouth and sound together, for a verdict
-_LONGEST_GAP: Final = 0.4  # seconds between two motions over which they are interpolated
+_SHORTEST_SECONDS: Final = 1.2  # of mouth and sound together that a verdict needs
+_LONGEST_GAP: Final = 0.4  # seconds; across a longer gap motions are not interpolated
 _SPECTRUM: Final = 800  # samples (50 ms at 16 kHz)
 _RATE: Final = 16_000
-_BANDS: Final = (80, 300, 800, 1500, 2500, 4000)  # Hz; edges
-_FLOOR_DB: Final = 40.0  # below the loudest instant everything counts as equally quiet
+_EDGES: Final = (80, 300, 800, 1500, 2500, 4000, _RATE // 2)  # Hz, of the bands
+_FLOOR_DB: Final = 40.0  # below the loudest instant; quieter instants count as equally quiet
 _SMOOTHED: Final = 3  # instants
-_LAG: Final = 2  # instants (0.13 s) that sound and picture may be apart
+_LAG: Final = 2  # instants (0.13 s) by which sound and picture may be apart
 _TINY: Final = 1e-9
 _QUIET_POWER: Final = 1e-5
 
 Motions = tuple[Float64Array, Float64Array]
-"""Times (T,) and motions (T, 9): what ``Mouths.motions`` gives."""
+"""Times (T,) in seconds and motions (T, 9), as ``Mouths.motions`` returns them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Who speaks: a person, or None if that is unknown; confidence 0 to 1."""
+    """The person who speaks, or None if unknown; confidence in [0, 1]."""
 
     person: int | None
     confidence: float
@@ -48,11 +49,10 @@ class Verdict:
 class MouthVoice:
     """The fitted model.
 
-    weights, means, scales: (129,) of the features; bias.
-    unknown: the fit that "somebody else" has; least: the share of the evidence that the best face
-        needs for a verdict.
-    alone: the fit that "somebody else" has while one face only is in sight: it must move its mouth,
-        but need not outdo another one.
+    weights, means, scales: (129,) of the features. bias: of the logit.
+    unknown: the fit of "someone else"; least: the share that the best face needs to be named.
+    alone: the fit of "someone else" while only one face is in view, which must move its mouth but
+        has no other face to outdo.
     """
 
     weights: Float64Array
@@ -65,7 +65,7 @@ class MouthVoice:
 
     @classmethod
     def load(cls, path: Path = MODEL) -> "MouthVoice":
-        """Read the model that ships.
+        """Read a model, by default the one that ships.
 
         Raises:
             BundleError: the file is missing or damaged.
@@ -86,14 +86,14 @@ class MouthVoice:
 
     def fit(self, features: Float64Array) -> Float64Array:
         """How well mouths fit the sound: features (..., 129) -> logits (...)."""
-        fits: Float64Array = (features - self.means) / self.scales @ self.weights + self.bias
-        return fits
+        standard = (features - self.means) / self.scales
+        return np.asarray(standard @ self.weights + self.bias, np.float64)
 
     def verdict(self, fits: Mapping[int, float], people_seen: int) -> Verdict:
-        """Who speaks, of those whose mouths could be watched (by person) and of all others."""
+        """Decide who speaks; fits: by person, of those whose mouths could be watched."""
         people = list(fits)
-        nobody = self.alone if people_seen == 1 else self.unknown
-        logits = np.array([*(fits[person] for person in people), nobody])
+        someone_else = self.alone if people_seen == 1 else self.unknown
+        logits = np.array([*(fits[person] for person in people), someone_else])
         shares = np.exp(logits - logits.max())
         shares /= shares.sum()
         if not people:
@@ -105,9 +105,9 @@ class MouthVoice:
 
 
 def features(motions: Motions, samples: Float32Array, start: float) -> Float64Array | None:
-    """(129,) how a mouth's motions agree with sound at 16 kHz whose first sample is at ``start``.
+    """How a mouth's motions agree with sound at 16 kHz that starts at ``start`` seconds: (129,).
 
-    None if the mouth was not watched long enough.
+    None if the mouth was not watched for long enough.
     """
     times, values = motions
     if len(times) < 2:
@@ -120,19 +120,15 @@ def features(motions: Motions, samples: Float32Array, start: float) -> Float64Ar
     clock = first + (np.arange(count) + 0.5) / CLOCK_HZ
     seen = np.stack([np.interp(clock, times, column) for column in values.T])
     heard = _sound(samples, start, clock)
-    correlations = np.concatenate(
-        [
-            _correlations(seen, heard),
-            _correlations(_smooth(seen), _smooth(heard)),
-        ]
-    )
-    return np.array([*correlations, seen[0].mean(), seen[0].std(), heard[0].std()])
+    correlations = _correlations(seen, heard), _correlations(_smooth(seen), _smooth(heard))
+    levels = seen[0].mean(), seen[0].std(), heard[0].std()
+    return np.concatenate([*correlations, levels])
 
 
 def _sound(samples: Float32Array, start: float, clock: Float64Array) -> Float64Array:
-    """(7, T) what the sound does at each instant.
+    """Seven properties of the sound at each instant: (7, T).
 
-    Decibels of all, of three bands; how much the bands grow; how much they change; loudness.
+    Decibels of the whole and of three bands; growth and change of the bands; loudness.
     """
     middle = np.rint((clock - start) * _RATE).astype(np.intp)
     padded = np.pad(samples, _SPECTRUM)
@@ -140,7 +136,9 @@ def _sound(samples: Float32Array, start: float, clock: Float64Array) -> Float64A
     pieces = padded[np.clip(places, 0, len(padded) - 1)] * np.hanning(_SPECTRUM)
     power = np.abs(np.fft.rfft(pieces, axis=1)) ** 2
     hertz = np.fft.rfftfreq(_SPECTRUM, 1 / _RATE)
-    bands = [power[:, (hertz >= low) & (hertz < high)].sum(axis=1) for low, high in _pairs()]
+    bands = [
+        power[:, (hertz >= low) & (hertz < high)].sum(axis=1) for low, high in pairwise(_EDGES)
+    ]
     levels = 10 * np.log10(np.stack([power.sum(axis=1), *bands]) + _QUIET_POWER)
     levels = np.maximum(levels, levels.max(axis=1, keepdims=True) - _FLOOR_DB)
     steps = np.diff(levels[1:], axis=1, prepend=levels[1:, :1])
@@ -157,20 +155,15 @@ def _sound(samples: Float32Array, start: float, clock: Float64Array) -> Float64A
     )
 
 
-def _pairs() -> list[tuple[int, int]]:
-    return list(zip(_BANDS, (*_BANDS[1:], _RATE // 2), strict=True))
-
-
 def _smooth(values: Float64Array) -> Float64Array:
-    """Running means of three along the last axis; the edges are repeated."""
+    """Moving averages of three along the last axis; the edges are repeated."""
     padded = np.pad(values, ((0, 0), (_SMOOTHED // 2, _SMOOTHED // 2)), mode="edge")
     windows = np.lib.stride_tricks.sliding_window_view(padded, _SMOOTHED, axis=1)
-    means: Float64Array = windows.mean(axis=-1)
-    return means
+    return np.asarray(windows.mean(axis=-1), np.float64)
 
 
 def _correlations(seen: Float64Array, heard: Float64Array) -> Float64Array:
-    """(A * B,) the greatest correlation of each pair of rows over small lags: (A, T), (B, T)."""
+    """The greatest correlation of each pair of rows over small lags: (A, T), (B, T) -> (A * B,)."""
     best = np.full((len(seen), len(heard)), -1.0)
     count = seen.shape[1]
     for lag in range(-_LAG, _LAG + 1):
@@ -182,5 +175,4 @@ def _correlations(seen: Float64Array, heard: Float64Array) -> Float64Array:
 
 def _standard(rows: Float64Array) -> Float64Array:
     centred = rows - rows.mean(axis=1, keepdims=True)
-    standard: Float64Array = centred / (np.sqrt((centred**2).sum(axis=1, keepdims=True)) + _TINY)
-    return standard
+    return np.asarray(centred / (np.sqrt((centred**2).sum(axis=1, keepdims=True)) + _TINY))

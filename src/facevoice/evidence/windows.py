@@ -1,8 +1,8 @@
-"""Pictures and sound in, windows of evidence out: the engine of predictions, timelines, live input.
+"""Turn followed pictures and sound into windows of evidence: the core of the engine.
 
-Everything is causal: a window is made of itself and the past (and of two pictures more, which
-settle whether its last ones start a new shot). What is kept does not grow: the sights, faces and
-sound of one window, and the tracks of those in sight.
+Everything is causal: a window depends on itself and the past, and on two more pictures, which
+decide whether its last ones start a new shot. Memory does not grow: it holds the sights, faces and
+sound of one window and the tracks of the people in view.
 """
 
 from collections import Counter, deque
@@ -15,29 +15,30 @@ import numpy as np
 
 from facevoice.evidence.follow import Followed, Follower
 from facevoice.evidence.mouths import Mouths
-from facevoice.evidence.people import PATIENCE_SECONDS
 from facevoice.evidence.plan import Plan
 from facevoice.evidence.soundtrack import Soundtrack
 from facevoice.evidence.speaker import MouthVoice, Verdict, features
+from facevoice.evidence.tracks import PATIENCE_SECONDS
 from facevoice.media import View
 from facevoice.speech.voice import SPEECH_RATE_HZ, Speech, VoiceDetector, find_speech
 from facevoice.types import Evidence, Face, FaceTrack, MissingCode, Modality, UInt8Array, Waveform
 
 MOST_FACES: Final = 8
-"""Faces of one picture that are candidates for the main person: bounds the memory."""
+"""Faces per picture that are candidates for the main person: bounds the memory."""
 PERSON_SECONDS: Final = 0.5
-"""A face must be seen that long to count as a person."""
+"""How long a face must be seen to count as a person."""
+NO_SPEECH: Final = Speech(None, np.zeros((0, 2)), "no_speech")
 
-_ROUNDING_SECONDS: Final = 1e-3  # an instant just before a bound belongs behind it
-_MEMORY: Final = 0.75  # of what whole windows before would say of whose voice it is
+_ROUNDING_SECONDS: Final = 1e-3  # an instant just before a bound counts as behind it
+_MEMORY: Final = 0.75  # weight of earlier fits of mouth and voice, for windows that overlap fully
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
     """One face at one sampled instant.
 
-    track: its track. person: its number once it was seen long enough.
-    aligned: (256, 256, 3) uint8 RGB; None where only the largest faces are kept.
+    track: the number of its track. person: its number, once it has been seen long enough.
+    aligned: (256, 256, 3) uint8 RGB; None if only the largest faces are kept.
     """
 
     time_seconds: float
@@ -51,13 +52,13 @@ class Sight:
 class EvidenceWindow:
     """Who is seen and what is heard in [start_seconds, stop_seconds).
 
-    faces: of everyone who was seen, by the person's number, which is also the track's.
-    speech: of everyone who is heard. speaker: whose it is; None if nobody speaks or if that was
-        not asked for.
+    faces: everyone who is seen, by the person's number, which is also the track's id.
+    speech: of everyone who is heard. speaker: whose speech it is; None if there is no speech or
+        if it was not to be attributed.
     people: the most people seen at one instant.
     has_video: whether the source has pictures.
-    sights: every sight of a named person that no later window will hold; each comes once.
-    cuts: presentation times of new shots found since the window before.
+    sights: those of numbered people that no later window holds; each appears in one window only.
+    cuts: presentation times of the new shots found since the previous window.
     """
 
     start_seconds: float
@@ -75,12 +76,15 @@ class EvidenceWindow:
 
     @property
     def main_person(self) -> int | None:
-        """Who is large, clear and long in sight: see ``prominence_of``; of equals the first."""
-        shown = {person: prominence_of(track) for person, track in self.faces.items()}
-        return min(shown, key=lambda person: (-shown[person], person), default=None)
+        """The person with the greatest sum of face size times confidence, the first among equals.
+
+        The size is the square root of the box's area; the sum is over the sampled instants.
+        """
+        prominence = {person: _prominence(track) for person, track in self.faces.items()}
+        return min(prominence, key=lambda person: (-prominence[person], person), default=None)
 
     def evidence(self, person: int | None, *, with_speech: bool = True) -> Evidence:
-        """One person's face (None: nobody's) and, unless it is left out, the speech."""
+        """The face of one person (None: no face) and, with ``with_speech``, the speech."""
         track = None if person is None else self.faces[person]
         speech = self.speech if with_speech else NO_SPEECH
         missing: dict[Modality, MissingCode] = {}
@@ -105,14 +109,7 @@ class EvidenceWindow:
         )
 
 
-NO_SPEECH: Final = Speech(None, np.zeros((0, 2)), "no_speech")
-
-
-def prominence_of(track: FaceTrack) -> float:
-    """How much a person stands out: confidence times size, summed over the sampled instants.
-
-    The size is the square root of the box's area.
-    """
+def _prominence(track: FaceTrack) -> float:
     sides = track.boxes[:, 2:] - track.boxes[:, :2]
     return float((track.quality * np.sqrt(sides.prod(axis=1))).sum())
 
@@ -123,33 +120,21 @@ def _is_before(sight: Sight, bound: float) -> bool:
 
 @dataclass(slots=True)
 class _Track:
-    """sights: so far; person: its number once it was seen long enough."""
+    """sights: number so far; person: its number, once it has been seen long enough."""
 
     sights: int = 0
     last_seconds: float = 0.0
     person: int | None = None
 
 
-@dataclass(slots=True)
-class _Progress:
-    """How far pictures and sound have come; inf once they ended."""
-
-    pictures: float
-    sound: float
-
-    @property
-    def both(self) -> float:
-        return min(self.pictures, self.sound)
-
-
 class WindowMaker:
-    """Takes pictures and sound in the order of time and gives windows as they are complete.
+    """Takes pictures and sound in order of time and yields windows as they are complete.
 
-    plan: the windows, and what the source has.
+    plan: the windows, and which streams the source has.
     voice: finds speech.
-    mouth_voice: says whose speech it is; None: that is not asked for.
-    follower: finds and follows faces; None if pictures come in followed already.
-    main_only: keep the pictures of the largest faces alone, enough for the main person.
+    mouth_voice: attributes speech to people; None: do not attribute it.
+    follower: finds and follows faces; None if the pictures come in already followed.
+    main_only: keep the aligned pictures of the largest faces only, enough for the main person.
     rate_hz: sampled instants per second; None: the plan's.
     """
 
@@ -176,31 +161,31 @@ class WindowMaker:
         self._known: dict[int, _Track] = {}
         self._people = self._sampled = self._number = 0
         self._new_cuts: list[float] = []
-        self._progress = _Progress(
-            -np.inf if plan.has_video else np.inf, -np.inf if plan.has_audio else np.inf
-        )
+        # how far each stream has come; inf once it has ended, or if the source lacks it
+        self._pictures_until = -np.inf if plan.has_video else np.inf
+        self._sound_until = -np.inf if plan.has_audio else np.inf
 
-    def picture(self, view: View) -> None:
-        """The next picture, to be followed here."""
+    def add_view(self, view: View) -> None:
+        """Add the next picture, to be followed here."""
         if self._follower is not None:
             for picture in self._follower.push(view):
-                self.followed(picture)
+                self.add_picture(picture)
 
-    def followed(self, picture: Followed) -> None:
-        """The next picture, if it was followed elsewhere."""
-        time = picture.time_seconds
+    def add_picture(self, picture: Followed) -> None:
+        """Add the next picture that has been followed."""
+        time, before = picture.time_seconds, self._pictures_until
         if picture.cut:
             self._new_cuts.append(time)
             self._mouths.cut()
         if picture.light is not None and self._mouth_voice is not None:
-            self._mouths.see(time, picture.light)
+            self._mouths.add_light(time, picture.light)
         if picture.faces is not None:
-            self._see(time, picture.faces)
-        period = time - self._progress.pictures if np.isfinite(self._progress.pictures) else 0.0
+            self._add_faces(time, picture.faces)
+        period = time - before if np.isfinite(before) else 0.0
         self.stop_seconds = max(self.stop_seconds, time + period)
-        self._progress.pictures = time
+        self._pictures_until = time
 
-    def _see(self, time: float, faces: tuple[tuple[int, Face, UInt8Array], ...]) -> None:
+    def _add_faces(self, time: float, faces: tuple[tuple[int, Face, UInt8Array], ...]) -> None:
         """Keep the faces of a sampled picture."""
         self._sampled += 1
         largest = sorted(faces, key=lambda found: -found[1].area)[:MOST_FACES]
@@ -212,27 +197,28 @@ class WindowMaker:
         if self._mouth_voice is not None:
             self._mouths.measure(time, {track: face for track, face, _ in faces})
 
-    def sound(self, piece: Waveform) -> None:
-        """The next piece of sound at 16 kHz, after the last one; gaps between them are silence."""
+    def add_sound(self, piece: Waveform) -> None:
+        """Add the next piece of sound, at 16 kHz; gaps between pieces are silence."""
         self._sound.add(piece)
-        self._progress.sound = piece.stop_seconds
-        # on the grid of samples, so that it does not depend on how sound is cut into pieces
+        self._sound_until = piece.stop_seconds
+        # on the grid of samples, so that it does not depend on how the sound is cut into pieces
         samples = round(piece.start_seconds * SPEECH_RATE_HZ) + len(piece.samples)
         self.stop_seconds = max(self.stop_seconds, samples / SPEECH_RATE_HZ)
 
     def no_pictures_before(self, time: float) -> None:
-        """The next picture, if any, comes then or later: windows need not wait for it.
+        """No picture will come before that time: windows need not wait for one.
 
-        Meant for long gaps: whether the pictures before one start a new shot is settled without it.
+        Meant for long gaps: whether the pictures before a gap start a new shot is decided without
+        the picture after it.
         """
         if self._follower is not None:
             for picture in self._follower.flush():
-                self.followed(picture)
-        self._progress.pictures = max(self._progress.pictures, time)
+                self.add_picture(picture)
+        self._pictures_until = max(self._pictures_until, time)
 
     def no_sound_before(self, time: float) -> None:
-        """The next sound, if any, comes then or later: windows need not wait for it."""
-        self._progress.sound = max(self._progress.sound, time)
+        """No sound will come before that time: windows need not wait for any."""
+        self._sound_until = max(self._sound_until, time)
 
     def end_pictures(self) -> None:
         """There are no more pictures."""
@@ -242,29 +228,30 @@ class WindowMaker:
         """There is no more sound."""
         self.no_sound_before(np.inf)
 
+    @property
+    def complete_until(self) -> float:
+        """The time up to which both streams have come; inf once both have ended."""
+        return min(self._pictures_until, self._sound_until)
+
     def ready(self) -> Iterator[EvidenceWindow]:
-        """The windows that are complete by now; after both streams ended, the rest."""
-        ended = self._progress.both == np.inf
-        reached = self.stop_seconds if ended else self._progress.both
-        while self._leads_on(self._number, reached) or (ended and self._exists(self._number)):
+        """Yield the windows that are now complete; after both streams have ended, the rest."""
+        ended = self.complete_until == np.inf
+        reached = self.stop_seconds if ended else self.complete_until
+        asked_stop = np.inf if self.plan.asked_stop is None else self.plan.asked_stop
+        while self._has_next(self._number, reached) or (
+            # the source holds at least one window
+            ended and (self._number == 0 or self._has_next(self._number - 1, reached))
+        ):
             start, stop = self.plan.bounds(self._number)
-            last = not self._leads_on(self._number, reached)
-            yield self._window(start, max(start, self._end) if last else stop, last=last)
+            last = not self._has_next(self._number, reached)
+            if last:
+                stop = max(start, min(self.stop_seconds, asked_stop))
+            yield self._window(start, stop, last=last)
             self._number += 1
 
-    @property
-    def _end(self) -> float:
-        """Where what was read ends."""
-        asked = np.inf if self.plan.asked_stop is None else self.plan.asked_stop
-        return min(self.stop_seconds, asked)
-
-    def _leads_on(self, number: int, reached: float) -> bool:
+    def _has_next(self, number: int, reached: float) -> bool:
         """Whether enough lies behind a window for another one."""
         return reached > self.plan.bounds(number)[1] + self.plan.rest_seconds
-
-    def _exists(self, number: int) -> bool:
-        """Whether the source, which has ended, holds this window; it holds one at least."""
-        return number == 0 or self._leads_on(number - 1, self.stop_seconds)
 
     def _window(self, start: float, stop: float, *, last: bool) -> EvidenceWindow:
         inside = [
@@ -272,7 +259,7 @@ class WindowMaker:
             for sight in self._sights
             if not _is_before(sight, start) and (last or _is_before(sight, stop))
         ]
-        self._name(inside)
+        self._number_people(inside)
         seen: dict[int, list[Sight]] = {}
         for sight in inside:
             person = self._known[sight.track].person
@@ -281,8 +268,7 @@ class WindowMaker:
         sound = self._sound.between(start, stop) if self.plan.has_audio else None
         speech = find_speech(sound, self._voice)
         speaker = self._verdict(seen, sound, speech, start, stop)
-        at_once = Counter(sight.time_seconds for sights in seen.values() for sight in sights)
-        leaving = self._leave(np.inf if last else start + self.plan.hop)
+        per_instant = Counter(sight.time_seconds for sights in seen.values() for sight in sights)
         cuts, self._new_cuts = tuple(self._new_cuts), []
         tracks = {person: self._track(person, sights) for person, sights in seen.items()}
         return EvidenceWindow(
@@ -291,9 +277,9 @@ class WindowMaker:
             faces={person: track for person, track in tracks.items() if track is not None},
             speech=speech,
             speaker=speaker,
-            people=max(at_once.values(), default=0),
+            people=max(per_instant.values(), default=0),
             has_video=self.plan.has_video,
-            sights=leaving,
+            sights=self._forget(np.inf if last else start + self.plan.hop),
             cuts=cuts,
         )
 
@@ -311,10 +297,10 @@ class WindowMaker:
             seconds=len(kept) / self.rate_hz,
         )
 
-    def _name(self, inside: list[Sight]) -> None:
-        """Give a number to everyone who was seen for half a second by now.
+    def _number_people(self, inside: list[Sight]) -> None:
+        """Number the tracks that have been seen for half a second.
 
-        What is shorter than a second need be seen for half of it only.
+        In material of less than a second, half of its sampled instants are enough.
         """
         needed = min(PERSON_SECONDS * self.rate_hz, self._sampled / 2)
         for sight in inside:
@@ -330,13 +316,12 @@ class WindowMaker:
         start: float,
         stop: float,
     ) -> Verdict | None:
-        """Which person speaks; None if nobody does, or if that is not asked for.
+        """Attribute the speech; None if there is none, or if it is not to be attributed.
 
-        How well a mouth fitted before counts as far as windows overlap: a turn lasts longer than a
-        window moves.
+        Earlier fits count in proportion to the overlap of windows: a turn lasts longer than a hop.
         """
         if sound is None or speech.waveform is None or self._mouth_voice is None:
-            self._fits = {}  # after a pause it may be anybody's turn
+            self._fits = {}  # after a pause, anyone may speak
             return None
         fits = {}
         for person, sights in seen.items():
@@ -350,18 +335,19 @@ class WindowMaker:
         }
         return self._mouth_voice.verdict(self._fits, len(seen))
 
-    def _leave(self, before: float) -> tuple[Sight, ...]:
-        """Forget what no later window needs; the sights of named people among it."""
+    def _forget(self, before: float) -> tuple[Sight, ...]:
+        """Forget what no later window needs; return the sights of numbered people among it."""
         leaving = []
         while self._sights and _is_before(self._sights[0], before):
             leaving.append(self._sights.popleft())
         self._sound.forget(before)
-        named = tuple(
-            replace(sight, person=self._known[sight.track].person)
+        numbered = tuple(
+            replace(sight, person=person)
             for sight in leaving
-            if self._known[sight.track].person is not None
+            if (person := self._known[sight.track].person) is not None
         )
-        forgotten = before - PATIENCE_SECONDS
-        for key in [key for key, track in self._known.items() if track.last_seconds < forgotten]:
-            del self._known[key]
-        return named
+        oldest = before - PATIENCE_SECONDS
+        self._known = {
+            key: track for key, track in self._known.items() if track.last_seconds >= oldest
+        }
+        return numbered

@@ -1,4 +1,4 @@
-"""A clip in, a prediction out."""
+"""Predict the emotion of a clip."""
 
 from facevoice.predict.prediction import EvidenceSummary, Prediction
 from facevoice.predict.predictor import Predictor, load

@@ -1,26 +1,28 @@
-"""What a prediction is: scores, what they rest on, what was missing; and its record as JSON."""
+"""Predictions: scores, the evidence behind them and what was missing; their JSON record."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 
 from facevoice.errors import InvalidInputError
-from facevoice.types import MissingCode, Modality, Scores
+from facevoice.types import Evidence, MissingCode, Modality, Scores
 
 SCHEMA_VERSION: Final = "1.0"
-"""Of the record that ``Prediction.to_dict`` gives: docs/prediction.schema.json."""
+"""Version of the record that ``Prediction.to_dict`` returns: docs/prediction.schema.json."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvidenceSummary:
-    """How much the prediction rests on.
+    """How much evidence a prediction rests on.
 
     face_frames: sampled instants at which the main person's face was seen.
-    people: the most faces seen at one time, each for half a second or more.
-    box: (4,) median box of the main person in pixels (left, top, right, bottom), or None; of a
-        long clip in the window where the face was seen longest.
+    face_seconds, speech_seconds: how long the face was seen and speech lasted.
+    people: the most people seen at one instant; a person is a face seen for half a second or more.
+    box: (4,) median box of the main person in pixels (left, top, right, bottom), or None; in a
+        long clip, that of the window in which the face was seen longest.
     """
 
     face_frames: int
@@ -29,8 +31,32 @@ class EvidenceSummary:
     people: int
     box: tuple[float, float, float, float] | None
 
+    @classmethod
+    def of(cls, evidence: Evidence) -> "EvidenceSummary":
+        """Summarise the evidence of one window."""
+        faces = evidence.faces
+        return cls(
+            face_frames=0 if faces is None else len(faces),
+            face_seconds=evidence.face_seconds,
+            speech_seconds=evidence.speech_seconds,
+            people=evidence.people,
+            box=None if faces is None else faces.median_box,
+        )
+
+    @classmethod
+    def total(cls, windows: Sequence["EvidenceSummary"]) -> "EvidenceSummary":
+        """Summarise windows that follow one another."""
+        longest = max(windows, key=lambda window: (window.box is not None, window.face_seconds))
+        return cls(
+            face_frames=sum(window.face_frames for window in windows),
+            face_seconds=math.fsum(window.face_seconds for window in windows),
+            speech_seconds=math.fsum(window.speech_seconds for window in windows),
+            people=max(window.people for window in windows),
+            box=longest.box,
+        )
+
     def to_dict(self, *, exact: bool = False) -> dict[str, Any]:
-        """Ready for JSON; exact: numbers are not rounded."""
+        """Values for JSON; exact: do not round the numbers."""
         return {
             "face_frames": self.face_frames,
             "face_seconds": self.face_seconds if exact else round(self.face_seconds, 3),
@@ -43,7 +69,7 @@ class EvidenceSummary:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> "EvidenceSummary":
-        """What ``to_dict`` gave."""
+        """Read what ``to_dict`` returned."""
         return cls(
             face_frames=int(record["face_frames"]),
             face_seconds=float(record["face_seconds"]),
@@ -55,18 +81,18 @@ class EvidenceSummary:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Prediction:
-    """What one input shows and says.
+    """The scores of one input and what they rest on.
 
     path: as it was given; None for arrays.
     scores: over the bundle's labels, with parts by branch; None if nothing could be scored.
     missing: why a modality is absent, by "face" and "voice".
-    duration_seconds: of the whole file as its container says; None if it does not, 0 for a picture.
-    start_seconds, stop_seconds: the part that was looked at.
-    windows: how many pieces of evidence were scored and averaged.
-    abstained: whether the highest score is below the bundle's threshold: the emotion is then no
-        more than a best guess. Always False for a bundle without a threshold.
-    error: (kind, message) if the input could not be read; then scores is None.
-    timings: wall seconds spent by stage.
+    duration_seconds: of the whole file, from its container; None if unknown, 0 for a picture.
+    start_seconds, stop_seconds: the part that was predicted.
+    windows: number of windows that were scored and averaged.
+    abstained: whether the highest score is below the bundle's threshold, so that the emotion is
+        only a best guess. Always False for a bundle without a threshold.
+    error: (kind, message) if the input could not be read; scores is then None.
+    timings: wall-clock seconds by stage.
     """
 
     path: str | None
@@ -97,7 +123,7 @@ class Prediction:
     def failed(
         cls, path: str | None, bundle_name: str, bundle_sha256: str, error: tuple[str, str]
     ) -> "Prediction":
-        """The record of an input that gave none; error: its kind and message."""
+        """Record an input that could not be read; error: its kind and message."""
         return cls(
             path=path,
             bundle_name=bundle_name,
@@ -113,9 +139,9 @@ class Prediction:
         )
 
     def to_dict(self, *, exact: bool = False) -> dict[str, Any]:
-        """The record that ``--json`` prints, as docs/prediction.schema.json describes it.
+        """The record that ``--json`` prints; docs/prediction.schema.json describes it.
 
-        exact: numbers are not rounded, so that ``from_dict`` loses nothing but the timings.
+        exact: do not round the numbers, so that ``from_dict`` loses nothing but the timings.
         """
         digits = None if exact else 6
         return {
@@ -140,42 +166,38 @@ class Prediction:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> "Prediction":
-        """The prediction that a record of ``to_dict`` tells of, as far as it tells.
+        """Read a record that ``to_dict`` returned; it holds no timings.
 
-        Timings are not in it. Scores of a rounded record are made to sum to 1 again.
+        The scores of a rounded record are normalised to sum to 1.
 
         Raises:
-            InvalidInputError: it is no such record, or one of another version.
+            InvalidInputError: it is not such a record, or has another version.
         """
         try:
             version = record["schema_version"]
             if version != SCHEMA_VERSION:
-                raise InvalidInputError(
+                raise InvalidInputError(  # noqa: TRY301 - not one of the errors of reading below
                     f"the record has version {version!r}; this facevoice reads {SCHEMA_VERSION!r}"
                 )
-            return cls._of_record(record)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            if isinstance(error, InvalidInputError):
-                raise
-            raise InvalidInputError(f"this is no record of a prediction: {error!r}") from error
-
-    @classmethod
-    def _of_record(cls, record: Mapping[str, Any]) -> "Prediction":
-        scores, evidence, error = record["scores"], record["evidence"], record["error"]
-        return cls(
-            path=record["path"],
-            bundle_name=record["bundle"]["name"],
-            bundle_sha256=record["bundle"]["sha256"],
-            scores=None if scores is None else _scores(scores, record["parts"]),
-            missing=dict(record["missing"]),
-            evidence=None if evidence is None else EvidenceSummary.from_dict(evidence),
-            duration_seconds=record["duration_seconds"],
-            start_seconds=record["start_seconds"],
-            stop_seconds=record["stop_seconds"],
-            windows=int(record["windows"]),
-            abstained=bool(record["abstained"]),
-            error=None if error is None else (error["kind"], error["message"]),
-        )
+            scores, evidence, error = record["scores"], record["evidence"], record["error"]
+            return cls(
+                path=record["path"],
+                bundle_name=record["bundle"]["name"],
+                bundle_sha256=record["bundle"]["sha256"],
+                scores=None if scores is None else _scores(scores, record["parts"]),
+                missing=dict(record["missing"]),
+                evidence=None if evidence is None else EvidenceSummary.from_dict(evidence),
+                duration_seconds=record["duration_seconds"],
+                start_seconds=record["start_seconds"],
+                stop_seconds=record["stop_seconds"],
+                windows=int(record["windows"]),
+                abstained=bool(record["abstained"]),
+                error=None if error is None else (error["kind"], error["message"]),
+            )
+        except InvalidInputError:
+            raise
+        except (AttributeError, KeyError, TypeError, ValueError) as failure:
+            raise InvalidInputError(f"not a record of a prediction: {failure!r}") from failure
 
     def __repr__(self) -> str:
         if self.error is not None:

@@ -1,13 +1,12 @@
-"""Path or arrays -> Prediction."""
+"""Predict a file, arrays or evidence with a loaded bundle."""
 
-import math
 import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
@@ -29,36 +28,18 @@ from facevoice.types import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Window:
+class _Window(NamedTuple):
     """What is kept of a window once it is scored: no pictures, no sound."""
 
+    evidence: EvidenceSummary
     scores: Scores | None
-    seconds: Mapping[Modality, float]
+    missing: Mapping[Modality, MissingCode]
     start_seconds: float
     stop_seconds: float
-    missing: Mapping[Modality, MissingCode]
-    people: int
-    face_frames: int
-    box: tuple[float, float, float, float] | None
-
-    @classmethod
-    def of(cls, evidence: Evidence, scores: Scores | None) -> "_Window":
-        faces = evidence.faces
-        return cls(
-            scores=scores,
-            seconds={modality: evidence.seconds(modality) for modality in MODALITIES},
-            start_seconds=evidence.start_seconds,
-            stop_seconds=evidence.stop_seconds,
-            missing=evidence.missing,
-            people=evidence.people,
-            face_frames=0 if faces is None else len(faces),
-            box=None if faces is None else faces.median_box,
-        )
 
 
 class Predictor:
-    """A loaded bundle with the detectors it needs: call it with a path."""
+    """A loaded bundle and the detectors that it needs; call it with a path."""
 
     def __init__(
         self, bundle: Bundle, *, device: Device = "cpu", threads: int | None = None
@@ -75,25 +56,19 @@ class Predictor:
     ) -> Prediction:
         """Predict one video, sound file or picture.
 
-        start_seconds, stop_seconds: the part to look at, in the container's presentation time.
+        start_seconds, stop_seconds: the part to predict, in presentation time; None: the file's
+            own start or end.
 
         Raises:
             FacevoiceError: the file cannot be read, or the part is empty.
         """
         started = time.perf_counter()
         info = media.probe(Path(path))
-        windows = [
-            _Window.of(evidence, scores)
-            for evidence, scores in self.trace(
-                path, start_seconds=start_seconds, stop_seconds=stop_seconds, info=info
-            )
-        ]
-        return self._prediction(
-            windows,
-            path=os.fspath(path),
-            duration_seconds=info.duration_seconds,
-            seconds=time.perf_counter() - started,
+        trace = self.trace(path, start_seconds=start_seconds, stop_seconds=stop_seconds, info=info)
+        prediction = self.of_trace(
+            trace, path=os.fspath(path), duration_seconds=info.duration_seconds
         )
+        return replace(prediction, timings={"total": time.perf_counter() - started})
 
     def trace(
         self,
@@ -103,12 +78,12 @@ class Predictor:
         stop_seconds: float | None = None,
         info: media.MediaInfo | None = None,
     ) -> Iterator[tuple[Evidence, Scores | None]]:
-        """The evidence itself, window by window, with its scores: what a prediction rests on.
+        """Yield the evidence of each window with its scores: what a prediction rests on.
 
-        info: of the file, if it was probed already.
+        info: of the file, if it has been probed already.
 
         Raises:
-            FacevoiceError: as calling the predictor does.
+            FacevoiceError: the file cannot be read, or the part is empty.
         """
         for evidence in self._reader.clip(
             Path(path), start_seconds=start_seconds, stop_seconds=stop_seconds, info=info
@@ -122,7 +97,7 @@ class Predictor:
         start_seconds: float | None = None,
         stop_seconds: float | None = None,
     ) -> Iterator[Prediction]:
-        """Predict inputs one by one; one that cannot be read gives a record with the error."""
+        """Predict inputs one by one; an input that cannot be read yields a record of the error."""
         for path in paths:
             try:
                 yield self(path, start_seconds=start_seconds, stop_seconds=stop_seconds)
@@ -130,7 +105,7 @@ class Predictor:
                 yield self.failure(path, error)
 
     def failure(self, path: str | os.PathLike[str], error: FacevoiceError) -> Prediction:
-        """The record of an input that could not be read."""
+        """Record an input that could not be read."""
         found = (error.kind, str(error))
         return Prediction.failed(os.fspath(path), self.bundle.name, self.bundle.sha256, found)
 
@@ -141,28 +116,26 @@ class Predictor:
         audio: NDArray[Any] | None,
         rate_hz: int | None,
     ) -> Prediction:
-        """Predict pictures and sound that are in memory already, as one piece of evidence.
+        """Predict pictures and sound in memory, as one window.
 
-        frames: (T, H, W, 3) uint8 RGB, or a sequence of (H, W, 3); None or empty without.
+        frames: (T, H, W, 3) uint8 RGB, or a sequence of (H, W, 3); None or empty: no pictures.
         times_seconds: (T,) presentation time of each frame, strictly increasing.
-        audio: (N,) or (N, channels), float in [-1, 1] or int16, from time 0 on; None without.
+        audio: (N,) or (N, channels), float in [-1, 1] or int16, starting at time 0; None: no sound.
         rate_hz: samples of ``audio`` per second.
 
         Raises:
-            InvalidInputError: a wrong shape, dtype or order, or nothing at all.
+            InvalidInputError: a wrong shape, dtype or order, or neither frames nor audio.
         """
         started = time.perf_counter()
         evidence = self._reader.of_arrays(frames, times_seconds, audio, rate_hz)
-        return self.of_evidence(evidence, seconds=time.perf_counter() - started)
+        prediction = self.of_evidence(evidence)
+        return replace(prediction, timings={"total": time.perf_counter() - started})
 
-    def of_evidence(self, evidence: Evidence, *, seconds: float = 0.0) -> Prediction:
-        """Predict evidence that was made elsewhere: face crops of a data set, cleaned speech.
-
-        seconds: wall time that making it took, for the record.
-        """
-        window = _Window.of(evidence, self.bundle.tree.score(evidence))
+    def of_evidence(self, evidence: Evidence) -> Prediction:
+        """Predict existing evidence, such as the face crops of a corpus or cleaned speech."""
+        trace = [(evidence, self.bundle.tree.score(evidence))]
         duration = evidence.stop_seconds - evidence.start_seconds
-        return self._prediction([window], path=None, duration_seconds=duration, seconds=seconds)
+        return self.of_trace(trace, path=None, duration_seconds=duration)
 
     def of_trace(
         self,
@@ -171,53 +144,45 @@ class Predictor:
         path: str | None,
         duration_seconds: float | None,
     ) -> Prediction:
-        """The prediction of windows that were traced already."""
-        windows = [_Window.of(evidence, scores) for evidence, scores in trace]
-        return self._prediction(windows, path=path, duration_seconds=duration_seconds, seconds=0.0)
-
-    def _prediction(
-        self,
-        windows: Sequence[_Window],
-        *,
-        path: str | None,
-        duration_seconds: float | None,
-        seconds: float,
-    ) -> Prediction:
+        """Summarise scored windows, at least one, as a prediction; several are averaged."""
+        windows = [
+            _Window(
+                EvidenceSummary.of(evidence),
+                scores,
+                evidence.missing,
+                evidence.start_seconds,
+                evidence.stop_seconds,
+            )
+            for evidence, scores in trace
+        ]
         scores = windows[0].scores
         if len(windows) > 1:
+            seconds: list[dict[Modality, float]] = [
+                {"face": found.face_seconds, "voice": found.speech_seconds}
+                for found in (window.evidence for window in windows)
+            ]
             scores = average(
-                self.bundle.tree, [(window.seconds, window.scores) for window in windows]
+                self.bundle.tree,
+                list(zip(seconds, (window.scores for window in windows), strict=True)),
             )
-        longest = max(windows, key=lambda window: window.seconds["face"])
-        with_face = longest if longest.box is not None else _first_with_face(windows)
         return Prediction(
             path=path,
             bundle_name=self.bundle.name,
             bundle_sha256=self.bundle.sha256,
             scores=scores,
             missing=_missing(windows),
-            evidence=EvidenceSummary(
-                face_frames=sum(window.face_frames for window in windows),
-                face_seconds=math.fsum(window.seconds["face"] for window in windows),
-                speech_seconds=math.fsum(window.seconds["voice"] for window in windows),
-                people=max(window.people for window in windows),
-                box=with_face.box,
-            ),
+            evidence=EvidenceSummary.total([window.evidence for window in windows]),
             duration_seconds=duration_seconds,
             start_seconds=windows[0].start_seconds,
             stop_seconds=windows[-1].stop_seconds,
             windows=len(windows),
             abstained=self.bundle.abstains(scores),
-            timings={"total": seconds},
+            timings={"total": 0.0},
         )
 
 
-def _first_with_face(windows: Sequence[_Window]) -> _Window:
-    return next((window for window in windows if window.box is not None), windows[0])
-
-
 def _missing(windows: Sequence[_Window]) -> dict[Modality, MissingCode]:
-    """A modality is missing if it is in every window; the reason is the most frequent one."""
+    """The modalities that every window lacks, with the most frequent reason."""
     result: dict[Modality, MissingCode] = {}
     for modality in MODALITIES:
         codes = [window.missing[modality] for window in windows if modality in window.missing]
@@ -232,14 +197,14 @@ def load(
     device: Device = "cpu",
     threads: int | None = None,
 ) -> Predictor:
-    """Load a bundle by the name of one that ships, or by its folder, ready to predict.
+    """Load a bundle, by its name or its folder, ready to predict.
 
     device: "cpu", or "cuda" with the package onnxruntime-gpu.
-    threads: processor threads for the networks; None takes all cores.
+    threads: CPU threads of the networks; None: all cores.
 
     Raises:
-        BundleError: no such bundle, or it does not hold together.
-        HashMismatchError: a file of it was changed.
+        BundleError: there is no such bundle, or it is inconsistent.
+        HashMismatchError: one of its files was changed.
         InvalidInputError: the device is not available.
     """
     bundle = load_bundle(Path(name_or_folder), device=device, threads=threads)

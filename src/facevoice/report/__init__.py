@@ -1,7 +1,6 @@
 """The report card: what a fusion is worth, as one page, Markdown, JSON and LaTeX."""
 
 from facevoice.report.card import ReportCard
-from facevoice.report.figures import Figures, figures_of_scores
 from facevoice.report.leaks import LeakStatus, leak_status
 from facevoice.report.measure import report_card
 from facevoice.report.page import html_report
@@ -9,10 +8,8 @@ from facevoice.report.text import latex_report, markdown_report
 from facevoice.report.write import write_report
 
 __all__ = [
-    "Figures",
     "LeakStatus",
     "ReportCard",
-    "figures_of_scores",
     "html_report",
     "latex_report",
     "leak_status",

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from facevoice.branches import Adjustment
-from facevoice.report.figures import Figures
 from facevoice.report.leaks import LeakStatus
 from facevoice.scores.calibration import RiskCoverage
-from facevoice.scores.metrics import ConfusionMatrix, GroupSpread, PairedTest
+from facevoice.scores.metrics import ConfusionMatrix, Figures, GroupSpread, PairedTest
 from facevoice.scores.search import Contribution
 from facevoice.types import Float64Array
 

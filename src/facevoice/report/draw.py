@@ -104,28 +104,20 @@ def share_bar(share: float, folds: Float64Array | None) -> str:
 def reliability(bins: ReliabilityBins) -> str:
     """Confidence against accuracy; the wider the bar's foot, the more clips."""
     most = max(int(bins.count.max()), 1)
-    drawn = []
-    for low, high, count, accuracy in zip(
-        bins.edges[:-1], bins.edges[1:], bins.count, bins.accuracy, strict=True
-    ):
-        if not count:
-            continue
-        left, width = _x(low) + 1, _SIDE * (high - low) - 2
-        drawn.append(
-            f'<rect class="bin" x="{left:.1f}" y="{_y(accuracy):.1f}" width="{width:.1f}"'
-            f' height="{_y(0) - _y(accuracy):.1f}" fill-opacity="{0.35 + 0.65 * count / most:.2f}">'
-            f"<title>{100 * low:.0f}–{100 * high:.0f} %: {count} clips,"
-            f" {100 * accuracy:.1f} % right</title></rect>"
-        )
+    columns = (bins.edges[:-1], bins.edges[1:], bins.count, bins.accuracy, bins.confidence)
+    filled = [each for each in zip(*columns, strict=True) if each[2]]
+    drawn = "".join(
+        f'<rect class="bin" x="{_x(low) + 1:.1f}" y="{_y(accuracy):.1f}"'
+        f' width="{_SIDE * (high - low) - 2:.1f}" height="{_y(0) - _y(accuracy):.1f}"'
+        f' fill-opacity="{0.35 + 0.65 * count / most:.2f}"><title>{100 * low:.0f}–{100 * high:.0f}'
+        f" %: {count} clips, {100 * accuracy:.1f} % right</title></rect>"
+        for low, high, count, accuracy, _ in filled
+    )
     points = " ".join(
-        f"{_x(confidence):.1f},{_y(accuracy):.1f}"
-        for confidence, accuracy, count in zip(
-            bins.confidence, bins.accuracy, bins.count, strict=True
-        )
-        if count
+        f"{_x(confidence):.1f},{_y(accuracy):.1f}" for _, _, _, accuracy, confidence in filled
     )
     return _plot(
-        f'<path class="ideal" d="M{_x(0)} {_y(0)}L{_x(1)} {_y(1)}"/>{"".join(drawn)}'
+        f'<path class="ideal" d="M{_x(0)} {_y(0)}L{_x(1)} {_y(1)}"/>{drawn}'
         f'<polyline class="curve" points="{points}"/>',
         "highest score (%)",
         "right (%)",

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from facevoice.report.figures import Figures, figures_of_scores
-from facevoice.report.words import between, p_value, percent, points
+from facevoice.report.words import between, ece, p_value, percent, points
 from facevoice.scores.choice import Choice, SearchPlan
+from facevoice.scores.metrics import Figures, evaluate
 from facevoice.scores.provenance import fingerprint, groups_known
 from facevoice.scores.search import GridResult, WeightTree, best_branch, compare
 from facevoice.scores.table import ScoreTable
@@ -104,10 +104,10 @@ def search_lines(found: GridResult) -> Iterator[str]:
 
 
 def _figures(known: ScoreTable, choice: Choice) -> list[Figures]:
-    figures = [figures_of_scores(known, known.column(name), name) for name in known.branches]
-    figures.append(figures_of_scores(known, choice.scores, "fused, on these clips"))
+    figures = [evaluate(known, name) for name in known.branches]
+    figures.append(evaluate(known, choice.scores, "fused, on these clips"))
     if choice.held_out is not None:
-        figures.append(figures_of_scores(known, choice.held_out, "fused, held out"))
+        figures.append(evaluate(known, choice.held_out, "fused, held out"))
     return figures
 
 
@@ -120,11 +120,10 @@ def figure_lines(figures: list[Figures]) -> Iterator[str]:
         "  coverage"
     )
     for each in figures:
-        ece = "–" if each.calibration is None else percent(each.calibration.ece)
         yield (
             f"{each.name:{width}}  {percent(each.matrix.war):>5}  {between(each.war):11}"
             f"  {percent(each.matrix.uar):>5}  {between(each.uar):15}"
-            f"  {percent(each.matrix.macro_f1):>7}  {ece:>4}  {percent(each.coverage):>7}"
+            f"  {percent(each.matrix.macro_f1):>7}  {ece(each):>4}  {percent(each.coverage):>7}"
         )
 
 

@@ -62,12 +62,7 @@ def _joint(card: ReportCard) -> str:
     joint = card.joint
     if joint is None:
         return ""
-    rows = [
-        [escape(member), f"{percent(joint.by_node[place])} %", f"{percent(joint.share[place])} %"]
-        for place, member in enumerate(joint.members)
-    ]
-    for name, ours, theirs in words.joint_figures(card, joint):
-        rows.append([escape(name), ours, theirs])
+    rows = [[escape(name), *shares] for name, *shares in words.joint_rows(card, joint)]
     return (
         "<h3>Beside it: all branches weighed at once</h3>"
         f'<p class="about">{escape(words.joint(joint))}</p>'

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from facevoice.branches import Adjustment
+from facevoice.datasets.names import SPLITS
 from facevoice.errors import InvalidInputError
 from facevoice.report.card import (
     Ablation,
@@ -16,11 +17,10 @@ from facevoice.report.card import (
     RareClasses,
     ReportCard,
 )
-from facevoice.report.figures import Figures, figures_of_scores
 from facevoice.report.leaks import leak_status
 from facevoice.scores import metrics
 from facevoice.scores.calibration import nested_class_offsets, risk_coverage
-from facevoice.scores.metrics import ConfusionMatrix, GroupSpread
+from facevoice.scores.metrics import ConfusionMatrix, Figures, GroupSpread, evaluate
 from facevoice.scores.provenance import fingerprint, groups_known, versions
 from facevoice.scores.search import WeightTree, best_branch, compare, leave_one_branch_out
 from facevoice.scores.table import ScoreTable, grouped_folds
@@ -65,7 +65,7 @@ def report_card(
     notes: list[str] = []
 
     def figures(values: Float64Array, whose: str) -> Figures:
-        return figures_of_scores(judged, values, whose, resamples=resamples, seed=seed)
+        return evaluate(judged, values, whose, resamples=resamples, seed=seed)
 
     system = figures(scores, "fusion")
     unread = [branch for branch in judged.branches if branch not in leaves.branches]
@@ -76,7 +76,7 @@ def report_card(
         command=command,
         date=dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         versions=versions(),
-        data=_data(judged, name, split),
+        data=_data(judged, name),
         leak=leak_status(table, judged, fitted),
         search=fitted.search,
         system=system,
@@ -95,13 +95,14 @@ def report_card(
 
 
 def one_split(table: ScoreTable, split: str | None) -> ScoreTable:
-    """The clips of a split; with None, all, if they are of one split.
+    """The clips of a split (dev finds val, see ``datasets.names``); None: all, if of one split.
 
     Raises:
         InvalidInputError: no such split, or several and none was chosen.
     """
     if split is not None:
-        return table.split(split)
+        known = split in table.splits
+        return table.split(split if known else SPLITS.get(split.lower(), split))
     names = [str(name) for name in np.unique(table.splits)]
     if len(names) > 1:
         listed = ", ".join(repr(name) for name in names)
@@ -109,7 +110,7 @@ def one_split(table: ScoreTable, split: str | None) -> ScoreTable:
     return table
 
 
-def _data(judged: ScoreTable, name: str, split: str | None) -> Data:
+def _data(judged: ScoreTable, name: str) -> Data:
     support = np.bincount(judged.truth[judged.labelled], minlength=len(judged.labels))
     missing: dict[str, dict[str, int]] = {}
     for place, branch in enumerate(judged.branches):
@@ -123,7 +124,7 @@ def _data(judged: ScoreTable, name: str, split: str | None) -> Data:
     return Data(
         name=name,
         sha256=fingerprint(judged),
-        split=split if split is not None else str(judged.splits[0]),
+        split=str(judged.splits[0]),
         clips=len(judged),
         labelled=int(judged.labelled.sum()),
         groups=len(np.unique(judged.groups)) if groups_known(judged) else 0,

@@ -9,8 +9,9 @@ import numpy as np
 from facevoice.output.html.page import html_page
 from facevoice.report import draw, fusion_sections, words
 from facevoice.report.card import ReportCard
-from facevoice.report.figures import Figures
 from facevoice.report.words import between, percent
+from facevoice.scores.calibration import RiskCoverage
+from facevoice.scores.metrics import Figures
 
 _STYLE: Final = Path(__file__).with_name("style.css")
 
@@ -106,14 +107,13 @@ def _models(card: ReportCard) -> str:
 
 def _model_row(figures: Figures, chance: float, *, best: bool) -> str:
     matrix = figures.matrix
-    ece = "–" if figures.calibration is None else percent(figures.calibration.ece)
     return (
         f'<tr{" class=best" if best else ""}><th scope="row">{escape(figures.name)}</th>'
         f"<td>{percent(matrix.uar)}</td><td>{draw.interval_bar(matrix.uar, figures.uar, chance)}"
         f"<small>{between(figures.uar)}</small></td><td>{percent(matrix.war)}</td>"
         f"<td>{draw.interval_bar(matrix.war, figures.war, chance)}"
         f"<small>{between(figures.war)}</small></td><td>{percent(matrix.macro_f1)}</td>"
-        f"<td>{ece}</td><td>{percent(figures.coverage)}</td></tr>"
+        f"<td>{words.ece(figures)}</td><td>{percent(figures.coverage)}</td></tr>"
     )
 
 
@@ -144,7 +144,7 @@ def _honesty(card: ReportCard) -> str:
     risk = f"Wrong answers: {percent(float(curve.risk[-1]))} % of all answered"
     risk += f"; {', '.join(answers)}." if answers else "."
     if card.abstain_below is not None:
-        risk += f" {_abstention(card)}"
+        risk += f" {_abstention(curve, card.abstain_below)}"
     return draw.section(
         "How honest the scores are",
         "",
@@ -156,10 +156,7 @@ def _honesty(card: ReportCard) -> str:
     )
 
 
-def _abstention(card: ReportCard) -> str:
-    curve, threshold = card.risk, card.abstain_below
-    if curve is None or threshold is None:
-        return ""
+def _abstention(curve: RiskCoverage, threshold: float) -> str:
     answered = np.flatnonzero(curve.threshold >= threshold)
     if not len(answered):
         return f"Below {threshold:.3f} it keeps silent: on all of these clips."

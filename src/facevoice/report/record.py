@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facevoice.report.card import JointSearch, NodeWeights, RareClasses, ReportCard
-from facevoice.report.figures import Calibration, Figures
-from facevoice.scores.metrics import ConfusionMatrix, Interval, PairedTest
+from facevoice.scores.metrics import Calibration, ConfusionMatrix, Figures, Interval, PairedTest
 
 SCHEMA_VERSION: Final = "1.0"
 

@@ -1,150 +1,66 @@
 """Labelled clips -> a score table with a column for every node of a bundle's tree.
 
-The labels come in a CSV file with a header: a column ``file`` (path, relative to the CSV file), a
-column of labels (``label`` or ``emotion``), and optionally ``group`` or ``speaker``, and ``split``.
-Evidence that is made already (a prepared corpus) is scored in the same way.
+Clips are files, or evidence that is made already (a prepared corpus). Their labels come from
+``datasets.read_labels`` or from the prepared folder, and become those of the bundle in one way:
+``Found.over``.
 """
 
-import csv
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
 
 import numpy as np
 
 from facevoice.branches import Blend, Branch, CroppingBranch, leaves
+from facevoice.bundle import Bundle
 from facevoice.bundle.reweigh import leaf_names
+from facevoice.datasets import Found
 from facevoice.errors import DatasetError
 from facevoice.faces.sample import Box
 from facevoice.predict import Predictor
 from facevoice.predict.prediction import Prediction
-from facevoice.scores import metrics
-from facevoice.scores.table import ScoreTable
-from facevoice.types import Evidence, Modality, Scores
+from facevoice.scores.table import ScoredBy, ScoreTable
+from facevoice.types import Evidence, Modality, Sample, Scores
 
-LABEL_COLUMNS: Final = ("label", "emotion")
-GROUP_COLUMNS: Final = ("group", "speaker")
 TOP: Final = "fused"
 """The column of a score table that holds the scores of the whole tree."""
 
 Watch = Callable[[int, Prediction], None]
 
 
-@dataclass(frozen=True, slots=True)
-class LabelledClip:
-    """A file and what it is said to show.
-
-    id: the file as the labels name it. group: speaker or film, the id if unknown.
-    split: e.g. "val"; "" if nobody cut the clips.
-    """
-
-    path: Path
-    label: str
-    group: str
-    id: str
-    split: str = ""
-
-
 Framed = Mapping[Box, Evidence]
 """A face picture that is cut out already, as evidence for branches that cut out each box."""
 
-LabelledEvidence = tuple[str, Evidence | Framed, str | None, str, str]
-"""(id, evidence, label or None, group, split) of a clip whose evidence is made already."""
+LabelledEvidence = tuple[Sample, Evidence | Framed]
+"""A clip whose evidence is made already."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Scored:
-    """A clip's row before it is in a table."""
-
-    id: str
-    label: str
-    group: str
-    split: str
-    prediction: Prediction
-
-
-def read_labels(path: Path) -> list[LabelledClip]:
-    """Read a CSV file of labels.
-
-    Raises:
-        DatasetError: no such file, a column is missing, a row is incomplete, or no row at all.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            columns = reader.fieldnames or []
-            rows = list(reader)
-    except FileNotFoundError:
-        raise DatasetError(f"no file of labels {path}") from None
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"{path} is no CSV file of labels: {error}") from error
-    label = next((name for name in LABEL_COLUMNS if name in columns), None)
-    group = next((name for name in GROUP_COLUMNS if name in columns), None)
-    if label is None or "file" not in columns:
-        raise DatasetError(
-            f"{path} needs a column 'file' and a column {' or '.join(LABEL_COLUMNS)};"
-            f" it has {', '.join(columns) or 'none'}"
-        )
-    clips = []
-    for number, row in enumerate(rows, start=2):
-        name = row["file"]
-        if not name or not row[label]:
-            raise DatasetError(f"{path}, line {number}: file or {label} is empty")
-        belongs = (row[group] if group else "") or name
-        clips.append(
-            LabelledClip(path.parent / name, row[label], belongs, name, row.get("split") or "")
-        )
-    if not clips:
-        raise DatasetError(f"{path} has no row of labels")
-    return clips
-
-
-def score_clips(
-    predictor: Predictor,
-    clips: Sequence[LabelledClip],
-    *,
-    classes: Sequence[str] | None = None,
-    watch: Watch | None = None,
-) -> tuple[ScoreTable, dict[str, int]]:
+def score_clips(predictor: Predictor, found: Found, *, watch: Watch | None = None) -> ScoreTable:
     """Predict every clip; a branch "fused" stands for the top of the tree.
 
-    classes: the labels to judge; None takes those of the bundle. Clips with another label are
-        left out and counted.
+    A clip that cannot be read has no scores and counts as wrong.
+
+    found: labelled files; those whose label means none of the bundle's are left out.
     watch: called after each clip with its number and prediction.
 
-    Returns the table, and the number of clips left out by reason. A clip that cannot be read has
-    no scores and counts as wrong.
+    Raises:
+        DatasetError: no clip has a label that the bundle knows, or two clips have one name.
     """
-    kept, left_out = _judged(predictor, clips, classes)
-    predictions = predictor.predict_many([clip.path for clip in kept])
-    scored = (
-        _Scored(clip.id, clip.label, clip.group, clip.split, prediction)
-        for clip, prediction in zip(kept, predictions, strict=True)
-    )
-    return _table(predictor, scored, watch), left_out
+    kept = found.over(predictor.bundle.labels)
+    predictions = predictor.predict_many([sample.path for sample in kept.samples])
+    scored = zip(kept.samples, predictions, strict=True)
+    return _table(predictor.bundle, scored, watch)
 
 
 def score_evidence(
     predictor: Predictor, items: Iterable[LabelledEvidence], *, watch: Watch | None = None
-) -> tuple[ScoreTable, dict[str, int]]:
+) -> ScoreTable:
     """The same for clips whose evidence is made already, one at a time.
 
-    Clips whose label the bundle does not know are left out and counted; those without a label
-    stay, with unknown truth.
+    Their labels must be the bundle's; those without one (None) have an unknown truth.
     """
-    known = {*predictor.bundle.labels, ""}
-    left_out: dict[str, int] = {}
-
-    def scored() -> Iterator[_Scored]:
-        for name, evidence, label, group, split in items:
-            if (label or "") in known:
-                prediction = _predicted(predictor, evidence)
-                yield _Scored(name, label or "", group or name, split, prediction)
-            else:
-                left_out[f"label {label}"] = left_out.get(f"label {label}", 0) + 1
-
-    return _table(predictor, scored(), watch), left_out
+    scored = ((sample, _predicted(predictor, evidence)) for sample, evidence in items)
+    return _table(predictor.bundle, scored, watch)
 
 
 def crops_of(tree: Branch) -> tuple[Box, ...]:
@@ -173,46 +89,40 @@ def _framed_scores(node: Branch, framed: Framed, other: Evidence) -> Scores | No
     return node.score(framed[node.crop] if isinstance(node, CroppingBranch) else other)
 
 
-def _judged(
-    predictor: Predictor, clips: Sequence[LabelledClip], classes: Sequence[str] | None
-) -> tuple[list[LabelledClip], dict[str, int]]:
-    labels = predictor.bundle.labels
-    judged = set(labels if classes is None else classes) & set(labels)
-    left_out: dict[str, int] = {}
-    kept = []
-    for clip in clips:
-        if clip.label in judged:
-            kept.append(clip)
-        else:
-            reason = f"label {clip.label}"
-            left_out[reason] = left_out.get(reason, 0) + 1
-    if not kept:
-        raise DatasetError(f"no clip has one of the labels {', '.join(sorted(judged))}")
-    return kept, left_out
-
-
-def _table(predictor: Predictor, scored: Iterable[_Scored], watch: Watch | None) -> ScoreTable:
-    tree = predictor.bundle.tree
-    rows, reasons, clips = [], [], []
-    for number, clip in enumerate(scored, start=1):
-        rows.append(_row(clip.prediction.scores, tree))
-        reasons.append(_reasons(clip.prediction, tree))
-        clips.append((clip.id, clip.label, clip.group, clip.split))
+def _table(
+    bundle: Bundle, scored: Iterable[tuple[Sample, Prediction]], watch: Watch | None
+) -> ScoreTable:
+    rows, reasons, samples = [], [], []
+    for number, (sample, prediction) in enumerate(scored, start=1):
+        rows.append(_row(prediction.scores, bundle.tree))
+        reasons.append(_reasons(prediction, bundle.tree))
+        samples.append(sample)
         if watch is not None:
-            watch(number, clip.prediction)
-    if not clips:
+            watch(number, prediction)
+    if not samples:
         raise DatasetError("there is no clip to score")
-    ids, labels, groups, splits = zip(*clips, strict=True)
     table = ScoreTable.of_arrays(
         np.array(rows),
-        list(labels),
-        branches=[TOP, *(name for name, _ in nodes(tree))],
-        labels=predictor.bundle.labels,
-        ids=ids,
-        groups=groups,
-        splits=splits,
+        [sample.label or "" for sample in samples],
+        branches=[TOP, *(name for name, _ in nodes(bundle.tree))],
+        labels=bundle.labels,
+        ids=[sample.id for sample in samples],
+        groups=[sample.group for sample in samples],
+        splits=[sample.split for sample in samples],
+        missing=np.array(reasons),
     )
-    return replace(table, missing=np.array(reasons))
+    scored_by = ScoredBy(bundle.name, bundle.sha256)
+    return replace(table, bundle=scored_by, tree=structure(bundle.card["tree"]))
+
+
+def structure(node: Mapping[str, Any]) -> dict[str, Any]:
+    """A tree of bundle.json without what only its branches need: their files and preprocessing.
+
+    Inner nodes keep all their settings; branches keep ``name``, ``kind`` and ``weight``.
+    """
+    if "members" in node:
+        return {**node, "members": [structure(member) for member in node["members"]]}
+    return {key: node[key] for key in ("name", "kind", "weight") if key in node}
 
 
 def leaves_only(table: ScoreTable, tree: Branch) -> ScoreTable:
@@ -260,24 +170,3 @@ def _modality(node: Branch) -> Modality | None:
         return node.modality
     found = {_modality(member) for member in node.members}
     return found.pop() if len(found) == 1 else None
-
-
-@dataclass(frozen=True, slots=True)
-class NodeFigures:
-    """How one node of the tree did."""
-
-    name: str
-    matrix: metrics.ConfusionMatrix
-    war: metrics.Interval
-    coverage: float
-
-
-def figures_of(table: ScoreTable) -> list[NodeFigures]:
-    """WAR with its Wilson interval, UAR and the rest for each node; silent clips count as wrong."""
-    figures = []
-    coverage = table.coverage()
-    for name in table.branches:
-        matrix = metrics.ConfusionMatrix.of_scores(table.column(name), table.truth, table.labels)
-        interval = metrics.wilson(matrix.right, matrix.total)
-        figures.append(NodeFigures(name, matrix, interval, coverage[name]))
-    return figures

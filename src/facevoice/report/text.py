@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from facevoice.report import words
 from facevoice.report.card import ReportCard
-from facevoice.report.figures import Figures
 from facevoice.report.words import between, p_value, percent, points
+from facevoice.scores.metrics import Figures
 
 _LATEX = str.maketrans(
     {
@@ -44,7 +44,7 @@ def _markdown(card: ReportCard) -> Iterator[str]:
     yield _table(head, (_figures_row(each) for each in (*card.branches, card.system)))
     yield (
         f"\nUAR and macro-F1: {words.method(card.system.uar)}. ECE: 15 bins; the fusion's would be"
-        f" {_ece(card.system, calibrated=True)} if it were perfectly calibrated.\n"
+        f" {words.ece(card.system, calibrated=True)} if it were perfectly calibrated.\n"
     )
     yield "## Confusion of the fusion (row = truth, %)\n"
     matrix = card.system.matrix
@@ -61,13 +61,8 @@ def _markdown(card: ReportCard) -> Iterator[str]:
             ("node", "member", "weight", "share %", "equally good", "folds %"), _weights(card)
         )
     if card.joint is not None:
-        joint = card.joint
-        yield f"\n### Beside it: all branches weighed at once\n\n{words.joint(joint)}\n"
-        shares = (
-            [member, f"{percent(joint.by_node[place])} %", f"{percent(joint.share[place])} %"]
-            for place, member in enumerate(joint.members)
-        )
-        yield _table(("", "node by node", "at once"), (*shares, *words.joint_figures(card, joint)))
+        yield f"\n### Beside it: all branches weighed at once\n\n{words.joint(card.joint)}\n"
+        yield _table(("", "node by node", "at once"), words.joint_rows(card, card.joint))
     if card.ablation:
         yield "\n## Without one branch\n"
         yield _table(
@@ -131,15 +126,9 @@ def _figures_row(figures: Figures) -> list[str]:
         between(figures.uar),
         percent(matrix.macro_f1),
         between(figures.macro_f1),
-        _ece(figures),
+        words.ece(figures),
         percent(figures.coverage),
     ]
-
-
-def _ece(figures: Figures, *, calibrated: bool = False) -> str:
-    if figures.calibration is None:
-        return "–"
-    return percent(figures.calibration.ece_calibrated if calibrated else figures.calibration.ece)
 
 
 def _weights(card: ReportCard) -> Iterator[list[str]]:

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Iterator
 
+import numpy as np
+
 from facevoice.report.card import JointSearch, RareClasses, ReportCard
-from facevoice.report.figures import Figures
 from facevoice.report.leaks import Verdict
-from facevoice.scores.metrics import Interval, PairedTest
+from facevoice.scores.metrics import Figures, Interval, PairedTest
 
 LEAK_HEADINGS: dict[Verdict, str] = {
     "leak": "Leak found: do not believe these figures",
@@ -39,6 +40,13 @@ def weight(value: float) -> str:
 def between(interval: Interval) -> str:
     """An interval in percent."""
     return f"{percent(interval.low)}–{percent(interval.high)}"
+
+
+def ece(figures: Figures, *, calibrated: bool = False) -> str:
+    """The calibration error in percent, or that of calibrated scores; a dash without scores."""
+    if figures.calibration is None:
+        return "–"
+    return percent(figures.calibration.ece_calibrated if calibrated else figures.calibration.ece)
 
 
 def p_value(test: PairedTest) -> str:
@@ -88,21 +96,17 @@ def _too_few(test: PairedTest, *, by_group: bool) -> str:
 def silent_classes(figures: Figures) -> str:
     """Which classes are never predicted, or never right; empty if none."""
     matrix = figures.matrix
-    never, wrong = [], []
-    for place, label in enumerate(matrix.labels):
-        if not matrix.support[place]:
-            continue
-        if not matrix.counts[:, place].sum():
-            never.append(label)
-        elif not matrix.counts[place, place]:
-            wrong.append(label)
-    said = [f"Never predicted: {', '.join(never)}."] if never else []
-    said += [f"Predicted, yet never right: {', '.join(wrong)}."] if wrong else []
-    absent = [
-        label for label, count in zip(matrix.labels, matrix.support, strict=True) if not count
-    ]
-    said += [f"Not among the clips, so not in the UAR: {', '.join(absent)}."] if absent else []
-    return " ".join(said)
+    occurs, chosen = matrix.support > 0, matrix.counts.sum(axis=0) > 0
+    found = {
+        "Never predicted": occurs & ~chosen,
+        "Predicted, yet never right": occurs & chosen & (np.diag(matrix.counts) == 0),
+        "Not among the clips, so not in the UAR": ~occurs,
+    }
+    return " ".join(
+        f"{what}: {', '.join(np.array(matrix.labels)[which])}."
+        for what, which in found.items()
+        if which.any()
+    )
 
 
 def cautions(card: ReportCard) -> tuple[str, ...]:
@@ -120,14 +124,13 @@ def searched(card: ReportCard) -> str:
     told = card.search
     if not told:
         return "Weights as given; how they were found is not known."
-    text = f"Search: {told.get('search', 'unknown')}"
-    if "objective" in told:
-        text += f", objective {str(told['objective']).upper().replace('_', '-')}"
-    if "step" in told:
-        text += f", step {told['step']:g}"
-    if "folds" in told:
-        text += f", {told['folds']} grouped folds"
-    return text + "."
+    facts = {
+        "search": f"Search: {told.get('search', 'unknown')}",
+        "objective": f"objective {str(told.get('objective')).upper().replace('_', '-')}",
+        "step": f"step {told.get('step', 0):g}",
+        "folds": f"{told.get('folds')} grouped folds",
+    }
+    return ", ".join(text for key, text in facts.items() if key in told or key == "search") + "."
 
 
 def joint(found: JointSearch) -> str:
@@ -146,19 +149,21 @@ def joint(found: JointSearch) -> str:
     return f"{text}; on the clips fitted on it reached {name} {theirs}, node by node {ours}."
 
 
-def joint_figures(card: ReportCard, found: JointSearch) -> Iterator[tuple[str, str, str]]:
-    """Name, node by node, at once: what both are worth on the clips judged."""
-    ours, theirs = card.system, found.figures
-    for name, one, two in (("WAR", ours.war, theirs.war), ("UAR", ours.uar, theirs.uar)):
-        first, second = (
-            (each.matrix.war if name == "WAR" else each.matrix.uar) for each in (ours, theirs)
-        )
-        p = f", {p_value(found.war)}" if name == "WAR" else ""
-        yield (
-            f"{name} on these clips",
-            f"{percent(first)} % ({between(one)})",
-            f"{percent(second)} % ({between(two)}{p})",
-        )
+def joint_rows(card: ReportCard, found: JointSearch) -> Iterator[tuple[str, str, str]]:
+    """Name, node by node, at once: each branch's share, then what both are worth on these clips."""
+    for member, one, two in zip(found.members, found.by_node, found.share, strict=True):
+        yield member, f"{percent(one)} %", f"{percent(two)} %"
+    ours, theirs, p = card.system, found.figures, p_value(found.war)
+    yield (
+        "WAR on these clips",
+        f"{percent(ours.matrix.war)} % ({between(ours.war)})",
+        f"{percent(theirs.matrix.war)} % ({between(theirs.war)}, {p})",
+    )
+    yield (
+        "UAR on these clips",
+        f"{percent(ours.matrix.uar)} % ({between(ours.uar)})",
+        f"{percent(theirs.matrix.uar)} % ({between(theirs.uar)})",
+    )
 
 
 def rare(card: ReportCard, found: RareClasses) -> str:

@@ -1,4 +1,4 @@
-"""Whole videos: who shows what, when."""
+"""Timelines of whole videos: which emotion each person shows, and when."""
 
 from facevoice.timeline.run import iter_windows, timeline
 from facevoice.timeline.scoring import FaceSight, Window

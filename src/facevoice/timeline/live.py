@@ -1,6 +1,6 @@
-"""A live source in, its windows out as they are complete.
+"""Score a live source window by window, as its windows are complete.
 
-They are those that ``timeline`` gives of the same material: see ``feeding``.
+They equal the windows that ``timeline`` makes of the same material.
 """
 
 import time
@@ -13,8 +13,7 @@ from typing import Final, cast
 
 from facevoice.bundle import Bundle, load_bundle
 from facevoice.errors import FacevoiceError, InvalidInputError
-from facevoice.evidence import EvidenceReader, EvidenceWindow, Feeder, Plan, check_windows
-from facevoice.evidence.plan import WINDOW_SECONDS
+from facevoice.evidence import WINDOW_SECONDS, EvidenceReader, EvidenceWindow, Feeder, Plan
 from facevoice.media import (
     Arrival,
     LiveInput,
@@ -25,37 +24,27 @@ from facevoice.media import (
     opening,
 )
 from facevoice.session import Device
-from facevoice.timeline.scoring import FaceSight, Window, WindowScorer
-from facevoice.timeline.table import Row
+from facevoice.timeline.scoring import Window, WindowScorer
 from facevoice.types import Frame, Waveform
 
 _ROUNDING: Final = 1e-6  # seconds
 
 
 @dataclass(frozen=True, slots=True)
-class LiveWindow:
-    """One finished window of a live source.
+class LiveWindow(Window):
+    """One complete window of a live source; people are numbered as they appear.
 
-    start_seconds, stop_seconds: of the window, in the source's presentation time.
     elapsed_seconds: from the source's first instant to the window's stop.
-    rows: by person, the row without a person last. People are numbered as they appear.
-    sights: every sight of a named person that no later window will hold; each comes once.
-    cuts: presentation times of new shots found since the window before.
-    delay_seconds: from the arrival of the window's last instant to now, when it is given.
-    dropped_pictures: left out since the window before, because they came too fast.
+    delay_seconds: from the arrival of the window's last instant until the window was scored.
+    dropped_pictures: left out since the previous window, because they came too fast.
     """
 
-    start_seconds: float
-    stop_seconds: float
     elapsed_seconds: float
-    rows: tuple[Row, ...]
-    sights: tuple[FaceSight, ...]
-    cuts: tuple[float, ...]
     delay_seconds: float
     dropped_pictures: int
 
 
-def live(  # noqa: PLR0913 - one keyword an option
+def live(  # noqa: PLR0913 - one keyword per option
     source: Source | Iterable[Frame | Waveform],
     bundle: Bundle | str | PathLike[str] = "base",
     *,
@@ -70,43 +59,42 @@ def live(  # noqa: PLR0913 - one keyword an option
     device: Device = "cpu",
     threads: int | None = 1,
 ) -> Generator[LiveWindow, None, None]:
-    """The windows of a camera, a stream or a pipe, each as soon as it is complete.
+    """Yield the windows of a camera, a stream or a pipe, each as soon as it is complete.
 
-    A window is made of itself and the past alone; those of a file that is piped in are those of
+    A window depends on itself and the past alone; those of a file that is piped in equal those of
     ``timeline``. If pictures or sound are missing for longer than a hop and half a second, windows
-    go on without them. Closing the generator closes the source.
+    continue without them. Closing the generator closes the source.
 
     source: a camera's number, "-" for standard input, a URL, the path of a file or device, a binary
-        stream, or an iterable of ``Frame`` and ``Waveform`` (any rate), each in the order of time,
-        which is run in a thread of its own.
+        stream, or an iterable of ``Frame`` and ``Waveform`` (any rate), each kind in order of time,
+        which is read in a thread of its own.
     bundle: the model, its name or its folder.
     window, hop: seconds; 0 < hop <= window.
-    duration: stop after so many seconds of the source.
+    duration: stop after that many seconds of the source.
     input_format, options: ffmpeg's, as in input_format="v4l2", options={"framerate": "30"}.
-    pictures, sound: what to look for; what is not there need not be waited for.
-    real_time: drop pictures rather than fall behind; None: for devices and for URLs whose length is
-        unknown. Sound is never dropped.
-    threads: of each network, None for all cores; see ``timeline``.
+    pictures, sound: which of them to read.
+    real_time: drop pictures rather than fall behind; None: for devices and for URLs of unknown
+        length. Sound is never dropped.
+    threads: of each network; None: all cores. See ``timeline``.
 
     Raises:
-        InvalidInputError: the windows or the source make no sense.
-        FacevoiceError: the source cannot be opened, or (after the windows that are complete) it
-            broke off.
+        InvalidInputError: the windows or the source are invalid.
+        FacevoiceError: the source cannot be opened, or it broke off; in that case the complete
+            windows come first.
     """
-    check_windows(window, hop)
+    rate_hz = Plan(0.0, window, hop, has_video=True, has_audio=True).rate_hz
     if duration is not None and not duration > 0:
         raise InvalidInputError(f"duration must be above 0 s, got {duration}")
     if not (pictures or sound):
-        raise InvalidInputError("live input without pictures and without sound holds nothing")
-    what = _what(source, input_format, options)
-    rate_hz = Plan(0.0, window, hop, has_video=True, has_audio=True).rate_hz
+        raise InvalidInputError("live input needs pictures or sound, or both")
+    what = _opening(source, input_format, options)
     wanted = Wanted(rate_hz, duration, pictures, sound, real_time)
     if not isinstance(bundle, Bundle):
         bundle = load_bundle(cast("str", bundle), device=device, threads=threads)
     return _windows(what, wanted, bundle, (window, hop), device, threads)
 
 
-def _what(
+def _opening(
     source: Source | Iterable[Frame | Waveform],
     input_format: str | None,
     options: Mapping[str, str] | None,
@@ -115,7 +103,7 @@ def _what(
         return opening(cast("Source", source), input_format, options)
     if isinstance(source, Iterable):
         return source
-    raise InvalidInputError(f"{type(source).__name__} is no source of pictures and sound")
+    raise InvalidInputError(f"{type(source).__name__} is not a source of pictures and sound")
 
 
 def _windows(
@@ -139,22 +127,20 @@ def _windows(
             asked_stop=None if asked is None else start + asked,
         )
         reader = EvidenceReader(device=device, threads=threads)
-        feeder = Feeder(reader.maker(plan, follow=True, attribute=True), opened)
-        clock = _Delays(WindowScorer(bundle), start)
-        broken: FacevoiceError | None = None
+        feeder = Feeder(reader.maker(plan, follow=True, attribute=True))
+        scorer = _LiveScorer(WindowScorer(bundle), start)
         try:
             for arrival in arrivals:
-                clock.note(arrival)
-                yield from map(clock.timed, feeder.take(arrival))
-        except FacevoiceError as error:
-            broken = error
-        yield from map(clock.timed, feeder.end())
-        if broken is not None:
-            raise broken
+                scorer.note(arrival)
+                yield from map(scorer.window, feeder.take(arrival))
+        except FacevoiceError:  # the windows that are complete come first
+            yield from map(scorer.window, feeder.end())
+            raise
+        yield from map(scorer.window, feeder.end())
 
 
-class _Delays:
-    """Scores windows and says how long after the source's instants they come."""
+class _LiveScorer:
+    """Scores windows, and measures their delay."""
 
     def __init__(self, scorer: WindowScorer, start_seconds: float) -> None:
         self._scorer, self._start = scorer, start_seconds
@@ -162,7 +148,7 @@ class _Delays:
         self._dropped = 0
 
     def note(self, arrival: Arrival) -> None:
-        """Something has arrived."""
+        """Note when the source's latest instant arrived."""
         content = arrival.content
         self._dropped += arrival.dropped
         if content is None:
@@ -171,20 +157,20 @@ class _Delays:
         if not self._reached or until > self._reached[-1][0]:
             self._reached.append((until, arrival.arrived_seconds))
 
-    def timed(self, seen: EvidenceWindow) -> LiveWindow:
-        """A window that is complete now."""
-        window: Window = self._scorer.window(seen)
+    def window(self, evidence: EvidenceWindow) -> LiveWindow:
+        """Score a window that has just become complete."""
+        window = self._scorer.window(evidence)
         while len(self._reached) > 1 and self._reached[0][0] < window.stop_seconds - _ROUNDING:
             self._reached.popleft()
         arrived = self._reached[0][1] if self._reached else time.monotonic()
         dropped, self._dropped = self._dropped, 0
         return LiveWindow(
-            start_seconds=window.start_seconds,
-            stop_seconds=window.stop_seconds,
+            window.start_seconds,
+            window.stop_seconds,
+            window.rows,
+            window.sights,
+            window.cuts,
             elapsed_seconds=window.stop_seconds - self._start,
-            rows=window.rows,
-            sights=window.sights,
-            cuts=window.cuts,
             delay_seconds=time.monotonic() - arrived,
             dropped_pictures=dropped,
         )

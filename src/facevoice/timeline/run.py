@@ -1,4 +1,4 @@
-"""A file in, its windows or its whole timeline out."""
+"""Read a file into its timeline, or window by window."""
 
 import os
 from collections.abc import Generator
@@ -12,8 +12,13 @@ import numpy as np
 from facevoice import media
 from facevoice.bundle import Bundle
 from facevoice.errors import InvalidInputError
-from facevoice.evidence import EvidenceReader, EvidenceWindow, Plan, check_windows, film_plan
-from facevoice.evidence.plan import WINDOW_SECONDS
+from facevoice.evidence import (
+    WINDOW_SECONDS,
+    EvidenceReader,
+    EvidenceWindow,
+    Plan,
+    film_plan,
+)
 from facevoice.faces.detect import prominence
 from facevoice.session import Device
 from facevoice.timeline.scoring import FaceSight, Window, WindowScorer
@@ -36,35 +41,34 @@ def timeline(  # noqa: PLR0913 - one keyword per option
     device: Device = "cpu",
     threads: int | None = 1,
 ) -> Timeline:
-    """Who shows what, when, in a whole file; memory grows with the rows alone.
+    """Find who shows which emotion when in a whole file; memory grows with the rows alone.
 
     window, hop: seconds; 0 < hop <= window.
-    people: "main" keeps the rows of the main person only: whoever has the greatest sum of size
-        times confidence over all sampled instants. Speech that is another person's stays theirs.
-    frames: keep every face that was looked at, too.
-    start, stop: the part to look at, in presentation time.
-    threads: of the face detector's networks, None for all cores. People are followed beside the
-        scoring, in a film of 20 s or more by another process, which one thread per network
+    people: "main" keeps the rows of the main person only: the one with the greatest sum of face
+        size times confidence over all sampled instants. The speech of others remains theirs.
+    frames: also keep every sampled face.
+    start, stop: the part to read, in presentation time.
+    threads: of the face detector's networks; None: all cores. People are followed in parallel to
+        the scoring, by another process in a film of 20 s or more, which one thread per network
         disturbs least; load the bundle with ``threads=1``, too.
 
     Raises:
-        InvalidInputError: the windows or the part make no sense, or it is a still picture.
+        InvalidInputError: the windows are invalid, the part is empty, or it is a still picture.
         WorkerError: the process that follows people was killed.
         FacevoiceError: the file cannot be read.
     """
     if people not in {"all", "main"}:
         raise InvalidInputError(f"people must be all or main, got {people!r}")
     info, plan = _planned(path, window, hop, start, stop)
-    seen = EvidenceReader(device=device, threads=threads).film(
+    windows = EvidenceReader(device=device, threads=threads).film(
         Path(path), plan, main_only=people == "main", attribute=True
     )
     kept = _Kept(frames=frames, stop_seconds=plan.start)
-    for finished in _scored(seen, WindowScorer(bundle, frame_scores=frames)):
-        kept.add(finished)
+    for scored in _scored(windows, WindowScorer(bundle, frame_scores=frames)):
+        kept.add(scored)
     rows = kept.of_main() if people == "main" else kept.rows
     cuts = np.array(kept.cuts, np.float64)
     cores = Cores(rows, kept.sighted, cuts, plan.rate_hz)
-    named = {row.person for row in rows}
     return Timeline(
         path=os.fspath(path),
         duration_seconds=info.duration_seconds,
@@ -79,7 +83,7 @@ def timeline(  # noqa: PLR0913 - one keyword per option
         people=people_of(rows, kept.sighted, cores, plan.rate_hz),
         rows=tuple(rows),
         segments=segments_of(rows, cores),
-        frames=_frame_table(kept.sights, named, len(bundle.labels)) if frames else None,
+        frames=_frame_table(kept.sights, rows, len(bundle.labels)) if frames else None,
     )
 
 
@@ -94,9 +98,9 @@ def iter_windows(
     device: Device = "cpu",
     threads: int | None = 1,
 ) -> Generator[Window, None, None]:
-    """The windows of a file as they are complete, each made of itself and the past alone.
+    """Yield the windows of a file as they are complete; each depends on itself and the past alone.
 
-    Arguments and errors as ``timeline``; rows are those of all people.
+    Arguments and errors as in ``timeline``; the rows are those of all people.
     """
     _, plan = _planned(path, window, hop, start, stop)
     reader = EvidenceReader(device=device, threads=threads)
@@ -110,7 +114,6 @@ def _planned(
     start: float | None,
     stop: float | None,
 ) -> tuple[media.MediaInfo, Plan]:
-    check_windows(window, hop)
     info = media.probe(Path(path))
     if info.kind == "image":
         raise InvalidInputError(f"{path} is a still picture: it has no timeline, predict it")
@@ -121,16 +124,12 @@ def _scored(
     windows: Generator[EvidenceWindow, None, None], scorer: WindowScorer
 ) -> Generator[Window, None, None]:
     with closing(windows):
-        for seen in windows:
-            yield scorer.window(seen)
+        yield from map(scorer.window, windows)
 
 
 @dataclass(slots=True)
 class _Kept:
-    """What of the windows a timeline is made of; sights are kept only if they are asked for.
-
-    prominence: of each person, summed over all sampled instants.
-    """
+    """The parts of the windows that make a timeline; ``sights`` only if ``frames``."""
 
     frames: bool
     stop_seconds: float
@@ -138,31 +137,37 @@ class _Kept:
     cuts: list[float] = field(default_factory=list)
     sights: list[FaceSight] = field(default_factory=list)
     sighted: dict[int, Sighted] = field(default_factory=dict)
-    prominence: dict[int, float] = field(default_factory=dict)
 
     def add(self, window: Window) -> None:
-        """Take the next window."""
+        """Add the next window."""
         self.rows += window.rows
         self.cuts += window.cuts
         self.stop_seconds = window.stop_seconds
         if self.frames:
             self.sights += window.sights
         for sight in window.sights:
-            person, time = sight.person, sight.time_seconds
-            sighted = self.sighted.setdefault(person, Sighted(time, time))
+            time = sight.time_seconds
+            sighted = self.sighted.setdefault(sight.person, Sighted(time, time))
             sighted.last_seconds, sighted.sights = time, sighted.sights + 1
-            total = self.prominence.get(person, 0.0)
-            self.prominence[person] = total + prominence(sight.face)
+            sighted.prominence += prominence(sight.face)
 
     def of_main(self) -> list[Row]:
-        """The rows of the main person, and those without a person; of equals the first seen."""
-        main = min(self.prominence, key=lambda key: (-self.prominence[key], key), default=None)
+        """The rows of the main person (the first seen among equals), and those without a person."""
+        main = min(
+            self.sighted,
+            key=lambda person: (-self.sighted[person].prominence, person),
+            default=None,
+        )
         return [row for row in self.rows if row.person in {main, None}]
 
 
-def _frame_table(sights: list[FaceSight], people: set[int | None], labels: int) -> FrameTable:
-    chosen = [sight for sight in sights if sight.person in people]
-    chosen.sort(key=lambda sight: (sight.time_seconds, sight.person))
+def _frame_table(sights: list[FaceSight], rows: list[Row], labels: int) -> FrameTable:
+    """The sights of the people in the rows, by time."""
+    people = {row.person for row in rows}
+    chosen = sorted(
+        (sight for sight in sights if sight.person in people),
+        key=lambda sight: (sight.time_seconds, sight.person),
+    )
     unscored = np.full(labels, np.nan)
     scores = [unscored if sight.scores is None else sight.scores for sight in chosen]
     return FrameTable(

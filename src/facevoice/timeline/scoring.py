@@ -1,4 +1,4 @@
-"""Windows of evidence -> rows of scores; each face and each speech meets a network once."""
+"""Score windows of evidence into rows; no network sees the same face or speech twice."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -15,7 +15,6 @@ from facevoice.timeline.table import Row, RowMissingCode, Speaker
 from facevoice.types import (
     Evidence,
     Face,
-    FaceTrack,
     Float64Array,
     Modality,
     Scores,
@@ -27,9 +26,9 @@ LeafScore = Callable[[Branch], Scores | None]
 
 @dataclass(frozen=True, slots=True)
 class FaceSight:
-    """One face of a named person at one sampled instant.
+    """The face of a numbered person at one sampled instant.
 
-    scores: (K,) the face's own scores, NaN where no branch judges single faces; None if not asked.
+    scores: (K,) of this face alone, NaN if no branch scores single faces; None if not requested.
     """
 
     time_seconds: float
@@ -40,11 +39,11 @@ class FaceSight:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """One finished window.
+    """One complete window.
 
-    rows: by person, the row without a person last.
-    sights: every sight of a named person that no later window will hold; each comes once.
-    cuts: presentation times of new shots found since the window before.
+    rows: by person; the row without a person is last.
+    sights: those of numbered people that no later window holds; each appears in one window only.
+    cuts: presentation times of the new shots found since the previous window.
     """
 
     start_seconds: float
@@ -54,74 +53,75 @@ class Window:
     cuts: tuple[float, ...]
 
 
-def score_tree(branch: Branch, leaf_score: LeafScore) -> Scores | None:
-    """The scores of a tree whose leaves are scored by ``leaf_score``, blended as it blends them."""
+def _score_tree(branch: Branch, leaf_score: LeafScore) -> Scores | None:
+    """Blend the scores that ``leaf_score`` gives the leaves of a tree."""
     if not isinstance(branch, Blend):
         return leaf_score(branch)
     return branch.combine(
-        {member.name: score_tree(member, leaf_score) for member in branch.members}
+        {member.name: _score_tree(member, leaf_score) for member in branch.members}
     )
 
 
 class WindowScorer:
     """Scores the windows of one film, in order.
 
-    Windows overlap: what a ``PerFaceBranch`` saw in a face is kept until the face has left; other
-    branches score every window afresh.
+    Windows overlap: the looks of a ``PerFaceBranch`` at a face are kept until the face has left;
+    other branches score every window afresh.
 
-    frame_scores: give each sight the face's own scores.
+    frame_scores: score each sight's face by itself, too.
     """
 
     def __init__(self, bundle: Bundle, *, frame_scores: bool = False) -> None:
         self._bundle, self._tree, self._frame_scores = bundle, bundle.tree, frame_scores
         self._looks: dict[tuple[int, int, float], Float64Array] = {}
-        self._said: dict[tuple[int, int, int], Scores | None] = {}
+        self._leaf_scores: dict[tuple[int, int, int], Scores | None] = {}
 
-    def __len__(self) -> int:
-        """How many looks at faces are kept."""
-        return len(self._looks)
-
-    def window(self, seen: EvidenceWindow) -> Window:
-        """The rows of the next window: one per person; last the voice that belongs to no one."""
-        self._said = {}
-        whose: list[int | None] = [*sorted(seen.faces)]
-        if not whose or (seen.speaker is not None and seen.speaker.person is None):
-            whose.append(None)
-        rows = tuple(self._row(seen, person) for person in whose)
-        sights = self._sights(seen.sights)
-        for sight in seen.sights:
+    def window(self, window: EvidenceWindow) -> Window:
+        """Score the next window: one row per person, and one for a voice of no one in view."""
+        self._leaf_scores = {}
+        people: list[int | None] = [*sorted(window.faces)]
+        if not people or (window.speaker is not None and window.speaker.person is None):
+            people.append(None)
+        rows = tuple(self._row(window, person) for person in people)
+        sights = tuple(
+            FaceSight(
+                sight.time_seconds,
+                sight.person or 0,
+                sight.face,
+                self._scores_alone(sight) if self._frame_scores else None,
+            )
+            for sight in window.sights
+        )
+        for sight in window.sights:
             for leaf in leaves(self._tree):
                 self._looks.pop((id(leaf), sight.person or 0, sight.time_seconds), None)
-        return Window(seen.start_seconds, seen.stop_seconds, rows, sights, seen.cuts)
+        return Window(window.start_seconds, window.stop_seconds, rows, sights, window.cuts)
 
     def score(self, evidence: Evidence) -> Scores | None:
-        """The tree's scores of evidence: equal to ``tree.score(evidence)``."""
-        return score_tree(self._tree, lambda leaf: self._leaf(leaf, evidence))
+        """Score evidence of this window; equals ``tree.score(evidence)``."""
+        return _score_tree(self._tree, lambda leaf: self._leaf(leaf, evidence))
 
     def _leaf(self, leaf: Branch, evidence: Evidence) -> Scores | None:
-        """One leaf's scores; what it reads has been scored before, or is scored now."""
+        """Score one leaf, unless it has scored the same face and speech in this window already."""
         faces = None if leaf.modality == "voice" else evidence.faces
         speech = None if leaf.modality == "face" else evidence.speech
         if faces is None and speech is None:
             return None
         key = id(leaf), id(faces), id(speech)
-        if key not in self._said:
+        if key not in self._leaf_scores:
             if isinstance(leaf, PerFaceBranch) and faces is not None:
-                self._said[key] = leaf.of_looks(self._seen(leaf, faces))
+                chosen = leaf.chosen(len(faces))
+                times = faces.times_seconds[chosen].tolist()
+                looks = self._looks_at(leaf, faces.track_id, times, faces.images[chosen])
+                self._leaf_scores[key] = leaf.of_looks(looks)
             else:
-                self._said[key] = leaf.score(evidence)
-        return self._said[key]
+                self._leaf_scores[key] = leaf.score(evidence)
+        return self._leaf_scores[key]
 
-    def _seen(self, leaf: PerFaceBranch, track: FaceTrack) -> Float64Array:
-        """What a leaf says to the faces that it chooses of a track: (M, D)."""
-        chosen = leaf.chosen(len(track))
-        times = track.times_seconds[chosen].tolist()
-        return self._looked(leaf, track.track_id, times, track.images[chosen])
-
-    def _looked(
+    def _looks_at(
         self, leaf: PerFaceBranch, person: int, times: Sequence[float], images: UInt8Array
     ) -> Float64Array:
-        """What a leaf says to faces (M, 256, 256, 3), (M, D); the new ones together."""
+        """A leaf's looks (M, D) at faces (M, 256, 256, 3); the new ones are made in one batch."""
         keys = [(id(leaf), person, time) for time in times]
         new = [index for index, key in enumerate(keys) if key not in self._looks]
         if new:
@@ -129,61 +129,53 @@ class WindowScorer:
             self._looks.update(zip((keys[index] for index in new), looks, strict=True))
         return np.stack([self._looks[key] for key in keys])
 
-    def _row(self, seen: EvidenceWindow, person: int | None) -> Row:
-        speaker = _speaker(person, seen.speaker)
-        # a row without a person holds the voice that nobody in view was found to speak
+    def _row(self, window: EvidenceWindow, person: int | None) -> Row:
+        speaker = _speaker(person, window.speaker)
+        # the row without a person holds speech that was attributed to no one in view
         own = speaker == "this" or (person is None and speaker == "unknown")
-        track = None if person is None else seen.faces[person]
-        whole = seen.evidence(person, with_speech=own)
-        face = self.score(seen.evidence(person, with_speech=False))
-        voice = self.score(seen.evidence(None)) if own else None
-        spoken = seen.speech.waveform.duration_seconds if seen.speech.waveform is not None else 0.0
+        track = None if person is None else window.faces[person]
+        whole = window.evidence(person, with_speech=own)
+        speech = window.speech
+        face = self.score(window.evidence(person, with_speech=False))
+        voice = self.score(window.evidence(None)) if own else None
+        spoken = speech.waveform.duration_seconds if speech.waveform is not None else 0.0
         scores = self.score(whole)
         missing: dict[Modality, RowMissingCode] = {}
         if face is None:
             missing["face"] = "no_branch" if track is not None else whole.missing["face"]
         if voice is None:
-            missing["voice"] = _why_no_voice(seen.speech, speaker, heard=own)
+            missing["voice"] = _why_no_voice(speech, speaker, heard=own)
         return Row(
-            start_seconds=seen.start_seconds,
-            stop_seconds=seen.stop_seconds,
+            start_seconds=window.start_seconds,
+            stop_seconds=window.stop_seconds,
             person=person,
             seen_seconds=whole.face_seconds,
             speech_seconds=spoken,
             speaking_seconds=spoken if own else 0.0,
             speaker=speaker,
-            speaker_confidence=math.nan if seen.speaker is None else seen.speaker.confidence,
+            speaker_confidence=math.nan if window.speaker is None else window.speaker.confidence,
             scores=scores,
             face=face,
             voice=voice,
             missing=missing,
             abstained=self._bundle.abstains(scores),
-            people=seen.people,
+            people=window.people,
             box=None if track is None else track.median_box,
             quality=math.nan if track is None else float(np.median(track.quality)),
         )
 
-    def _sights(self, leaving: Sequence[Sight]) -> tuple[FaceSight, ...]:
-        scores: list[Float64Array | None] = [None] * len(leaving)
-        if self._frame_scores:
-            scores = [self._alone(sight) for sight in leaving]
-        return tuple(
-            FaceSight(sight.time_seconds, sight.person or 0, sight.face, each)
-            for sight, each in zip(leaving, scores, strict=True)
-        )
-
-    def _alone(self, sight: Sight) -> Float64Array:
-        """A face's own scores (K,), blended over the leaves that judge single faces."""
+    def _scores_alone(self, sight: Sight) -> Float64Array:
+        """Scores of one face (K,), blended over the leaves that score single faces."""
 
         def leaf_score(leaf: Branch) -> Scores | None:
             if sight.aligned is None or not isinstance(leaf, PerFaceBranch):
                 return None
             images, times = sight.aligned[None], [sight.time_seconds]
-            looks = self._looked(leaf, sight.person or 0, times, images)
+            looks = self._looks_at(leaf, sight.person or 0, times, images)
             frames = leaf.frames_of_looks(looks)
             return None if frames is None else Scores(leaf.labels, frames[0])
 
-        scores = score_tree(self._tree, leaf_score)
+        scores = _score_tree(self._tree, leaf_score)
         return np.full(len(self._tree.labels), np.nan) if scores is None else scores.values
 
 

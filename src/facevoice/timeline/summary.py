@@ -1,7 +1,7 @@
-"""What a timeline says in short: spans of one emotion, and each person as a whole.
+"""Summarise a timeline: segments of one emotion, and totals per person.
 
-Windows overlap. So that no instant counts twice, each row stands for its core: the part of the
-window that is nearer to its middle than to any other window's.
+Windows overlap. So that no instant counts twice, each row stands for its core: the part of its
+window that is nearer to its own middle than to that of any other window.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,9 +16,9 @@ from facevoice.timeline.table import Person, Row, Segment
 from facevoice.types import Float64Array
 
 CHANGE_BY: Final = 0.1
-"""A segment goes on until another emotion's score is so much above that of its own ..."""
+"""A segment lasts until the score of another emotion exceeds that of its own by this ..."""
 CHANGE_WINDOWS: Final = 2
-"""... or until the same other emotion was first in so many windows one after the other."""
+"""... or until the same other emotion has been first in that many successive windows."""
 
 _SLACK_SECONDS: Final = 1e-6
 _TINY: Final = 1e-9
@@ -29,19 +29,23 @@ Span = tuple[float, float]
 
 @dataclass(slots=True)
 class Sighted:
-    """What is counted of one person while the film runs."""
+    """Running totals of one person.
+
+    prominence: face size times confidence, summed over the sampled instants.
+    """
 
     first_seconds: float
     last_seconds: float
     sights: int = 0
+    prominence: float = 0.0
 
 
 class Cores:
-    """The part of the film that each row stands for; those of one person never overlap.
+    """The part of the film that each row stands for; the cores of one person do not overlap.
 
-    A person's core reaches no further than the first and the last sight, nor over a cut.
+    A person's core extends neither beyond the first and last sight nor across a cut.
 
-    sighted: by person. cuts: (C,) seconds. rate_hz: sampled instants a second.
+    sighted: by person. cuts: (C,) seconds. rate_hz: sampled instants per second.
     """
 
     def __init__(
@@ -66,7 +70,7 @@ class Cores:
         }
 
     def of(self, row: Row) -> Span:
-        """Start and stop in seconds; equal if nothing is left."""
+        """Start and stop in seconds; equal if the core is empty."""
         start, stop = self._places[row.start_seconds, row.stop_seconds]
         if row.person is not None:
             first, last = self._seen[row.person]
@@ -74,15 +78,15 @@ class Cores:
         return start, max(start, stop)
 
     def seconds(self, row: Row) -> float:
-        """How much of the film a row stands for."""
+        """Length of a row's core."""
         start, stop = self.of(row)
         return stop - start
 
 
 def segments_of(rows: Sequence[Row], cores: Cores) -> tuple[Segment, ...]:
-    """Merge each person's rows into stretches of one emotion; by person (None last), then time.
+    """Merge each person's rows into segments of one emotion, by person (None last) and time.
 
-    A stretch ends where there is nothing to score. Hysteresis: see ``CHANGE_BY``.
+    A segment ends where there is nothing to score. Hysteresis: see ``CHANGE_BY``.
     """
     found: list[Segment] = []
     named = sorted({row.person for row in rows if row.person is not None})
@@ -96,7 +100,7 @@ def segments_of(rows: Sequence[Row], cores: Cores) -> tuple[Segment, ...]:
 def people_of(
     rows: Sequence[Row], sighted: Mapping[int, Sighted], cores: Cores, rate_hz: float
 ) -> tuple[Person, ...]:
-    """Everyone with a row."""
+    """Totals of everyone who has a row."""
     people = []
     for person in sorted({row.person for row in rows if row.person is not None}):
         own = [row for row in rows if row.person == person]
@@ -114,7 +118,7 @@ def people_of(
 
 
 def _runs(rows: Iterable[Row], cores: Cores) -> list[list[Row]]:
-    """Rows whose cores follow one another without a gap."""
+    """Group rows whose cores follow one another without a gap."""
     runs: list[list[Row]] = []
     for row in rows:
         if runs and cores.of(runs[-1][-1])[1] >= cores.of(row)[0] - _SLACK_SECONDS:
@@ -142,7 +146,7 @@ def _merged(person: int | None, run: Sequence[Row], cores: Cores) -> list[Segmen
 
 
 def _steadied(values: Sequence[Float64Array]) -> list[int]:
-    """The emotion shown in each window, which changes only if it surely does."""
+    """The emotion of each window, with hysteresis."""
     current = int(np.argmax(values[0]))
     shown = []
     for index, scores in enumerate(values):
@@ -167,12 +171,12 @@ def _shares(rows: Sequence[Row], cores: Cores) -> dict[str, float]:
 
 
 def _speaking(rows: Sequence[Row], cores: Cores) -> float:
-    """Seconds of speech in the cores of the rows that it was attributed in.
+    """Seconds of the person's speech in the cores of the rows.
 
-    Speech is taken to be spread evenly over its window.
+    Speech is assumed to be spread evenly over its window.
     """
-    lengths = [row.stop_seconds - row.start_seconds for row in rows]
-    shares = [
-        cores.seconds(row) / max(length, _TINY) for row, length in zip(rows, lengths, strict=True)
-    ]
-    return sum(row.speaking_seconds * share for row, share in zip(rows, shares, strict=True))
+    return sum(
+        row.speaking_seconds
+        * (cores.seconds(row) / max(row.stop_seconds - row.start_seconds, _TINY))
+        for row in rows
+    )

@@ -1,6 +1,7 @@
 """Figures against scikit-learn and scipy, the paper's own matrix, and simulated coverage."""
 
 import math
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -13,21 +14,22 @@ from sklearn import metrics as reference
 from facevoice.errors import InvalidInputError
 from facevoice.scores.metrics import (
     ConfusionMatrix,
+    Figures,
     bootstrap,
     brier,
     ece_when_calibrated,
-    expected_calibration_error,
+    evaluate,
     group_spread,
     log_loss,
+    matrix_statistic,
     paired_permutation,
     predicted_classes,
     recall_weights,
     reliability_bins,
-    uar_statistic,
-    war_statistic,
     wilson,
 )
 from facevoice.types import EMOTIONS
+from support.score_tables import skilled
 
 FIG_2 = """
 72.45 0 5.10 3.06 16.33 2.04 1.02
@@ -51,7 +53,7 @@ def simulated(seed: int = 0, count: int = 200, classes: int = 4) -> tuple[np.nda
 def test_papers_confusion_matrix() -> None:
     percent = np.array(FIG_2.split(), float).reshape(7, 7)
     counts = np.rint(percent * FIG_2_CLIPS[:, None] / 100)
-    matrix = ConfusionMatrix.of_counts(counts, EMOTIONS)
+    matrix = ConfusionMatrix(EMOTIONS, counts.astype(np.int64), np.zeros(7, np.int64))
     assert (matrix.total, matrix.right) == (653, 410)
     assert round(100 * matrix.war, 2) == 62.79
     assert round(100 * matrix.uar, 2) == 44.67
@@ -131,7 +133,7 @@ def test_wilson_equals_scipy() -> None:
 def test_calibration_error_by_hand() -> None:
     scores = np.array([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6], [0.4, 0.6]])
     truth = np.array([0, 1, 1, 1])
-    assert expected_calibration_error(scores, truth) == pytest.approx((2 * 0.4 + 2 * 0.4) / 4)
+    assert reliability_bins(scores, truth).ece == pytest.approx((2 * 0.4 + 2 * 0.4) / 4)
     bins = reliability_bins(scores, truth, n_bins=10)
     assert bins.count.tolist() == [0, 0, 0, 0, 0, 2, 0, 0, 2, 0]  # a bin holds its upper edge
     assert bins.accuracy[5] == 1
@@ -144,7 +146,7 @@ def test_calibrated_scores_show_the_expected_error() -> None:
         np.array([rng.choice(5, p=row) for row in scores])  # truth drawn from the scores
         for _ in range(30)
     ]
-    seen = np.mean([expected_calibration_error(scores, truth) for truth in draws])
+    seen = np.mean([reliability_bins(scores, truth).ece for truth in draws])
     assert ece_when_calibrated(scores, draws[0]) == pytest.approx(seen, rel=0.1)
     assert seen > 0.02  # far from 0 on 300 clips, though nothing is wrong
 
@@ -176,7 +178,8 @@ def test_intervals_cover() -> None:
 
 
 def test_few_groups_are_cautioned() -> None:
-    statistic = war_statistic(np.zeros(12, int), np.zeros(12, int))
+    alike = np.zeros(12, int)
+    statistic = matrix_statistic(lambda matrix: matrix.war, alike, alike, ("a",))
     interval = bootstrap(statistic, 12, groups=np.arange(12) // 2)
     assert interval.units == 6
     assert "6 groups" in interval.caution
@@ -184,7 +187,11 @@ def test_few_groups_are_cautioned() -> None:
 
 
 def test_uar_statistic_counts_classes_in_the_resample() -> None:
-    statistic = uar_statistic(np.array([0, 0, 1]), np.array([0, 1, 1]), 3)
+    truth, predicted = np.array([0, 0, 1, 2]), np.array([0, 1, 1, -1])
+    statistic = matrix_statistic(lambda matrix: matrix.uar, truth, predicted, ("a", "b", "c"))
+    assert statistic(np.array([1, 3])) == 0  # no answer is a wrong one
+    with pytest.raises(InvalidInputError, match="unknown truth"):
+        matrix_statistic(lambda matrix: matrix.uar, predicted, truth, ("a", "b", "c"))
     assert statistic(np.array([0, 1, 2])) == 0.75
     assert statistic(np.array([2, 2])) == 1
 
@@ -235,3 +242,41 @@ def test_group_spread() -> None:
     assert spread.groups == ("a", "b")
     assert spread.war.tolist() == [0.5, 1.0]
     assert spread.deviation == pytest.approx(np.std([0.5, 1.0], ddof=1))
+
+
+# --- all figures of one system ---
+
+
+def test_figures_are_those_of_scikit_learn_whoever_asks() -> None:
+    table = skilled()
+    truth = table.truth.copy()
+    truth[::9] = -1
+    table = replace(table, truth=truth)
+    known, chosen = table.labelled, table.column("strong").argmax(axis=1)
+    figures = evaluate(table, "strong", resamples=20)
+    assert (figures.name, figures.matrix.total) == ("strong", int(known.sum()))
+    assert figures.matrix.uar == pytest.approx(
+        reference.balanced_accuracy_score(truth[known], chosen[known])
+    )
+    assert figures.calibration is not None
+    loss = reference.log_loss(truth[known], table.column("strong")[known])
+    assert figures.calibration.log_loss == pytest.approx(loss)
+    assert figures.uar.method == "group bootstrap"
+    assert evaluate(replace(table, groups=table.ids), "strong").uar.method == "clip bootstrap"
+    bare = Figures("strong", table.labels, table.column("strong"), truth)
+    names = ("count", "war", "war_low", "uar", "ece", "ece_if_perfect", "log_loss", "recall")
+    assert bare.rounded(*names) == figures.rounded(*names)
+    assert figures.rounded("log_loss") == {"log_loss": round(loss, 4)}
+
+
+def test_figures_of_silence_and_of_no_truth() -> None:
+    table = skilled()
+    silent = evaluate(table, np.full_like(table.column("strong"), np.nan), "nothing", resamples=20)
+    assert (silent.matrix.war, silent.coverage, silent.calibration) == (0, 0, None)
+    assert silent.rounded("count", "war") == {"count": 160, "war": 0}
+    with pytest.raises(InvalidInputError, match="no clip has both scores and a truth"):
+        silent.rounded("ece")
+    with pytest.raises(InvalidInputError, match="no clip has a known truth"):
+        evaluate(replace(table, truth=np.full(160, -1)), "strong")
+    with pytest.raises(InvalidInputError, match="no branch 'nose'"):
+        evaluate(table, "nose")

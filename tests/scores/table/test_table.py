@@ -1,5 +1,6 @@
 """Score tables: what is refused, and that files give back what was written."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from facevoice.errors import InvalidInputError, LabelMismatchError, MediaNotFoundError
 from facevoice.scores.table import (
+    ScoredBy,
     ScoreTable,
     deal_splits,
     grouped_folds,
@@ -58,6 +60,50 @@ def test_files_give_back_every_bit(tmp_path: Path, suffix: str) -> None:
 
 def test_frames_give_back_every_bit() -> None:
     assert_same(table_of_frame(table_to_frame(table())), table())
+
+
+ORIGIN = {
+    "bundle": ScoredBy('mine, "it"', "0" * 64),
+    "tree": {"name": "system", "kind": "blend", "members": [{"name": "face", "weight": 0.3}]},
+}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".npz", ".parquet", "frame"])
+@pytest.mark.parametrize("names", [("bundle", "tree"), ("bundle",), ("tree",)])
+def test_the_bundle_and_its_tree_travel_with_the_table(
+    tmp_path: Path, suffix: str, names: tuple[str, ...]
+) -> None:
+    written = replace(table(), **{name: ORIGIN[name] for name in names})
+    if suffix == "frame":
+        read = table_of_frame(table_to_frame(written))
+    else:
+        write_score_table(written, tmp_path / f"scores{suffix}")
+        read = read_score_table(tmp_path / f"scores{suffix}")
+    assert_same(read, written)
+    assert read.tree == written.tree
+    assert read.bundle == written.bundle
+
+
+def test_the_bundle_is_kept_only_where_tables_agree() -> None:
+    whole = replace(table(members=3), **ORIGIN)
+    assert whole.rows(np.arange(3)).tree == whole.select(["voice"]).tree == ORIGIN["tree"]
+    val, test = whole.split("val"), whole.split("test")
+    assert val.append(test).bundle == ORIGIN["bundle"]
+    assert val.append(replace(test, bundle=None)).bundle is None
+    left, right = whole.select(["face"]), whole.select(["voice"])
+    assert join(left, right).tree == ORIGIN["tree"]
+    assert join(left, replace(right, tree={"name": "other"})).tree is None
+
+
+def test_a_damaged_note_about_the_bundle_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    for note in ("{", '{"bundle": "base"}', '{"bundle": {"id": 1}}'):
+        path.write_text(f"# facevoice: {note}\nid,branch,happy,sad\na,x,1,0\n")
+        with pytest.raises(InvalidInputError, match=r"t\.csv"):
+            read_score_table(path)
+    path.write_text("# facevoice: {}\nid,branch,happy,sad\n\na,x,1\n")
+    with pytest.raises(InvalidInputError, match="line 4 has 3 cells"):
+        read_score_table(path)
 
 
 def test_other_peoples_csv(tmp_path: Path) -> None:

@@ -326,6 +326,20 @@ def test_an_error_of_a_worker_arrives(tmp_path):
         prepare(MANIFEST, root, tmp_path / "out", workers=2, threads=1)
 
 
+def test_the_command_says_how_labels_were_read_and_that_nobody_is_known(tmp_path, capsys):
+    root = corpus_of_clips(tmp_path / "corpus", 1)
+    (tmp_path / "named" / "Happiness").mkdir(parents=True)
+    (root / "clip0.mp4").rename(tmp_path / "named" / "Happiness" / "one.mp4")
+    arguments = ("--root", tmp_path / "named", "-o", tmp_path / "out")
+    assert main(["prepare", "folders", *map(str, arguments)]) == 0
+    for again in (False, True):
+        err = capsys.readouterr().err
+        assert "  happy 1; splits: train 1\n" in err
+        assert "  read as: Happiness -> happy 1\n" in err
+        assert "  no speaker or group is known" in err
+        assert again or main(["prepare", "folders", *map(str, arguments)]) == 0
+
+
 def test_the_command_prepares_and_reports(tmp_path, capsys):
     root = corpus_of_clips(tmp_path / "corpus", 2)
     (root / "torn.mp4").write_bytes(b"torn")
@@ -336,6 +350,8 @@ def test_the_command_prepares_and_reports(tmp_path, capsys):
     assert "2 samples of manifest" in err
     assert "dropped 1: file: unreadable" in err
     assert "3/3 samples" in err
+    assert "  happy 1, sad 1; splits: test 1, train 1; 2 groups\n" in err
+    assert "no speaker" not in err
     assert main([*arguments, "--as", "films"]) == 1
     assert "--as takes clips" in capsys.readouterr().err
     assert main([*arguments[:1], "nonsense", *arguments[2:]]) == 1

@@ -7,28 +7,29 @@ from facevoice.scores.metrics.confusion import (
     predicted_classes,
     recall_weights,
 )
+from facevoice.scores.metrics.figures import Calibration, Figures, evaluate
 from facevoice.scores.metrics.intervals import (
     FEW_GROUPS,
     Interval,
     PairedTest,
     bootstrap,
+    matrix_statistic,
     paired_permutation,
-    uar_statistic,
-    war_statistic,
     wilson,
 )
 from facevoice.scores.metrics.reliability import (
     ReliabilityBins,
     brier,
     ece_when_calibrated,
-    expected_calibration_error,
     log_loss,
     reliability_bins,
 )
 
 __all__ = [
     "FEW_GROUPS",
+    "Calibration",
     "ConfusionMatrix",
+    "Figures",
     "GroupSpread",
     "Interval",
     "PairedTest",
@@ -36,14 +37,13 @@ __all__ = [
     "bootstrap",
     "brier",
     "ece_when_calibrated",
-    "expected_calibration_error",
+    "evaluate",
     "group_spread",
     "log_loss",
+    "matrix_statistic",
     "paired_permutation",
     "predicted_classes",
     "recall_weights",
     "reliability_bins",
-    "uar_statistic",
-    "war_statistic",
     "wilson",
 ]

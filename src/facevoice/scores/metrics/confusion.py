@@ -91,12 +91,6 @@ class ConfusionMatrix:
             raise InvalidInputError("a confusion matrix holds counts: none may be negative")
 
     @classmethod
-    def of_counts(cls, counts: NDArray[Any], labels: Sequence[str]) -> "ConfusionMatrix":
-        """A matrix from (K, K) counts, row = truth, every clip answered."""
-        whole = np.asarray(counts).astype(np.int64)
-        return cls(tuple(labels), whole, np.zeros(len(labels), np.int64))
-
-    @classmethod
     def of_predictions(
         cls, truth: NDArray[Any], predicted: NDArray[Any], labels: Sequence[str]
     ) -> "ConfusionMatrix":
@@ -104,12 +98,10 @@ class ConfusionMatrix:
         size = len(labels)
         known = checked_truth(truth, len(truth), size)
         answer = checked_truth(predicted, len(known), size)
-        labelled = known >= 0
-        answered = labelled & (answer >= 0)
-        counts = np.zeros((size, size), np.int64)
-        np.add.at(counts, (known[answered], answer[answered]), 1)
-        silent = known[labelled & (answer < 0)]
-        return cls(tuple(labels), counts, np.bincount(silent, minlength=size).astype(np.int64))
+        cells = known * (size + 1) + answer + 1
+        counts = np.bincount(cells[known >= 0], minlength=size * (size + 1)).astype(np.int64)
+        counts = counts.reshape(size, size + 1)
+        return cls(tuple(labels), counts[:, 1:], counts[:, 0])
 
     @classmethod
     def of_scores(
@@ -207,11 +199,8 @@ def recall_weights(truth: NDArray[Any]) -> Float64Array:
     """
     known = np.asarray(truth).astype(np.int64)
     sizes = np.bincount(known[known >= 0], minlength=1)
-    present = int((sizes > 0).sum())
-    weights = np.zeros(len(known))
-    labelled = known >= 0
-    weights[labelled] = 1.0 / (present * sizes[known[labelled]]) if present else 0.0
-    return weights
+    weights = 1.0 / np.maximum(np.count_nonzero(sizes) * sizes[known], 1)
+    return np.where(known >= 0, weights, 0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ whole groups. Everything random takes a seed.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, Final, Literal
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facevoice.errors import InvalidInputError
-from facevoice.scores.metrics.confusion import checked_truth
+from facevoice.scores.metrics.confusion import ConfusionMatrix, checked_truth
 from facevoice.types import Float64Array
 
 IndexArray = NDArray[np.intp]
@@ -210,22 +210,28 @@ def _check_level(level: float) -> None:
         raise InvalidInputError(f"level must lie between 0 and 1, got {level}")
 
 
-def war_statistic(truth: NDArray[Any], predicted: NDArray[Any]) -> Statistic:
-    """The WAR of a resample of labelled clips, for ``bootstrap``; truth and predicted are (N,)."""
-    right = (np.asarray(truth) == np.asarray(predicted)).astype(np.float64)
-    return lambda clips: float(right[clips].mean())
+def matrix_statistic(
+    figure: Callable[[ConfusionMatrix], float],
+    truth: NDArray[Any],
+    predicted: NDArray[Any],
+    labels: Sequence[str],
+) -> Statistic:
+    """A figure of a resample of labelled clips (over the classes in it), for ``bootstrap``.
 
+    figure: reads it off a confusion matrix. truth, predicted: (N,) indices of labels; predicted
+        -1 where there is no answer.
 
-def uar_statistic(truth: NDArray[Any], predicted: NDArray[Any], n_classes: int) -> Statistic:
-    """The UAR of a resample of labelled clips (over the classes in it), for ``bootstrap``."""
-    known = checked_truth(truth, len(truth), n_classes)
+    Raises:
+        InvalidInputError: a truth is unknown.
+    """
+    size = len(labels)
+    known = checked_truth(truth, len(truth), size)
     if (known < 0).any():
-        raise InvalidInputError("leave out clips of unknown truth before a UAR bootstrap")
-    right = (known == np.asarray(predicted)).astype(np.float64)
+        raise InvalidInputError("leave out clips of unknown truth before a bootstrap")
+    cells = known * (size + 1) + np.asarray(predicted) + 1
 
-    def uar(clips: IndexArray) -> float:
-        size = np.bincount(known[clips], minlength=n_classes)
-        hits = np.bincount(known[clips], weights=right[clips], minlength=n_classes)
-        return float((hits[size > 0] / size[size > 0]).mean())
+    def statistic(clips: IndexArray) -> float:
+        counts = np.bincount(cells[clips], minlength=size * (size + 1)).reshape(size, size + 1)
+        return figure(ConfusionMatrix(tuple(labels), counts[:, 1:], counts[:, 0]))
 
-    return uar
+    return statistic

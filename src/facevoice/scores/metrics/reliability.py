@@ -90,13 +90,6 @@ def _bin_of(confidence: Float64Array, n_bins: int) -> IntArray:
     return np.clip(np.ceil(confidence * n_bins).astype(np.int64) - 1, 0, n_bins - 1)
 
 
-def expected_calibration_error(
-    scores: NDArray[Any], truth: NDArray[Any], n_bins: int = 15
-) -> float:
-    """ECE over equal-width bins of the highest score: 0 (best) to 1 (Guo et al. 2017)."""
-    return reliability_bins(scores, truth, n_bins).ece
-
-
 def ece_when_calibrated(
     scores: NDArray[Any],
     truth: NDArray[Any],

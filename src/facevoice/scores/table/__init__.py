@@ -8,10 +8,11 @@ from facevoice.scores.table.files import (
 )
 from facevoice.scores.table.folds import deal_splits, grouped_folds, shared_groups, twins
 from facevoice.scores.table.join import join
-from facevoice.scores.table.table import ScoreTable
+from facevoice.scores.table.table import ScoredBy, ScoreTable
 
 __all__ = [
     "ScoreTable",
+    "ScoredBy",
     "deal_splits",
     "grouped_folds",
     "join",

@@ -16,16 +16,24 @@ the rest   one column for each label, in order: the scores; empty where silent
 
 A clip and branch without a row is silent. Columns may stand in any order. An npz holds the arrays
 of ``ScoreTable`` under the names of its fields.
+
+The bundle that gave the scores and its tree are one JSON object, {"bundle": {"name", "sha256"},
+"tree": {...}}: in CSV a first line ``# facevoice: {...}``, in an npz the entry ``origin``, in
+Parquet the schema's metadata under ``facevoice``, in a frame ``attrs["facevoice"]``. All of it is
+optional.
 """
 
 import csv
 import importlib
 import io
+import json
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, fields, replace
+from itertools import chain
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -34,17 +42,21 @@ from facevoice.errors import (
     MediaNotFoundError,
     MissingDependencyError,
 )
-from facevoice.scores.table.table import ScoreTable
+from facevoice.scores.table.table import ScoredBy, ScoreTable
 from facevoice.writing import replacing
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Handler = TypeVar("Handler")
 Columns = Mapping[str, Sequence[Any]]
 
-_FACTS: Final = ("id", "branch", "split", "group", "truth", "missing")
-_FIELDS: Final = ("ids", "branches", "labels", "scores", "truth", "groups", "splits", "missing")
+_PER_CLIP: Final = {"split": "splits", "group": "groups", "truth": "truth"}  # column -> argument
+_FACTS: Final = ("id", "branch", *_PER_CLIP, "missing")
+_ARRAYS: Final = tuple(
+    field.name for field in fields(ScoreTable) if field.name not in {"bundle", "tree"}
+)
+_KEY: Final = "facevoice"
+_COMMENT: Final = f"# {_KEY}: "
 
 
 def read_score_table(path: str | Path) -> ScoreTable:
@@ -57,7 +69,7 @@ def read_score_table(path: str | Path) -> ScoreTable:
         MissingDependencyError: Parquet without pyarrow.
     """
     source = Path(path)
-    reader = _format(source, _READERS)
+    reader, _ = _format(source)
     if not source.is_file():
         raise MediaNotFoundError(f"no score table at {source}")
     try:
@@ -77,14 +89,15 @@ def write_score_table(table: ScoreTable, path: str | Path) -> None:
         MissingDependencyError: Parquet without pyarrow.
     """
     target = Path(path)
-    writer = _format(target, _WRITERS)
+    _, writer = _format(target)
     with replacing(target) as temporary, temporary.open("wb") as stream:
         writer(table, stream)
 
 
 def table_of_frame(frame: "pd.DataFrame") -> ScoreTable:
     """A table from a pandas frame in the long form described above."""
-    return _of_columns({str(name): frame[name].tolist() for name in frame.columns})
+    columns = {str(name): frame[name].tolist() for name in frame.columns}
+    return _of_columns(columns, frame.attrs.get(_KEY, {}))
 
 
 def table_to_frame(table: ScoreTable) -> "pd.DataFrame":
@@ -93,18 +106,38 @@ def table_to_frame(table: ScoreTable) -> "pd.DataFrame":
     Raises:
         MissingDependencyError: pandas is not installed.
     """
-    try:
-        import pandas as pd  # noqa: PLC0415 - optional
-    except ImportError as error:
-        raise MissingDependencyError.of("pandas", "tables", "a data frame of scores") from error
-    return pd.DataFrame(_to_columns(table))
+    frame = _optional("pandas", "a data frame of scores").DataFrame(_to_columns(table))
+    frame.attrs[_KEY] = _origin(table)
+    return frame  # type: ignore[no-any-return]
 
 
-def _format(path: Path, handlers: Mapping[str, Handler]) -> Handler:
-    if path.suffix.lower() not in handlers:
-        known = ", ".join(handlers)
+def _format(path: Path) -> "_Format":
+    if path.suffix.lower() not in _FORMATS:
+        known = ", ".join(_FORMATS)
         raise InvalidInputError(f"a score table is one of {known}, not {path.name!r}")
-    return handlers[path.suffix.lower()]
+    return _FORMATS[path.suffix.lower()]
+
+
+def _optional(module: str, what: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingDependencyError.of(module.partition(".")[0], "tables", what) from error
+
+
+def _origin(table: ScoreTable) -> dict[str, Any]:
+    """Which bundle gave the scores, and its tree, as JSON keeps it; empty if nobody knows."""
+    bundle = None if table.bundle is None else asdict(table.bundle)
+    found = {"bundle": bundle, "tree": table.tree}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _with_origin(table: ScoreTable, origin: Mapping[str, Any]) -> ScoreTable:
+    try:
+        bundle = ScoredBy(**origin["bundle"]) if "bundle" in origin else None
+        return replace(table, bundle=bundle, tree=origin.get("tree"))
+    except (TypeError, AttributeError) as error:
+        raise InvalidInputError(f"its note about the bundle is damaged: {error}") from error
 
 
 def _to_columns(table: ScoreTable) -> dict[str, list[Any]]:
@@ -113,73 +146,60 @@ def _to_columns(table: ScoreTable) -> dict[str, list[Any]]:
         raise InvalidInputError(f"labels may not be called {sorted(clash)} in the long form")
     members = len(table.branches)
     names = np.array(["", *table.labels])[table.truth + 1]
-    flat = table.scores.reshape(-1, len(table.labels))
+    per_clip = {"id": table.ids, "split": table.splits, "group": table.groups, "truth": names}
     columns: dict[str, list[Any]] = {
-        "id": np.repeat(table.ids, members).tolist(),
-        "branch": list(table.branches) * len(table),
-        "split": np.repeat(table.splits, members).tolist(),
-        "group": np.repeat(table.groups, members).tolist(),
-        "truth": np.repeat(names, members).tolist(),
-        "missing": table.missing.reshape(-1).tolist(),
+        name: np.repeat(values, members).tolist() for name, values in per_clip.items()
     }
-    for index, label in enumerate(table.labels):
-        columns[label] = flat[:, index].tolist()
-    return columns
+    columns["branch"] = list(table.branches) * len(table)
+    columns["missing"] = table.missing.reshape(-1).tolist()
+    flat = table.scores.reshape(-1, len(table.labels))
+    scores = {label: flat[:, index].tolist() for index, label in enumerate(table.labels)}
+    return {name: columns[name] for name in _FACTS} | scores
 
 
-def _of_columns(columns: Columns) -> ScoreTable:
-    absent = [name for name in ("id", "branch") if name not in columns]
+def _of_columns(columns: Columns, origin: Mapping[str, Any]) -> ScoreTable:
     labels = tuple(name for name in columns if name not in _FACTS)
-    if absent or not labels:
+    if not {"id", "branch"} <= set(columns) or not labels:
         raise InvalidInputError(
             f"the long form needs the columns id, branch and one for each label; found:"
             f" {', '.join(columns) or 'none'}"
         )
-    row_ids = [_text(value) for value in columns["id"]]
-    row_branches = [_text(value) for value in columns["branch"]]
+    row_ids, row_branches = ([_text(value) for value in columns[key]] for key in ("id", "branch"))
+    if not row_ids:
+        raise InvalidInputError("there is a header and no row")
+    (clip, branch), count = Counter(zip(row_ids, row_branches, strict=True)).most_common(1)[0]
+    if count > 1:
+        raise InvalidInputError(f"clip {clip!r} has {count} rows for branch {branch!r}")
     ids, branches = tuple(dict.fromkeys(row_ids)), tuple(dict.fromkeys(row_branches))
     places = {name: index for index, name in enumerate(ids)}
     members = {name: index for index, name in enumerate(branches)}
-    where = [(places[i], members[b]) for i, b in zip(row_ids, row_branches, strict=True)]
-    if not where:
-        raise InvalidInputError("there is a header and no row")
-    twice, count = Counter(where).most_common(1)[0]
-    if count > 1:
-        raise InvalidInputError(
-            f"clip {ids[twice[0]]!r} has {count} rows for branch {branches[twice[1]]!r}"
-        )
-    rows, columns_of = (np.array(part, np.intp) for part in zip(*where, strict=True))
+    where = ([places[name] for name in row_ids], [members[name] for name in row_branches])
     scores = np.full((len(ids), len(branches), len(labels)), np.nan)
     for index, label in enumerate(labels):
-        scores[rows, columns_of, index] = [_number(value, label) for value in columns[label]]
+        scores[(*where, index)] = [_number(value, label) for value in columns[label]]
     missing = np.full((len(ids), len(branches)), "", dtype="<U32")
-    if "missing" in columns:
-        missing[rows, columns_of] = [_text(value) for value in columns["missing"]]
-    facts = {name: _per_clip(name, columns, row_ids) for name in ("split", "group", "truth")}
-    bare = ScoreTable.of_arrays(
-        scores,
-        [facts["truth"].get(name, "") for name in ids],
-        branches=branches,
-        labels=labels,
-        ids=ids,
-        groups=[facts["group"].get(name) or name for name in ids],
-        splits=[facts["split"].get(name, "") for name in ids],
+    missing[where] = [_text(value) for value in columns.get("missing", [""] * len(row_ids))]
+    facts: dict[str, Any] = {
+        argument: _per_clip(name, columns, row_ids) for name, argument in _PER_CLIP.items()
+    }
+    facts["groups"] = [group or name for group, name in zip(facts["groups"], ids, strict=True)]
+    table = ScoreTable.of_arrays(
+        scores, branches=branches, labels=labels, ids=ids, missing=missing, **facts
     )
-    return ScoreTable(
-        bare.ids, branches, labels, bare.scores, bare.truth, bare.groups, bare.splits, missing
-    )
+    return _with_origin(table, origin)
 
 
-def _per_clip(name: str, columns: Columns, row_ids: Sequence[str]) -> dict[str, str]:
-    """The one value that all rows of each clip agree on; absent where no row has one."""
-    found: dict[str, str] = {}
+def _per_clip(name: str, columns: Columns, row_ids: Sequence[str]) -> list[str]:
+    """For each clip the one value that all its rows agree on; "" where no row has one."""
+    found = dict.fromkeys(row_ids, "")
     for clip, value in zip(row_ids, columns.get(name, [""] * len(row_ids)), strict=True):
         text = _text(value)
-        if text and found.setdefault(clip, text) != text:
+        if text and found[clip] not in {"", text}:
             raise InvalidInputError(
                 f"clip {clip!r} has {name} {found[clip]!r} in one row and {text!r} in another"
             )
-    return found
+        found[clip] = text or found[clip]
+    return list(found.values())
 
 
 def _text(value: object) -> str:
@@ -199,21 +219,26 @@ def _number(value: object, label: str) -> float:
 
 def _read_csv(path: Path) -> ScoreTable:
     with path.open(newline="", encoding="utf-8-sig") as stream:
-        rows = list(csv.reader(stream))
-    if not rows:
+        first = stream.readline()
+        noted = first.startswith(_COMMENT)
+        reader = csv.reader(stream if noted else chain([first], stream))
+        header = next(reader, [])
+        body = [(reader.line_num + noted, row) for row in reader if row]
+    if not header:
         raise InvalidInputError("the file is empty")
-    header, body = rows[0], [row for row in rows[1:] if row]
-    for number, row in enumerate(body, start=2):
+    for number, row in body:
         if len(row) != len(header):
             raise InvalidInputError(f"line {number} has {len(row)} cells, the header {len(header)}")
     if len(set(header)) != len(header):
         raise InvalidInputError(f"the header repeats a name: {', '.join(header)}")
-    return _of_columns({name: [row[i] for row in body] for i, name in enumerate(header)})
+    columns = {name: [row[i] for _, row in body] for i, name in enumerate(header)}
+    return _of_columns(columns, json.loads(first.removeprefix(_COMMENT)) if noted else {})
 
 
 def _write_csv(table: ScoreTable, stream: IO[bytes]) -> None:
-    columns = _to_columns(table)
+    columns, origin = _to_columns(table), _origin(table)
     text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
+    text.write(f"{_COMMENT}{json.dumps(origin)}\n" if origin else "")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     for row in zip(*columns.values(), strict=True):
@@ -223,43 +248,40 @@ def _write_csv(table: ScoreTable, stream: IO[bytes]) -> None:
 
 def _read_npz(path: Path) -> ScoreTable:
     with np.load(path, allow_pickle=False) as archive:
-        absent = [name for name in _FIELDS if name not in archive]
+        absent = [name for name in _ARRAYS if name not in archive]
         if absent:
             raise InvalidInputError(f"the archive lacks {', '.join(absent)}")
-        fields = {name: archive[name] for name in _FIELDS}
+        arrays = {name: archive[name] for name in _ARRAYS}
+        origin = json.loads(str(archive["origin"])) if "origin" in archive else {}
     for name in ("branches", "labels"):
-        fields[name] = tuple(fields[name].tolist())
-    return ScoreTable(**fields)
+        arrays[name] = tuple(arrays[name].tolist())
+    return _with_origin(ScoreTable(**arrays), origin)
 
 
 def _write_npz(table: ScoreTable, stream: IO[bytes]) -> None:
-    fields: dict[str, Any] = {name: np.asarray(getattr(table, name)) for name in _FIELDS}
-    np.savez_compressed(stream, **fields)
-
-
-def _arrow(module: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise MissingDependencyError.of("pyarrow", "tables", "a Parquet score table") from error
+    arrays: dict[str, Any] = {name: np.asarray(getattr(table, name)) for name in _ARRAYS}
+    origin = _origin(table)
+    arrays |= {"origin": np.array(json.dumps(origin))} if origin else {}
+    np.savez_compressed(stream, **arrays)
 
 
 def _read_parquet(path: Path) -> ScoreTable:
-    return _of_columns(_arrow("pyarrow.parquet").read_table(path).to_pydict())
+    found = _optional("pyarrow.parquet", "a Parquet score table").read_table(path)
+    note = (found.schema.metadata or {}).get(_KEY.encode(), b"{}")
+    return _of_columns(found.to_pydict(), json.loads(note))
 
 
 def _write_parquet(table: ScoreTable, stream: IO[bytes]) -> None:
-    long_form = _arrow("pyarrow").table(_to_columns(table))
-    _arrow("pyarrow.parquet").write_table(long_form, stream)
+    long_form = _optional("pyarrow", "a Parquet score table").table(_to_columns(table))
+    origin = _origin(table)
+    if origin:
+        long_form = long_form.replace_schema_metadata({_KEY: json.dumps(origin)})
+    _optional("pyarrow.parquet", "a Parquet score table").write_table(long_form, stream)
 
 
-_READERS: Final[dict[str, Callable[[Path], ScoreTable]]] = {
-    ".csv": _read_csv,
-    ".npz": _read_npz,
-    ".parquet": _read_parquet,
-}
-_WRITERS: Final[dict[str, Callable[[ScoreTable, IO[bytes]], None]]] = {
-    ".csv": _write_csv,
-    ".npz": _write_npz,
-    ".parquet": _write_parquet,
+_Format = tuple[Callable[[Path], ScoreTable], Callable[[ScoreTable, IO[bytes]], None]]
+_FORMATS: Final[dict[str, _Format]] = {
+    ".csv": (_read_csv, _write_csv),
+    ".npz": (_read_npz, _write_npz),
+    ".parquet": (_read_parquet, _write_parquet),
 }

@@ -15,7 +15,8 @@ def join(first: ScoreTable, second: ScoreTable) -> ScoreTable:
 
     A clip that only one table knows is kept; the other's branches are silent on it. Where both
     know its truth, group or split they must agree; an unknown truth (-1), a group that is just
-    the clip's id, and an empty split give way.
+    the clip's id, and an empty split give way. The bundle and its tree are kept where both tables
+    have the same.
 
     Raises:
         LabelMismatchError: the label sets differ.
@@ -37,6 +38,7 @@ def join(first: ScoreTable, second: ScoreTable) -> ScoreTable:
         truth=_agreed("truth", left, right, left.truth < 0, right.truth < 0),
         groups=_agreed("groups", left, right, left.groups == left.ids, right.groups == right.ids),
         splits=_agreed("splits", left, right, left.splits == "", right.splits == ""),
+        **first.origin_shared_with(second),
     )
 
 

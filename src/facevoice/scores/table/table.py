@@ -1,6 +1,6 @@
 """The score table: clips x branches x labels, checked at birth."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -13,8 +13,17 @@ from facevoice.types import EMOTIONS, MISSING_CODES, Float64Array
 StrArray = NDArray[np.str_]
 IntArray = NDArray[np.int64]
 
+_PER_CLIP: Final = ("ids", "scores", "truth", "groups", "splits", "missing")
 SUM_TOLERANCE: Final = 5e-3
 """How far a distribution's sum may stray from 1: three decimals over ten labels."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredBy:
+    """The bundle that gave a table its scores: its name and the sha256 of its bundle.json."""
+
+    name: str
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -31,6 +40,10 @@ class ScoreTable:
     splits: (N,) e.g. "train", "val", "test"; "" if there is none.
     missing: (N, B) a missing code of ``types.MISSING_CODES`` where a branch is silent; "" where
         it speaks or where nobody noted the reason.
+    bundle: the bundle that gave the scores; None if they come from elsewhere.
+    tree: the structure of that bundle's tree, as plain JSON: the root's ``name``, ``kind`` and
+        ``members``, inner nodes with all their settings, branches with ``name``, ``kind`` and
+        ``weight``; None if it is not known.
 
     Scores are kept exactly as given. Raises InvalidInputError (which row, what was found) at
     birth; use ``of_arrays`` for other people's arrays.
@@ -44,6 +57,8 @@ class ScoreTable:
     groups: StrArray
     splits: StrArray
     missing: StrArray
+    bundle: ScoredBy | None = None
+    tree: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         count, members, size = len(self.ids), len(self.branches), len(self.labels)
@@ -84,6 +99,7 @@ class ScoreTable:
         ids: Iterable[str] | None = None,
         groups: Iterable[Any] | None = None,
         splits: Iterable[str] | str = "",
+        missing: NDArray[Any] | None = None,
     ) -> "ScoreTable":
         """A table from arrays of any model.
 
@@ -95,6 +111,7 @@ class ScoreTable:
             ids: names of the clips; "0", "1" ... by default.
             groups: speaker or film of each clip; its own id by default.
             splits: one for all clips, or one each.
+            missing: (N, B) missing codes; "" everywhere by default.
         """
         values = np.asarray(scores, np.float64)
         values = values[:, None, :] if values.ndim == 2 else values
@@ -110,7 +127,7 @@ class ScoreTable:
             truth=_truth_indices(truth, count, labels),
             groups=names if groups is None else _strings(groups),
             splits=np.full(count, splits) if isinstance(splits, str) else _strings(splits),
-            missing=np.full((count, members), "", dtype="<U1"),
+            missing=np.full((count, members), "") if missing is None else np.asarray(missing),
         )
 
     def __len__(self) -> int:
@@ -153,15 +170,8 @@ class ScoreTable:
 
     def rows(self, chosen: NDArray[Any]) -> "ScoreTable":
         """Some of the clips: a mask (N,) of bool, or indices (M,) without repeats."""
-        return replace(
-            self,
-            ids=self.ids[chosen],
-            scores=self.scores[chosen],
-            truth=self.truth[chosen],
-            groups=self.groups[chosen],
-            splits=self.splits[chosen],
-            missing=self.missing[chosen],
-        )
+        taken: dict[str, Any] = {name: getattr(self, name)[chosen] for name in _PER_CLIP}
+        return replace(self, **taken)
 
     def split(self, name: str) -> "ScoreTable":
         """The clips of one split.
@@ -196,7 +206,10 @@ class ScoreTable:
         )
 
     def append(self, other: "ScoreTable") -> "ScoreTable":
-        """The clips of both tables; branches and labels must be the same, ids different."""
+        """The clips of both tables; branches and labels must be the same, ids different.
+
+        The bundle and its tree are kept where both tables have the same.
+        """
         if self.labels != other.labels:
             raise LabelMismatchError(f"tables over {self.labels} and {other.labels} cannot mix")
         if self.branches != other.branches:
@@ -204,10 +217,16 @@ class ScoreTable:
                 f"cannot append: branches {self.branches} and {other.branches} differ"
             )
         merged: dict[str, Any] = {
-            name: np.concatenate([getattr(self, name), getattr(other, name)])
-            for name in ("ids", "scores", "truth", "groups", "splits", "missing")
+            name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in _PER_CLIP
         }
-        return replace(self, **merged)
+        return replace(self, **merged, **self.origin_shared_with(other))
+
+    def origin_shared_with(self, other: "ScoreTable") -> dict[str, Any]:
+        """``bundle`` and ``tree`` where both tables have the same, None where they differ."""
+        return {
+            name: getattr(self, name) if getattr(self, name) == getattr(other, name) else None
+            for name in ("bundle", "tree")
+        }
 
     def __repr__(self) -> str:
         return (

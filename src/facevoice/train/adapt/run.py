@@ -15,7 +15,7 @@ import numpy as np
 from facevoice.bundle import Bundle, load_bundle
 from facevoice.bundle.reweigh import bundle_weights
 from facevoice.errors import DatasetError, RecipeError
-from facevoice.scores.metrics import ConfusionMatrix, log_loss, wilson
+from facevoice.scores.metrics import evaluate
 from facevoice.scores.search import WeightTree, fit_nested
 from facevoice.scores.table import ScoreTable
 from facevoice.train.adapt.bundle import finished, write_bundle
@@ -230,23 +230,8 @@ def figures_of(adapted: Adapted, bundle: Bundle) -> dict[str, dict[str, Any]]:
     columns |= {"fused before": before, "fused after": adapted.fused}
     columns = {name: scores for name, scores in columns.items() if np.isfinite(scores).any()}
     return {
-        f"{name}, out of fold": figure(scores, table.truth, table.labels)
+        f"{name}, out of fold": evaluate(table, scores).rounded(
+            "count", "war", "war_low", "war_high", "uar", "log_loss"
+        )
         for name, scores in columns.items()
-    }
-
-
-def figure(scores: Float64Array, truth: Rows, labels: Sequence[str]) -> dict[str, Any]:
-    """Count, WAR with its Wilson interval, UAR, log-loss.
-
-    A clip without scores counts as wrong, and in the log-loss not at all.
-    """
-    matrix = ConfusionMatrix.of_scores(scores, truth, labels)
-    interval = wilson(matrix.right, matrix.total)
-    return {
-        "count": matrix.total,
-        "war": round(matrix.war, 4),
-        "war_low": round(interval.low, 4),
-        "war_high": round(interval.high, 4),
-        "uar": round(matrix.uar, 4),
-        "log_loss": round(log_loss(scores, truth), 4),
     }

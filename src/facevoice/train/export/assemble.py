@@ -13,7 +13,7 @@ from facevoice import __version__
 from facevoice.bundle import FORMAT, load_bundle
 from facevoice.bundle.trained_on import TRAINED_ON, read_keys, write_keys
 from facevoice.errors import RecipeError
-from facevoice.scores import metrics
+from facevoice.scores.metrics import Figures
 from facevoice.train.export.onnx_files import Exported, Run, export, node_of
 
 MODEL_CARD = "MODEL_CARD.md"
@@ -167,14 +167,9 @@ def _figures(run: Run) -> dict[str, Any]:
         stored = run.scores(part)
         if stored is None:
             continue
-        matrix = metrics.ConfusionMatrix.of_scores(
-            stored["scores"], stored["y"], [str(label) for label in stored["labels"]]
-        )
-        figures |= {
-            f"{part}_count": matrix.total,
-            f"{part}_war": round(matrix.war, 4),
-            f"{part}_uar": round(matrix.uar, 4),
-        }
+        labels = tuple(str(label) for label in stored["labels"])
+        found = Figures(part, labels, stored["scores"], stored["y"]).rounded("count", "war", "uar")
+        figures |= {f"{part}_{name}": value for name, value in found.items()}
     return figures
 
 

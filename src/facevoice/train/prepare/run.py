@@ -191,6 +191,7 @@ def _meta(
         "content": "clips" if work.has_clips else packed,
         "read_as": content,
         "labels": list(selection.labels),
+        "renamed": dict(selection.renamed),
         "licence": work.corpus.licence,
         "citation": work.corpus.citation,
         "count": count,

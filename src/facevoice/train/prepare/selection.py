@@ -2,12 +2,12 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from facevoice.datasets import Content, Corpus, Dropped, Leak, check_split, leaking_ids
-from facevoice.errors import DatasetError
+from facevoice.datasets.names import meanings
 from facevoice.types import Sample
 
 
@@ -16,7 +16,7 @@ class Choices:
     """What the user may choose about a preparation.
 
     content: how the files are to be read, where the corpus would be read otherwise.
-    labels: keep only these, in this order.
+    labels: keep only these, in this order; in any spelling that ``datasets.names`` knows.
     limit: take only so many samples, as many of each label as there are.
     size: side of pictures (contents pictures and face_images); None: 256 aligned, else as is.
     allow_leaks: accept a split that leaks, and record it.
@@ -33,12 +33,13 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What is to be prepared: samples, label set, and what was left out before."""
+    """What is to be prepared: samples, label set, what was renamed and what was left out before."""
 
     samples: tuple[Sample, ...]
     labels: tuple[str, ...]
     dropped: tuple[Dropped, ...]
     leaks: tuple[Leak, ...]
+    renamed: Mapping[str, int]
 
 
 def select(corpus: Corpus, root: Path, choices: Choices) -> Selection:
@@ -48,14 +49,12 @@ def select(corpus: Corpus, root: Path, choices: Choices) -> Selection:
         DatasetError: the layout is another, the split leaks, or no sample has a label wanted.
     """
     found = corpus.find(root)
-    labels = choices.labels or found.labels or corpus.labels
-    dropped = list(found.dropped)
-    samples = []
-    for sample in found.samples:
-        if sample.label in labels:
-            samples.append(sample)
-        else:
-            dropped.append(Dropped(sample.path, f"label {sample.label}"))
+    present = sorted({sample.label for sample in found.samples if sample.label is not None})
+    wanted = meanings(choices.labels, present)
+    labels = tuple(wanted.get(name, name) for name in choices.labels)
+    labels = labels or found.labels or corpus.labels
+    found = found.over(labels)
+    samples, dropped = list(found.samples), list(found.dropped)
     if choices.limit is not None:
         samples = _some(samples, choices.limit)
     leaks = check_split(samples, allow=choices.allow_leaks or choices.drop_leaks)
@@ -65,12 +64,7 @@ def select(corpus: Corpus, root: Path, choices: Choices) -> Selection:
         dropped += [Dropped(item.path, reason) for item in samples if item.id in going]
         samples = [item for item in samples if item.id not in going]
         leaks = ()
-    if not samples:
-        raise DatasetError(
-            f"{corpus.name}: of {len(found.samples)} samples under {root} none has a label among"
-            f" {', '.join(labels)}"
-        )
-    return Selection(tuple(samples), tuple(labels), tuple(dropped), leaks)
+    return Selection(tuple(samples), labels, tuple(dropped), leaks, found.renamed)
 
 
 def _some(samples: Sequence[Sample], limit: int) -> list[Sample]:

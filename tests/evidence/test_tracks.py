@@ -1,16 +1,16 @@
-"""Who is who: synthetic faces that move, vanish, cross and are swapped."""
+"""Tracks of synthetic faces that move, vanish, cross and are swapped."""
 
 import numpy as np
 
 from facevoice.evidence.appearance import describe, likeness
-from facevoice.evidence.people import Tracks
+from facevoice.evidence.tracks import Tracks
 from facevoice.types import Face
 
 STEP = 3 / 16
 
 
 def looks_of(person: int, wobble: int = 0):
-    """(256, 256, 3) the aligned face of a made-up person, a little different each time."""
+    """The aligned face (256, 256, 3) of a synthetic person, slightly different each time."""
     generator = np.random.default_rng(person)
     coarse = generator.uniform(0, 255, (8, 8, 3)).repeat(32, axis=0).repeat(32, axis=1)
     noise = np.random.default_rng(100 + wobble).normal(0, 12, coarse.shape)
@@ -25,7 +25,7 @@ def face(x: float, y: float = 100.0, size: float = 60.0) -> Face:
 
 
 def numbers(tracks, steps, doubts=()):
-    """Numbers at each step; a step is a list of (person, x); None is a cut."""
+    """Track numbers at each step; a step is a list of (person, x), or None for a cut."""
     found, time = [], 0.0
     for index, step in enumerate(steps):
         if step is None:
@@ -38,7 +38,7 @@ def numbers(tracks, steps, doubts=()):
     return found
 
 
-def test_made_up_people_differ_and_stay_themselves():
+def test_synthetic_people_differ_and_resemble_themselves():
     assert likeness(describe(looks_of(1, 1)), describe(looks_of(1, 2))) > 0.95
     assert likeness(describe(looks_of(1)), describe(looks_of(2))) < 0.5
 
@@ -63,7 +63,7 @@ def test_a_face_that_comes_back_far_away_is_not_joined():
     assert numbers(Tracks(), [[(1, 100)], [], [], [], [(1, 900)]])[-1] == [1]
 
 
-def test_a_jump_of_the_camera_does_not_change_who_is_who():
+def test_a_jump_of_the_camera_does_not_swap_numbers():
     steps = [[(1, 100), (2, 170)], [(1, 150), (2, 220)]]
     assert numbers(Tracks(), steps)[-1] == [0, 1]
 
