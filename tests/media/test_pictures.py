@@ -15,6 +15,7 @@ from PIL import Image
 
 from facevoice import media
 from facevoice.errors import InvalidInputError, MediaUnreadableError
+from facevoice.media import pixels
 from support.media_files import SIZE, damaged, number_in, numbered, steady, write_media
 
 ONE, W = 1 << 16, 1 << 30
@@ -274,3 +275,14 @@ def test_pictures_are_freed_once_they_are_read(film: Path, read: Any) -> None:
     finally:
         gc.enable()
     assert alive < 20
+
+
+@pytest.mark.parametrize("read", [media.iter_frames, media.iter_views])
+def test_the_side_data_of_a_film_is_read_once(
+    film: Path, read: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[VideoFrame] = []
+    orientation = pixels._orientation
+    monkeypatch.setattr(pixels, "_orientation", lambda p: asked.append(p) or orientation(p))
+    assert sum(1 for _ in read(film, rate_hz=5.0, stop_seconds=1.0)) >= 5
+    assert len(asked) == 1

@@ -61,6 +61,7 @@ def test_arrays_of_frozen_classes_are_read_only():
     "make",
     [
         lambda: Frame(np.zeros((4, 4), np.uint8), 0.0),
+        lambda: Frame([[[0, 0, 0]]], 0.0),
         lambda: Frame(np.zeros((4, 4, 3), np.float32), 0.0),
         lambda: Waveform(np.zeros((2, 2), np.float32), 16000),
         lambda: Waveform(np.zeros(2), 16000),
