@@ -1,6 +1,7 @@
 """facevoice datasets and facevoice prepare: corpora, and their one-time decoding and cleaning."""
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -9,6 +10,7 @@ from facevoice.cli.options import positive
 
 if TYPE_CHECKING:
     from facevoice.datasets import Corpus
+    from facevoice.train.prepare.folder import Prepared
 
 _CONTENTS: Final = "clips, face_crops, face_folders, pictures, face_images or speech"
 
