@@ -72,7 +72,7 @@ class LiveInput:
         """The streams of the source; waits until it is open."""
         first = self._queue.take()
         if not isinstance(first, Opened):
-            raise MediaUnreadableError("the source ended before anything in it was decoded")
+            raise MediaUnreadableError("the source has ended before anything in it was decoded")
         return first
 
     def __iter__(self) -> Iterator[Arrival]:
