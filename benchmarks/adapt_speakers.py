@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from facevoice.bundle import Bundle, load_bundle
-from facevoice.bundle.reweigh import bundle_weights
+from facevoice.bundle.reweigh import bundle_fusion
 from facevoice.scores import metrics
 from facevoice.train.adapt.features import LeafFeatures, read_leaves
 from facevoice.train.adapt.heads import Clips, Temporal
@@ -37,7 +37,7 @@ def held_out(
         table = adapted.table(leaves, clips, rows)
         for leaf in leaves:
             put(f"{leaf.name} before", rows, table.column(leaf.name))
-        put("fused before", rows, bundle_weights(bundle.card).fuse(table))
+        put("fused before", rows, bundle_fusion(bundle.card).fuse(table))
         for name in adapted.refits:
             put(f"{name} alone", rows, table.column(name))
         for node in adapted.tree.nodes:

@@ -39,5 +39,5 @@ for search in grid nested; do
     run evaluate "$out/scores.npz" --split val --weights "$out/$search.json" \
         --title "AFEW: $search weights" -o "$out/report-$search"
 done
-run bundle "$out/bundle" --weights "$out/nested.json" -o "$out/fused"
+run reweigh "$out/bundle" --weights "$out/nested.json" -o "$out/fused"
 echo "predict with: facevoice predict CLIP --bundle $out/fused"

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facevoice.branches import CroppingBranch, leaves
+from facevoice.branches import FaceSequence, FaceVote, leaves
+from facevoice.branches.tree import short_names
 from facevoice.bundle import read_card
-from facevoice.bundle.reweigh import bundle_weights, leaf_names
+from facevoice.bundle.reweigh import bundle_fusion
 from facevoice.cli import main
 from facevoice.datasets import Found
 from facevoice.faces.sample import place_crops
@@ -55,7 +56,7 @@ def test_the_table_names_its_bundle_and_carries_its_tree(
     digest = hashlib.sha256((toy_bundle / "bundle.json").read_bytes()).hexdigest()
     assert table.bundle == ScoredBy("toy", digest)
     assert table.tree is not None
-    assert bundle_weights({"tree": table.tree}) == bundle_weights(card)
+    assert bundle_fusion({"tree": table.tree}) == bundle_fusion(card)
     assert "model" not in str(table.tree)  # the structure alone
     assert facevoice("evaluate", out) == 0
 
@@ -99,7 +100,7 @@ def test_made_evidence_is_scored_the_same(labels: Path, toy_bundle: Path, tmp_pa
 
 
 def test_leaves_of_one_name_keep_their_path() -> None:
-    assert leaf_names(["face.a", "voice.a", "voice.b"]) == {
+    assert short_names(["face.a", "voice.a", "voice.b"]) == {
         "face.a": "face.a", "voice.a": "voice.a", "voice.b": "b",
     }  # fmt: skip
 
@@ -118,7 +119,7 @@ def test_a_prepared_folder_goes_all_the_way_to_a_report(toy_bundle: Path, tmp_pa
     tree = ("--tree", toy_bundle, "--step", "0.1")
     assert facevoice("fuse", table, "--split", "val", *tree, "-o", weights) == 0
     fused = tmp_path / "fused"
-    assert facevoice("bundle", toy_bundle, "--weights", weights, "-o", fused) == 0
+    assert facevoice("reweigh", toy_bundle, "--weights", weights, "-o", fused) == 0
     assert load(fused)(corpus / "one.mp4").emotion is not None
     options = ("--weights", weights, "--split", "val", "-o", tmp_path / "report")
     assert facevoice("evaluate", table, *options) == 0
@@ -141,11 +142,11 @@ def test_face_pictures_are_not_cropped_twice(toy_bundle: Path, tmp_path: Path) -
     tree = load(toy_bundle).bundle.tree
     assert len(crops_of(tree)) == 2
     for leaf in leaves(tree):
-        if not isinstance(leaf, CroppingBranch):
+        if not isinstance(leaf, FaceVote | FaceSequence):
             assert not table.present[:, table.branch_index(f"voice.{leaf.name}")].any()
             continue
         for row in range(3):
-            track = FaceTrack.of_images(place_crops(images[row : row + 1], leaf.crop))
+            track = FaceTrack.of_images(place_crops(images[row : row + 1], leaf.face_input.crop))
             whole = Evidence(track, None, 0.0, 0.0, missing={"voice": "no_audio_stream"})
             np.testing.assert_array_equal(
                 table.column(f"face.{leaf.name}")[row], leaf.score(whole).values

@@ -40,7 +40,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train, score, print."""
-    from facevoice.cli.training import report
+    from facevoice.cli.train import report
     from facevoice.scores.table import write_score_table
     from facevoice.train.fit.joined import join
     from facevoice.train.prepare.folder import open_prepared

@@ -5,15 +5,15 @@ Clips are files, or evidence that is made already (a prepared corpus). Their lab
 ``Found.over``.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
-from facevoice.branches import Blend, Branch, CroppingBranch, leaves
+from facevoice.branches import Branch, FaceSequence, FaceVote, leaves, nodes, score_tree
+from facevoice.branches.tree import members_of, short_names
 from facevoice.bundle import Bundle
-from facevoice.bundle.reweigh import leaf_names
 from facevoice.datasets import Found
 from facevoice.errors import DatasetError
 from facevoice.faces.sample import Box
@@ -24,6 +24,8 @@ from facevoice.types import Evidence, Modality, Sample, Scores
 
 TOP: Final = "fused"
 """The column of a score table that holds the scores of the whole tree."""
+
+_CROPPING: Final = (FaceVote, FaceSequence)  # kinds that cut one box out of every picture
 
 Watch = Callable[[int, Prediction], None]
 
@@ -65,7 +67,7 @@ def score_evidence(
 
 def crops_of(tree: Branch) -> tuple[Box, ...]:
     """The boxes that the branches of a tree cut out of aligned pictures, each once, in order."""
-    found = [leaf.crop for leaf in leaves(tree) if isinstance(leaf, CroppingBranch)]
+    found = [leaf.face_input.crop for leaf in leaves(tree) if isinstance(leaf, _CROPPING)]
     return tuple(dict.fromkeys(found))
 
 
@@ -82,11 +84,12 @@ def _framed_scores(node: Branch, framed: Framed, other: Evidence) -> Scores | No
 
     other: for branches that cut nothing out.
     """
-    if isinstance(node, Blend):
-        return node.combine(
-            {member.name: _framed_scores(member, framed, other) for member in node.members}
-        )
-    return node.score(framed[node.crop] if isinstance(node, CroppingBranch) else other)
+    return score_tree(
+        node,
+        lambda leaf: leaf.score(
+            framed[leaf.face_input.crop] if isinstance(leaf, _CROPPING) else other
+        ),
+    )
 
 
 def _table(
@@ -130,26 +133,17 @@ def leaves_only(table: ScoreTable, tree: Branch) -> ScoreTable:
 
     table: with a column for every node, as ``score_clips`` gives it.
     """
-    dotted = [name for name, node in nodes(tree) if not isinstance(node, Blend)] or [TOP]
-    names = leaf_names(dotted)
+    dotted = [name for name, node in nodes(tree) if not members_of(node)] or [TOP]
+    names = short_names(dotted)
     chosen = table.select(dotted)
     return replace(chosen, branches=tuple(names[name] for name in dotted))
-
-
-def nodes(tree: Branch, prefix: str = "") -> Iterator[tuple[str, Branch]]:
-    """All nodes below the top, by dotted name."""
-    if isinstance(tree, Blend):
-        for member in tree.members:
-            yield f"{prefix}{member.name}", member
-            yield from nodes(member, f"{prefix}{member.name}.")
 
 
 def _row(scores: Scores | None, tree: Branch) -> list[np.ndarray]:
     silent = np.full(len(tree.labels), np.nan)
     row = [silent if scores is None else scores.values]
-    if isinstance(tree, Blend):
-        for member in tree.members:
-            row += _row(None if scores is None else scores.parts.get(member.name), member)
+    for member in members_of(tree):
+        row += _row(None if scores is None else scores.parts.get(member.name), member)
     return row
 
 
@@ -166,7 +160,5 @@ def _reasons(prediction: Prediction, tree: Branch) -> list[str]:
 
 def _modality(node: Branch) -> Modality | None:
     """The one modality that a node reads, None if it reads several."""
-    if not isinstance(node, Blend):
-        return node.modality
-    found = {_modality(member) for member in node.members}
+    found = {leaf.modality for leaf in leaves(node)}
     return found.pop() if len(found) == 1 else None

@@ -14,7 +14,7 @@ from facevoice.branches import leaves as leaves_of
 from facevoice.bundle import load_bundle
 from facevoice.bundle.trained_on import known
 from facevoice.cli import main
-from facevoice.errors import DatasetError, RecipeError
+from facevoice.errors import BundleError, DatasetError, RecipeError
 from facevoice.session import Session
 from facevoice.speech.prosody import FEATURES
 from facevoice.train.adapt.features import read_leaves
@@ -116,10 +116,11 @@ def test_every_head_is_written_as_it_was_fitted(clips, base, tmp_path, name, kin
     evidence = clips.evidence(2)
     wanted = head.scores(leaf, np.array([2]))[0]
     if name == "spectrogram":
-        branch._session, branch.temperature = sessions[0], 1.0
+        branch = dataclasses.replace(branch, session=sessions[0], temperature=1.0)
         np.testing.assert_allclose(branch.score(evidence).values, wanted, atol=1e-4)
         return
-    (features,) = cnn.run(branch._input.pictures(branch._input.select(evidence.faces)))
+    images = evidence.faces.images[branch.chosen(len(evidence.faces))]
+    (features,) = cnn.run(branch.face_input.pictures(images))
     (logits,) = sessions[-1].run(features[None])
     shown = np.exp(logits[0] - logits.max())
     np.testing.assert_allclose(shown / shown.sum(), wanted, atol=1e-4)
@@ -203,7 +204,7 @@ def test_data_that_teach_nothing_are_refused(clips, base, adapted, tmp_path):
         adapt(base, empty, tmp_path / "mine", QUICK)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "letter.txt").write_text("dear")
-    with pytest.raises(RecipeError, match="is no bundle"):
+    with pytest.raises(BundleError, match="is not a bundle"):
         adapt(base, clips, tmp_path / "full", QUICK)
     assert not (tmp_path / "mine").exists()
 
@@ -286,7 +287,7 @@ def test_a_machine_on_utterance_features_is_refitted_too(clips, tmp_path):
     folder = adapt(base, clips, tmp_path / "mine", QUICK)
     card = json.loads((folder / "bundle.json").read_text())
     bundle = load_bundle(folder)
-    assert "FunctionalsSvm(prosody_adapted: prosody)" in {repr(x) for x in leaves_of(bundle.tree)}
+    assert "Functionals(prosody_adapted: prosody)" in {repr(x) for x in leaves_of(bundle.tree)}
     before = card["figures"]["prosody, out of fold"]
     after = card["figures"]["prosody_adapted, out of fold"]
     assert after["war"] > before["war"] + 0.2

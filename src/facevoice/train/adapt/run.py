@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from facevoice.bundle import Bundle, load_bundle
-from facevoice.bundle.reweigh import bundle_weights
+from facevoice.bundle.reweigh import bundle_fusion
 from facevoice.errors import DatasetError, RecipeError
 from facevoice.scores.metrics import evaluate
 from facevoice.scores.search import WeightTree, fit_nested
@@ -225,7 +225,7 @@ def figures_of(adapted: Adapted, bundle: Bundle) -> dict[str, dict[str, Any]]:
     table = adapted.held_out
     before = table.scores[:, 0]
     if "members" in bundle.card["tree"]:
-        before = bundle_weights(bundle.card).fuse(table)
+        before = bundle_fusion(bundle.card).fuse(table)
     columns = {name: table.column(name) for name in table.branches}
     columns |= {"fused before": before, "fused after": adapted.fused}
     columns = {name: scores for name, scores in columns.items() if np.isfinite(scores).any()}

@@ -20,6 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 from torch.nn import functional
 
+from facevoice.branches.base import softmax
 from facevoice.errors import RecipeError
 from facevoice.scores.metrics import ConfusionMatrix
 from facevoice.train.fit.joined import TrainingData
@@ -59,8 +60,8 @@ class Ensemble:
     def scores(self, features: Float32Array) -> Float64Array:
         """(N, D) -> (N, K) distributions: half the regression's, half the networks' mean."""
         values = np.clip((features - self.mean) / self.scale, -_FARTHEST, _FARTHEST)
-        nets = [_softmax(_through(values, layers)) for layers in self.nets]
-        halves = [_softmax(_through(values, [self.linear])), sum(nets) / len(nets)]
+        nets = [softmax(_through(values, layers)) for layers in self.nets]
+        halves = [softmax(_through(values, [self.linear])), sum(nets) / len(nets)]
         scores: Float64Array = np.asarray(sum(halves) / 2)
         return scores
 
@@ -208,12 +209,6 @@ def _through(values: Float64Array, layers: Sequence[Layer]) -> Float64Array:
     weights, biases = layers[-1]
     logits: Float64Array = values @ weights + biases
     return logits
-
-
-def _softmax(logits: Float64Array) -> Float64Array:
-    powered = np.exp(logits - logits.max(axis=1, keepdims=True))
-    shares: Float64Array = powered / powered.sum(axis=1, keepdims=True)
-    return shares
 
 
 def write_onnx(model: Ensemble, path: Path) -> None:
