@@ -21,7 +21,7 @@ def main() -> None:
     """Copy every file that the manifest lists; stop at the first wrong hash."""
     manifest = json.loads((MODELS / "manifest.json").read_text(encoding="utf-8"))
     wheel = metadata.distribution("silero-vad")
-    for entry in manifest["files"]:
+    for name, entry in manifest["files"].items():
         source = Path(str(wheel.locate_file(entry["path_in_wheel"])))
         content = source.read_bytes()
         found = hashlib.sha256(content).hexdigest()
@@ -30,7 +30,7 @@ def main() -> None:
                 f"{source} has sha256 {found}, the manifest lists {entry['sha256']};"
                 f" install silero-vad=={manifest['version']} (found {wheel.version})"
             )
-        target = MODELS / entry["name"]
+        target = MODELS / name
         with tempfile.NamedTemporaryFile(dir=MODELS, delete=False) as file:
             file.write(content)
         Path(file.name).chmod(0o644)
