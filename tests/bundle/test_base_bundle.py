@@ -108,7 +108,7 @@ def test_opensmile_is_asked_for_in_one_line_where_it_is_needed(
     module = sys.modules["facevoice.speech.functionals"]
     monkeypatch.setattr(module, "_extractor", module._extractor.__wrapped__)  # not a kept one
     assert main(["predict", str(SAMPLE), "--bundle", str(with_is10)]) == 1
-    assert "pip install 'facevoice[opensmile]'" in capsys.readouterr().err
+    assert "--extra opensmile" in capsys.readouterr().err
 
 
 def test_with_opensmile_another_voice_counts(tmp_path, toy_bundle):

@@ -1,4 +1,4 @@
-"""Run a network on square cut-outs of one or many regions of a picture, all together."""
+"""Runs a network on square crops from one or many regions of a picture, in large batches."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -6,32 +6,32 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facevoice.faces.area_sums import AreaSums
+from facevoice.faces.integral_image import IntegralImage
 from facevoice.session import Session
 from facevoice.types import Float32Array
 
 _BATCH: Final = 256
 
 
-def judge(
-    session: Session, places: Sequence[tuple[AreaSums, Float32Array]], side: int
+def run_on_crops(
+    session: Session, regions: Sequence[tuple[IntegralImage, Float32Array]], side: int
 ) -> list[tuple[Float32Array, ...]]:
-    """Run a network on what the boxes of all places show, together.
+    """Run a network on the crops that the boxes cut from all regions, in common batches.
 
-    Boxes wholly outside their region are dropped. Returns for each place the remaining boxes and
-    the network's outputs for them.
+    regions: each with its boxes (N, 4); boxes wholly outside their region are dropped.
+    Returns for each region the remaining boxes and the network's outputs for them.
     """
-    if not places:
+    if not regions:
         return []
     kept, crops = [], []
-    for area, boxes in places:
+    for region, boxes in regions:
         # MTCNN counts pixels from 1, so its left edge 1 is the picture's first pixel
         whole = np.trunc(boxes).astype(np.intp) - (1, 1, 0, 0)
         whole[:, :2] = np.maximum(whole[:, :2], 0)
-        whole[:, 2:] = np.minimum(whole[:, 2:], (area.width, area.height))
+        whole[:, 2:] = np.minimum(whole[:, 2:], (region.width, region.height))
         inside = (whole[:, 2:] > whole[:, :2]).all(axis=1)
         kept.append(boxes[inside])
-        crops.append((area, whole[inside]))
+        crops.append((region, whole[inside]))
     outputs = _outputs(session, crops, side)
     edges = np.cumsum([len(boxes) for boxes in kept])[:-1]
     parts = zip(*(np.split(output, edges) for output in outputs), strict=True)
@@ -39,13 +39,13 @@ def judge(
 
 
 def _outputs(
-    session: Session, crops: Sequence[tuple[AreaSums, NDArray[np.intp]]], side: int
+    session: Session, crops: Sequence[tuple[IntegralImage, NDArray[np.intp]]], side: int
 ) -> list[Float32Array]:
-    """A network's outputs for all crops, in order; at most some 256 are held at a time."""
+    """The network's outputs for all crops, in order; about 256 crops are in memory at a time."""
     batches, waiting, count = [], [], 0
-    for area, boxes in crops:
+    for region, boxes in crops:
         for start in range(0, max(len(boxes), 1), _BATCH):
-            waiting.append(area.crops(boxes[start : start + _BATCH], side))
+            waiting.append(region.crops(boxes[start : start + _BATCH], side))
             count += len(waiting[-1])
             if count >= _BATCH:
                 batches.append(session.run(np.concatenate(waiting)))

@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from facevoice.faces.area_sums import AreaSums, cut_out
+from facevoice.faces.integral_image import IntegralImage
 from facevoice.types import UInt8Array
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (61, 83, 3), np.uint8)
@@ -17,29 +17,23 @@ def pooled(image: UInt8Array, height: int, width: int) -> Any:
 
 @pytest.mark.parametrize("size", [(61, 83), (30, 41), (13, 12), (1, 1), (70, 200)])
 def test_resize_equals_torch(size: tuple[int, int]) -> None:
-    ours = AreaSums(PICTURE).resize(*size)
+    ours = IntegralImage(PICTURE).resize(*size)
     assert ours.dtype == np.float32
     assert np.abs(ours - pooled(PICTURE, *size)).max() < 1e-4
 
 
 def test_crops_equal_torch() -> None:
     boxes = np.array([(0, 0, 83, 61), (5, 7, 6, 8), (40, 20, 80, 60), (10, 0, 30, 61)])
-    crops = AreaSums(PICTURE).crops(boxes, 24)
+    crops = IntegralImage(PICTURE).crops(boxes, 24)
     assert crops.shape == (4, 3, 24, 24)
     for crop, (left, top, right, bottom) in zip(crops, boxes, strict=True):
         assert np.abs(crop - pooled(PICTURE[top:bottom, left:right], 24, 24)[0]).max() < 1e-4
 
 
 def test_no_crops() -> None:
-    assert AreaSums(PICTURE).crops(np.zeros((0, 4), np.intp), 24).shape == (0, 3, 24, 24)
+    assert IntegralImage(PICTURE).crops(np.zeros((0, 4), np.intp), 24).shape == (0, 3, 24, 24)
 
 
-def test_sums_may_wrap() -> None:
+def test_sums_may_wrap_around() -> None:
     bright = np.full((4200, 4200, 3), 255, np.uint8)  # the total exceeds 2**32
-    assert (AreaSums(bright).resize(3, 3) == 255).all()
-
-
-def test_cut_out_repeats_the_edge() -> None:
-    assert (cut_out(PICTURE, np.array([3, 4]), np.array([9, 8])) == PICTURE[4:8, 3:9]).all()
-    around = cut_out(PICTURE, np.array([-2, -1]), np.array([85, 63]))
-    assert (around == np.pad(PICTURE, [(1, 2), (2, 2), (0, 0)], mode="edge")).all()
+    assert (IntegralImage(bright).resize(3, 3) == 255).all()

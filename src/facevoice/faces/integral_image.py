@@ -1,4 +1,4 @@
-"""Averages over whole-pixel windows of a picture, from one table of running sums.
+"""Means over whole-pixel windows of a picture, from one table of running sums.
 
 MTCNN as published by facenet-pytorch shrinks pictures by adaptive area pooling: value i of n over a
 length L is the mean of the pixels [floor(i L / n), ceil((i + 1) L / n)). With running sums
@@ -13,12 +13,12 @@ from facevoice.types import Float32Array, UInt8Array
 Indices = NDArray[np.intp]
 
 
-class AreaSums:
-    """Running sums of a picture (H, W, 3) uint8: 12 bytes a pixel."""
+class IntegralImage:
+    """Running sums of a picture (H, W, 3) uint8: 12 bytes per pixel."""
 
     def __init__(self, image: UInt8Array) -> None:
         self.height, self.width = image.shape[:2]
-        # uint32 may wrap on huge pictures; differences are right all the same
+        # uint32 may wrap around on huge pictures; differences are still correct
         sums = np.zeros((3, self.height + 1, self.width + 1), np.uint32)
         inner = sums[:, 1:, 1:]
         inner[...] = image.transpose(2, 0, 1)  # converting first is faster than within cumsum
@@ -38,9 +38,9 @@ class AreaSums:
         return means[None]
 
     def crops(self, boxes: Indices, side: int) -> Float32Array:
-        """Cut-outs, each resized to a square: (N, 3, side, side) float32, 0 to 255.
+        """Crops, each resized to a square: (N, 3, side, side) float32, 0 to 255.
 
-        boxes: (N, 4) whole numbers, left, top, right, bottom, half-open, inside the picture, not
+        boxes: (N, 4) integers: left, top, right, bottom, half-open, inside the picture and not
             empty.
         """
         left, right = _windows(boxes[:, 0], boxes[:, 2], side)
@@ -58,30 +58,10 @@ class AreaSums:
         return means
 
 
-def cut_out(image: UInt8Array, start: Indices, stop: Indices) -> UInt8Array:
-    """The pixels from start (x, y) up to stop (x, y); beyond the picture its edge is repeated.
-
-    image: (H, W) or (H, W, 3). Returns (stop y - start y, stop x - start x) or with 3 channels.
-    """
-    (top, bottom), above, below = _inside(int(start[1]), int(stop[1]), image.shape[0])
-    (left, right), before, behind = _inside(int(start[0]), int(stop[0]), image.shape[1])
-    region = np.ascontiguousarray(image[top:bottom, left:right])
-    if above or below or before or behind:
-        channels = [(0, 0)] * (image.ndim - 2)
-        region = np.pad(region, [(above, below), (before, behind), *channels], mode="edge")
-    return region
-
-
-def _inside(start: int, stop: int, length: int) -> tuple[tuple[int, int], int, int]:
-    """The part of [start, stop) in [0, length), at least one pixel, and what is missing around."""
-    first = min(max(start, 0), length - 1)
-    last = max(min(stop, length), first + 1)
-    missing = (stop - start) - (last - first)
-    before = min(max(first - start, 0), missing)
-    return (first, last), before, missing - before
-
-
 def _windows(start: Indices, stop: Indices, count: int) -> tuple[Indices, Indices]:
-    """First and behind-last pixel of ``count`` windows over each [start, stop): two (N, count)."""
+    """First pixel, and pixel after the last, of ``count`` windows in each [start, stop).
+
+    Returns two arrays (N, count).
+    """
     steps = np.arange(count + 1) * (stop - start)[:, None]
     return start[:, None] + steps[:, :-1] // count, start[:, None] - (-steps[:, 1:] // count)

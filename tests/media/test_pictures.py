@@ -1,4 +1,4 @@
-"""Pictures: which ones, when, which way up."""
+"""Pictures: selection, times, orientation and failures."""
 
 import gc
 import itertools
@@ -15,6 +15,7 @@ from PIL import Image
 
 from facevoice import media
 from facevoice.errors import InvalidInputError, MediaUnreadableError
+from facevoice.media import pixels
 from support.media_files import SIZE, damaged, number_in, numbered, steady, write_media
 
 ONE, W = 1 << 16, 1 << 30
@@ -48,14 +49,14 @@ def test_rate_takes_the_first_picture_at_or_after_each_instant(film: Path, rate:
     assert numbers(film, rate_hz=rate) == [n for n in wanted if n < 250]
 
 
-def test_a_picture_that_serves_two_instants_comes_once(tmp_path: Path) -> None:
+def test_a_picture_for_two_instants_is_given_once(tmp_path: Path) -> None:
     times = [0.0, 0.1, 1.05, 1.1, 1.2]
     path = write_media(tmp_path / "vfr.mkv", times=times)
     assert numbers(path, rate_hz=5) == [0, 2, 4]
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
-def test_variable_frame_rate_and_late_start_are_literal(tmp_path: Path, suffix: str) -> None:
+def test_a_variable_frame_rate_and_a_late_start_are_kept(tmp_path: Path, suffix: str) -> None:
     times = [5.0, 5.04, 5.2, 5.21, 6.0, 6.5, 6.52]
     path = write_media(tmp_path / f"vfr.{suffix}", times=times)
     shift = media.probe(path).start_seconds - 5.0
@@ -65,7 +66,7 @@ def test_variable_frame_rate_and_late_start_are_literal(tmp_path: Path, suffix: 
     assert [t for _, t in found] == pytest.approx([t + shift for t in times], abs=1e-3)
 
 
-def test_negative_times_are_literal(tmp_path: Path) -> None:
+def test_negative_times_are_kept(tmp_path: Path) -> None:
     path = write_media(tmp_path / "early.mkv", codec="mpeg4", times=steady(10, start=-0.2))
     assert seen(path)[0][1] == pytest.approx(-0.2, abs=1e-6)
     assert media.probe(path).start_seconds == pytest.approx(-0.2, abs=1e-6)
@@ -82,7 +83,7 @@ def test_pictures_without_stamps_follow_each_other(tmp_path: Path) -> None:
     assert steps[0] > 0
 
 
-def test_joined_recordings_whose_clock_restarts_go_on(tmp_path: Path) -> None:
+def test_joined_recordings_continue_when_the_clock_restarts(tmp_path: Path) -> None:
     part = write_media(tmp_path / "part.ts", times=steady(60)).read_bytes()
     path = tmp_path / "joined.ts"
     path.write_bytes(part + part)
@@ -95,7 +96,7 @@ def test_joined_recordings_whose_clock_restarts_go_on(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts", "avi"])
 @pytest.mark.parametrize("start", [0.0, 0.52, 3.1, 7.0, 9.96])
-def test_seeking_gives_what_reading_through_gives(
+def test_seeking_gives_the_same_as_reading_from_the_start(
     tmp_path_factory: pytest.TempPathFactory, suffix: str, start: float
 ) -> None:
     folder = tmp_path_factory.getbasetemp()
@@ -181,7 +182,7 @@ def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
     assert grown < 90e6  # the last 200 pictures would be 184 MB
 
 
-def test_cut_short_gives_what_is_good(film: Path, tmp_path: Path) -> None:
+def test_a_file_cut_short_gives_its_intact_pictures(film: Path, tmp_path: Path) -> None:
     path = write_media(tmp_path / "whole.mkv", times=steady(100))
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
@@ -192,7 +193,7 @@ def test_cut_short_gives_what_is_good(film: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts", "avi"])
 @pytest.mark.parametrize("seed", range(4))
-def test_turned_bits_never_crash(
+def test_flipped_bits_never_crash(
     tmp_path: Path, suffix: str, seed: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     codec = "mpeg4" if suffix == "avi" else "libx264"
@@ -232,7 +233,7 @@ def test_still_pictures_of_every_mode(tmp_path: Path, mode: str) -> None:
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_applied(tmp_path: Path, orientation: int) -> None:
     stored = np.zeros((16, 32, 3), np.uint8)
-    stored[:8, :16] = 255  # a bright corner tells all eight apart from its neighbours
+    stored[:8, :16] = 255  # a bright corner distinguishes all eight orientations
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.fromarray(stored).save(tmp_path / "a.png", exif=exif)
@@ -253,7 +254,7 @@ def test_exif_orientation_is_applied(tmp_path: Path, orientation: int) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["gif", "webp"])
-def test_of_an_animation_the_first_picture_counts(tmp_path: Path, suffix: str) -> None:
+def test_only_the_first_picture_of_an_animation_is_read(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"moving.{suffix}"
     pictures = [Image.new("RGB", (32, 24), colour) for colour in ("red", "lime", "blue")]
     pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=100)
@@ -263,9 +264,9 @@ def test_of_an_animation_the_first_picture_counts(tmp_path: Path, suffix: str) -
     assert media.read_waveform(path, rate_hz=16_000) is None
 
 
-@pytest.mark.parametrize("read", [media.iter_frames, media.iter_looks])
-def test_pictures_are_gone_once_they_are_read(film: Path, read: Any) -> None:
-    """PyAV ties a picture that is asked for side data into a cycle: hundreds would pile up."""
+@pytest.mark.parametrize("read", [media.iter_frames, media.iter_views])
+def test_pictures_are_freed_once_they_are_read(film: Path, read: Any) -> None:
+    """Reading side data ties a picture into a reference cycle: hundreds would accumulate."""
     gc.collect()
     gc.disable()
     try:
@@ -274,3 +275,14 @@ def test_pictures_are_gone_once_they_are_read(film: Path, read: Any) -> None:
     finally:
         gc.enable()
     assert alive < 20
+
+
+@pytest.mark.parametrize("read", [media.iter_frames, media.iter_views])
+def test_the_side_data_of_a_film_is_read_once(
+    film: Path, read: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[VideoFrame] = []
+    orientation = pixels._orientation
+    monkeypatch.setattr(pixels, "_orientation", lambda p: asked.append(p) or orientation(p))
+    assert sum(1 for _ in read(film, rate_hz=5.0, stop_seconds=1.0)) >= 5
+    assert len(asked) == 1
