@@ -12,11 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from facevoice.bundle import Bundle, load_bundle
-from facevoice.bundle.reweigh import bundle_weights
+from facevoice.bundle.reweigh import bundle_fusion
 from facevoice.scores import metrics
 from facevoice.train.adapt.features import LeafFeatures, read_leaves
-from facevoice.train.adapt.heads import Clips, Temporal
-from facevoice.train.adapt.run import Settings, check_data, clips_of, fit
+from facevoice.train.adapt.fit import Settings, fit
+from facevoice.train.adapt.heads import Clips
+from facevoice.train.adapt.refit import Temporal
+from facevoice.train.adapt.run import check_data, clips_of
 from facevoice.train.prepare.folder import open_prepared
 from facevoice.types import Float64Array
 
@@ -37,7 +39,7 @@ def held_out(
         table = adapted.table(leaves, clips, rows)
         for leaf in leaves:
             put(f"{leaf.name} before", rows, table.column(leaf.name))
-        put("fused before", rows, bundle_weights(bundle.card).fuse(table))
+        put("fused before", rows, bundle_fusion(bundle.card).fuse(table))
         for name in adapted.refits:
             put(f"{name} alone", rows, table.column(name))
         for node in adapted.tree.nodes:

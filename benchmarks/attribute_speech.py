@@ -62,14 +62,14 @@ def pieces_of(path: Path, speaker: str, detector: Mtcnn) -> list[Piece]:
     """The windows of a clip, its black beginning left out."""
     mouths, pace, finder, first, last = Mouths(60.0), Pace(), FaceFinder(detector), None, 0.0
     rate_hz = Plan(0.0, _WINDOW, _HOP, has_video=True, has_audio=True).rate_hz
-    for look in media.iter_looks(path, rate_hz=rate_hz):
-        if look.light is None or look.light.std() <= 8:
+    for view in media.iter_views(path, rate_hz=rate_hz):
+        if view.light is None or view.light.std() <= 8:
             continue
-        first, last = look.time_seconds if first is None else first, look.time_seconds
+        first, last = view.time_seconds if first is None else first, view.time_seconds
         if pace.take(last):
-            mouths.add_light(last, look.light)
-        if look.image is not None:
-            faces = finder.find(look.image, last, afresh=False)
+            mouths.add_light(last, view.light)
+        if view.image is not None:
+            faces = finder.find(view.image, last, afresh=False)
             mouths.measure(last, dict(enumerate(faces[:1])))
     sound = media.read_waveform(path, rate_hz=SPEECH_RATE_HZ)
     assert sound is not None

@@ -57,8 +57,8 @@ def film_of(
 def found_in(film: Path) -> list[float]:
     """The cuts that are found, in seconds."""
     finder, settled = CutFinder(), []
-    for look in media.iter_looks(film, rate_hz=1.0):
-        settled += finder.push(look.time_seconds, look.thumbnail)
+    for view in media.iter_views(film, rate_hz=1.0):
+        settled += finder.push(view.time_seconds, view.thumbnail)
     settled += finder.flush()
     return [time for time, kind in settled if kind == "cut"]
 

@@ -2,7 +2,7 @@
 
 The clips are AFEW's 383 validation clips by class. Every branch is right on as many clips as
 Table 1 says (to the nearest clip); its errors share most of their noise with the other branches',
-so fusing gains little, as in the paper. ``affectnet`` votes over 16 frames, so its scores are
+so fusing gains little, as in the paper. ``vgg_affectnet`` votes over 16 frames, so its scores are
 multiples of 1/16 and hold ties.
 """
 
@@ -20,7 +20,7 @@ ACCURACIES: Final = {
     "vggface": 0.5391,
     "resnet18": 0.4334,
     "densenet121": 0.4935,
-    "affectnet": 0.4178,
+    "vgg_affectnet": 0.4178,
     "audio": 0.2559,
 }
 """The paper, Table 1, validation."""
@@ -42,7 +42,7 @@ def table1_scores(
         seed: the same seed gives the same table.
         copies: how many times 383 clips (each with noise of its own).
         shared: share of the noise's variance that all branches have in common, 0 to 1.
-        rounding: "votes" makes affectnet votes of 16 frames; "none" keeps it smooth; "decimals"
+        rounding: "votes" makes vgg_affectnet votes of 16 frames; "none" keeps it smooth; "decimals"
             also rounds every score to two decimals, which makes many ties.
         absent: share of clips without a face, and (others) without a voice.
     """
@@ -54,7 +54,7 @@ def table1_scores(
         own = rng.normal(size=common.shape)
         noise = np.sqrt(shared) * common + np.sqrt(1 - shared) * own
         scores = _scores(noise, truth, round(accuracy * len(truth)))
-        if name == "affectnet" and rounding != "none":
+        if name == "vgg_affectnet" and rounding != "none":
             scores = _votes(scores, frames=16)
         columns.append(_decimals(scores) if rounding == "decimals" else scores)
     table = np.stack(columns, axis=1)

@@ -3,34 +3,15 @@
 # the face network. Every stage resumes where it was interrupted.
 #   bash runs/base.sh DATA [OUTPUT]    trains, bundles, and writes the figures into the bundle's card
 #   bash runs/base.sh --folds DATA     what the voice procedure is worth on speakers it has not met
-# --opensmile before DATA: the bundle base-opensmile, with IS10 features beside (extra opensmile).
 # DATA holds fer2013/ (train/ and test/) or fer2013.tar.xz, ravdess_speech/, emodb/ and javanese_av/.
 set -euo pipefail
 folds=false
-name=base
-tree=recipes/base_tree.toml
-speakers=(recipes/base_voice.toml recipes/base_spectrogram.toml)
-weights=0.6,0.4
-branches=(runs-out/base_face_gentle runs-out/base_voice runs-out/base_spectrogram)
-while [[ "${1:-}" == --* ]]; do
-    case "$1" in
-        --folds) folds=true ;;
-        --opensmile)
-            name=base-opensmile
-            tree=recipes/base_opensmile_tree.toml
-            speakers+=(recipes/is10_svm.toml)
-            weights=0.5,0.3,0.2
-            branches+=(runs-out/base_is10)
-            ;;
-        *)
-            echo "unknown option $1" >&2
-            exit 2
-            ;;
-    esac
+if [ "${1:-}" = --folds ]; then
+    folds=true
     shift
-done
+fi
 data="$1"
-output="${2:-src/facevoice/bundles/$name}"
+output="${2:-src/facevoice/bundles/base}"
 run() { uv run facevoice "$@"; }
 
 prepare_voices() {
@@ -42,7 +23,7 @@ voices=(--data prepared/ravdess-speech --data prepared/emodb)
 
 if $folds; then
     prepare_voices
-    run folds "${speakers[@]}" "${voices[@]}" --folds 6 --weights "$weights" \
+    run folds recipes/base_voice.toml recipes/base_spectrogram.toml "${voices[@]}" --folds 6 --weights 0.6,0.4 \
         --among emodb=angry,happy,neutral,sad
     exit
 fi
@@ -60,9 +41,7 @@ run train recipes/base_face.toml --data prepared/fer2013 -o runs-out/base_face
 run train recipes/base_face_gentle.toml --data prepared/fer2013 -o runs-out/base_face_gentle
 run train recipes/base_voice.toml "${voices[@]}" -o runs-out/base_voice
 run train recipes/base_spectrogram.toml "${voices[@]}" -o runs-out/base_spectrogram
-if [ "$name" = base-opensmile ]; then
-    run train recipes/is10_svm.toml "${voices[@]}" -o runs-out/base_is10
-fi
-run bundle "${branches[@]}" --tree "$tree" -o "$output"
+run bundle runs-out/base_face_gentle runs-out/base_voice runs-out/base_spectrogram \
+    --tree recipes/base_tree.toml -o "$output"
 run evaluate prepared/fer2013 --split test --bundle "$output" --record "FER2013 test"
 run evaluate "$data/javanese_av/labels.csv" --bundle "$output" --record "javanese_av"

@@ -15,7 +15,7 @@ run() { uv run facevoice "$@"; }
 learn() { run train "recipes/$1.toml" --data "$out/$3" -o "$out/runs/$2"; }
 
 run prepare afew --root "$afew" -o "$out/afew" --workers "$(nproc)"
-run prepare affectnet --root "$affectnet" -o "$out/affectnet" --size 256 --workers "$(nproc)"
+run prepare affectnet --root "$affectnet" -o "$out/affectnet" --workers "$(nproc)"
 
 learn vggface_blstm vggface afew
 learn resnet18_blstm resnet18 afew
@@ -39,5 +39,5 @@ for search in grid nested; do
     run evaluate "$out/scores.npz" --split val --weights "$out/$search.json" \
         --title "AFEW: $search weights" -o "$out/report-$search"
 done
-run bundle "$out/bundle" --weights "$out/nested.json" -o "$out/fused"
+run reweigh "$out/bundle" --weights "$out/nested.json" -o "$out/fused"
 echo "predict with: facevoice predict CLIP --bundle $out/fused"

@@ -90,7 +90,7 @@ run bundle "${runs[@]}" --tree recipes/system.toml -o "$out/bundle"
 run score --bundle "$out/bundle" --data "$out/clips" -o "$out/scores.npz"
 run fuse "$out/scores.npz" --split val --tree "$out/bundle" --search grid --step 0.1 \
     -o "$out/weights.json"
-run bundle "$out/bundle" --weights "$out/weights.json" -o "$out/fused"
+run reweigh "$out/bundle" --weights "$out/weights.json" -o "$out/fused"
 run evaluate "$out/scores.npz" --split test --weights "$out/weights.json" -o "$out/report"
 
 step "predict"

@@ -29,7 +29,7 @@ run fuse "$output/scores.npz" --split "$fit_split" --tree "$bundle" \
     --search grid --step "$step" --joint -o "$output/grid.json"
 run fuse "$output/scores.npz" --split "$fit_split" --tree "$bundle" \
     --search nested --step "$step" -o "$output/nested.json"
-run bundle "$bundle" --weights "$output/nested.json" -o "$output/bundle"
+run reweigh "$bundle" --weights "$output/nested.json" -o "$output/bundle"
 for search in grid nested; do
     run evaluate "$output/scores.npz" --split "$test_split" --weights "$output/$search.json" \
         --title "$corpus: $search weights" -o "$output/report-$search"

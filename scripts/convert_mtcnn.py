@@ -3,14 +3,14 @@
     python scripts/convert_mtcnn.py            # writes src/facevoice/faces/models/
     python scripts/convert_mtcnn.py --to DIR
 
-Reads the P-, R- and O-Net of Zhang et al. 2016 as carried by the wheel facenet-pytorch 2.5.3 (MIT),
-refuses files with another sha256, writes each net as a small hand-made graph and compares it with
+Reads the P-, R- and O-Net of Zhang et al. 2016 from the wheel of facenet-pytorch 2.5.3 (MIT),
+refuses files with another sha256, writes each net as a small hand-made graph, and compares it with
 the torch original at several shapes. Three things are folded into the weights, all exact up to
 float rounding:
 
-- the normalisation ``(x - 127.5) / 128`` goes into the first convolution: feed 0 to 255;
+- the normalisation ``(x - 127.5) / 128`` into the first convolution, so that inputs are 0 to 255;
 - the softmax over (no face, face) becomes the sigmoid of the difference of its two logits;
-- the original's column-major flattening goes into the order of the first dense layer's weights.
+- the original's column-major flattening into the order of the first dense layer's weights.
 """
 
 import argparse
@@ -52,7 +52,7 @@ Weights = dict[str, NDArray[np.float32]]
 
 
 class Graph:
-    """Collects nodes and weights; every method appends one layer to the end of the chain."""
+    """Collects nodes and weights; each method appends one layer to the end of the chain."""
 
     def __init__(self, weights: Weights) -> None:
         self.weights = weights
@@ -72,7 +72,7 @@ class Graph:
         self.last = output
 
     def conv(self, name: str, *, from_pixels: bool = False) -> None:
-        """Convolution without padding; ``from_pixels`` folds the normalisation in."""
+        """Convolution without padding; ``from_pixels`` folds in the normalisation."""
         weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
         if from_pixels:
             exact = weight.astype(np.float64)
@@ -86,13 +86,13 @@ class Graph:
         )
 
     def prelu(self, name: str) -> None:
-        """Parametric ReLU: one slope a channel."""
+        """Parametric ReLU: one slope per channel."""
         slope = self.weights[f"{name}.weight"]
         flat = self.last.startswith("gemm")
         self.node("PRelu", self.constant(name, slope if flat else slope[:, None, None]))
 
     def pool(self, size: int) -> None:
-        """Max pooling with stride 2 that keeps a partial last window."""
+        """Max pooling with stride 2; a partial last window is kept."""
         self.node("MaxPool", kernel_shape=[size, size], strides=[2, 2], ceil_mode=1)
 
     def dense(self, name: str, *, channels: int = 0) -> None:
@@ -126,7 +126,7 @@ class Graph:
         self.node("Sigmoid", output="face")
 
     def model(self, side: int | None, outputs: dict[str, list[int | str]]) -> onnx.ModelProto:
-        """The finished model; side: of the input picture, None = any height and width."""
+        """The finished model; side: of the input picture in pixels; None for any size."""
         shape: list[int | str] = ["batch", 3, side or "height", side or "width"]
         graph = helper.make_graph(
             self.nodes,
@@ -186,7 +186,7 @@ def output_net(weights: Weights) -> onnx.ModelProto:
 
 
 def verify(model: onnx.ModelProto, original: torch.nn.Module, shapes: list[list[int]]) -> float:
-    """Greatest absolute difference from torch over random pictures of several shapes."""
+    """The largest absolute difference from torch over random pictures of several shapes."""
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), providers=["CPUExecutionProvider"]
     )
@@ -199,13 +199,13 @@ def verify(model: onnx.ModelProto, original: torch.nn.Module, shapes: list[list[
         found = session.run(None, {"image": image})
         for ours, theirs in zip(found, [classes[:, 1:], *wanted], strict=True):
             if ours.shape != tuple(theirs.shape):
-                raise SystemExit(f"shape {ours.shape} instead of {tuple(theirs.shape)}")
+                raise SystemExit(f"the shape is {ours.shape}, expected {tuple(theirs.shape)}")
             worst = max(worst, float(np.abs(ours - theirs.numpy()).max()))
     return worst
 
 
 def read_weights(path: Path) -> Weights:
-    """The weights of one .pt file, after checking its bytes."""
+    """The weights of one .pt file, once its sha256 has been checked."""
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != SHA256[path.stem]:
         raise SystemExit(f"{path} has sha256 {found}, expected {SHA256[path.stem]}")
@@ -222,7 +222,7 @@ def licence_text() -> str:
 
 
 def main() -> None:
-    """Convert, verify, write."""
+    """Convert, verify and write the three networks."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--to", type=Path, default=DEFAULT_TARGET, help="folder to write to")
     target: Path = parser.parse_args().to
@@ -238,9 +238,11 @@ def main() -> None:
     for name, build, original, shapes in nets:
         model = build(read_weights(source / f"{name}.pt"))
         worst = verify(model, original, shapes)
-        print(f"{name}: greatest difference from torch {worst:.1e}")
+        print(f"{name}: largest difference from torch {worst:.1e}")
         if worst > TOLERANCE:
-            raise SystemExit(f"{name} differs by {worst:.1e}, more than {TOLERANCE:.0e}")
+            raise SystemExit(
+                f"{name} differs from torch by {worst:.1e}; at most {TOLERANCE:.0e} is allowed"
+            )
         content = model.SerializeToString()
         (target / f"{name}.onnx").write_bytes(content)
         files[f"{name}.onnx"] = {

@@ -1,7 +1,9 @@
-"""Copy Silero's voice detector from the silero-vad wheel of the dev group, if its hash is right.
+"""Copy Silero's voice activity detector from the silero-vad wheel, once its hash is checked.
 
-The wheel is MIT-licensed and carries the network in several forms; facevoice ships the one that
-reads a whole block of sound in a single call. Run: ``python scripts/fetch_silero.py``.
+    python scripts/fetch_silero.py
+
+The wheel (MIT; part of the dev group) holds the network in several forms. facevoice ships the one
+that reads a whole block of sound in a single call.
 """
 
 import hashlib
@@ -16,24 +18,24 @@ MODELS = Path(__file__).resolve().parent.parent / "src" / "facevoice" / "speech"
 
 
 def main() -> None:
-    """Copy every file that the manifest names, or stop at the first wrong hash."""
+    """Copy every file that the manifest lists; stop at the first wrong hash."""
     manifest = json.loads((MODELS / "manifest.json").read_text(encoding="utf-8"))
     wheel = metadata.distribution("silero-vad")
-    for entry in manifest["files"]:
+    for name, entry in manifest["files"].items():
         source = Path(str(wheel.locate_file(entry["path_in_wheel"])))
         content = source.read_bytes()
         found = hashlib.sha256(content).hexdigest()
         if found != entry["sha256"]:
             sys.exit(
-                f"{source}: sha256 is {found}, the manifest says {entry['sha256']};"
+                f"{source} has sha256 {found}, the manifest lists {entry['sha256']};"
                 f" install silero-vad=={manifest['version']} (found {wheel.version})"
             )
-        target = MODELS / entry["name"]
+        target = MODELS / name
         with tempfile.NamedTemporaryFile(dir=MODELS, delete=False) as file:
             file.write(content)
         Path(file.name).chmod(0o644)
         os.replace(file.name, target)  # noqa: PTH105 - atomic on one file system
-        print(f"{target.name}: {len(content)} bytes, sha256 {found[:12]}... as promised")
+        print(f"{target.name}: {len(content)} bytes, sha256 {found[:12]}... as listed")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Make the sample clip that ships with facevoice: a photograph that moves and a synthetic voice.
+"""Make the sample clip that ships with facevoice: a moving photograph and a synthetic voice.
 
     python scripts/make_sample_clip.py [output.mp4]
 
-Needs the development dependencies (scikit-image holds the photograph) and the espeak-ng program
-(`apt install espeak-ng`, `brew install espeak-ng`). With the same versions of those and of PyAV
-the file comes out the same to the byte.
+Needs the development dependencies (scikit-image holds the photograph) and the program espeak-ng
+(`apt install espeak-ng`, `brew install espeak-ng`). The same versions of these and of PyAV give the
+same bytes.
 """
 
 import math
@@ -54,7 +54,7 @@ def pictures() -> Iterator[NDArray[np.uint8]]:
 
 
 def speech() -> tuple[NDArray[np.int16], int]:
-    """The sentence as espeak-ng says it: (N,) samples and their rate."""
+    """The sentence spoken by espeak-ng: (N,) samples and their rate in Hz."""
     program = shutil.which("espeak-ng")
     if program is None:
         sys.exit("espeak-ng is not installed: apt install espeak-ng, or brew install espeak-ng")
@@ -68,12 +68,14 @@ def speech() -> tuple[NDArray[np.int16], int]:
 
 
 def soundtrack() -> tuple[NDArray[np.int16], int]:
-    """The speech amid silence, as long as the picture."""
+    """The speech between silences, as long as the picture: (N,) samples and their rate in Hz."""
     spoken, rate = speech()
     track = np.zeros(round(SECONDS * rate), np.int16)
     first = round(SPEECH_STARTS * rate)
     if first + len(spoken) > len(track):
-        sys.exit(f"the sentence lasts {len(spoken) / rate:.1f} s: too long for {SECONDS} s")
+        sys.exit(
+            f"the sentence takes {len(spoken) / rate:.1f} s, too long for a clip of {SECONDS} s"
+        )
     track[first : first + len(spoken)] = spoken
     return track, rate
 

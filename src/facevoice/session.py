@@ -1,5 +1,7 @@
-"""ONNX models behind one small class: the only importer of onnxruntime."""
+"""ONNX models behind one small class; the only module that imports onnxruntime."""
 
+import hashlib
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,12 +12,11 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from facevoice.errors import BundleError, InvalidInputError
+from facevoice.errors import BundleError, HashMismatchError, InvalidInputError
 
 Device = Literal["cpu", "cuda"]
-DEVICES: Final[tuple[Device, ...]] = ("cpu", "cuda")
 
-_LOAD_ERRORS: Final = (  # they share no base class of their own
+_LOAD_ERRORS: Final = (  # they have no common base class of their own
     ort_errors.Fail,
     ort_errors.InvalidArgument,
     ort_errors.InvalidGraph,
@@ -31,27 +32,46 @@ def available_devices() -> tuple[Device, ...]:
     return ("cpu", "cuda") if "CUDAExecutionProvider" in providers else ("cpu",)
 
 
+def shipped_models(folder: Path) -> list[Path]:
+    """The networks in a folder of this package, checked against their manifest, in its order.
+
+    Raises:
+        BundleError: a network or the manifest is missing.
+        HashMismatchError: a network is not the one that was shipped.
+    """
+    try:
+        files = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["files"]
+        found = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files}
+    except FileNotFoundError as error:
+        raise BundleError(f"{error.filename} is missing: reinstall facevoice") from error
+    for name, digest in found.items():
+        if digest != files[name]["sha256"]:
+            raise HashMismatchError(
+                f"{folder / name} has sha256 {digest}, the manifest says {files[name]['sha256']}:"
+                " reinstall facevoice"
+            )
+    return [folder / name for name in files]
+
+
 class Session:
     """An ONNX model, ready to run.
 
     path: a .onnx file.
     device: "cpu" or "cuda" (cuda needs the onnxruntime-gpu package).
-    threads: processor threads for one run; None takes FACEVOICE_THREADS, else all cores.
+    threads: processor threads per run; None: FACEVOICE_THREADS, or else all cores.
     """
 
     def __init__(self, path: Path, *, device: Device = "cpu", threads: int | None = None) -> None:
         if device not in available_devices():
             raise InvalidInputError(
-                f"device {device!r} was asked for; this onnxruntime offers"
+                f"device {device!r} was requested; this onnxruntime offers"
                 f" {', '.join(available_devices())}: install onnxruntime-gpu, or use cpu"
             )
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors; its warnings are about graph clean-up
-        chosen = threads or int(os.environ.get("FACEVOICE_THREADS", "0"))
-        if chosen:
-            options.intra_op_num_threads = chosen
+        options.intra_op_num_threads = threads or int(os.environ.get("FACEVOICE_THREADS", "0"))
         options.inter_op_num_threads = 1
-        # spinning threads take a core each from the decoder and from a neighbouring worker
+        # spinning threads take a core away from the decoder or from another worker
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         provider = "CUDAExecutionProvider" if device == "cuda" else "CPUExecutionProvider"
         try:
@@ -65,7 +85,7 @@ class Session:
         self.outputs = tuple(item.name for item in self._session.get_outputs())
 
     def run(self, *arrays: NDArray[Any]) -> Sequence[NDArray[np.float32]]:
-        """Feed the inputs in the model's order; return all outputs in order."""
+        """Run the model on its inputs, in order; return all outputs, in order."""
         feed = dict(zip(self.inputs, arrays, strict=True))
         outputs: Sequence[NDArray[np.float32]] = self._session.run(None, feed)
         return outputs

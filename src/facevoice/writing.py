@@ -1,4 +1,4 @@
-"""Writing files so that an interruption never leaves half of one."""
+"""Writes files atomically: an interruption never leaves a partial file."""
 
 import os
 from collections.abc import Iterator
@@ -10,9 +10,9 @@ from facevoice.errors import OutputError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path`` and move it there if the block succeeds.
+    """Yield a temporary path beside ``path``, and move the file to ``path`` if the block succeeds.
 
-    Missing parent folders are made. If the block fails, whatever stood at ``path`` stays.
+    Creates missing parent folders. If the block fails, an existing file at ``path`` is kept.
 
     Raises:
         OutputError: the folder or file cannot be written.
@@ -25,5 +25,5 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
     finally:
-        with suppress(OSError):  # the parent may be no folder; the first error is the one to show
+        with suppress(OSError):  # the parent may not be a folder; only the first error matters
             temporary.unlink(missing_ok=True)

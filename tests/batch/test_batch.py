@@ -265,5 +265,5 @@ def test_the_rate_counts_what_was_scored():
 def test_without_ray_the_cure_is_named(variants, toy_bundle, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     paths = variants.write(tmp_path, 1)
-    with pytest.raises(MissingDependencyError, match=r"facevoice\[ray\]"):
+    with pytest.raises(MissingDependencyError, match="--extra ray"):
         list(predict_all(paths, bundle=toy_bundle, engine=RayCluster(2)))

@@ -1,15 +1,16 @@
+from dataclasses import FrozenInstanceError, replace
+
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
 from facevoice.branches import (
     Adjustment,
     Blend,
     FaceSequence,
     FaceVote,
-    FunctionalsSvm,
+    Functionals,
     SpectrogramNet,
+    Stack,
 )
 from facevoice.branches.base import softmax, tempered
 from facevoice.branches.face_input import FaceInput
@@ -19,6 +20,7 @@ from facevoice.speech.spectrogram import SpectrogramSettings
 from facevoice.types import EMOTIONS, FaceTrack
 from support.branch_contract import BranchContract
 from support.evidence_factory import make_evidence
+from support.toy_bundle import save_features_net
 
 GREY = FaceInput(16, (3.0, 3.0, 253.0, 253.0), 48, "grey", (0.0,), (1.0,))
 COLOUR = FaceInput(4, (16.0, 16.0, 240.0, 240.0), 64, "rgb", (0.5,) * 3, (0.5,) * 3)
@@ -29,6 +31,12 @@ def sessions(toy_bundle):
     return {path.stem: Session(path) for path in toy_bundle.glob("*.onnx")}
 
 
+def each_frame(branch, evidence):
+    """The scores (M, K) of the single faces that a branch reads."""
+    images = evidence.faces.images
+    return branch.frames_of_looks(branch.look(images[branch.chosen(len(images))]))
+
+
 class TestFaceVote(BranchContract):
     @pytest.fixture(params=["mean", "votes"])
     def branch(self, sessions, request):
@@ -36,15 +44,15 @@ class TestFaceVote(BranchContract):
         return FaceVote("vote", EMOTIONS, sessions["expression"], GREY, pooling=pooling)
 
     def test_other_evidence_gives_other_scores(self, branch, sessions):
-        # votes are counts and may agree by chance: compare what each frame shows instead
-        first, second = (branch.frame_scores(make_evidence(seed=seed))[1] for seed in (0, 7))
+        # votes are counts and may agree by chance: compare each frame's scores instead
+        first, second = (each_frame(branch, make_evidence(seed=seed)) for seed in (0, 7))
         assert not np.array_equal(first, second)
 
     def test_votes_are_the_frequencies_of_the_frames_arg_max(self, sessions):
         vote = FaceVote("vote", EMOTIONS, sessions["expression"], GREY, pooling="votes")
         evidence = make_evidence(faces=5)
-        times, each = vote.frame_scores(evidence)
-        assert times.tolist() == [0, 1, 2, 3, 4]
+        assert vote.chosen(5).tolist() == [0, 1, 2, 3, 4]
+        each = each_frame(vote, evidence)
         expected = np.bincount(each.argmax(axis=1), minlength=7) / 5
         np.testing.assert_allclose(vote.score(evidence).values, expected)
 
@@ -59,8 +67,8 @@ class TestFaceVote(BranchContract):
 
     def test_only_so_many_frames_are_looked_at(self, sessions):
         vote = FaceVote("vote", EMOTIONS, sessions["expression"], GREY, pooling="mean")
-        times, _ = vote.frame_scores(make_evidence(faces=40))
-        assert len(times) == 16
+        assert len(vote.chosen(40)) == 16
+        assert each_frame(vote, make_evidence(faces=40)).shape == (16, 7)
 
 
 def make_evidence_with(track: FaceTrack):
@@ -82,41 +90,17 @@ class TestSpectrogramNet(BranchContract):
         return SpectrogramNet("spectrogram", EMOTIONS, sessions["spectrogram"], settings)
 
 
-class TestFunctionalsSvm(BranchContract):
+class TestFunctionals(BranchContract):
     @pytest.fixture
     def branch(self, tmp_path):
         pytest.importorskip("opensmile")
         path = tmp_path / "svm.onnx"
-        _save_linear_classifier(path, features=384)
-        return FunctionalsSvm("is09", EMOTIONS, Session(path), "is09")
+        save_features_net(path, 384)
+        return Functionals("is09", EMOTIONS, Session(path), "is09")
 
     def test_an_unknown_feature_set_is_refused(self, sessions):
         with pytest.raises(BundleError, match="known: is09, is10"):
-            FunctionalsSvm("svm", EMOTIONS, sessions["expression"], "is11")  # type: ignore[arg-type]
-
-
-def _save_linear_classifier(path, features):
-    """What an exported SVM looks like from outside: features -> (class index, probabilities)."""
-    rng = np.random.default_rng(0)
-    weights = rng.normal(0, 1e-3, (features, len(EMOTIONS))).astype(np.float32)
-    nodes = [
-        helper.make_node("Tanh", ["features"], ["bounded"]),
-        helper.make_node("MatMul", ["bounded", "weights"], ["decisions"]),
-        helper.make_node("Softmax", ["decisions"], ["probabilities"], axis=1),
-        helper.make_node("ArgMax", ["probabilities"], ["index"], axis=1, keepdims=0),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "svm",
-        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", features])],
-        [
-            helper.make_tensor_value_info("index", TensorProto.INT64, ["n"]),
-            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", 7]),
-        ],
-        [numpy_helper.from_array(weights, "weights")],
-    )
-    opsets = [helper.make_opsetid("", 17)]
-    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
+            Functionals("svm", EMOTIONS, sessions["expression"], "is11")  # type: ignore[arg-type]
 
 
 class TestBlend(BranchContract):
@@ -125,6 +109,33 @@ class TestBlend(BranchContract):
         face = FaceVote("face", EMOTIONS, sessions["expression"], GREY, pooling="mean")
         voice = SpectrogramNet("voice", EMOTIONS, sessions["spectrogram"], SpectrogramSettings())
         return Blend("system", [face, voice], [0.88, 0.34], adjustment=Adjustment(1.3))
+
+
+class TestProduct(BranchContract):
+    @pytest.fixture
+    def branch(self, sessions):
+        face = FaceVote("face", EMOTIONS, sessions["expression"], GREY, pooling="mean")
+        voice = SpectrogramNet("voice", EMOTIONS, sessions["spectrogram"], SpectrogramSettings())
+        return Blend("system", [face, voice], [0.88, 0.34], rule="product")
+
+
+class TestStack(BranchContract):
+    @pytest.fixture
+    def branch(self, sessions):
+        face = FaceVote("face", EMOTIONS, sessions["expression"], GREY, pooling="mean")
+        voice = SpectrogramNet("voice", EMOTIONS, sessions["spectrogram"], SpectrogramSettings())
+        coefficients = np.random.default_rng(0).normal(size=(15, 7))
+        return Stack("system", [face, voice], coefficients)
+
+
+def test_kinds_are_frozen_and_checked_at_birth(sessions):
+    vote = FaceVote("vote", EMOTIONS, sessions["expression"], GREY)
+    with pytest.raises(FrozenInstanceError):
+        vote.temperature = 2.0
+    with pytest.raises(BundleError, match="temperature must be positive"):
+        FaceVote("vote", EMOTIONS, sessions["expression"], GREY, temperature=0.0)
+    with pytest.raises(BundleError, match="pooling must be votes or mean"):
+        replace(vote, pooling="median")
 
 
 def test_softmax_is_stable_for_large_logits():

@@ -22,6 +22,7 @@ from facevoice.samples import SAMPLE
 from facevoice.scores.metrics import evaluate
 from facevoice.types import EMOTIONS, Evidence, FaceTrack
 from support.places import DOCS
+from support.toy_bundle import add_functionals
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def test_the_top_of_its_tree_blends_face_and_voice(predictor):
     assert predictor.bundle.labels == EMOTIONS
 
 
-CARDS = {"base": "model_card.md", "base-opensmile": "model_card_opensmile.md"}
+CARDS = {"base": "model_card.md"}
 
 
 def test_every_bundle_that_ships_is_known_here():
@@ -99,20 +100,23 @@ def test_the_smiling_astronaut_smiles(predictor):
     assert prediction.missing == {}
 
 
-def test_opensmile_is_asked_for_in_one_line_where_it_is_needed(monkeypatch, capsys):
+def test_opensmile_is_asked_for_in_one_line_where_it_is_needed(
+    tmp_path, toy_bundle, monkeypatch, capsys
+):
+    with_is10 = add_functionals(toy_bundle, tmp_path / "is10", "is10")
     monkeypatch.setitem(sys.modules, "opensmile", None)
     module = sys.modules["facevoice.speech.functionals"]
     monkeypatch.setattr(module, "_extractor", module._extractor.__wrapped__)  # not a kept one
-    assert main(["predict", str(SAMPLE), "--bundle", "base-opensmile"]) == 1
-    assert "pip install 'facevoice[opensmile]'" in capsys.readouterr().err
+    assert main(["predict", str(SAMPLE), "--bundle", str(with_is10)]) == 1
+    assert "--extra opensmile" in capsys.readouterr().err
 
 
-def test_with_opensmile_a_third_voice_counts(predictor):
+def test_with_opensmile_another_voice_counts(tmp_path, toy_bundle):
     pytest.importorskip("opensmile", reason="the extra opensmile is not installed")
-    scores = facevoice.load("base-opensmile")(SAMPLE).scores
-    alone = predictor(SAMPLE).scores
+    scores = facevoice.load(add_functionals(toy_bundle, tmp_path / "is10", "is10"))(SAMPLE).scores
+    alone = facevoice.load(toy_bundle)(SAMPLE).scores
     np.testing.assert_array_equal(scores.parts["face"].values, alone.parts["face"].values)
-    assert set(scores.parts["voice"].parts) == {"prosody", "spectrogram", "is10"}
+    assert set(scores.parts["voice"].parts) == {"spectrogram", "is10"}
 
 
 @pytest.mark.slow
@@ -139,11 +143,7 @@ def test_fer2013_test_pictures_through_evidence(predictor, data_folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CARDS)
-def test_people_and_a_language_that_it_never_met(name, data_folder):
-    if name == "base-opensmile":
-        pytest.importorskip("opensmile", reason="the extra opensmile is not installed")
-    predictor = facevoice.load(name)
+def test_people_and_a_language_that_it_never_met(predictor, data_folder):
     clips = read_labels(data_folder / "javanese_av" / "labels.csv")
     table = score_clips(predictor, clips)
     row = row_for(predictor.bundle.card, table)

@@ -72,13 +72,15 @@ def test_a_file_that_is_no_model_is_refused(copy):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 99}, "format 99"),
+        ({"format": 99}, "format 99; this version reads 1 and 2: .*upgrade"),
+        ({"tree": {"kind": "blend", "name": "x", "members": ["y"]}}, "tree is malformed"),
         (
             {"tree": {"kind": "oracle", "name": "x"}},
             "unknown kind of branch 'oracle'; known: blend",
         ),
         ({"tree": {"kind": "face_vote", "name": "x"}}, "lacks 'model'"),
         ({"tree": {"kind": "blend", "name": "x", "members": []}}, "0 members"),
+        ({"tree": {"kind": "stack", "name": "x", "members": []}}, "lacks 'coefficients'"),
     ],
 )
 def test_nonsense_says_what_is_wrong(copy, changes, message):
@@ -94,7 +96,7 @@ def test_a_model_with_another_number_of_classes_is_refused_when_it_speaks(copy):
 
 
 def test_a_card_must_be_complete_json(tmp_path):
-    with pytest.raises(BundleError, match="holds no bundle"):
+    with pytest.raises(BundleError, match="is not a bundle: it holds no bundle"):
         read_card(tmp_path)
     (tmp_path / "bundle.json").write_text("{")
     with pytest.raises(BundleError, match="not JSON"):

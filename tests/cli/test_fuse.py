@@ -3,14 +3,21 @@
 import json
 import subprocess
 import sys
+import tomllib
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from facevoice.branches import Adjustment
-from facevoice.bundle.reweigh import bundle_weights, reweighted
+from facevoice.branches import Adjustment, score_tree
+from facevoice.branches import nodes as nodes_below
+from facevoice.branches.tree import named_leaves
+from facevoice.bundle import read_card
+from facevoice.bundle.reweigh import bundle_fusion, reweighted, tree_of
+from facevoice.cli import fuse as fuse_verb
 from facevoice.cli import main
 from facevoice.datasets import read_labels
 from facevoice.errors import BundleError, InvalidInputError
@@ -25,11 +32,14 @@ from facevoice.scores.search import (
     Node,
     StackedRegression,
     WeightTree,
+    fit_stacking,
     search_tree,
     weight_tree,
 )
 from facevoice.scores.table import ScoreTable, read_score_table, write_score_table
 from facevoice.scores.weights_file import FittedFusion, read_weights, write_weights
+from facevoice.types import EMOTIONS, Scores
+from support.places import RECIPES
 from support.score_tables import BRANCHES, skilled
 
 
@@ -182,20 +192,135 @@ def test_the_temperature_changes_no_decision(val: Path) -> None:
     np.testing.assert_array_equal(warm.scores.argmax(axis=1), cold.scores.argmax(axis=1))
 
 
-def test_the_published_weights_need_the_papers_branches(
+def papers_system() -> dict[str, Any]:
+    """The tree of recipes/system.toml as a bundle holds it, without its networks."""
+    spec = tomllib.loads((RECIPES / "system.toml").read_text())
+
+    def node(item: dict[str, Any]) -> dict[str, Any]:
+        if "run" in item:
+            return {"kind": "face_vote", "name": item["run"], "weight": item.get("weight", 1.0)}
+        return item | {"kind": "blend", "members": [node(each) for each in item["members"]]}
+
+    return node(spec["tree"])
+
+
+def test_the_published_weights_fit_the_papers_recipe(
     capsys: pytest.CaptureFixture[str], val: Path, tmp_path: Path
 ) -> None:
     assert facevoice("fuse", val, "--search", "published") == 1
     assert "published weights are for vggface" in capsys.readouterr().err
-    scores = np.random.default_rng(0).dirichlet(np.ones(7), (20, 5))
-    table = ScoreTable.of_arrays(scores, [0] * 20, branches=tuple(PUBLISHED_WEIGHTS))
+    tree = papers_system()
+    leaves = tuple(named_leaves(tree))
+    scores = np.random.default_rng(0).dirichlet(np.ones(7), (20, len(leaves)))
+    table = ScoreTable.of_arrays(scores, [0] * 20, branches=leaves)
     write_score_table(table, tmp_path / "paper.npz")
     out = tmp_path / "weights.json"
-    options = ("--search", "published", "--calibration", "none", "-o", out)
+    nodes = ("--tree", "audio=spectrogram,is09,is10")
+    options = ("--search", "published", "--calibration", "none", "--step", "0.5", *nodes, "-o", out)
     assert facevoice("fuse", tmp_path / "paper.npz", *options) == 0
-    root = weight_tree(read_weights(out).fusion).root
+    fusion = weight_tree(read_weights(out).fusion)
+    assert [node.name for node in fusion.nodes] == ["audio", "system"]
+    root = fusion.root
     assert dict(zip(root.members, root.weights, strict=True)) == dict(PUBLISHED_WEIGHTS)
-    assert read_weights(out).fitted_on is None
+    shipped = bundle_fusion({"tree": tree, "labels": table.labels})
+    assert weight_tree(shipped).root == root  # the recipe ships these very weights
+    woven = tree_of(fusion, named_leaves(tree))
+    assert [name for name, _ in nodes_below(woven)] == [name for name, _ in nodes_below(tree)]
+
+
+def test_the_tree_of_a_tables_bundle_is_the_default(toy_bundle: Path, tmp_path: Path) -> None:
+    table = toy_table(toy_bundle)
+    tree = read_card(toy_bundle)["tree"]
+    held = SimpleNamespace(branches=table.branches, tree=tree)
+    wanted = {
+        "face": ("expression", "sequence"),
+        "voice": ("spectrogram",),
+        "system": ("face", "voice"),
+    }
+    assert fuse_verb._nodes([], held) == wanted
+    assert fuse_verb._nodes(["flat"], held) == {"system": table.branches}
+    fewer = SimpleNamespace(branches=("sequence", "expression"), tree=tree)
+    assert fuse_verb._nodes([], fewer) == {"face": ("expression", "sequence"), "system": ("face",)}
+    plan = SearchPlan("equal", wanted)
+    fitted = choose_weights(table, plan).fitted
+    folder = reweighted(toy_bundle, fitted, tmp_path / "b2")
+    parts = load(folder)(SAMPLE).scores.parts
+    assert set(parts) == {"face", "voice"}
+    assert set(parts["face"].parts) == {"expression", "sequence"}
+
+
+def test_score_fuse_and_reweigh_keep_the_bundles_nodes(
+    capsys: pytest.CaptureFixture[str], toy_bundle: Path, tmp_path: Path
+) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text(f"file,label\n{SAMPLE},happy\n")
+    table, weights = tmp_path / "t.csv", tmp_path / "weights.json"
+    assert facevoice("score", labels, "--bundle", toy_bundle, "-o", table) == 0
+    assert facevoice("fuse", table, "--search", "equal", "-o", weights) == 0
+    assert "holds no bundle's tree" not in capsys.readouterr().err
+    assert facevoice("reweigh", toy_bundle, "--weights", weights, "-o", tmp_path / "b2") == 0
+    assert set(load(tmp_path / "b2")(SAMPLE).scores.parts) == {"face", "voice"}
+
+
+def toy_table(bundle: Path, count: int = 24) -> ScoreTable:
+    """Random scores of the toy bundle's branches, on clips of eight speakers."""
+    names = tuple(named_leaves(read_card(bundle)["tree"]))
+    rng = np.random.default_rng(5)
+    truth = np.arange(count) % 7
+    scores = rng.dirichlet(np.ones(7), (count, len(names))) + np.eye(7)[truth][:, None]
+    groups = [f"speaker {index % 8}" for index in range(count)]
+    return ScoreTable.of_arrays(scores / 2, truth, branches=names, groups=groups)
+
+
+@pytest.mark.parametrize("rule", ["sum", "product"])
+@pytest.mark.parametrize("search", [name for name in SEARCHES if name != "published"])
+def test_what_any_search_finds_can_be_put_into_a_bundle(
+    toy_bundle: Path, tmp_path: Path, search: str, rule: str
+) -> None:
+    """Fusing a table, a bundle's clips one by one, and the written weights agree."""
+    table = toy_table(toy_bundle)
+    nodes = {"seen": ("expression", "sequence"), "system": ("spectrogram", "seen")}
+    if search == "stacking" and rule == "product":
+        with pytest.raises(InvalidInputError, match="has no rule to choose"):
+            SearchPlan(search, nodes, rule="product")
+        return
+    plan = SearchPlan(search, nodes, step=0.25, folds=3, rule=rule)
+    choice = choose_weights(table, plan)
+    assert choice.held_out is not None
+    assert np.isfinite(choice.held_out).all()
+    write_weights(choice.fitted, tmp_path / "weights.json")
+    fitted = read_weights(tmp_path / "weights.json")
+    assert fitted.to_dict()["format"] == (2 if rule == "product" else 1)
+    folder = reweighted(toy_bundle, fitted, tmp_path / "fused")
+    plain = rule == "sum" and search != "stacking"
+    assert json.loads((folder / "bundle.json").read_text())["format"] == (1 if plain else 2)
+    tree = load(folder).bundle.tree
+    fused = fitted.fuse(table)
+    np.testing.assert_array_equal(fused, choice.scores)
+    for row, wanted in zip(table.scores[:5], fused, strict=False):
+        given = {n: Scores(EMOTIONS, v) for n, v in zip(table.branches, row, strict=True)}
+        found = score_tree(tree, lambda leaf, given=given: given[leaf.name])
+        np.testing.assert_allclose(found.values, wanted, atol=1e-12)
+    again = bundle_fusion(read_card(folder))  # what `evaluate --bundle` judges
+    np.testing.assert_allclose(again.fuse(table), fused, atol=1e-12)
+
+
+def test_the_product_is_offered_by_the_verb(
+    capsys: pytest.CaptureFixture[str], val: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "weights.json"
+    options = ("--search", "log-loss", "--rule", "product", "--folds", "4", "-o", out)
+    assert facevoice("fuse", val, *options) == 0
+    shown = capsys.readouterr()
+    assert "search log-loss, rule product" in shown.out
+    assert "fused, held out" in shown.out
+    assert "holds no bundle's tree" in shown.err
+    fitted = read_weights(out)
+    assert weight_tree(fitted.fusion).root.rule == "product"
+    assert fitted.search["rule"] == "product"
+    assert "--rule product" in fitted.search["command"]
+    assert facevoice("fuse", val, "--search", "stacking", "--rule", "product") == 1
+    assert "has no rule to choose" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -264,7 +389,7 @@ def test_a_bundle_takes_the_weights_and_predicts_as_the_table_says(
     weights, output = tmp_path / "weights.json", tmp_path / "b2"
     tree = ("--tree", "seen=sequence,expression", "--calibration", "none")
     assert facevoice("fuse", tmp_path / "t.npz", "--step", "0.1", *tree, "-o", weights) == 0
-    assert facevoice("bundle", toy_bundle, "--weights", weights, "-o", output) == 0
+    assert facevoice("reweigh", toy_bundle, "--weights", weights, "-o", output) == 0
     fitted = read_weights(weights)
     scores = load(output)(SAMPLE).scores
     assert scores is not None
@@ -272,7 +397,7 @@ def test_a_bundle_takes_the_weights_and_predicts_as_the_table_says(
     assert set(scores.parts) == {"seen", "spectrogram"}
     card = json.loads((output / "bundle.json").read_text())
     assert card["provenance"]["weights"]["search"] == "grid"
-    assert facevoice("bundle", toy_bundle, "--weights", weights, "-o", output) == 0
+    assert facevoice("reweigh", toy_bundle, "--weights", weights, "-o", output) == 0
 
 
 @pytest.mark.parametrize(
@@ -309,7 +434,7 @@ def test_fuse_bundle_and_predict_agree_on_adjusted_scores(
         ).max()
         > 0.01
     )  # the adjustment does something
-    again = bundle_weights(fused.bundle.card)  # what `evaluate --bundle` judges
+    again = bundle_fusion(fused.bundle.card)  # what `evaluate --bundle` judges
     np.testing.assert_allclose(again.fuse(table), fitted.fuse(table), rtol=0, atol=1e-12)
 
 
@@ -323,7 +448,7 @@ def test_offsets_for_other_labels_do_not_fit_a_bundle(toy_bundle: Path, tmp_path
 
 def test_the_bundles_own_weights_give_its_own_scores(toy_bundle: Path, tmp_path: Path) -> None:
     predictor = load(toy_bundle)
-    weights = bundle_weights(predictor.bundle.card)
+    weights = bundle_fusion(predictor.bundle.card)
     assert [node.name for node in weights.nodes] == ["face", "voice", "system"]
     labels = tmp_path / "labels.csv"
     labels.write_text(f"file,label\n{SAMPLE},happy\n")
@@ -355,14 +480,13 @@ def test_weights_that_do_not_fit_a_bundle_are_refused(toy_bundle: Path, tmp_path
     strange = FittedFusion(WeightTree.of(("expression", "gone"), (1, 1)))
     with pytest.raises(BundleError, match="name 'gone'; the bundle has: expression, sequence"):
         reweighted(toy_bundle, strange, tmp_path / "x")
-    table = skilled()
-    stacked = choose_weights(table, SearchPlan("stacking", nodes_of(table.branches))).fitted
-    with pytest.raises(BundleError, match="stacked regression"):
+    stacked = FittedFusion(fit_stacking(skilled()))
+    with pytest.raises(BundleError, match="name 'strong'; the bundle has"):
         reweighted(toy_bundle, stacked, tmp_path / "x")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").touch()
     fine = FittedFusion(WeightTree.of(("expression", "spectrogram"), (1, 1)))
-    with pytest.raises(BundleError, match="is no bundle"):
+    with pytest.raises(BundleError, match="is not a bundle"):
         reweighted(toy_bundle, fine, tmp_path / "mine")
 
 
@@ -376,7 +500,7 @@ for name in ("torch", "torchvision", "sklearn", "onnx"):
 from facevoice.branches import Adjustment
 from facevoice.scores.calibration import fit_vector_scaling
 from facevoice.cli import main
-sys.exit(main(["bundle", *sys.argv[1:]]))
+sys.exit(main(["reweigh", *sys.argv[1:]]))
 """
     arguments = [toy_bundle, "--weights", tmp_path / "weights.json", "-o", tmp_path / "b2"]
     command = [sys.executable, "-c", code, *map(str, arguments)]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from facevoice.evidence import EvidenceReader, Feeder, Plan
-from facevoice.media import Arrival, Look
+from facevoice.media import Arrival, View
 from facevoice.types import Waveform
 
 RATE = 16_000
@@ -22,8 +22,8 @@ def feeder():
     return Feeder(maker)
 
 
-def look(at, waited):
-    return Arrival(Look(at, THUMBNAIL, IMAGE[..., 0], None), waited, waited)
+def view(at, waited):
+    return Arrival(View(at, THUMBNAIL, IMAGE[..., 0], None), waited, waited)
 
 
 def sound(at, waited):
@@ -42,7 +42,7 @@ def steps(start, stop):
 
 
 def test_windows_are_immediate_while_both_streams_arrive(feeder):
-    arrivals = [make(at, at) for at in steps(0, 8) for make in (look, sound)]
+    arrivals = [make(at, at) for at in steps(0, 8) for make in (view, sound)]
     came = list(fed(feeder, arrivals))
     assert len(came) == 5
     assert all(at - window.stop_seconds < 0.4 for window, at in came)
@@ -50,8 +50,8 @@ def test_windows_are_immediate_while_both_streams_arrive(feeder):
 
 @pytest.mark.parametrize("kind", ["muted", "frozen"])
 def test_a_muted_microphone_or_a_frozen_camera_does_not_hold_up_windows(feeder, kind):
-    there, missing = (look, sound) if kind == "muted" else (sound, look)
-    arrivals = [make(at, at) for at in steps(0, 2) for make in (look, sound)]
+    there, missing = (view, sound) if kind == "muted" else (sound, view)
+    arrivals = [make(at, at) for at in steps(0, 2) for make in (view, sound)]
     arrivals += [there(at, at) for at in steps(2, 9)]
     arrivals += [make(at, at) for at in steps(9, 14) for make in (there, missing)]
     came = list(fed(feeder, arrivals))
@@ -66,7 +66,7 @@ def test_a_muted_microphone_or_a_frozen_camera_does_not_hold_up_windows(feeder, 
 
 
 def test_a_microphone_that_sends_nothing_does_not_hold_up_windows(feeder):
-    came = list(fed(feeder, [look(at, at) for at in steps(0, 8)]))
+    came = list(fed(feeder, [view(at, at) for at in steps(0, 8)]))
     assert len(came) >= 3
     assert {window.speech.missing for window, _ in came} == {"silent"}
 
@@ -75,7 +75,7 @@ def test_a_piped_file_may_hold_its_sound_far_behind_its_pictures(feeder):
     """Fragmented MP4 holds all pictures of a few seconds, then their sound."""
     came = []
     for block in range(4):
-        arrivals = [look(at, 0.0) for at in steps(5 * block, 5 * block + 5)]
+        arrivals = [view(at, 0.0) for at in steps(5 * block, 5 * block + 5)]
         assert len(list(fed(feeder, arrivals))) <= 1  # of the block before, whose sound is there
         arrivals = [sound(at, 0.0) for at in steps(5 * block, 5 * block + 5)]
         came += fed(feeder, arrivals)
@@ -87,7 +87,7 @@ def test_sound_that_is_always_late_extends_the_patience(feeder):
     late = 6.0
     arrivals = []
     for at in steps(0, 20):
-        arrivals.append(look(at, at))
+        arrivals.append(view(at, at))
         if at >= late:
             arrivals.append(sound(at - late, at))
     came = list(fed(feeder, arrivals))
@@ -100,7 +100,7 @@ def test_sound_that_is_always_late_extends_the_patience(feeder):
 def test_held_pictures_are_bounded(feeder):
     image = np.zeros((2160, 3840), np.uint8)
     for number in range(100):
-        content = Look(number * STEP, THUMBNAIL, image, None)
+        content = View(number * STEP, THUMBNAIL, image, None)
         list(feeder.take(Arrival(content, 0.0, 0.0)))
         assert len(feeder._held) < 60
     assert feeder._held

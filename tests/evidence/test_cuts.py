@@ -79,8 +79,8 @@ def test_cuts_between_speakers_in_one_studio_are_exact(data_folder, tmp_path, st
     pictures, times, wanted = joined(clips, start, steady=steady)
     film = write_film(tmp_path / "film.mkv", pictures, times, None)
     finder, settled = CutFinder(), []
-    for look in media.iter_looks(film, rate_hz=1.0):
-        settled += finder.push(look.time_seconds, look.thumbnail)
+    for view in media.iter_views(film, rate_hz=1.0):
+        settled += finder.push(view.time_seconds, view.thumbnail)
     settled += finder.flush()
     cuts = [time for time, kind in settled if kind == "cut"]
     assert cuts == pytest.approx(wanted, abs=2e-3)  # Matroska rounds stamps to milliseconds

@@ -8,7 +8,7 @@ from facevoice.evidence import EvidenceWindow, MouthVoice, Plan, Sight, WindowMa
 from facevoice.evidence import windows as windows_module
 from facevoice.evidence.follow import Followed, Follower
 from facevoice.evidence.windows import MOST_FACES, NO_SPEECH
-from facevoice.media import Look
+from facevoice.media import View
 from facevoice.speech import Speech
 from facevoice.timeline.scoring import WindowScorer
 from facevoice.types import Face, FaceTrack, Waveform
@@ -56,7 +56,7 @@ def feed(maker, seconds):
     thumbnail = image[:96:2, :128:2].copy()
     sound = generator.normal(0, 0.1, round(STEP * RATE)).astype(np.float32)
     for number in range(round(seconds / STEP)):
-        maker.add_look(Look(number * STEP, thumbnail, image[..., 0], image))
+        maker.add_view(View(number * STEP, thumbnail, image[..., 0], image))
         maker.add_sound(Waveform(sound, RATE, number * STEP))
         yield from maker.ready()
 
@@ -106,7 +106,7 @@ def test_a_window_comes_as_soon_as_it_is_complete(maker):
 def test_windows_wait_for_sound_that_is_behind(maker):
     image = np.zeros((120, 300, 3), np.uint8)
     for number in range(40):
-        maker.add_look(Look(number * STEP, image[:48, :64], image[..., 0], image))
+        maker.add_view(View(number * STEP, image[:48, :64], image[..., 0], image))
     assert list(maker.ready()) == []
     maker.end_sound()
     assert len(list(maker.ready())) > 1

@@ -12,7 +12,7 @@ from facevoice.faces.align import TEMPLATE, align, similarity
 from facevoice.types import Float64Array
 from support.detector_contract import astronaut
 
-skimage: Any = transform  # carries no types
+skimage: Any = transform  # has no type information
 
 
 def turned(
@@ -42,7 +42,7 @@ def test_similarity_never_mirrors() -> None:
 
 
 @pytest.mark.parametrize("points", [np.zeros((5, 2)), np.full((5, 2), np.nan), np.zeros((5, 3))])
-def test_similarity_refuses_what_has_no_answer(points: Float64Array) -> None:
+def test_similarity_refuses_degenerate_points(points: Float64Array) -> None:
     with pytest.raises(InvalidInputError):
         similarity(points, TEMPLATE[:, : points.shape[1]])
 
@@ -50,7 +50,7 @@ def test_similarity_refuses_what_has_no_answer(points: Float64Array) -> None:
 @pytest.mark.parametrize(
     ("scale", "degrees"), [(0.3, 0), (0.8, 20), (1, 0), (1.7, -35), (3.2, 10), (5, 90)]
 )
-def test_dots_land_on_the_template(scale: float, degrees: float) -> None:
+def test_landmarks_are_mapped_to_the_template(scale: float, degrees: float) -> None:
     centre = turned(np.array([[128.0, 128.0]]), scale, degrees, 0)[0]
     points = turned(TEMPLATE, scale, degrees, 700 - centre)
     rows, columns = np.mgrid[:1400, :1400] + 0.5  # the centres of the pixels
@@ -67,7 +67,7 @@ def test_dots_land_on_the_template(scale: float, degrees: float) -> None:
         assert np.hypot(found[0] - x, found[1] - y) < 0.15
 
 
-def test_equals_skimage_where_nothing_is_shrunk() -> None:
+def test_equals_skimage_without_shrinking() -> None:
     picture = astronaut()
     points = turned(TEMPLATE, 0.6, 12, (110.0, 70.0))
     half = skimage.AffineTransform(
@@ -86,7 +86,7 @@ def test_shrinking_does_not_alias() -> None:
     stripes = np.zeros((1600, 1600, 3), np.uint8)
     stripes[:, ::2] = 255
     aligned = align(stripes, turned(TEMPLATE, 5, 3, (100, 100)))
-    assert np.abs(aligned.astype(int) - 127).max() < 30  # nearest or plain bilinear swing by 127
+    assert np.abs(aligned.astype(int) - 127).max() < 30  # nearest or plain bilinear: 127
 
 
 def test_the_edge_is_repeated_beyond_the_picture() -> None:
@@ -103,6 +103,6 @@ def test_size_scales_the_template() -> None:
     assert np.abs(small - np.asarray(large)).mean() < 4
 
 
-def test_absurd_landmarks_are_refused() -> None:
+def test_landmarks_too_far_apart_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="too far apart"):
         align(astronaut(), TEMPLATE * 1000)

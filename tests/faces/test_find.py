@@ -1,4 +1,4 @@
-"""Finding faces in a film: searched in full now and then, refined between."""
+"""Finding faces in a film: full searches at intervals, refinement in between."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def face(left: float, top: float = 0, side: float = 50, confidence: float = 0.9)
 
 
 class Script:
-    """A detector that knows what is to be seen: ``scene`` is set by the test."""
+    """A detector that returns ``scene``, which the test sets."""
 
     def __init__(self) -> None:
         self.scene: list[Face] = []
@@ -51,7 +51,7 @@ def test_detects_once_a_second_and_refines_between() -> None:
     assert detector.searches == finder.detections == 5
 
 
-def test_a_calm_shot_is_searched_less_often_until_somebody_comes() -> None:
+def test_a_calm_shot_is_searched_less_often_until_a_face_appears() -> None:
     detector = RefiningScript()
     finder = FaceFinder(detector, calm_seconds=2.0)
     searched = []
@@ -62,11 +62,11 @@ def test_a_calm_shot_is_searched_less_often_until_somebody_comes() -> None:
         finder.find(SCENE, time, afresh=False)
         if detector.searches > before:
             searched.append(round(time, 1))
-    # calm from 2.0 on; at 8.0 there is somebody new; calm again from 10.0 on
+    # calm from 2.0 on; at 8.0 there is a new face; calm again from 10.0 on
     assert searched == [0.0, 1.0, 2.0, 4.0, 6.0, 8.0, 9.0, 10.0, 12.0]
 
 
-def test_searches_an_empty_scene_less_often_than_it_is_asked() -> None:
+def test_an_empty_scene_is_not_searched_on_every_frame() -> None:
     detector = RefiningScript()
     run(FaceFinder(detector), detector, [[]] * 21)
     assert detector.searches == 11
@@ -79,7 +79,7 @@ def test_a_lost_face_is_searched_for_at_once() -> None:
     assert [[float(one.box[0]) for one in faces] for faces in found] == [[10], [30], [30]]
 
 
-def test_two_faces_that_become_one_are_searched_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_faces_that_become_one_cause_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
     detector = RefiningScript()
     finder = FaceFinder(detector)
     run(finder, detector, [[face(0), face(100)]])
@@ -89,13 +89,13 @@ def test_two_faces_that_become_one_are_searched_for(monkeypatch: pytest.MonkeyPa
     assert len(run_on) == 2
 
 
-def test_a_detector_that_cannot_refine_runs_every_time() -> None:
+def test_a_detector_that_cannot_refine_runs_on_every_frame() -> None:
     detector = Script()
     run(FaceFinder(detector), detector, [[face(10)]] * 5)
     assert detector.searches == 5
 
 
-def test_a_picture_is_searched_in_full_when_that_is_asked_for() -> None:
+def test_a_picture_is_searched_in_full_on_request() -> None:
     detector = RefiningScript()
     finder = FaceFinder(detector)
     run(finder, detector, [[face(10)]])

@@ -38,7 +38,7 @@ class Reference:
 
     def __call__(self, image: UInt8Array) -> list[Face]:
         threads = self.torch.get_num_threads()
-        self.torch.set_num_threads(1)  # many times as fast where other processes run
+        self.torch.set_num_threads(1)  # many times faster if other processes are running
         with self.torch.no_grad():
             boxes, scores, points = self.detector.detect(image, landmarks=True)
         self.torch.set_num_threads(threads)
@@ -53,7 +53,7 @@ class Reference:
 def compare(
     frames: Iterator[UInt8Array], smallest: int, *, repair: bool = False
 ) -> tuple[int, int, list[float]]:
-    """Faces of the reference, how many of them we find too, and how far landmarks differ (px)."""
+    """Number of the reference's faces, how many are matched, and landmark distances in pixels."""
     ours, theirs = Mtcnn(min_face_pixels=smallest, repair_border=repair), Reference(smallest)
     total, matched, distances = 0, 0, []
     for frame in frames:
@@ -143,7 +143,7 @@ def test_smallest_face_follows_the_picture() -> None:
         Mtcnn(min_face_pixels=5)
 
 
-def test_min_face_pixels_leaves_out_small_faces() -> None:
+def test_min_face_pixels_excludes_small_faces() -> None:
     assert Mtcnn(min_face_pixels=300, threads=1)(astronaut()) == []
 
 

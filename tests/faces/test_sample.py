@@ -6,9 +6,9 @@ from PIL import Image
 
 from facevoice.errors import InvalidInputError
 from facevoice.faces.sample import (
-    centre_crop,
     crop_and_resize,
     evenly_spaced,
+    padded_crop,
     place_crops,
 )
 
@@ -21,14 +21,14 @@ def test_middles_of_equal_bins() -> None:
     assert evenly_spaced(32, 16).tolist() == list(range(1, 32, 2))
 
 
-def test_fewer_than_wanted_are_taken_once() -> None:
+def test_each_item_is_taken_once_if_there_are_too_few() -> None:
     assert evenly_spaced(3, 16).tolist() == [0, 1, 2]
     assert evenly_spaced(0, 16).tolist() == []
 
 
 @settings(deadline=None)
 @given(st.integers(0, 5000), st.integers(1, 64))
-def test_indices_rise_and_fit(available: int, wanted: int) -> None:
+def test_indices_increase_and_are_in_range(available: int, wanted: int) -> None:
     indices = evenly_spaced(available, wanted)
     assert indices.dtype == np.intp
     assert len(indices) == min(available, wanted)
@@ -39,18 +39,22 @@ def test_indices_rise_and_fit(available: int, wanted: int) -> None:
 
 
 @pytest.mark.parametrize(("available", "wanted"), [(-1, 4), (4, 0)])
-def test_impossible_choices(available: int, wanted: int) -> None:
+def test_impossible_counts_are_refused(available: int, wanted: int) -> None:
     with pytest.raises(InvalidInputError):
         evenly_spaced(available, wanted)
 
 
-def test_centre_crop() -> None:
-    assert (centre_crop(PICTURES) == PICTURES[:, 16:240, 16:240]).all()
-    with pytest.raises(InvalidInputError, match="cannot crop 300"):
-        centre_crop(PICTURES, 300)
+def test_padded_crop_repeats_the_edge() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (61, 83, 3), np.uint8)
+    assert (padded_crop(picture, np.array([3, 4]), np.array([9, 8])) == picture[4:8, 3:9]).all()
+    around = padded_crop(picture, np.array([-2, -1]), np.array([85, 63]))
+    assert (around == np.pad(picture, [(1, 2), (2, 2), (0, 0)], mode="edge")).all()
+    outside = padded_crop(picture, np.array([90, -9]), np.array([94, -4]))
+    assert outside.shape == (5, 4, 3)
+    assert (outside == picture[0, -1]).all()
 
 
-def test_crop_at_its_own_size_copies() -> None:
+def test_a_crop_without_resizing_copies() -> None:
     assert (crop_and_resize(PICTURES, (10, 20, 110, 120), 100) == PICTURES[:, 20:120, 10:110]).all()
 
 
@@ -83,7 +87,7 @@ def test_empty_boxes_are_refused(box: tuple[float, float, float, float]) -> None
 
 
 @pytest.mark.parametrize("shape", [(2, 48, 48), (2, 48, 48, 3)])
-def test_placed_crops_come_out_again_as_they_were(shape):
+def test_placed_crops_are_cropped_again_nearly_unchanged(shape):
     smooth = np.random.default_rng(0).integers(0, 256, (*shape[:1], 6, 6, *shape[3:]), np.uint8)
     crops = np.stack([np.asarray(Image.fromarray(item).resize((48, 48))) for item in smooth])
     box = (2, 2, 252, 252)

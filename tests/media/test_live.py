@@ -1,4 +1,4 @@
-"""What arrives from a live source: the looks and the sound of the file, its clock, its limits."""
+"""Live sources: views and sound as in the file, clocks, limits, and failures."""
 
 import threading
 import time
@@ -11,9 +11,9 @@ import pytest
 
 from facevoice import media
 from facevoice.errors import InvalidInputError, MediaNotFoundError
-from facevoice.media import LiveInput, Look, SoundGrid, Wanted, opening
-from facevoice.media.backlog import Backlog, Closed
-from facevoice.media.clock import Clock, Together
+from facevoice.media import LiveInput, SoundGrid, View, Wanted, opening
+from facevoice.media.clock import Clock, SharedClock
+from facevoice.media.live_queue import BoundedQueue, Closed
 from facevoice.types import Waveform
 from support.live_sources import piped
 from support.media_files import TICK, steady, tone, write_media
@@ -30,7 +30,7 @@ def film(tmp_path_factory) -> Path:
 
 
 def read(source, **wanted):
-    """What a source has, its looks, and its sound on the grid."""
+    """The streams of a source, its views, its sound on the grid, and everything that arrived."""
     arrivals = LiveInput(source, Wanted(SAMPLING, **wanted))
     opened = arrivals.opened()
     came = list(arrivals)
@@ -42,27 +42,27 @@ def read(source, **wanted):
             sound = arrival.content
             pieces += grid.push(sound.start_seconds, sound.samples, sound.rate_hz)
     pieces += grid.flush()
-    looks = [arrival.content for arrival in came if isinstance(arrival.content, Look)]
-    return opened, looks, pieces, came
+    views = [arrival.content for arrival in came if isinstance(arrival.content, View)]
+    return opened, views, pieces, came
 
 
 def test_looks_and_sound_are_those_of_the_file(film):
     with piped(film.read_bytes()) as pipe:
-        opened, looks, pieces, came = read(opening(pipe))
+        opened, views, pieces, came = read(opening(pipe))
     assert (opened.has_video, opened.has_audio, opened.real_time) == (True, True, False)
-    expected = list(media.iter_looks(film, rate_hz=SAMPLING, start_seconds=opened.start_seconds))
-    assert [look.time_seconds for look in looks] == [look.time_seconds for look in expected]
-    for look, other in zip(looks, expected, strict=True):
-        assert np.array_equal(look.light, other.light)
-        assert np.array_equal(look.thumbnail, other.thumbnail)
-        assert (look.image is None) == (other.image is None)
+    expected = list(media.iter_views(film, rate_hz=SAMPLING, start_seconds=opened.start_seconds))
+    assert [view.time_seconds for view in views] == [view.time_seconds for view in expected]
+    for view, other in zip(views, expected, strict=True):
+        assert np.array_equal(view.light, other.light)
+        assert np.array_equal(view.thumbnail, other.thumbnail)
+        assert (view.image is None) == (other.image is None)
     whole = media.read_waveform(film, rate_hz=RATE)
     assert np.array_equal(np.concatenate([piece.samples for piece in pieces]), whole.samples)
     stamps = [arrival.arrived_seconds for arrival in came]
     assert 0 <= max(stamps) - min(stamps) < 60
 
 
-def test_a_pipe_at_full_speed_was_hardly_waited_for_and_a_slow_one_was(film):
+def test_time_spent_waiting_for_a_pipe_is_measured(film):
     waited = []
     for seconds in (None, 2.0):
         with piped(film.read_bytes(), seconds=seconds) as pipe:
@@ -72,7 +72,7 @@ def test_a_pipe_at_full_speed_was_hardly_waited_for_and_a_slow_one_was(film):
     assert 0.5 < waited[1] < 30
 
 
-def test_a_reader_who_waits_loses_pictures_only_in_real_time(film):
+def test_a_slow_consumer_loses_pictures_only_in_real_time(film):
     content = film.read_bytes() + b""
     for real_time in (True, False):
         with piped(content) as pipe:
@@ -82,25 +82,25 @@ def test_a_reader_who_waits_loses_pictures_only_in_real_time(film):
             came = list(arrivals)
             arrivals.close()
         dropped = sum(arrival.dropped for arrival in came)
-        looks = sum(isinstance(arrival.content, Look) for arrival in came)
+        views = sum(isinstance(arrival.content, View) for arrival in came)
         heard = sum(
             arrival.content.duration_seconds
             for arrival in came
             if isinstance(arrival.content, Waveform)
         )
-        assert looks + dropped == 75
+        assert views + dropped == 75
         assert (dropped > 20) == real_time
         assert heard == pytest.approx(3, abs=1e-3)
 
 
-def test_closing_wakes_a_reader_that_waits(film):
+def test_closing_ends_a_reader_that_waits(film):
     arrivals = LiveInput(opening(str(film)), Wanted(SAMPLING))
     arrivals.opened()
     arrivals.close()
     assert "facevoice-live" not in {thread.name for thread in threading.enumerate()}
 
 
-def test_what_a_source_may_be(tmp_path, film):
+def test_kinds_of_sources(tmp_path, film):
     assert opening(str(film)).place == f"file:{film}"
     assert not opening(film).remote
     assert opening("rtsp://camera/one").remote
@@ -113,7 +113,7 @@ def test_what_a_source_may_be(tmp_path, film):
         opening(str(film), "nonsense")
 
 
-def test_names_of_cameras_by_system(monkeypatch):
+def test_camera_names_depend_on_the_system(monkeypatch):
     monkeypatch.setattr("sys.platform", "win32")
     with pytest.raises(InvalidInputError, match="dshow"):
         opening(0)
@@ -122,7 +122,7 @@ def test_names_of_cameras_by_system(monkeypatch):
         opening(63)
 
 
-def test_a_piped_playlist_leads_nowhere(film, tmp_path):
+def test_a_piped_playlist_is_refused(film, tmp_path):
     playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\n{film}\n#EXT-X-ENDLIST\n"
     with piped(playlist.encode()) as pipe, pytest.raises(media_error(), match="cannot read"):
         read(opening(pipe))
@@ -144,21 +144,21 @@ def times(clock, *stamps):
     return [clock.seconds(frame_at(stamp), 0.1) for stamp in stamps]
 
 
-def test_clocks_that_go_together_stay_in_step_over_a_restart():
-    together = Together()
-    one, other = (Clock(Fraction(TICK), together) for _ in range(2))
+def test_shared_clocks_stay_in_step_after_a_restart():
+    shared = SharedClock()
+    one, other = (Clock(Fraction(TICK), shared) for _ in range(2))
     assert times(one, 100.0, 100.1) == pytest.approx([100.0, 100.1])
     assert times(other, 100.05, 100.15) == pytest.approx([100.05, 100.15])
-    # the camera is plugged in again, and counts from 7
+    # the camera is plugged in again, and its clock starts at 7
     first = times(one, 7.0, 7.1)
     second = times(other, 7.05, 7.15)
     assert 100.1 < first[0] < 100.5
     assert np.subtract(second, first) == pytest.approx([0.05, 0.05])
 
 
-def test_neither_clock_runs_away_from_the_other():
-    together = Together()
-    one, other = (Clock(Fraction(TICK), together) for _ in range(2))
+def test_neither_shared_clock_jumps_ahead_of_the_other():
+    shared = SharedClock()
+    one, other = (Clock(Fraction(TICK), shared) for _ in range(2))
     times(one, 0.0, 0.1)
     times(other, 0.0, 0.1)
     assert times(one, 500.0, 500.1)[-1] < 1.0
@@ -166,36 +166,36 @@ def test_neither_clock_runs_away_from_the_other():
     assert times(one, 500.2)[-1] < 1.0
 
 
-def test_one_stream_may_pause_while_the_other_goes_on():
-    together = Together()
-    one, other = (Clock(Fraction(TICK), together) for _ in range(2))
+def test_one_stream_may_pause_while_the_other_continues():
+    shared = SharedClock()
+    one, other = (Clock(Fraction(TICK), shared) for _ in range(2))
     times(one, 0.0)
     times(other, *(number / 10 for number in range(300)))
     assert times(one, 29.9) == pytest.approx([29.9])
 
 
-def test_a_backlog_is_bounded_by_kind():
-    backlog = Backlog({"picture": 1.0, "sound": 2.0})
+def test_a_queue_is_bounded_by_kind():
+    queue = BoundedQueue({"picture": 1.0, "sound": 2.0})
     for number in range(4):
-        assert not backlog.full("picture", 0.25)
-        backlog.put(number, "picture", 0.25)
-    assert backlog.full("picture", 0.25)
-    assert not backlog.full("sound", 1.0)
-    backlog.put("heard", "sound", 1.0)
-    assert [backlog.take() for _ in range(5)] == [0, 1, 2, 3, "heard"]
-    backlog.put("large", "picture", 9.0)
-    backlog.end(KeyError("late"))
-    assert backlog.take() == "large"
+        assert not queue.full("picture", 0.25)
+        queue.put(number, "picture", 0.25)
+    assert queue.full("picture", 0.25)
+    assert not queue.full("sound", 1.0)
+    queue.put("heard", "sound", 1.0)
+    assert [queue.take() for _ in range(5)] == [0, 1, 2, 3, "heard"]
+    queue.put("large", "picture", 9.0)
+    queue.end(KeyError("late"))
+    assert queue.take() == "large"
     with pytest.raises(KeyError):
-        backlog.take()
-    backlog.close()
+        queue.take()
+    queue.close()
     with pytest.raises(Closed):
-        backlog.put("more", "sound", 1.0)
+        queue.put("more", "sound", 1.0)
     with pytest.raises(Closed):
-        backlog.full("sound", 1.0)
+        queue.full("sound", 1.0)
 
 
-def test_duration_ends_a_source_without_end():
+def test_a_duration_limits_an_endless_source():
     def endless():
         number = 0
         while True:

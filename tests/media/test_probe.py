@@ -1,4 +1,4 @@
-"""What a file is, what is wrong with it, and which files of a folder are media."""
+"""Probing files, refusing unreadable ones, and finding media in folders."""
 
 import csv
 import os
@@ -23,13 +23,13 @@ from support.media_files import SIZE, steady, tone, write_media
 
 
 def clips() -> list[Path]:
-    """The real clips, wherever FACEVOICE_DATA says they are."""
+    """The real clips in the folder named by FACEVOICE_DATA."""
     root = os.environ.get("FACEVOICE_DATA")
     return sorted(Path(root, "clips").glob("*")) if root else []
 
 
 def everything(path: Path) -> media.MediaInfo:
-    """Ask everything of a file."""
+    """Read a file in every way."""
     info = media.probe(path)
     list(media.iter_frames(path))
     media.read_waveform(path, rate_hz=16_000)
@@ -37,7 +37,7 @@ def everything(path: Path) -> media.MediaInfo:
     return info
 
 
-def test_probe_tells_what_is_there(tmp_path: Path) -> None:
+def test_probe_reports_both_streams(tmp_path: Path) -> None:
     path = tmp_path / "both.mp4"
     write_media(
         path, times=steady(50), sound=tone(2.5, 44_100), sound_codec="aac", sound_rate=44_100
@@ -52,7 +52,7 @@ def test_probe_tells_what_is_there(tmp_path: Path) -> None:
     assert info.start_seconds == pytest.approx(0, abs=0.03)
 
 
-def test_probe_of_sound_and_of_a_picture(tmp_path: Path) -> None:
+def test_probe_of_sound_and_of_a_still_picture(tmp_path: Path) -> None:
     sound = media.probe(write_media(tmp_path / "a.wav", sound=tone(1.0, 8_000), sound_rate=8_000))
     assert (sound.kind, sound.audio_rate_hz, sound.width, sound.height) == ("audio", 8_000, 0, 0)
     assert sound.frame_rate_hz is None
@@ -63,12 +63,12 @@ def test_probe_of_sound_and_of_a_picture(tmp_path: Path) -> None:
     assert not still.has_audio
 
 
-def test_a_picture_under_a_wrong_name_is_a_picture(tmp_path: Path) -> None:
+def test_a_picture_with_a_wrong_suffix_is_a_picture(tmp_path: Path) -> None:
     Image.new("RGB", (30, 20)).save(tmp_path / "a.mp4", format="PNG")
     assert media.probe(tmp_path / "a.mp4").kind == "image"
 
 
-def test_the_cover_of_an_album_is_no_film(tmp_path: Path) -> None:
+def test_the_cover_of_an_album_is_not_a_film(tmp_path: Path) -> None:
     path = tmp_path / "song.mp3"
     with av.open(str(path), "w") as container:
         song = container.add_stream("libmp3lame", rate=44_100, layout="mono")
@@ -86,7 +86,7 @@ def test_the_cover_of_an_album_is_no_film(tmp_path: Path) -> None:
     assert list(media.iter_frames(path)) == []
 
 
-def test_not_there(tmp_path: Path) -> None:
+def test_missing_files_and_folders(tmp_path: Path) -> None:
     for path in (tmp_path / "none.mp4", tmp_path, tmp_path / ("x" * 300)):
         with pytest.raises(FacevoiceError) as caught:
             media.probe(path)
@@ -99,25 +99,25 @@ def test_not_there(tmp_path: Path) -> None:
             ask(tmp_path)
 
 
-def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_named_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.mp4")
     with pytest.raises(MediaNotFoundError, match="regular"):
         media.probe(tmp_path / "pipe.mp4")
 
 
-def test_not_permitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_media(tmp_path / "a.wav", sound=tone(0.1, 16_000))
 
     def refuse(*_: Any, **__: Any) -> Any:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", refuse)  # the superuser may read whatever chmod says
+    monkeypatch.setattr(Path, "open", refuse)  # chmod does not restrict the superuser
     with pytest.raises(MediaPermissionError, match="permissions"):
         media.probe(path)
 
 
 def bad_files(folder: Path) -> dict[str, Path]:
-    """Files that hold nothing, each for another reason."""
+    """Unreadable files, one per cause."""
     film = write_media(folder / "film.mp4", times=steady(20)).read_bytes()
     contents = {
         "empty.mp4": b"",
@@ -140,7 +140,7 @@ def bad_files(folder: Path) -> dict[str, Path]:
     return {name: folder / name for name in (*contents, "cut.jpg")}
 
 
-def test_what_cannot_be_read_says_so_in_one_line(
+def test_unreadable_files_give_one_line_messages(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     for name, path in bad_files(tmp_path).items():
@@ -149,7 +149,7 @@ def test_what_cannot_be_read_says_so_in_one_line(
         message = str(caught.value)
         assert str(path) in message, name
         assert "\n" not in message, name
-        assert ";" in message, "what to do comes after a semicolon"
+        assert ";" in message, "the remedy follows a semicolon"
     assert capfd.readouterr() == ("", "")
 
 
@@ -172,7 +172,7 @@ def test_damaged_pictures_do_not_hide_good_sound(tmp_path: Path) -> None:
     assert sound.duration_seconds == pytest.approx(1, abs=0.01)
 
 
-def test_pictures_of_absurd_size_are_refused(tmp_path: Path) -> None:
+def test_pictures_that_are_too_large_are_refused(tmp_path: Path) -> None:
     film = tmp_path / "wide.mkv"
     write_media(film, times=steady(1), codec="ffv1", size=(20_000, 48))
     bomb = tmp_path / "bomb.png"
@@ -227,7 +227,7 @@ def test_real_clips(path: Path) -> None:
             assert np.abs(joined[lead:] - whole.samples).max() < 1e-4
 
 
-def test_the_sample_clip_shows_and_speaks() -> None:
+def test_the_sample_clip_has_pictures_and_sound() -> None:
     path = Path(facevoice.__file__).parent / "samples" / "sample.mp4"
     info = media.probe(path)
     assert (info.kind, info.width, info.height, info.has_audio) == ("video", 640, 360, True)

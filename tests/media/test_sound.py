@@ -1,4 +1,4 @@
-"""Sound: at which instants, at what rate, mixed how."""
+"""Sound: times, rates, mixing and failures."""
 
 import math
 from pathlib import Path
@@ -34,7 +34,7 @@ def onset(wave: Waveform) -> float:
 
 
 def click_at(seconds: float, length: float, rate: int) -> Any:
-    """Silence, but for a burst of tone from ``seconds`` on."""
+    """Silence with a burst of tone at ``seconds``."""
     sound = np.zeros(round(length * rate))
     burst = tone(0.1, rate, 1000)
     sound[round(seconds * rate) :][: len(burst)] = burst * 1.6
@@ -43,7 +43,7 @@ def click_at(seconds: float, length: float, rate: int) -> Any:
 
 @pytest.fixture(scope="module")
 def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """10 s of noise at 44.1 kHz, every sample different: a seam or a shift would show."""
+    """10 s of noise at 44.1 kHz; all samples differ, which reveals a seam or a shift."""
     noise = np.random.default_rng(3).uniform(-0.5, 0.5, 441_000)
     path = tmp_path_factory.mktemp("voice") / "voice.wav"
     return write_media(path, sound=noise, sound_rate=44_100)
@@ -76,7 +76,7 @@ def test_resampling_agrees_with_scipy_in_the_pass_band(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.1, 0.33337, 1.0, 3.0, 1000.0])
-def test_windows_joined_are_the_whole(voice: Path, seconds: float) -> None:
+def test_joined_windows_equal_the_whole(voice: Path, seconds: float) -> None:
     whole = read(voice)
     parts = windows(voice, seconds)
     assert np.abs(np.concatenate([p.samples for p in parts]) - whole.samples).max() < 1e-4
@@ -87,7 +87,7 @@ def test_windows_joined_are_the_whole(voice: Path, seconds: float) -> None:
 
 @pytest.mark.parametrize("start", [0.5, 2.7, 4.0, 8.123])
 @pytest.mark.parametrize("suffix", ["wav", "mkv", "flac"])
-def test_a_span_is_cut_from_the_whole(tmp_path: Path, suffix: str, start: float) -> None:
+def test_a_span_equals_that_part_of_the_whole(tmp_path: Path, suffix: str, start: float) -> None:
     noise = np.random.default_rng(3).uniform(-0.5, 0.5, 441_000)
     codec = "flac" if suffix == "flac" else "pcm_s16le"
     path = tmp_path / f"a.{suffix}"
@@ -114,9 +114,7 @@ def test_a_span_is_cut_from_the_whole(tmp_path: Path, suffix: str, start: float)
         ("mp4", "libmp3lame", 44_100),
     ],
 )
-def test_late_sound_lands_where_it_is_heard(
-    tmp_path: Path, suffix: str, codec: str, rate: int
-) -> None:
+def test_late_sound_keeps_its_time(tmp_path: Path, suffix: str, codec: str, rate: int) -> None:
     """A click 1 s into sound that starts half a second after the pictures."""
     path = tmp_path / f"late.{suffix}"
     write_media(
@@ -150,7 +148,7 @@ def test_windows_without_sound_are_left_out(tmp_path: Path) -> None:
     assert [w.duration_seconds for w in cut] == pytest.approx([0.3, 0.2])
 
 
-def test_origin_numbers_windows_before_it_too(voice: Path) -> None:
+def test_windows_may_precede_the_origin(voice: Path) -> None:
     found = windows(voice, 2.0, origin_seconds=3.0)
     assert [w.start_seconds for w in found] == pytest.approx([-1, 1, 3, 5, 7, 9])
     assert not found[0].samples[:RATE].any()
@@ -171,7 +169,7 @@ def test_missing_packets_become_silence(tmp_path: Path) -> None:
     assert [len(w.samples) for w in held[:-1]] == [RATE // 2] * 5
 
 
-def test_a_clock_that_runs_away_does_not_fill_memory(tmp_path: Path) -> None:
+def test_a_clock_that_jumps_ahead_does_not_fill_memory(tmp_path: Path) -> None:
     part = write_media(
         tmp_path / "a.ts", sound=tone(2, 48_000), sound_codec="mp2", sound_rate=48_000
     )
@@ -230,7 +228,7 @@ def test_mixing_down(tmp_path: Path) -> None:
     assert loudness["FL"] == pytest.approx(loudness["FR"])
 
 
-def test_what_is_not_a_number_becomes_silence(tmp_path: Path) -> None:
+def test_values_that_are_not_finite_are_removed(tmp_path: Path) -> None:
     sound = tone(1.0, RATE)
     sound[100:110] = np.nan
     sound[200:210] = np.inf
@@ -280,7 +278,7 @@ def test_closing_early_closes_the_file(voice: Path) -> None:
     ("suffix", "codec"), [("m4a", "aac"), ("mka", "libmp3lame"), ("ts", "mp2"), ("flac", "flac")]
 )
 @pytest.mark.parametrize("seed", range(4))
-def test_turned_bits_never_crash(
+def test_flipped_bits_never_crash(
     tmp_path: Path, suffix: str, codec: str, seed: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / f"a.{suffix}"

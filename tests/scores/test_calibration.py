@@ -130,8 +130,5 @@ def test_risk_coverage_by_hand() -> None:
     np.testing.assert_allclose(curve.risk, [0, 1 / 3, 1 / 2])
     assert curve.area == pytest.approx((0.2 * 0 + 0.4 / 3 + 0.2 / 2) / 0.8)
     assert curve.threshold_for_risk(0.4) == 0.8
-    assert curve.threshold_for_coverage(0.5) == 0.8
-    with pytest.raises(InvalidInputError, match="cannot be reached"):
-        curve.threshold_for_coverage(0.9)
     with pytest.raises(InvalidInputError, match="the least is 0"):
         risk_coverage(scores[1:3], np.array([1, 1])).threshold_for_risk(0.1)

@@ -29,7 +29,7 @@ def test_equals_noisereduce(strength: float, n_fft: int) -> None:
         y_noise=noise,
         prop_decrease=strength,
         n_fft=n_fft,
-        padding=n_fft // 4 * 200,  # whole hops: its frames then stand where ours do
+        padding=n_fft // 4 * 200,  # whole hops, so that its frames coincide with ours
     )
     chosen = DenoiseSettings(
         n_fft=n_fft,
@@ -40,12 +40,12 @@ def test_equals_noisereduce(strength: float, n_fft: int) -> None:
         extend_edges=False,
     )
     found = remove_noise(wave(noisy), noise=wave(noise), settings=chosen)
-    inner = slice(n_fft, -n_fft)  # its frames before the first sample and after the last also count
+    inner = slice(n_fft, -n_fft)  # it also counts frames before the first and after the last sample
     np.testing.assert_allclose(found.samples[inner], wanted[inner], atol=2e-5)
     np.testing.assert_allclose(found.samples, wanted, atol=1e-3)
 
 
-def test_takes_steady_noise_away() -> None:
+def test_removes_steady_noise() -> None:
     noisy = sentence() + white(len(sentence()), 0.01, seed=3)
     cleaned = remove_noise(wave(noisy)).samples
     quiet = slice(2000, 10000)
@@ -59,12 +59,12 @@ def test_takes_steady_noise_away() -> None:
     ("clean", "least_db"),
     [(sentence(), 40), (chirp(2.0, 100, 7000), 30), (voiced(3.0), 10)],  # the last has no pause
 )
-def test_is_gentle_on_clean_sound(clean: Float32Array, least_db: float) -> None:
+def test_preserves_clean_sound(clean: Float32Array, least_db: float) -> None:
     found = remove_noise(wave(clean)).samples
     assert distortion_db(found, clean) > least_db
 
 
-def test_is_gentler_than_noisereduce() -> None:
+def test_preserves_clean_sound_better_than_noisereduce() -> None:
     noisereduce = pytest.importorskip("noisereduce")
     clean = sentence()
     theirs = noisereduce.reduce_noise(y=clean, sr=RATE_HZ, n_fft=512)
@@ -80,7 +80,7 @@ def test_zero_strength_changes_nothing() -> None:
 
 
 def test_digital_silence_is_not_the_noise() -> None:
-    """Half the clip is zeros, as padded tracks are: the noise is still heard and removed."""
+    """Half the clip is zeros, as in padded tracks: the noise is still found and removed."""
     noisy = sentence() + white(len(sentence()), 0.01)
     padded = np.concatenate([np.zeros(len(noisy), np.float32), noisy])
     cleaned = remove_noise(wave(padded)).samples
@@ -94,7 +94,7 @@ def test_digital_silence_is_not_the_noise() -> None:
     start=st.floats(-10, 1e4),
     level=st.sampled_from([0.0, 1e-9, 0.1, 1.0]),
 )
-def test_length_rate_and_start_stay(count: int, start: float, level: float) -> None:
+def test_length_rate_and_start_are_kept(count: int, start: float, level: float) -> None:
     found = remove_noise(wave(white(count, level), start))
     assert len(found.samples) == count
     assert found.samples.dtype == np.float32
@@ -104,12 +104,12 @@ def test_length_rate_and_start_stay(count: int, start: float, level: float) -> N
 
 @settings(max_examples=10, deadline=None)
 @given(gain=st.floats(1e-3, 1e3))
-def test_gain_passes_through(gain: float) -> None:
+def test_the_gain_is_kept(gain: float) -> None:
     noisy = sentence() + white(len(sentence()), 0.01)
     once = remove_noise(wave(noisy)).samples
     scaled = remove_noise(wave((noisy * np.float32(gain)).astype(np.float32))).samples
     error = np.abs(scaled / np.float32(gain) - once)
-    assert np.mean(error) < 1e-4  # a bin at the very threshold may fall on the other side
+    assert np.mean(error) < 1e-4  # a bin at the threshold may change sides
 
 
 def test_other_rates_work() -> None:

@@ -62,8 +62,8 @@ def value(sound: Float32Array, feature_set: FeatureSet, name: str) -> float:
     return float(functionals(wave(sound), feature_set)[functional_names(feature_set).index(name)])
 
 
-def test_values_known_beforehand(opensmile: None) -> None:
-    """What these features are by definition, on sounds whose answers are plain."""
+def test_values_known_by_definition(opensmile: None) -> None:
+    """Features of simple sounds equal their values by definition."""
     steady = tone(1.0, 200, 0.5)
     # root mean square of the tone, after pre-emphasis of 0.97 and under a Hamming window
     emphasis = abs(1 - 0.97 * np.exp(-2j * np.pi * 200 / RATE_HZ))
@@ -94,7 +94,7 @@ def test_short_sounds_have_finite_features(
         assert np.isfinite(found).all()
 
 
-def test_the_extractor_is_kept(opensmile: None) -> None:
+def test_the_extractor_is_cached(opensmile: None) -> None:
     assert _extractor("is09") is _extractor("is09")
 
 
@@ -103,9 +103,9 @@ def test_an_unknown_set_is_refused() -> None:
         functionals(wave(white(100)), "is11")  # type: ignore[arg-type]
 
 
-def test_without_opensmile_the_cure_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_opensmile_the_error_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opensmile", None)
     _extractor.cache_clear()
-    with pytest.raises(MissingDependencyError, match=r"pip install 'facevoice\[opensmile\]'"):
+    with pytest.raises(MissingDependencyError, match="--extra opensmile"):
         functionals(wave(white(100)), "is09")
     _extractor.cache_clear()

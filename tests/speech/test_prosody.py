@@ -1,4 +1,4 @@
-"""Our own utterance features: pitch as it is, no gain, every number named and finite."""
+"""Our own utterance-level features: correct pitch, no effect of gain, names, finite values."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def value(samples: np.ndarray, name: str) -> float:
     return float(prosody(Waveform(samples.astype(np.float32), 16000))[NAMES.index(name)])
 
 
-def test_every_number_has_a_name() -> None:
+def test_every_feature_has_a_name() -> None:
     assert len(NAMES) == len(set(NAMES)) == FEATURES == FEATURE_COUNTS["prosody"]
     assert functional_names("prosody") == NAMES
     waveform = Waveform(tone(150), 16000)
@@ -28,7 +28,7 @@ def test_every_number_has_a_name() -> None:
 
 
 @pytest.mark.parametrize("hertz", [80, 110, 150, 220, 330, 450])
-def test_pitch_is_that_of_the_sound(hertz: float) -> None:
+def test_the_pitch_is_found(hertz: float) -> None:
     found = 55 * 2 ** (value(tone(hertz), "pitch_q50") / 12)
     assert found == pytest.approx(hertz, rel=0.02)
     assert value(tone(hertz), "pitch_share") > 0.9
@@ -46,7 +46,7 @@ def test_noise_has_no_pitch_and_a_glide_has_a_slope() -> None:
     assert value(up, "rise") > -value(up, "fall")
 
 
-def test_gain_changes_nothing_and_silence_around_neither() -> None:
+def test_gain_and_surrounding_silence_have_no_effect() -> None:
     speech = tone(140) * np.hanning(16000).astype(np.float32)
     quiet = prosody(Waveform((speech * 0.01).astype(np.float32), 16000))
     np.testing.assert_allclose(prosody(Waveform(speech, 16000)), quiet, atol=0.02)
@@ -57,7 +57,7 @@ def test_gain_changes_nothing_and_silence_around_neither() -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 100, 319, 320, 640, 1024, 5000])
 @pytest.mark.parametrize("level", [0.0, 1e-9, 0.5])
-def test_short_and_silent_sounds_give_finite_numbers(count: int, level: float) -> None:
+def test_short_and_silent_sounds_give_finite_features(count: int, level: float) -> None:
     noise = np.random.default_rng(count).normal(0, 1, count) * level
     found = prosody(Waveform(noise.astype(np.float32), 16000))
     assert found.shape == (FEATURES,)

@@ -65,14 +65,14 @@ def test_stft_of_short_sounds(count: int) -> None:
     assert np.isfinite(found).all()
 
 
-def test_a_tone_lights_its_row() -> None:
+def test_a_tone_is_loudest_in_its_row() -> None:
     picture = log_spectrogram(wave(tone(1.0, 2000)), LINEAR)
     loudest = picture[:, 20:80].argmax(axis=0)
     assert (loudest == round(2000 / 31.25)).all()
     assert picture.max() == pytest.approx(1)
 
 
-def test_a_chirp_climbs() -> None:
+def test_a_chirp_rises() -> None:
     picture = log_spectrogram(wave(chirp(2.0, 200, 6800)), LINEAR)
     row = picture.argmax(axis=0)[5:-5].astype(int)
     assert (np.diff(row) >= 0).all()
@@ -100,7 +100,9 @@ def test_gain_does_not_matter(chosen: SpectrogramSettings, gain: float, seed: in
 @ALL
 @settings(max_examples=25, deadline=None)
 @given(count=st.one_of(st.integers(0, 700), st.integers(0, 90000)), level=st.sampled_from([0, 0.1]))
-def test_pictures_are_sound(chosen: SpectrogramSettings, count: int, level: float) -> None:
+def test_pictures_have_the_right_shape_and_range(
+    chosen: SpectrogramSettings, count: int, level: float
+) -> None:
     images = spectrogram_images(wave(white(count, level)), chosen)
     assert images.dtype == np.float32
     assert images.shape[0] >= 1
@@ -121,7 +123,7 @@ def test_windows_tile_the_sound() -> None:
     np.testing.assert_array_equal(images[2], picture[:, -224:])
 
 
-def test_a_short_sound_stands_in_the_middle() -> None:
+def test_a_short_sound_is_centred() -> None:
     sound = wave(white(160 * 99))
     picture = log_spectrogram(sound, WINDOWS)
     image = spectrogram_images(sound, WINDOWS)[0]
@@ -131,20 +133,20 @@ def test_a_short_sound_stands_in_the_middle() -> None:
 
 
 @pytest.mark.parametrize("columns", [3, 224, 500])
-def test_stretching_is_pillows_bilinear(columns: int) -> None:
+def test_stretching_equals_pillows_bilinear(columns: int) -> None:
     values = np.random.default_rng(0).random((1, columns), np.float32)
     wanted = np.asarray(Image.fromarray(values).resize((224, 1), Image.Resampling.BILINEAR))
     found = values @ resize_matrix(columns, 224).T
     np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
-def test_the_stretched_picture_is_the_resized_one() -> None:
+def test_the_stretched_picture_is_resized_in_time() -> None:
     sound = wave(voiced(3.0))
     wanted = log_spectrogram(sound, LINEAR) @ resize_matrix(301, 224).T
     np.testing.assert_allclose(spectrogram_images(sound, LINEAR)[0], wanted, atol=1e-5)
 
 
-def test_linear_bands_are_bins_where_they_are_as_many() -> None:
+def test_linear_bands_equal_bins_if_there_are_as_many() -> None:
     np.testing.assert_array_equal(band_filters(LINEAR), np.eye(224, 257, dtype=np.float32))
 
 
@@ -155,7 +157,7 @@ def test_htk_mel_values() -> None:
 
 
 def test_mel_filters_equal_the_definition() -> None:
-    """Written out: triangles in Hz whose corners are evenly spaced in mel."""
+    """Triangles in Hz with corners evenly spaced in mel."""
     chosen = replace(MEL, low_hz=60.0, high_hz=7600.0, height=40)
     low, high = hz_to_mel(60), hz_to_mel(7600)
     corners = [700 * (10 ** ((low + (high - low) * k / 41) / 2595) - 1) for k in range(42)]
@@ -173,17 +175,17 @@ def test_mel_filters_equal_the_definition() -> None:
     np.testing.assert_allclose(inner, 1, atol=1e-5)  # neighbours share every bin between them
 
 
-def test_too_many_mel_bands_say_so() -> None:
+def test_too_many_mel_bands_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="raise n_fft"):
         band_filters(replace(MEL, n_fft=512, height=128))
 
 
-def test_settings_travel_through_json() -> None:
+def test_settings_survive_json() -> None:
     again = SpectrogramSettings.from_dict(json.loads(json.dumps(MEL.to_dict())))
     assert again == MEL
 
 
-def test_settings_refuse_what_they_do_not_know() -> None:
+def test_unknown_and_missing_settings_are_refused() -> None:
     values = LINEAR.to_dict()
     with pytest.raises(InvalidInputError, match=r"unknown \['hopp'\].*known: .*hop"):
         SpectrogramSettings.from_dict({**values, "hopp": 1})

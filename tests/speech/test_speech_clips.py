@@ -1,4 +1,4 @@
-"""Real recordings: what was judged by ear must be what find_speech says."""
+"""Real recordings: find_speech agrees with annotations made by ear."""
 
 import csv
 from pathlib import Path
@@ -21,7 +21,7 @@ def sound_of(path: Path) -> Waveform | None:
     return read_waveform(path, rate_hz=SPEECH_RATE_HZ)
 
 
-def test_voices_of_the_clips(silero: SileroVoice) -> None:
+def test_speech_in_the_clips(silero: SileroVoice) -> None:
     table = data_path("clips", "expected.csv")
     with table.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -36,7 +36,7 @@ def test_voices_of_the_clips(silero: SileroVoice) -> None:
     assert not wrong
 
 
-def test_clean_recordings_stay_whole(silero: SileroVoice) -> None:
+def test_clean_recordings_are_preserved(silero: SileroVoice) -> None:
     """Studio speech keeps a speech-to-distortion ratio above 20 dB; half of it above 40 dB."""
     files = sorted(data_path("ravdess_speech").glob("*.flac"))[::97]
     ratios = []

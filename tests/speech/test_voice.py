@@ -20,7 +20,7 @@ def silero() -> SileroVoice:
 
 
 class Fixed:
-    """A detector that answers what it was told."""
+    """A detector that returns given spans."""
 
     def __init__(self, *spans: tuple[float, float]) -> None:
         self.spans = np.array(spans, np.float64).reshape(-1, 2)
@@ -41,12 +41,12 @@ def test_spans_are_presentation_time(silero: SileroVoice) -> None:
 
 
 @pytest.mark.parametrize("sound", [tone(2, 1000), white(32000), np.zeros(32000, np.float32)])
-def test_hears_no_voice_elsewhere(silero: SileroVoice, sound: np.ndarray) -> None:
+def test_finds_no_voice_in_tones_noise_and_silence(silero: SileroVoice, sound: np.ndarray) -> None:
     assert silero(wave(sound)).shape == (0, 2)
 
 
 @pytest.mark.parametrize("count", [0, 1, 100, 511, 512, 513, 300000])
-def test_one_probability_each_32_ms(silero: SileroVoice, count: int) -> None:
+def test_one_probability_per_32_ms(silero: SileroVoice, count: int) -> None:
     found = silero.probabilities(wave(white(count)))
     assert found.dtype == np.float32
     assert found.shape == (-(-count // 512),)
@@ -54,7 +54,7 @@ def test_one_probability_each_32_ms(silero: SileroVoice, count: int) -> None:
 
 
 def test_equals_the_package(silero: SileroVoice) -> None:
-    """The streaming network of silero-vad, chunk by chunk, over more than one of our blocks."""
+    """Equals silero-vad's streaming network, chunk by chunk, over more than one of our blocks."""
     package = pytest.importorskip("silero_vad")
     torch = pytest.importorskip("torch")
     sound = np.tile(sentence() + white(56000, 0.003), 5)  # 17.5 s
@@ -131,7 +131,7 @@ def test_speech_is_cut_and_joined(silero: SileroVoice) -> None:
         (white(48000), "no_speech"),
     ],
 )
-def test_reasons(silero: SileroVoice, sound: np.ndarray, code: str) -> None:
+def test_missing_codes(silero: SileroVoice, sound: np.ndarray, code: str) -> None:
     speech = find_speech(wave(sound), silero)
     assert speech.missing == code
     assert speech.waveform is None
@@ -142,7 +142,7 @@ def test_no_audio(silero: SileroVoice) -> None:
     assert find_speech(None, silero).missing == "no_audio_stream"
 
 
-def test_a_little_speech_is_too_short() -> None:
+def test_very_little_speech_is_too_short() -> None:
     found = find_speech(wave(white(32000)), Fixed((0.5, 0.6), (1.0, 1.1)))
     assert found.missing == "too_short"
     assert len(found.spans) == 2
@@ -173,7 +173,7 @@ def test_cut_takes_any_spans(edges: list[float], start: float) -> None:
     assert start <= found.start_seconds <= sound.stop_seconds
 
 
-def test_cut_of_the_whole_is_the_whole() -> None:
+def test_cutting_out_everything_changes_nothing() -> None:
     sound = wave(white(5000), 3.0)
     np.testing.assert_array_equal(cut(sound, np.array([[3.0, 4.0]])).samples, sound.samples)
 
@@ -183,7 +183,7 @@ def test_another_rate_is_refused(silero: SileroVoice) -> None:
         find_speech(Waveform(white(44100), 44100), silero)
 
 
-def test_speech_has_sound_or_a_reason() -> None:
+def test_speech_has_either_sound_or_a_missing_code() -> None:
     with pytest.raises(InvalidInputError, match="missing code"):
         Speech(None, np.zeros((0, 2)), None)
     with pytest.raises(InvalidInputError, match="missing code"):

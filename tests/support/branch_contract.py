@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from facevoice.branches import Branch
+from facevoice.branches import Branch, FusionBranch, PerFaceBranch, average
 from facevoice.types import EMOTIONS, Evidence
 from support.evidence_factory import make_evidence
 
@@ -40,6 +40,31 @@ class BranchContract:
 
     def test_one_face_and_a_quarter_second_are_enough(self, branch):
         assert branch.score(make_evidence(faces=1, speech_seconds=0.25)) is not None
+
+    def test_looking_at_faces_once_gives_the_same_scores(self, branch):
+        if not isinstance(branch, PerFaceBranch):
+            return
+        for faces in (1, 5, 40):
+            evidence = make_evidence(faces=faces)
+            chosen = branch.chosen(faces)
+            assert (np.diff(chosen) > 0).all()
+            assert chosen.max() < faces
+            looks = branch.look(evidence.faces.images[chosen])
+            whole = branch.score(evidence)
+            np.testing.assert_array_equal(branch.of_looks(looks).values, whole.values)
+            frames = branch.frames_of_looks(looks)
+            assert frames is None or frames.shape == (len(chosen), len(branch.labels))
+
+    def test_a_fusion_shows_its_parts_and_follows_from_them(self, branch):
+        if not isinstance(branch, FusionBranch):
+            return
+        scores = branch.score(make_evidence())
+        assert list(scores.parts) == [member.name for member in branch.members]
+        again = branch.combine(scores.parts)
+        np.testing.assert_array_equal(again.values, scores.values)
+        seconds = {"face": 1.0, "voice": 1.0}
+        averaged = average(branch, [(seconds, scores), (seconds, scores)])
+        np.testing.assert_allclose(averaged.values, scores.values, atol=1e-12)
 
     def test_evidence_stays_as_it_was(self, branch):
         evidence: Evidence = make_evidence()

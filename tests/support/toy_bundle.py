@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from facevoice.speech.functionals import FEATURE_COUNTS
 from facevoice.speech.spectrogram import SpectrogramSettings
 from facevoice.types import EMOTIONS
 
@@ -136,4 +138,42 @@ def make_toy_bundle(folder: Path, labels: tuple[str, ...] = EMOTIONS) -> Path:
         },
     }
     (folder / "bundle.json").write_text(json.dumps(card, indent=2), encoding="utf-8")
+    return folder
+
+
+def save_features_net(path: Path, features: int, *, seed: int = 0) -> None:
+    """What an exported SVM looks like from outside: features -> (class index, probabilities)."""
+    rng = np.random.default_rng(seed)
+    weights = rng.normal(0, 1e-3, (features, len(EMOTIONS))).astype(np.float32)
+    nodes = [
+        helper.make_node("Tanh", ["features"], ["bounded"]),
+        helper.make_node("MatMul", ["bounded", "weights"], ["decisions"]),
+        helper.make_node("Softmax", ["decisions"], ["probabilities"], axis=1),
+        helper.make_node("ArgMax", ["probabilities"], ["index"], axis=1, keepdims=0),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "svm",
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", features])],
+        [
+            helper.make_tensor_value_info("index", TensorProto.INT64, ["n"]),
+            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", 7]),
+        ],
+        [numpy_helper.from_array(weights, "weights")],
+    )
+    opsets = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
+
+
+def add_functionals(bundle: Path, folder: Path, feature_set: str) -> Path:
+    """A copy of a toy bundle whose voice node has one more member: functionals, so called."""
+    shutil.copytree(bundle, folder)
+    path = folder / f"{feature_set}.onnx"
+    save_features_net(path, FEATURE_COUNTS[feature_set])
+    card = json.loads((folder / "bundle.json").read_text())
+    node = {"kind": "functionals_svm", "name": feature_set, "model": path.name}
+    voice = card["tree"]["members"][1]["members"]
+    voice.append(node | {"feature_set": feature_set, "weight": 0.5})
+    card["files"][path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (folder / "bundle.json").write_text(json.dumps(card))
     return folder

@@ -53,7 +53,7 @@ def test_prepare_train_bundle_score_fuse_bundle_predict_evaluate(tmp_path):
     run(
         "fuse", table, "--split", "val", "--tree", tmp_path / "b", "--search", "grid", "-o", weights
     )
-    run("bundle", tmp_path / "b", "--weights", weights, "-o", tmp_path / "fused")
+    run("reweigh", tmp_path / "b", "--weights", weights, "-o", tmp_path / "fused")
     run("evaluate", table, "--split", "test", "--weights", weights, "-o", tmp_path / "report")
     report = json.loads((tmp_path / "report" / "report.json").read_text())
     assert report

@@ -12,11 +12,11 @@ def uniform(labels: tuple[str, ...] = EMOTIONS) -> Scores:
     return Scores(labels, np.full(len(labels), 1 / len(labels)))
 
 
-def test_emotions_stand_in_the_order_of_the_papers_figure():
+def test_emotions_are_in_the_order_of_the_papers_figure():
     assert EMOTIONS == ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 
 
-def test_scores_answer_by_label_and_name_the_first_of_equals():
+def test_scores_by_label_and_the_first_of_equal_scores():
     scores = Scores(("a", "b", "c"), np.array([0.2, 0.4, 0.4]))
     assert scores["c"] == pytest.approx(0.4)
     assert scores.emotion == "b"
@@ -48,7 +48,7 @@ def test_any_normalised_vector_makes_scores_that_sum_to_one(values):
     assert scores[scores.emotion] == scores.confidence
 
 
-def test_nothing_frozen_can_be_written_inside():
+def test_arrays_of_frozen_classes_are_read_only():
     scores = uniform()
     with pytest.raises(ValueError, match="read-only"):
         scores.values[0] = 1
@@ -61,6 +61,7 @@ def test_nothing_frozen_can_be_written_inside():
     "make",
     [
         lambda: Frame(np.zeros((4, 4), np.uint8), 0.0),
+        lambda: Frame([[[0, 0, 0]]], 0.0),
         lambda: Frame(np.zeros((4, 4, 3), np.float32), 0.0),
         lambda: Waveform(np.zeros((2, 2), np.float32), 16000),
         lambda: Waveform(np.zeros(2), 16000),
@@ -74,18 +75,18 @@ def test_nothing_frozen_can_be_written_inside():
         lambda: Evidence(None, None, 0.0, 1.0, missing={"face": "gone", "voice": "silent"}),
     ],
 )
-def test_wrong_shapes_are_refused_at_birth(make):
+def test_invalid_fields_are_refused(make):
     with pytest.raises(InvalidInputError):
         make()
 
 
-def test_a_track_needs_times_that_increase():
+def test_the_times_of_a_track_must_increase():
     track = FaceTrack.of_images(np.zeros((2, 256, 256, 3), np.uint8))
     with pytest.raises(InvalidInputError, match="increase"):
         FaceTrack(track.images, np.array([1.0, 1.0]), track.boxes, track.quality)
 
 
-def test_a_track_keeps_landmarks_one_set_per_picture():
+def test_a_track_has_one_set_of_landmarks_per_picture():
     track = FaceTrack.of_images(np.zeros((3, 256, 256, 3), np.uint8))
     assert track.landmarks.shape == (3, 5, 2)
     assert np.isnan(track.landmarks).all()
@@ -96,14 +97,14 @@ def test_a_track_keeps_landmarks_one_set_per_picture():
         FaceTrack(track.images, track.times_seconds, track.boxes, track.quality, marks[:2])
 
 
-def test_reprs_show_shapes_not_pixels():
+def test_reprs_show_sizes_instead_of_pixels():
     evidence = make_evidence(faces=2)
     assert "2 faces" in repr(evidence)
     assert len(repr(evidence)) < 300
     assert "happy 0.14" in repr(uniform())
 
 
-def test_every_error_has_a_kind_and_one_root():
+def test_every_error_has_its_own_kind():
     def below(root: type[FacevoiceError]) -> set[type[FacevoiceError]]:
         return {root}.union(*(below(child) for child in root.__subclasses__()))
 

@@ -1,24 +1,29 @@
-"""Branches: each turns evidence into scores; a Blend of branches is a branch too."""
+"""Branches: each turns evidence into scores; a fusion of branches is a branch too."""
 
 from facevoice.branches.adjustment import Adjustment
-from facevoice.branches.base import Branch, CroppingBranch, FrameBranch, WindowScores, leaves
-from facevoice.branches.blend import Blend, average
+from facevoice.branches.base import Branch, FusionBranch, PerFaceBranch
+from facevoice.branches.blend import Blend
 from facevoice.branches.face_sequence import FaceSequence
 from facevoice.branches.face_vote import FaceVote
-from facevoice.branches.functionals_svm import FunctionalsSvm
+from facevoice.branches.functionals import Functionals
 from facevoice.branches.spectrogram_net import SpectrogramNet
+from facevoice.branches.stack import Stack
+from facevoice.branches.tree import WindowScores, average, leaves, nodes, score_tree
 
 __all__ = [
     "Adjustment",
     "Blend",
     "Branch",
-    "CroppingBranch",
     "FaceSequence",
     "FaceVote",
-    "FrameBranch",
-    "FunctionalsSvm",
+    "Functionals",
+    "FusionBranch",
+    "PerFaceBranch",
     "SpectrogramNet",
+    "Stack",
     "WindowScores",
     "average",
     "leaves",
+    "nodes",
+    "score_tree",
 ]

@@ -1,4 +1,4 @@
-"""What happens to blended scores before they are shown: temperature, and a shift of classes."""
+"""The last step of a blend: a temperature, and a scale and an offset for each class."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from facevoice.branches.base import SMALLEST_SCORE, tempered
+from facevoice.branches.base import SMALLEST_SCORE, softmax, tempered
 from facevoice.errors import InvalidInputError
 from facevoice.types import Float64Array
 
@@ -38,7 +38,7 @@ class Adjustment:
         return bool(self.class_scale or self.class_offsets)
 
     def check_classes(self, count: int) -> None:
-        """Raise InvalidInputError unless there is a number for each of the classes."""
+        """Raise InvalidInputError unless each class has its number."""
         for name in ("class_scale", "class_offsets"):
             found = len(getattr(self, name))
             if found not in (0, count):
@@ -55,12 +55,10 @@ class Adjustment:
             logits *= np.array(self.class_scale)
         if self.class_offsets:
             logits += np.array(self.class_offsets)
-        powered = np.exp((logits - logits.max(axis=-1, keepdims=True)) / self.temperature)
-        normalised: Float64Array = powered / powered.sum(axis=-1, keepdims=True)
-        return normalised
+        return softmax(logits / self.temperature)
 
     def to_dict(self) -> dict[str, Any]:
-        """Keys of a node in weights.json and bundle.json; what has no effect is left out."""
+        """Keys of a node in weights.json and bundle.json; values without effect are left out."""
         card: dict[str, Any] = {"temperature": self.temperature}
         if self.class_scale:
             card["class_scale"] = list(self.class_scale)
@@ -70,10 +68,10 @@ class Adjustment:
 
     @classmethod
     def of_dict(cls, node: Mapping[str, Any]) -> "Adjustment":
-        """Read back what ``to_dict`` gave; other keys are left alone.
+        """Read back what ``to_dict`` gave; other keys are ignored.
 
         Raises:
-            InvalidInputError: a value is no finite number.
+            InvalidInputError: a value is not a finite number.
         """
         try:
             return cls(

@@ -1,17 +1,19 @@
-"""What a branch is, and the arithmetic that all of them share."""
+"""What a branch is, what the kinds share, and the arithmetic of distributions."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facevoice.errors import BundleError
-from facevoice.faces.sample import Box
-from facevoice.types import Evidence, Float32Array, Float64Array, Modality, Scores, UInt8Array
+from facevoice.errors import BundleError, LabelMismatchError
+from facevoice.session import Session
+from facevoice.types import Evidence, Float64Array, Modality, Scores, UInt8Array
+from facevoice.types.checks import set_field
 
-WindowScores = tuple[Mapping[Modality, float], Scores | None]
-"""What a window holds: seconds of evidence by modality, and a branch's scores of it."""
+Node = Mapping[str, Any]
+"""A node of the tree in bundle.json."""
 
 SMALLEST_SCORE: Final = 1e-12
 """What a score of 0 counts as where a logarithm is taken."""
@@ -23,7 +25,7 @@ class Branch(Protocol):
 
     name: its name in the tree; ``Scores.parts`` shows its scores under it.
     labels: what it scores.
-    modality: "face" or "voice" for a leaf; None for a blend, which reads what its members read.
+    modality: "face" or "voice"; None for a branch that reads both, such as a fusion of branches.
     """
 
     @property
@@ -39,30 +41,11 @@ class Branch(Protocol):
 
 
 @runtime_checkable
-class FrameBranch(Branch, Protocol):
-    """A branch that can also say what each face shows by itself."""
-
-    def frame_scores(self, evidence: Evidence) -> tuple[Float64Array, Float64Array] | None:
-        """Times (T,) in seconds and a distribution for each (T, K); None without faces."""
-        ...
-
-
-@runtime_checkable
-class CroppingBranch(Branch, Protocol):
-    """A branch that cuts one box out of every aligned picture."""
-
-    @property
-    def crop(self) -> Box:
-        """Left, top, right, bottom in the 256x256 picture."""
-        ...
-
-
-@runtime_checkable
 class PerFaceBranch(Branch, Protocol):
-    """A face branch whose network sees each face alone.
+    """A face branch whose network sees each face by itself.
 
-    So a face that several windows share need be looked at once only: ``of_looks(look(images))``
-    equals ``score`` of a track of these images.
+    Nothing requires it. It saves time where windows overlap: a face that several of them share is
+    looked at once. ``score`` of T faces equals ``of_looks(look(images[chosen(T)]))`` exactly.
     """
 
     def chosen(self, count: int) -> NDArray[np.intp]:
@@ -70,19 +53,138 @@ class PerFaceBranch(Branch, Protocol):
         ...
 
     def look(self, images: UInt8Array) -> Float64Array:
-        """What the network says to each face: (N, 256, 256, 3) uint8 RGB -> (N, D)."""
+        """What the network finds in each face: (N, 256, 256, 3) uint8 RGB -> (N, D)."""
         ...
 
     def of_looks(self, looks: Float64Array) -> Scores:
-        """The clip's scores of its faces, in the order of time: (T, D), T >= 1."""
+        """The clip's scores, from the looks (M, D) at its chosen faces in order of time."""
         ...
 
     def frames_of_looks(self, looks: Float64Array) -> Float64Array | None:
-        """Each face's own calibrated scores (T, K); None if the branch needs more than one."""
+        """Each face's own calibrated scores (T, K); None if the branch needs a sequence."""
         ...
 
 
-def softmax(logits: Float32Array) -> Float64Array:
+class Context(Protocol):
+    """What a branch is built from besides its own node: the bundle around it."""
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...  # noqa: D102
+
+    def session(self, file: str) -> Session:
+        """The model in a file of the bundle."""
+        ...
+
+    def branch(self, node: Node) -> Branch:
+        """The branch that a node describes, such as a member of a fusion."""
+        ...
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Leaf:
+    """The fields that all kinds with a model of their own share.
+
+    name: in the tree. labels: one for each output of the model.
+    temperature: > 0; divides the logits (Guo et al. 2017).
+
+    Raises BundleError if the temperature is not positive.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    temperature: float = field(default=1.0, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.temperature) and self.temperature > 0):
+            raise BundleError(
+                f"branch {self.name!r}: temperature must be positive, got {self.temperature}"
+            )
+
+    @classmethod
+    def read(cls, node: Node, context: Context, **fields: Any) -> Self:
+        """Build a kind from a node: the shared fields from its keys, the others as given."""
+        return cls(
+            name=node["name"],
+            labels=tuple(node.get("labels", context.labels)),
+            temperature=float(node.get("temperature", 1.0)),
+            **fields,
+        )
+
+    def check_outputs(self, count: int) -> None:
+        """Raise BundleError unless the model gives one value for each label."""
+        if count != len(self.labels):
+            raise BundleError(
+                f"branch {self.name!r}: the model gives {count} values,"
+                f" the bundle has {len(self.labels)} labels"
+            )
+
+
+def score_faces(branch: PerFaceBranch, evidence: Evidence) -> Scores | None:
+    """The scores of a branch that looks at faces one by one; None without faces."""
+    if evidence.faces is None:
+        return None
+    images = evidence.faces.images
+    return branch.of_looks(branch.look(images[branch.chosen(len(images))]))
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class FusionBranch:
+    """A branch that makes its scores from those of other branches; a kind defines ``fused``.
+
+    members: branches with one label set and different names.
+
+    Raises:
+        BundleError: there is no member, or two share a name.
+        LabelMismatchError: their labels differ.
+    """
+
+    modality: ClassVar[Modality | None] = None
+    name: str
+    members: Sequence[Branch]
+
+    def __post_init__(self) -> None:
+        members, names = self.members, [member.name for member in self.members]
+        if not members or len(set(names)) != len(names):
+            raise BundleError(
+                f"{self.name!r} needs members of different names;"
+                f" it has {len(names)} members: {names}"
+            )
+        for member in members[1:]:
+            if member.labels != self.labels:
+                raise LabelMismatchError(
+                    f"{self.name!r} cannot mix {names[0]!r}, which scores {self.labels},"
+                    f" with {member.name!r}, which scores {member.labels}"
+                )
+        set_field(self, "members", tuple(members))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The members' labels."""
+        return self.members[0].labels
+
+    def score(self, evidence: Evidence) -> Scores | None:
+        """Score the members and fuse them; None if no member that counts has scores."""
+        return self.combine({member.name: member.score(evidence) for member in self.members})
+
+    def combine(self, parts: Mapping[str, Scores | None]) -> Scores | None:
+        """Fuse scores by member name; None marks a member that lacks its modality."""
+        rows = np.full((len(self.members), len(self.labels)), np.nan)
+        for row, member in zip(rows, self.members, strict=True):
+            scores = parts.get(member.name)
+            if scores is not None:
+                row[:] = scores.values
+        values = self.fused(rows)
+        if np.isnan(values[0]):
+            return None
+        present = {name: scores for name, scores in parts.items() if scores is not None}
+        return Scores(self.labels, values, present)
+
+    def fused(self, rows: Float64Array) -> Float64Array:
+        """(B, K) scores of the members, NaN where absent -> (K,); NaN if nothing counts."""
+        raise NotImplementedError
+
+
+def softmax(logits: NDArray[Any]) -> Float64Array:
     """Softmax over the last axis, in float64."""
     shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
     exponentials = np.exp(shifted)
@@ -100,47 +202,3 @@ def tempered(values: Float64Array, temperature: float) -> Float64Array:
     powered = np.maximum(values, SMALLEST_SCORE) ** (1.0 / temperature)
     normalised: Float64Array = powered / powered.sum(axis=-1, keepdims=True)
     return normalised
-
-
-def check_temperature(name: str, temperature: float) -> None:
-    """Raise BundleError unless the temperature is a positive number."""
-    if not (np.isfinite(temperature) and temperature > 0):
-        raise BundleError(f"branch {name!r}: temperature must be positive, got {temperature}")
-
-
-def check_classes(name: str, count: int, labels: Sequence[str]) -> None:
-    """Raise BundleError if a model's output does not have one value a label."""
-    if count != len(labels):
-        raise BundleError(
-            f"branch {name!r}: the model gives {count} values, the bundle has {len(labels)} labels"
-        )
-
-
-def leaves(branch: Branch) -> Iterator[Branch]:
-    """All branches of a tree that are no blends, in order."""
-    members: Sequence[Branch] = getattr(branch, "members", ())
-    if not members:
-        yield branch
-    for member in members:
-        yield from leaves(member)
-
-
-def average_leaf(branch: Branch, windows: Sequence[WindowScores]) -> Scores | None:
-    """One leaf's scores over several windows, averaged by its modality's seconds of evidence.
-
-    windows: each window's seconds by modality and this leaf's own scores.
-    Returns None if no window has the leaf's modality.
-    """
-    modality = branch.modality
-    present = [
-        (seconds[modality], scores)
-        for seconds, scores in windows
-        if modality is not None and scores is not None
-    ]
-    if not present:
-        return None
-    weights = np.array([seconds for seconds, _ in present])
-    if weights.sum() <= 0:  # a single picture lasts no time
-        weights = np.ones(len(present))
-    stacked = np.stack([scores.values for _, scores in present])
-    return Scores(branch.labels, weights @ stacked / weights.sum())

@@ -1,4 +1,4 @@
-"""Aligned faces -> what a face network eats; every number comes from the bundle."""
+"""Aligned faces -> the input of a face network; every number comes from the bundle."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ from numpy.typing import NDArray
 
 from facevoice.errors import BundleError
 from facevoice.faces.sample import crop_and_resize, evenly_spaced
-from facevoice.types import FaceTrack, Float32Array, UInt8Array
+from facevoice.types import Float32Array, UInt8Array
 
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow and FER2013
 
 
 @dataclass(frozen=True, slots=True)
 class FaceInput:
-    """How a face network wants its pictures.
+    """The input that a face network expects.
 
-    frames: faces taken from a clip, evenly spaced; a shorter clip gives what it has.
+    frames: faces taken from a clip, evenly spaced; all of them where it has fewer.
     crop: left, top, right, bottom in the aligned 256x256 picture; a square.
     size: side of the network's input in pixels.
     channels: "rgb", "bgr" or "grey".
-    mean, std: one a channel, of values in [0, 1].
+    mean, std: one per channel, of values in [0, 1].
     """
 
     frames: int
@@ -68,22 +68,14 @@ class FaceInput:
         }
 
     def indices(self, count: int) -> NDArray[np.intp]:
-        """Which of ``count`` faces the network will see."""
+        """Which of ``count`` faces the network sees: (M,), M <= frames."""
         return evenly_spaced(count, self.frames)
 
-    def select(self, track: FaceTrack) -> FaceTrack:
-        """The faces that the network will see."""
-        return track.take(self.indices(len(track)))
-
-    def pictures(self, track: FaceTrack) -> Float32Array:
-        """All faces of a track as (T, C, size, size) float32."""
-        return self.pictures_of(track.images)
-
-    def pictures_of(self, images: UInt8Array) -> Float32Array:
+    def pictures(self, images: UInt8Array) -> Float32Array:
         """Aligned faces (T, 256, 256, 3) uint8 RGB as (T, C, size, size) float32."""
         return self.normalised(crop_and_resize(images, self.crop, self.size))
 
-    def normalised(self, faces: "np.ndarray[Any, np.dtype[np.uint8]]") -> Float32Array:
+    def normalised(self, faces: UInt8Array) -> Float32Array:
         """(T, size, size, 3) uint8 RGB -> (T, C, size, size) float32."""
         pictures: Float32Array = faces.astype(np.float32) / np.float32(255)
         if self.channels == "grey":

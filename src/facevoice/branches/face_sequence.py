@@ -1,72 +1,63 @@
 """Faces over time: a CNN for each frame, then a two-layer BLSTM (the paper, steps 3-4)."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 
-from facevoice.branches.base import check_classes, check_temperature, softmax, tempered
+from facevoice.branches.base import Context, Leaf, Node, score_faces, softmax, tempered
 from facevoice.branches.face_input import FaceInput
-from facevoice.faces.sample import Box
 from facevoice.session import Session
 from facevoice.types import Evidence, Float64Array, Modality, Scores, UInt8Array
 
 
-class FaceSequence:
+@dataclass(frozen=True, repr=False, eq=False)
+class FaceSequence(Leaf):
     """The paper's VGG-Face, ResNet-18 and DenseNet-121 branches.
 
     cnn: (N, C, H, W) float32 -> features (N, D).
     blstm: (1, T, D) float32 -> logits (1, K); any T from 1 up.
     """
 
-    modality: Modality | None = "face"
+    modality: ClassVar[Modality | None] = "face"
+    cnn: Session
+    blstm: Session
+    face_input: FaceInput
 
-    def __init__(
-        self,
-        name: str,
-        labels: tuple[str, ...],
-        cnn: Session,
-        blstm: Session,
-        face_input: FaceInput,
-        *,
-        temperature: float = 1.0,
-    ) -> None:
-        check_temperature(name, temperature)
-        self.name = name
-        self.labels = labels
-        self.temperature = temperature
-        self._cnn = cnn
-        self._blstm = blstm
-        self._input = face_input
-
-    @property
-    def crop(self) -> Box:
-        """What it cuts out of an aligned picture."""
-        return self._input.crop
+    @classmethod
+    def of_node(cls, node: Node, context: Context) -> "FaceSequence":
+        """Read a node of kind ``face_sequence``."""
+        return cls.read(
+            node,
+            context,
+            cnn=context.session(node["cnn"]),
+            blstm=context.session(node["blstm"]),
+            face_input=FaceInput.from_dict(node["input"]),
+        )
 
     def score(self, evidence: Evidence) -> Scores | None:
         """Score the clip's faces as a sequence; None without faces."""
-        if evidence.faces is None:
-            return None
-        return self.of_looks(self.look(self._input.select(evidence.faces).images))
-
-    def look(self, images: UInt8Array) -> Float64Array:
-        """The CNN's features of each face: (N, 256, 256, 3) uint8 RGB -> (N, D)."""
-        (features,) = self._cnn.run(self._input.pictures_of(images))
-        return features.astype(np.float64)
+        return score_faces(self, evidence)
 
     def chosen(self, count: int) -> NDArray[np.intp]:
         """Evenly spaced faces; see PerFaceBranch."""
-        return self._input.indices(count)
+        return self.face_input.indices(count)
+
+    def look(self, images: UInt8Array) -> Float64Array:
+        """The CNN's features of each face: (N, 256, 256, 3) uint8 RGB -> (N, D)."""
+        (features,) = self.cnn.run(self.face_input.pictures(images))
+        return features.astype(np.float64)
 
     def of_looks(self, looks: Float64Array) -> Scores:
-        """Score features (T, D) that ``look`` gave as a sequence; see PerFaceBranch."""
-        chosen = looks.astype(np.float32)
-        (logits,) = self._blstm.run(chosen[None])
-        check_classes(self.name, logits.shape[1], self.labels)
+        """Score the features (M, D) of the chosen faces as a sequence; see PerFaceBranch."""
+        (logits,) = self.blstm.run(looks.astype(np.float32)[None])
+        self.check_outputs(logits.shape[1])
         return Scores(self.labels, tempered(softmax(logits[0]), self.temperature))
 
     def frames_of_looks(self, looks: Float64Array) -> None:  # noqa: ARG002
-        """None: it takes a sequence."""
+        """None: it needs a sequence."""
         return
 
     def __repr__(self) -> str:
-        return f"FaceSequence({self.name}: {self._input.frames} faces)"
+        return f"FaceSequence({self.name}: {self.face_input.frames} faces)"

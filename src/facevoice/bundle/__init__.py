@@ -1,7 +1,7 @@
 """Models on disk: read, reweigh, and what taught and measured them."""
 
 from facevoice.bundle.read import (
-    FORMAT,
+    FORMATS,
     SHIPPED,
     Bundle,
     bundle_folder,
@@ -11,7 +11,7 @@ from facevoice.bundle.read import (
 )
 
 __all__ = [
-    "FORMAT",
+    "FORMATS",
     "SHIPPED",
     "Bundle",
     "bundle_folder",

@@ -1,11 +1,10 @@
-"""What a bundle's card says it was measured at, and whether a new measurement agrees.
+"""The figures that a bundle's card records, and whether a new measurement agrees.
 
 ``bundle.json`` holds a row under ``measured`` for each set of labelled clips that the bundle was
 judged on. A set is known again by its samples (see ``trained_on.keys_of``), not by where it lies.
 """
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -14,10 +13,10 @@ import numpy as np
 
 from facevoice.bundle import read_card
 from facevoice.bundle.trained_on import keys_of
+from facevoice.bundle.write import write_card
 from facevoice.errors import BundleError
 from facevoice.scores.metrics import evaluate
 from facevoice.scores.table import ScoreTable
-from facevoice.writing import replacing
 
 TOLERANCE: Final = 0.005
 """How far a share may differ when it is measured again on another machine: half a point."""
@@ -33,7 +32,7 @@ Row = Mapping[str, Any]
 def row_of(table: ScoreTable, name: str) -> Row:
     """A row for the card: figures of every node that answers, on the clips of a table.
 
-    Silent clips count as wrong. name: what the set is called, for people.
+    Clips without scores count as wrong. name: the set's name, for readers.
 
     Raises:
         BundleError: no clip has a truth.
@@ -42,26 +41,26 @@ def row_of(table: ScoreTable, name: str) -> Row:
 
 
 def row_for(card: Mapping[str, Any], table: ScoreTable) -> Row | None:
-    """The card's row of just these clips; None if it was never judged on them."""
+    """The card's row of just these clips; None if it was never measured on them."""
     digest = _digest(table)
     return next((row for row in card.get("measured", ()) if row["data"] == digest), None)
 
 
 def differences(row: Row, table: ScoreTable) -> list[str]:
-    """What a new measurement finds otherwise than the card's row, in words; [] if it agrees."""
+    """How a new measurement differs from the card's row, in words; [] if it agrees."""
     found = _nodes(table)
-    told = []
+    changes = []
     for node in sorted({*row["nodes"], *found}):
         before, now = row["nodes"].get(node), found.get(node)
         if before is None or now is None:
-            told.append(f"{node}: {'not in the card' if before is None else 'not measured'}")
+            changes.append(f"{node}: {'not in the card' if before is None else 'not measured'}")
             continue
-        told += [
+        changes += [
             f"{node}: {key.upper()} {now[key]:.4f}, the card says {before[key]:.4f}"
             for key in ("war", "uar", "ece")
             if abs(now[key] - before[key]) > TOLERANCE
         ]
-    return told
+    return changes
 
 
 def record(folder: Path, row: Row) -> None:
@@ -77,9 +76,7 @@ def record(folder: Path, row: Row) -> None:
         for old in card.get("measured", ())
         if old["name"] != row["name"] and old["data"] != row["data"]
     ]
-    text = json.dumps(card | {"measured": [*kept, row]}, indent=2, ensure_ascii=False) + "\n"
-    with replacing(folder / "bundle.json") as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_card(folder, card | {"measured": [*kept, row]})
 
 
 def _digest(table: ScoreTable) -> str:

@@ -1,33 +1,45 @@
-"""A model on disk: bundle.json, which writes the tree of branches down, and its ONNX files.
+"""A model on disk: bundle.json, which holds the tree of branches, and its ONNX files.
 
 Everything that a branch needs to know about its model stands there: labels, sizes, means, rates,
 hashes, licences of code, weights and data, provenance and validation figures. Nothing is pickled.
+
+Format 2 differs from 1 in the tree only: it may hold a ``stack``, or a ``blend`` with a ``rule``.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from facevoice.branches import (
-    Adjustment,
     Blend,
     Branch,
     FaceSequence,
     FaceVote,
-    FunctionalsSvm,
+    Functionals,
     SpectrogramNet,
+    Stack,
 )
-from facevoice.branches.face_input import FaceInput
-from facevoice.errors import BundleError, HashMismatchError, InvalidInputError
+from facevoice.errors import BundleError, FacevoiceError, HashMismatchError
 from facevoice.session import Device, Session
-from facevoice.speech.spectrogram import SpectrogramSettings
 from facevoice.types import TIE_TOLERANCE, Scores
 
-FORMAT: Final = 1
+FORMATS: Final = (1, 2)
 SHIPPED: Final = Path(__file__).parents[1] / "bundles"
+OLD_KINDS: Final = {"functionals_svm": "functionals"}
+"""Kinds by the name that format 1 gives them and by the name of today."""
+
+_Kind = Blend | Stack | FaceVote | FaceSequence | SpectrogramNet | Functionals
+_KINDS: Final[Mapping[str, type[_Kind]]] = {
+    "blend": Blend,
+    "stack": Stack,
+    "face_vote": FaceVote,
+    "face_sequence": FaceSequence,
+    "spectrogram_net": SpectrogramNet,
+    "functionals": Functionals,
+}
 _REQUIRED: Final = (
     "format",
     "name",
@@ -44,8 +56,8 @@ _REQUIRED: Final = (
 class Bundle:
     """A loaded model.
 
-    sha256: of bundle.json, which holds the hashes of all other files: it names the model.
-    card: bundle.json as read.
+    sha256: of bundle.json, which holds the hashes of all other files: it identifies the model.
+    card: bundle.json as ``read_card`` gives it.
     tree: the branch that scores evidence.
     abstain_below: the model is unsure where its highest score is below this; None: it never is.
     """
@@ -60,7 +72,7 @@ class Bundle:
     abstain_below: float | None = None
 
     def abstains(self, scores: Scores | None) -> bool:
-        """Whether scores of the whole tree are below the threshold; no scores are no guess."""
+        """Whether scores of the whole tree are below the threshold; False without scores."""
         if scores is None or self.abstain_below is None:
             return False
         return scores.confidence < self.abstain_below - TIE_TOLERANCE
@@ -71,7 +83,7 @@ class Bundle:
 
 @dataclass(frozen=True, slots=True)
 class _Context:
-    """What every branch of one bundle is built from."""
+    """The bundle around a branch; see ``branches.base.Context``."""
 
     folder: Path
     labels: tuple[str, ...]
@@ -79,11 +91,28 @@ class _Context:
     device: Device
     threads: int | None
 
-    def session(self, node: Mapping[str, Any], key: str = "model") -> Session:
-        name = str(node[key])
-        if name not in self.files:
-            raise BundleError(f"{self.folder}: {name} is used in the tree but not listed in files")
-        return Session(self.folder / name, device=self.device, threads=self.threads)
+    def session(self, file: str) -> Session:
+        if file not in self.files:
+            raise BundleError(f"{self.folder}: {file} is used in the tree but not listed in files")
+        return Session(self.folder / file, device=self.device, threads=self.threads)
+
+    def branch(self, node: Mapping[str, Any]) -> Branch:
+        kind, name = str(node.get("kind")), node.get("name")
+        if kind not in _KINDS:
+            known = ", ".join(_KINDS)
+            raise BundleError(f"{self.folder}: unknown kind of branch {kind!r}; known: {known}")
+        try:
+            return _KINDS[kind].of_node(node, self)
+        except KeyError as error:
+            raise BundleError(
+                f"{self.folder}: branch {name!r} of kind {kind} lacks {error}"
+            ) from None
+        except (TypeError, ValueError) as error:
+            if isinstance(error, FacevoiceError):
+                raise
+            raise BundleError(
+                f"{self.folder}: branch {name!r} of kind {kind} has a wrong value: {error}"
+            ) from error
 
 
 def bundle_folder(name_or_folder: str | Path) -> Path:
@@ -111,24 +140,42 @@ def shipped_bundles() -> list[Path]:
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """bundle.json of a folder, with its required keys checked.
+    """bundle.json of a folder, with its required keys checked and kinds by today's names.
 
     Raises:
-        BundleError: absent, not JSON, of another format, or a key is missing.
+        BundleError: absent, not JSON, of a format that this version cannot read, or a key is
+            missing.
     """
     path = folder / "bundle.json"
     try:
         card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise BundleError(f"{folder} is no bundle: it holds no bundle.json") from None
+        raise BundleError(f"{folder} is not a bundle: it holds no bundle.json") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise BundleError(f"{path} is not JSON: {error}") from error
     absent = [key for key in _REQUIRED if key not in card]
     if absent:
         raise BundleError(f"{path} lacks {', '.join(absent)}")
-    if card["format"] != FORMAT:
-        raise BundleError(f"{path} has format {card['format']!r}; this version reads {FORMAT}")
-    return card
+    if card["format"] not in FORMATS:
+        known = " and ".join(map(str, FORMATS))
+        raise BundleError(
+            f"{path} has format {card['format']!r}; this version reads {known}:"
+            " a newer bundle needs a newer facevoice, upgrade it"
+        )
+    try:
+        return card | {"tree": renamed(card["tree"], OLD_KINDS)}
+    except (TypeError, ValueError) as error:
+        raise BundleError(f"{path}: the tree is malformed: {error}") from error
+
+
+def renamed(tree: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, Any]:
+    """A tree of bundle.json with other names of kinds."""
+    node = dict(tree)
+    if "kind" in node:
+        node["kind"] = kinds.get(node["kind"], node["kind"])
+    if "members" in node:
+        node["members"] = [renamed(member, kinds) for member in node["members"]]
+    return node
 
 
 def load_bundle(
@@ -139,15 +186,13 @@ def load_bundle(
     Raises:
         BundleError: see ``read_card``; an unknown kind of branch; a wrong value.
         HashMismatchError: a file's bytes are not those that bundle.json names.
-        LabelMismatchError: a blend would mix label sets.
+        LabelMismatchError: a fusion would mix label sets.
     """
     folder = bundle_folder(name_or_folder)
     card = read_card(folder)
-    for name, sha256 in card["files"].items():
-        _check_file(folder, name, sha256)
+    check_files(folder, card)
     labels = tuple(card["labels"])
-    context = _Context(folder, labels, card["files"], device, threads)
-    tree = _build(card["tree"], context)
+    tree = _Context(folder, labels, card["files"], device, threads).branch(card["tree"])
     sha256 = hashlib.sha256((folder / "bundle.json").read_bytes()).hexdigest()
     below = _threshold(card, folder)
     return Bundle(card["name"], card["version"], sha256, folder, labels, card, tree, below)
@@ -162,101 +207,23 @@ def _threshold(card: Mapping[str, Any], folder: Path) -> float | None:
     return float(below)
 
 
-def _check_file(folder: Path, name: str, sha256: str) -> None:
-    path = folder / name
-    if path.resolve().parent != folder.resolve():
-        raise BundleError(f"{folder}: file name {name!r} leads out of the bundle")
-    try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-    except FileNotFoundError:
-        raise BundleError(f"{folder} lacks {name}, which its bundle.json lists") from None
-    if found != sha256:
-        raise HashMismatchError(
-            f"{path} has sha256 {found[:12]}..., bundle.json says {sha256[:12]}...: the file was"
-            " changed or damaged; install the bundle again"
-        )
+def check_files(folder: Path, card: Mapping[str, Any]) -> None:
+    """Check that the files of a bundle are those that its card lists.
 
-
-def _build(node: Mapping[str, Any], context: _Context) -> Branch:
-    kind = node.get("kind")
-    if kind not in _KINDS:
-        known = ", ".join(_KINDS)
-        raise BundleError(f"{context.folder}: unknown kind of branch {kind!r}; known: {known}")
-    try:
-        return _KINDS[kind](node, context)
-    except KeyError as error:
-        raise BundleError(
-            f"{context.folder}: branch {node.get('name')!r} of kind {kind} lacks {error}"
-        ) from None
-
-
-def _labels(node: Mapping[str, Any], context: _Context) -> tuple[str, ...]:
-    return tuple(node.get("labels", context.labels))
-
-
-def _temperature(node: Mapping[str, Any]) -> float:
-    return float(node.get("temperature", 1.0))
-
-
-def _blend(node: Mapping[str, Any], context: _Context) -> Branch:
-    nodes: Sequence[Mapping[str, Any]] = node["members"]
-    members = [_build(member, context) for member in nodes]
-    weights = [float(member.get("weight", 1.0)) for member in nodes]
-    try:
-        adjustment = Adjustment.of_dict(node)
-    except InvalidInputError as error:
-        raise BundleError(f"{context.folder}: blend {node['name']!r}: {error}") from error
-    return Blend(node["name"], members, weights, adjustment=adjustment)
-
-
-def _face_vote(node: Mapping[str, Any], context: _Context) -> Branch:
-    return FaceVote(
-        node["name"],
-        _labels(node, context),
-        context.session(node),
-        FaceInput.from_dict(node["input"]),
-        pooling=node["pooling"],
-        mirror=bool(node["mirror"]),
-        temperature=_temperature(node),
-    )
-
-
-def _face_sequence(node: Mapping[str, Any], context: _Context) -> Branch:
-    return FaceSequence(
-        node["name"],
-        _labels(node, context),
-        context.session(node, "cnn"),
-        context.session(node, "blstm"),
-        FaceInput.from_dict(node["input"]),
-        temperature=_temperature(node),
-    )
-
-
-def _spectrogram_net(node: Mapping[str, Any], context: _Context) -> Branch:
-    return SpectrogramNet(
-        node["name"],
-        _labels(node, context),
-        context.session(node),
-        SpectrogramSettings.from_dict(node["input"]),
-        channels=int(node["channels"]),
-        temperature=_temperature(node),
-    )
-
-
-def _functionals_svm(node: Mapping[str, Any], context: _Context) -> Branch:
-    return FunctionalsSvm(
-        node["name"],
-        _labels(node, context),
-        context.session(node),
-        node["feature_set"],
-        temperature=_temperature(node),
-    )
-
-
-_KINDS: Final[dict[str, Callable[[Mapping[str, Any], _Context], Branch]]] = {
-    "blend": _blend,
-    "face_vote": _face_vote,
-    "face_sequence": _face_sequence,
-    "spectrogram_net": _spectrogram_net,
-    "functionals_svm": _functionals_svm,
-}
+    Raises:
+        BundleError: one is missing, or its name leads out of the folder.
+        HashMismatchError: one has other bytes.
+    """
+    for name, sha256 in card["files"].items():
+        path = folder / name
+        if path.resolve().parent != folder.resolve():
+            raise BundleError(f"{folder}: file name {name!r} leads out of the bundle")
+        try:
+            found = hashlib.sha256(path.read_bytes()).hexdigest()
+        except FileNotFoundError:
+            raise BundleError(f"{folder} lacks {name}, which its bundle.json lists") from None
+        if found != sha256:
+            raise HashMismatchError(
+                f"{path} has sha256 {found[:12]}..., bundle.json says {sha256[:12]}...: the file"
+                " was changed or damaged; install the bundle again"
+            )

@@ -1,4 +1,4 @@
-"""Which samples a bundle's networks learnt from, so that nobody measures it on them.
+"""Which samples a bundle's networks learnt from, so that it is not measured on them.
 
 A bundle keeps a key of every sample that set one of its numbers: an array of 8 bytes each, not the
 names themselves. A key is made of the file's name without folder and suffix and of the label, so
@@ -45,7 +45,7 @@ def write_keys(folder: Path, parts: Iterable[Keys]) -> None:
 
 
 def read_keys(folder: Path) -> Keys | None:
-    """The keys in a run folder or bundle, sorted; None where nobody noted them.
+    """The keys in a run folder or bundle, sorted; None where they were not noted.
 
     Raises:
         BundleError: the file is damaged.
@@ -65,7 +65,7 @@ def read_keys(folder: Path) -> Keys | None:
 def known(
     folder: Path, card: Mapping[str, Any], ids: Sequence[str], labels: Sequence[str]
 ) -> NDArray[np.bool_]:
-    """(N,) whether a bundle's networks learnt from each sample; False where nobody noted it.
+    """(N,) whether a bundle's networks learnt from each sample; False where none were noted.
 
     Raises:
         BundleError: the bundle's file of keys is damaged.

@@ -13,6 +13,7 @@ from typing import NoReturn
 from facevoice import __version__
 from facevoice.cli import (
     adapt,
+    bundle,
     demo,
     doctor,
     evaluate,
@@ -22,9 +23,10 @@ from facevoice.cli import (
     models,
     predict,
     prepare,
+    reweigh,
     score,
     timeline,
-    training,
+    train,
 )
 from facevoice.cli.console import say
 from facevoice.cli.options import INTERRUPTED
@@ -43,8 +45,10 @@ _VERBS = (
     fuse,
     evaluate,
     prepare,
-    training,
+    train,
     folds,
+    bundle,
+    reweigh,
     adapt,
 )
 

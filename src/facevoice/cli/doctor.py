@@ -27,6 +27,7 @@ def run(options: argparse.Namespace) -> int:
     """Print versions, extras, devices and the bundles' health; 1 if a required part is broken."""
     del options
     from facevoice import __version__
+    from facevoice.errors import how_to_install
 
     print(f"facevoice {__version__}, Python {platform.python_version()}, {platform.platform()}")
     print(f"interpreter {sys.executable}")
@@ -34,12 +35,12 @@ def run(options: argparse.Namespace) -> int:
     for package in _NEEDED:
         version = _version(package)
         broken += version is None
-        print(f"  {package:18} {version or 'MISSING: pip install facevoice'}")
+        print(f"  {package:18} {version or 'MISSING: install facevoice again'}")
     for extra, (packages, purpose) in _EXTRAS.items():
         versions = {package: _version(package) for package in packages}
         missing = [package for package, version in versions.items() if version is None]
         if missing:
-            state = f"not installed ({', '.join(missing)}): pip install 'facevoice[{extra}]'"
+            state = f"not installed: {how_to_install(extra, ' '.join(missing))}"
         else:
             state = ", ".join(f"{package} {version}" for package, version in versions.items())
         print(f"  extra {extra:12} {state}\n  {'':18} for {purpose}")

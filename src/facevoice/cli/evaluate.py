@@ -203,13 +203,13 @@ def _compare(options: argparse.Namespace, table: "ScoreTable", bundle: "Bundle")
 
 def _fitted(options: argparse.Namespace, bundle: "Bundle") -> "FittedFusion":
     """The weights asked for, or those of the bundle."""
-    from facevoice.bundle.reweigh import bundle_weights
+    from facevoice.bundle.reweigh import bundle_fusion
     from facevoice.scores.weights_file import FittedFusion, read_weights
 
     if options.weights is not None:
         return read_weights(options.weights)
     told = {"search": f"weights of the bundle {bundle.name} {bundle.version}"}
-    weights = bundle_weights(bundle.card)
+    weights = bundle_fusion(bundle.card)
     return FittedFusion(weights, search=told, abstain_below=bundle.abstain_below)
 
 

@@ -1,14 +1,15 @@
 """facevoice fuse: a score table -> weights of its branches, and what they are worth."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from facevoice.cli.console import say
 from facevoice.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from facevoice.scores.choice import SearchPlan
+    from facevoice.scores.choice import Members, SearchPlan
     from facevoice.scores.table import ScoreTable
 
 _SEARCHES = {
@@ -16,8 +17,8 @@ _SEARCHES = {
     "nested": "grid in each of several folds of groups, weights averaged",
     "coarse": "a coarse grid, then a finer one around its choice",
     "log-loss": "least log-loss on the simplex",
-    "shrunk": "grid, drawn towards equal weights as far as held-out groups ask for",
-    "stacking": "a multinomial regression over all scores",
+    "shrunk": "grid, shrunk towards equal weights as far as does best on held-out groups",
+    "stacking": "a multinomial logistic regression over all branches' scores",
     "equal": "all weights equal",
     "published": "the paper's weights of the system node",
 }
@@ -36,13 +37,17 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command.add_argument("table", type=Path, metavar="TABLE", help="a .parquet, .csv or .npz file")
     command.add_argument("--search", choices=tuple(_SEARCHES), default="grid", metavar="NAME",
                          help="see below (default: grid)")  # fmt: skip
+    command.add_argument("--rule", choices=("sum", "product"), default="sum",
+                         help="how weights combine scores: the paper's weighted sum, or the product"
+                         " (log-opinion pool) (default: sum)")  # fmt: skip
     command.add_argument("--objective", choices=("war", "uar", "log-loss"), default="war",
                          help="what a grid search makes best (default: war)")  # fmt: skip
     command.add_argument("--step", type=float, default=0.02, metavar="S",
                          help="of the grid; 1/S is whole (default: 0.02)")  # fmt: skip
     command.add_argument("--tree", action="append", default=[], metavar="NODE=A,B|BUNDLE",
-                         help="an inner node and its members, leaves first; or the tree of a"
-                         " bundle. What is left goes into the last node")  # fmt: skip
+                         help="an inner node and its members, leaves first; or a bundle whose tree"
+                         " to take; or 'flat'. What is left goes into the last node (default: as in"
+                         " the bundle that gave the scores, if the table says so)")  # fmt: skip
     command.add_argument("--joint", action="store_true",
                          help="also search all branches at once, coarse to fine")  # fmt: skip
     command.add_argument("--branches", metavar="A,B", help="only these (default: all)")
@@ -80,6 +85,8 @@ def run(options: argparse.Namespace) -> int:
     plan = _plan(options, table)
     choice = choose_weights(table, plan)
     print(fit_text(table, plan, choice, str(options.table)))
+    if not options.tree and table.tree is None:
+        say("the table holds no bundle's tree: its branches were fused in one node (see --tree)")
     if options.output is not None:
         write_weights(choice.fitted, options.output)
         say(f"written to {options.output}; try: facevoice evaluate TABLE --weights"
@@ -88,14 +95,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace, table: "ScoreTable") -> "SearchPlan":
-    from facevoice.scores.choice import SearchPlan, nodes_of
+    from facevoice.scores.choice import SearchPlan
 
-    nodes = _bundle_nodes(options.tree, table) or nodes_of(
-        table.branches, dict(_node(text) for text in options.tree)
-    )
     return SearchPlan(
         options.search,
-        nodes,
+        _nodes(options.tree, table),
+        rule=options.rule,
         objective=options.objective.replace("-", "_"),
         step=options.step,
         folds=options.folds,
@@ -108,16 +113,37 @@ def _plan(options: argparse.Namespace, table: "ScoreTable") -> "SearchPlan":
     )
 
 
-def _bundle_nodes(texts: list[str], table: "ScoreTable") -> dict[str, tuple[str, ...]] | None:
-    """Members by node as in a bundle's tree, where --tree names one."""
-    if len(texts) != 1 or "=" in texts[0]:
-        return None
+def _nodes(texts: list[str], table: "ScoreTable") -> "Members":
+    """Members by node: as --tree says, else as in the bundle that gave the scores."""
     from facevoice.bundle import bundle_folder, read_card
-    from facevoice.bundle.reweigh import bundle_weights
+    from facevoice.scores.choice import nodes_of
 
-    weights = bundle_weights(read_card(bundle_folder(texts[0])))
-    table.select(weights.leaves)
-    return {node.name: node.members for node in weights.nodes}
+    if texts == ["flat"]:
+        return nodes_of(table.branches)
+    if len(texts) == 1 and "=" not in texts[0]:
+        nodes = _tree_nodes(read_card(bundle_folder(texts[0]))["tree"])
+        table.select([name for members in nodes.values() for name in members if name not in nodes])
+        return nodes
+    if texts:
+        return nodes_of(table.branches, dict(_node(text) for text in texts))
+    if table.tree is None:
+        return nodes_of(table.branches)
+    return _kept(_tree_nodes(table.tree), table)
+
+
+def _tree_nodes(tree: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    from facevoice.bundle.reweigh import inner_nodes
+
+    return {name: members for name, members, _ in inner_nodes(tree)}
+
+
+def _kept(nodes: dict[str, tuple[str, ...]], table: "ScoreTable") -> "Members":
+    """The nodes without members that the table lacks (--branches), and without empty nodes."""
+    kept: dict[str, tuple[str, ...]] = {}
+    for name, members in nodes.items():
+        known = tuple(member for member in members if member in (*table.branches, *kept))
+        kept |= {name: known} if known else {}
+    return kept
 
 
 def _node(text: str) -> tuple[str, tuple[str, ...]]:
@@ -131,6 +157,7 @@ def _command(options: argparse.Namespace) -> str:
     import shlex
 
     words = ["facevoice", "fuse", str(options.table), "--search", options.search]
+    words += [] if options.rule == "sum" else ["--rule", options.rule]
     words += ["--objective", options.objective, "--step", f"{options.step:g}"]
     for text in options.tree:
         words += ["--tree", text]

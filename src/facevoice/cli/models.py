@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -28,10 +29,22 @@ def run(options: argparse.Namespace) -> int:
         print(f"  labels: {', '.join(card['labels'])}")
         for subject, licence in card["licences"].items():
             print(f"  licence of {subject}: {licence}")
+        for row in card.get("measured", ()):
+            print(f"  measured on {row['name']}, {row['clips']} clips: {_measured(row['nodes'])}")
         for name, figure in card.get("figures", {}).items():
-            print(f"  {name}: {_figure(figure)}")
+            print(f"  {name}, when it was trained: {_figure(figure)}")
         print()
     return 0
+
+
+def _measured(nodes: Mapping[str, Mapping[str, float]]) -> str:
+    """The figures of the whole and of its modalities, as in the model card."""
+    return "; ".join(
+        f"{name} WAR {each['war']:.3f} ({each['war_low']:.3f}-{each['war_high']:.3f}),"
+        f" UAR {each['uar']:.3f}"
+        for name, each in nodes.items()
+        if "." not in name
+    )
 
 
 def _figure(figure: object) -> str:

@@ -36,6 +36,11 @@ def _table(head: str, corpora: Iterable[Corpus], facts: Callable[[Corpus], tuple
         if corpus.name == "dfew":
             name += ", `dfew-fold2` to `dfew-fold5`"
         cells = " | ".join(cell.replace("|", " or ") for cell in facts(corpus))
-        cells = cells.replace("<", "&lt;").replace("fold 1", "the fold").replace("set_1.", "set_K.")
+        cells = (
+            cells.replace("<", "&lt;")
+            .replace("*", r"\*")
+            .replace("fold 1", "the fold")
+            .replace("set_1.", "set_K.")
+        )
         rows.append(f"| {name} | {cells} |")
     return "\n".join(rows)

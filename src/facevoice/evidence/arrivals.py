@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from facevoice.evidence.windows import EvidenceWindow, WindowMaker
-from facevoice.media import Arrival, Look, SoundGrid
+from facevoice.media import Arrival, SoundGrid, View
 from facevoice.media.grid import Piece
 from facevoice.speech.voice import SPEECH_RATE_HZ
 from facevoice.types import Waveform
@@ -28,25 +28,25 @@ class Feeder:
         self._maker, plan = maker, maker.plan
         self._grid = SoundGrid(SPEECH_RATE_HZ, plan.start, plan.asked_stop)
         self._patience = plan.patience_seconds
-        self._held: deque[Look] = deque()
-        self._released = self._newest_look = self._newest_sound = plan.start
+        self._held: deque[View] = deque()
+        self._released = self._newest_view = self._newest_sound = plan.start
         self._sound_until = plan.start if plan.has_audio else float("inf")
-        self._look_waited: float | None = None
+        self._view_waited: float | None = None
         self._sound_waited: float | None = None
         self._without_sound = self._without_pictures = False
 
     def take(self, arrival: Arrival) -> Iterator[EvidenceWindow]:
         """Take the next arrival; yield the windows that it completes."""
         now, content = arrival.waited_seconds, arrival.content
-        if self._look_waited is None or self._sound_waited is None:
-            self._look_waited = self._sound_waited = now
-        if isinstance(content, Look):
-            self._look_waited, self._without_pictures = now, False
-            self._newest_look = content.time_seconds
+        if self._view_waited is None or self._sound_waited is None:
+            self._view_waited = self._sound_waited = now
+        if isinstance(content, View):
+            self._view_waited, self._without_pictures = now, False
+            self._newest_view = content.time_seconds
             self._held.append(content)
             yield from self._release()
         elif content is not None:
-            late = self._newest_look - content.start_seconds
+            late = self._newest_view - content.start_seconds
             if self._without_sound and late > self._patience:
                 self._patience = min(late + _PATIENCE_MARGIN, _LONGEST_PATIENCE)
             self._sound_waited, self._without_sound = now, False
@@ -55,7 +55,7 @@ class Feeder:
                 self._grid.push(content.start_seconds, content.samples, content.rate_hz)
             )
         yield from self._continue_without_sound(now - self._sound_waited)
-        yield from self._continue_without_pictures(now - self._look_waited)
+        yield from self._continue_without_pictures(now - self._view_waited)
 
     def end(self) -> Iterator[EvidenceWindow]:
         """The source has ended: yield the remaining windows."""
@@ -85,31 +85,31 @@ class Feeder:
     def _release(self) -> Iterator[EvidenceWindow]:
         """Pass on the held pictures that the sound has reached."""
         while self._held:
-            look = self._held[0]
-            if look.time_seconds - self._released > self._maker.plan.patience_seconds:
-                self._maker.no_pictures_before(look.time_seconds)
+            view = self._held[0]
+            if view.time_seconds - self._released > self._maker.plan.patience_seconds:
+                self._maker.no_pictures_before(view.time_seconds)
                 yield from self._maker.ready()
-            if look.time_seconds > self._sound_until:
+            if view.time_seconds > self._sound_until:
                 return
             self._held.popleft()
-            self._released = look.time_seconds
-            self._maker.add_look(look)
+            self._released = view.time_seconds
+            self._maker.add_view(view)
             yield from self._maker.ready()
 
     def _continue_without_sound(self, waited: float) -> Iterator[EvidenceWindow]:
         if not (self._held and self._maker.plan.has_audio):
             return
         if not self._without_sound:
-            if self._newest_look - self._newest_sound <= self._patience:
+            if self._newest_view - self._newest_sound <= self._patience:
                 return
             if waited <= self._patience and sum(map(_bytes, self._held)) <= _MOST_BYTES:
                 return
             self._without_sound = True
             yield from self._add_sound(self._grid.flush())
-        yield from self._no_sound_before(self._newest_look - self._patience)
+        yield from self._no_sound_before(self._newest_view - self._patience)
 
     def _continue_without_pictures(self, waited: float) -> Iterator[EvidenceWindow]:
-        behind = self._newest_sound - self._newest_look
+        behind = self._newest_sound - self._newest_view
         if not self._maker.plan.has_video or behind <= self._patience:
             return
         if self._without_pictures or waited > self._patience or behind > _MOST_SECONDS:
@@ -118,5 +118,5 @@ class Feeder:
             yield from self._maker.ready()
 
 
-def _bytes(look: Look) -> int:
-    return sum(part.nbytes for part in (look.light, look.image) if part is not None)
+def _bytes(view: View) -> int:
+    return sum(part.nbytes for part in (view.light, view.image) if part is not None)

@@ -19,10 +19,10 @@ from facevoice.evidence.tracks import Tracks
 from facevoice.faces.align import align
 from facevoice.faces.detect import Detector
 from facevoice.faces.find import FaceFinder
-from facevoice.media import Look
+from facevoice.media import View
 from facevoice.types import Face, UInt8Array
 
-LOOKS_AHEAD: Final = 12  # decoded pictures that may be queued: bounds the memory
+VIEWS_AHEAD: Final = 12  # decoded pictures that may be queued: bounds the memory
 
 _CALM_SECONDS: Final = 2.0  # the latest that someone who enters a calm shot is noticed
 
@@ -53,15 +53,15 @@ class Follower:
     def __init__(self, detector: Detector, *, with_light: bool = True) -> None:
         self._finder = FaceFinder(detector, calm_seconds=_CALM_SECONDS)
         self._tracks, self._cuts = Tracks(), CutFinder()
-        self._unsettled: deque[Look] = deque()
+        self._unsettled: deque[View] = deque()
         self._pace = Pace() if with_light else None
         self._afresh = self._doubt = False
 
-    def push(self, look: Look) -> list[Followed]:
+    def push(self, view: View) -> list[Followed]:
         """Take the next picture; return those that are settled by now."""
-        self._unsettled.append(look)
+        self._unsettled.append(view)
         return [
-            self._follow(settled) for settled in self._cuts.push(look.time_seconds, look.thumbnail)
+            self._follow(settled) for settled in self._cuts.push(view.time_seconds, view.thumbnail)
         ]
 
     def flush(self) -> list[Followed]:
@@ -70,24 +70,24 @@ class Follower:
 
     def _follow(self, settled: Settled) -> Followed:
         """Follow the oldest unsettled picture, now that it is known whether it starts a shot."""
-        look = self._unsettled.popleft()
+        view = self._unsettled.popleft()
         cut = settled.kind == "cut"
         if cut:
             self._tracks.cut()
             if self._pace is not None:
                 self._pace.cut()
-        watched = self._pace is not None and self._pace.take(look.time_seconds)
-        light = look.light if watched else None
+        watched = self._pace is not None and self._pace.take(view.time_seconds)
+        light = view.light if watched else None
         self._afresh |= settled.kind != "same"
         self._doubt |= settled.kind == "doubt"
-        if look.image is None:
-            return Followed(look.time_seconds, light, cut, None)
-        faces = self._finder.find(look.image, look.time_seconds, afresh=self._afresh)
-        aligned = [align(look.image, face.landmarks) for face in faces]
-        numbers = self._tracks.update(look.time_seconds, faces, aligned, doubt=self._doubt)
+        if view.image is None:
+            return Followed(view.time_seconds, light, cut, None)
+        faces = self._finder.find(view.image, view.time_seconds, afresh=self._afresh)
+        aligned = [align(view.image, face.landmarks) for face in faces]
+        numbers = self._tracks.update(view.time_seconds, faces, aligned, doubt=self._doubt)
         self._afresh = self._doubt = False
         found = tuple(zip(numbers, faces, aligned, strict=True))
-        return Followed(look.time_seconds, light, cut, found)
+        return Followed(view.time_seconds, light, cut, found)
 
 
 def follow_file(
@@ -97,7 +97,7 @@ def follow_file(
 
     detector: makes the face detector. with_light: see ``Follower``.
     """
-    looks = media.iter_looks(
+    views = media.iter_views(
         path,
         rate_hz=plan.rate_hz,
         start_seconds=plan.start,
@@ -106,10 +106,10 @@ def follow_file(
     )
     follower = Follower(detector(), with_light=with_light)
     last = plan.start
-    with closing(prefetched(looks, LOOKS_AHEAD)) as ready:
-        for look in ready:
-            if look.time_seconds - last > plan.patience_seconds:
+    with closing(prefetched(views, VIEWS_AHEAD)) as ready:
+        for view in ready:
+            if view.time_seconds - last > plan.patience_seconds:
                 yield from follower.flush()
-            yield from follower.push(look)
-            last = look.time_seconds
+            yield from follower.push(view)
+            last = view.time_seconds
         yield from follower.flush()

@@ -180,8 +180,8 @@ class EvidenceReader:
         length = max(1.0, 2 * (max(stops) - min(starts)))
         plan = Plan(min(starts), length, length, bool(frames), waveform is not None)
         maker = self.maker(plan, follow=True, main_only=True, rate_hz=rate_hz)
-        for look in media.looks_of(frames):
-            maker.add_look(look)
+        for view in media.views_of(frames):
+            maker.add_view(view)
         if waveform is not None:
             maker.add_sound(waveform)
         maker.end_pictures()

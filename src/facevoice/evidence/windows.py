@@ -19,7 +19,7 @@ from facevoice.evidence.plan import Plan
 from facevoice.evidence.soundtrack import Soundtrack
 from facevoice.evidence.speaker import MouthVoice, Verdict, features
 from facevoice.evidence.tracks import PATIENCE_SECONDS
-from facevoice.media import Look
+from facevoice.media import View
 from facevoice.speech.voice import SPEECH_RATE_HZ, Speech, VoiceDetector, find_speech
 from facevoice.types import Evidence, Face, FaceTrack, MissingCode, Modality, UInt8Array, Waveform
 
@@ -165,10 +165,10 @@ class WindowMaker:
         self._pictures_until = -np.inf if plan.has_video else np.inf
         self._sound_until = -np.inf if plan.has_audio else np.inf
 
-    def add_look(self, look: Look) -> None:
+    def add_view(self, view: View) -> None:
         """Add the next picture, to be followed here."""
         if self._follower is not None:
-            for picture in self._follower.push(look):
+            for picture in self._follower.push(view):
                 self.add_picture(picture)
 
     def add_picture(self, picture: Followed) -> None:

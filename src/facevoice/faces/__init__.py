@@ -1,10 +1,10 @@
-"""Faces of a picture or film: find, align and sample them."""
+"""Finds, aligns and samples the faces in pictures and films."""
 
 from facevoice.faces.align import TEMPLATE, align
 from facevoice.faces.detect import Detector, RefiningDetector
 from facevoice.faces.find import FaceFinder
 from facevoice.faces.mtcnn import Mtcnn
-from facevoice.faces.sample import centre_crop, crop_and_resize, evenly_spaced
+from facevoice.faces.sample import crop_and_resize, evenly_spaced
 
 __all__ = [
     "TEMPLATE",
@@ -13,7 +13,6 @@ __all__ = [
     "Mtcnn",
     "RefiningDetector",
     "align",
-    "centre_crop",
     "crop_and_resize",
     "evenly_spaced",
 ]

@@ -1,4 +1,4 @@
-"""What a face detector is, and the arithmetic of boxes that detectors and trackers share.
+"""The interface of face detectors, and box arithmetic for detectors and trackers.
 
 A box is (left, top, right, bottom) in pixels; arrays of boxes are (N, 4). Coordinates are
 continuous: pixel i covers [i, i + 1), so its centre lies at i + 0.5.
@@ -10,8 +10,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from facevoice.errors import InvalidInputError
-from facevoice.types import Face, Float32Array, UInt8Array
+from facevoice.types import Face, Float32Array, UInt8Array, require
 
 Boxes = NDArray[np.floating[Any]]
 
@@ -25,12 +24,11 @@ class Detector(Protocol):
 
         image: (H, W, 3) uint8 RGB, any H and W from 1 up.
         """
-        ...
 
 
 @runtime_checkable
 class RefiningDetector(Detector, Protocol):
-    """A detector that can also look only where a face was a moment ago, which is much cheaper."""
+    """A detector that can also search only where a face was shortly before, much more cheaply."""
 
     def refine(self, image: UInt8Array, boxes: Boxes) -> list[Face | None]:
         """Find each face again near its earlier box; None where it is lost.
@@ -38,29 +36,28 @@ class RefiningDetector(Detector, Protocol):
         image: (H, W, 3) uint8 RGB.
         boxes: (N, 4), left, top, right, bottom in pixels.
         """
-        ...
 
 
 def check_picture(image: UInt8Array) -> None:
     """Raise InvalidInputError unless image is (H, W, 3) uint8 with H and W at least 1."""
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
-        raise InvalidInputError(
-            f"a picture must be (H, W, 3) uint8 RGB and not empty, got {image.shape} {image.dtype}"
-        )
+    require(
+        image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8 and image.size != 0,
+        f"a picture must be (H, W, 3) uint8 RGB and not empty, got {image.shape} {image.dtype}",
+    )
 
 
 def prominence(face: Face) -> float:
-    """How much a face stands out: its size (square root of the box's area) times confidence."""
+    """How prominent a face is: its size (square root of the box area) times its confidence."""
     return face.confidence * math.sqrt(face.area)
 
 
 def stack_boxes(faces: list[Face]) -> Float32Array:
-    """The boxes of faces: (N, 4) float32, also for none."""
+    """The boxes of faces: (N, 4) float32, also if N is 0."""
     return np.array([face.box for face in faces], np.float32).reshape(-1, 4)
 
 
 def overlap(first: Boxes, second: Boxes) -> Float32Array:
-    """Intersection over union of every box of one array with every box of the other.
+    """Intersection over union of every box in one array with every box in the other.
 
     first: (N, 4); second: (M, 4). Returns (N, M), 0 to 1.
     """
@@ -79,7 +76,7 @@ def suppress(
 ) -> NDArray[np.intp]:
     """Greedy non-maximum suppression.
 
-    A box goes if its overlap with a kept box of a higher score exceeds the threshold.
+    A box is dropped if its overlap with a kept box of a higher score exceeds the threshold.
 
     boxes: (N, 4); scores: (N,).
     measure: divide the intersection by the union, or by the smaller of the two areas.

@@ -1,4 +1,4 @@
-"""Where the faces of a film's pictures are, at little cost; ``evidence`` says who is who."""
+"""Finds faces in the pictures of a film at low cost; ``evidence`` determines their identity."""
 
 from typing import Final
 
@@ -7,22 +7,22 @@ import numpy as np
 from facevoice.faces.detect import Detector, RefiningDetector, overlap, stack_boxes
 from facevoice.types import Face, UInt8Array
 
-_SLACK_SECONDS: Final = 1e-6  # times are multiples of a frame's duration, rounded
+_SLACK_SECONDS: Final = 1e-6  # times are rounded multiples of the duration of a frame
 _SAME_FACE: Final = 0.5
-_CALM_DETECTIONS: Final = 2  # after the first one, which has nobody to compare with
+_CALM_DETECTIONS: Final = 2  # after the first one, which has no face to compare with
 
 
 class FaceFinder:
-    """Finds the faces of a film's frames at little cost, without saying who is who.
+    """Finds the faces in the frames of a film at low cost, without identifying them.
 
-    A full detection runs at the first frame, then every ``detect_every_seconds`` (while no face is
-    followed: every ``search_every_seconds``), when it is asked for, and when a followed face is
-    lost or two become one; in between the faces are only refined where they were, if the detector
-    can. Uses the past only.
+    A full detection runs on the first frame, then every ``detect_every_seconds`` (while no face is
+    followed: every ``search_every_seconds``), on request, and when a followed face is lost or two
+    faces become one. In between, faces are only refined where they were, if the detector can do
+    that. Uses past frames only.
 
-    detector: any Detector; one without ``refine`` runs in full at every frame.
+    detector: any Detector; one without ``refine`` runs in full on every frame.
     calm_seconds: replaces ``detect_every_seconds`` once two full detections in a row have found
-        those who were followed and nobody else, until one does not; None: never.
+        exactly the followed faces, until one does not; None: never.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class FaceFinder:
         self._detected_seconds = -np.inf
 
     def find(self, image: UInt8Array, time_seconds: float, *, afresh: bool) -> list[Face]:
-        """The faces of the next frame; afresh: search it in full, as after a cut.
+        """The faces in the next frame; afresh: search it in full, as after a cut.
 
         image: (H, W, 3) uint8 RGB.
         """
@@ -63,7 +63,7 @@ class FaceFinder:
         return time_seconds - self._detected_seconds >= spacing - _SLACK_SECONDS
 
     def _expected(self, faces: list[Face]) -> bool:
-        """Whether a detection found those who were followed, at least one, and nobody else."""
+        """Whether a detection found exactly the followed faces, at least one."""
         same = overlap(stack_boxes(self._followed), stack_boxes(faces)) > _SAME_FACE
         return 0 < len(self._followed) == len(faces) == int(same.any(axis=0).sum())
 

@@ -2,27 +2,26 @@
 
 K. Zhang, Z. Zhang, Z. Li, Y. Qiao: Joint Face Detection and Alignment Using Multitask Cascaded
 Convolutional Networks, IEEE Signal Processing Letters 2016. Weights and arithmetic (pyramid, area
-resizing, rounding, order of suppression) follow facenet-pytorch 2.5.3, whose results this gives,
-with one repair: that package stretches what is left of a crop that reaches beyond the picture, so
-the landmarks of faces at the border slip; here they are measured again with the edge continued.
+resizing, rounding, order of suppression) follow facenet-pytorch 2.5.3 and give its results, with
+one repair: where a crop reaches beyond the picture, that package stretches the rest of it, which
+displaces the landmarks of faces at the border; here they are measured again with the edge repeated.
 """
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from PIL import Image
 
-from facevoice.errors import BundleError, HashMismatchError, InvalidInputError
-from facevoice.faces.area_sums import AreaSums, cut_out
-from facevoice.faces.cut_outs import judge
+from facevoice.faces.crop_batches import run_on_crops
 from facevoice.faces.detect import Boxes, check_picture, prominence, suppress
-from facevoice.session import Device, Session
-from facevoice.types import Face, Float32Array, UInt8Array
+from facevoice.faces.integral_image import IntegralImage
+from facevoice.faces.sample import padded_crop
+from facevoice.session import Device, Session, shipped_models
+from facevoice.types import Face, Float32Array, UInt8Array, require
 
 MODELS: Final = Path(__file__).parent / "models"
 
@@ -31,32 +30,31 @@ _STRIDE: Final = 2
 _PYRAMID_FACTOR: Final = 0.709
 _SMALLEST_FACE: Final = 20
 _LARGEST_RATIO: Final = 12
-_REDUCED_FACE: Final = 64  # a smallest face of twice this many pixels is halved before the search
-_Judged = tuple[Float32Array, Float32Array, Float32Array]
+_REDUCED_FACE: Final = 64  # pictures are halved if the smallest face has twice as many pixels
+_Passed = tuple[Float32Array, Float32Array, Float32Array]
 
-# where refine looks for a face, in sides of its earlier square box: shifts (x, y) and growth
-_LOOKS: Final = np.array(
+# where refine searches for a face, in sides of its earlier square box: shifts (x, y) and growth
+_CANDIDATES: Final = np.array(
     [(0, 0, 1.0), (0, 0, 1.2), (-0.15, 0, 1.0), (0.15, 0, 1.0), (0, -0.15, 1.0), (0, 0.15, 1.0)],
     np.float32,
 )
 
 
 def smallest_face(height: int, width: int) -> int:
-    """The smallest face searched for by default: a twelfth of the short side, at least 20 px."""
+    """Side of the smallest face searched for by default: a twelfth of the short side, >= 20 px."""
     return max(_SMALLEST_FACE, min(height, width) // _LARGEST_RATIO)
 
 
 class Mtcnn:
-    """Finds faces by three networks: proposals in a pyramid, refinement, output with landmarks.
+    """Finds faces with three networks: proposals in a pyramid, refinement, output with landmarks.
 
-    min_face_pixels: smallest face searched for; None = ``smallest_face`` of the picture. The time
-        falls with its square. From 128 up the picture is first reduced by a whole factor, such that
-        the smallest face keeps 64 pixels (the last network looks at 48).
-    repair_border: measure faces at the border again (see above); without, results are those of
+    min_face_pixels: smallest face searched for; None: ``smallest_face`` of the picture. Time falls
+        with its square. From 128 up, the picture is first reduced by a whole factor so that the
+        smallest face keeps 64 pixels (the last network reads 48).
+    thresholds: lowest probability of a face that each of the three networks passes on.
+    repair_border: measure faces at the border again (see above); False gives the results of
         facenet-pytorch.
-    thresholds: least probability of a face for the three networks to pass it on.
-    device: "cpu" or "cuda".
-    threads: see Session.
+    device, threads: see ``Session``.
     """
 
     def __init__(
@@ -68,15 +66,15 @@ class Mtcnn:
         device: Device = "cpu",
         threads: int | None = None,
     ) -> None:
-        if min_face_pixels is not None and min_face_pixels < _CELL:
-            raise InvalidInputError(
-                f"min_face_pixels must be {_CELL} or more, got {min_face_pixels}"
-            )
+        require(
+            min_face_pixels is None or min_face_pixels >= _CELL,
+            f"min_face_pixels must be {_CELL} or more, got {min_face_pixels}",
+        )
         self.min_face_pixels = min_face_pixels
         self.thresholds = thresholds
         self.repair_border = repair_border
         self._propose, self._refine, self._output = (
-            Session(path, device=device, threads=threads) for path in _checked_models()
+            Session(path, device=device, threads=threads) for path in shipped_models(MODELS)
         )
 
     def __call__(self, image: UInt8Array) -> list[Face]:
@@ -87,16 +85,13 @@ class Mtcnn:
         check_picture(image)
         smallest = self.min_face_pixels or smallest_face(*image.shape[:2])
         reduction = max(1, smallest // _REDUCED_FACE)
-        searched = image
-        if reduction > 1:
-            searched = np.asarray(Image.fromarray(image).reduce(reduction))
-        area = AreaSums(searched)
-        boxes = self._search(area, smallest / reduction)
-        ((boxes, scores, offsets),) = self._narrow([(area, boxes)])
+        sums = IntegralImage(_reduced(image, reduction))
+        boxes = self._search(sums, smallest / reduction)
+        ((boxes, scores, offsets),) = self._narrow([(sums, boxes)])
         kept = suppress(boxes, scores, 0.7)
         boxes = _square(_shift(boxes[kept], offsets[kept]))
-        ((boxes, scores, points),) = self._conclude([(area, boxes)])
-        # backwards: scores often tie at 1.0, and facenet-pytorch prefers the last of equals here
+        ((boxes, scores, points),) = self._conclude([(sums, boxes)])
+        # reversed: scores often tie at 1.0, and facenet-pytorch prefers the last of equals here
         boxes, scores, points = boxes[::-1], scores[::-1], points[::-1]
         kept = suppress(boxes, scores, 0.7, measure="smaller", pixel=1)
         found = (_face(boxes[i], points[i], scores[i], reduction) for i in kept)
@@ -108,30 +103,26 @@ class Mtcnn:
     def refine(self, image: UInt8Array, boxes: Boxes) -> list[Face | None]:
         """Find each face again near its earlier box, without a search; None where it is lost.
 
-        The refinement network looks at and around each box; the output network then sees the best
-        view. A face may have moved by about a third of its size.
+        The refinement network reads crops at and around each box, and the output network the best
+        of them. A face may have moved by about a third of its size.
 
         image: (H, W, 3) uint8 RGB.
-        boxes: (N, 4), left, top, right, bottom in pixels, as ``__call__`` found them a moment ago.
+        boxes: (N, 4), left, top, right, bottom in pixels, as found shortly before.
         Raises InvalidInputError for boxes of another shape.
         """
         check_picture(image)
-        if boxes.ndim != 2 or boxes.shape[1] != 4:
-            raise InvalidInputError(f"boxes must be (N, 4), got {boxes.shape}")
+        require(boxes.ndim == 2 and boxes.shape[1] == 4, f"boxes must be (N, 4), got {boxes.shape}")
         found: list[Face | None] = [None] * len(boxes)
-        near = {}
-        for index, box in enumerate(np.asarray(boxes, np.float32)):
-            place = _surroundings(image, box)
-            if place is not None:
-                near[index] = place
+        around = map(partial(_surroundings, image), np.asarray(boxes, np.float32))
+        near = {index: place for index, place in enumerate(around) if place is not None}
         # all faces go through each network together
-        narrowed = self._narrow([(place.area, place.looks) for place in near.values()])
+        narrowed = self._narrow([(place.sums, place.candidates) for place in near.values()])
         best = {}
-        for index, (looks, scores, offsets) in zip(near, narrowed, strict=True):
-            if len(looks):
+        for index, (candidates, scores, offsets) in zip(near, narrowed, strict=True):
+            if len(candidates):
                 top = np.argmax(scores, keepdims=True)
-                best[index] = _square(_shift(looks[top], offsets[top]))
-        concluded = self._conclude([(near[index].area, box) for index, box in best.items()])
+                best[index] = _square(_shift(candidates[top], offsets[top]))
+        concluded = self._conclude([(near[index].sums, box) for index, box in best.items()])
         for index, (box, scores, points) in zip(best, concluded, strict=True):
             if len(box):
                 shift, reduction = near[index].shift, near[index].reduction
@@ -141,7 +132,7 @@ class Mtcnn:
         return found
 
     def _repaired(self, image: UInt8Array, face: Face) -> Face:
-        """The face with its landmarks measured again if its crop reached beyond the picture."""
+        """The face, its landmarks measured again if its crop reached beyond the picture."""
         height, width = image.shape[:2]
         around = _square(face.box[None])[0]
         if (around[:2] >= 0).all() and around[2] <= width and around[3] <= height:
@@ -149,13 +140,13 @@ class Mtcnn:
         (again,) = self.refine(image, face.box[None])
         return face if again is None else Face(face.box, again.landmarks, face.confidence)
 
-    def _search(self, area: AreaSums, smallest: float) -> Float32Array:
+    def _search(self, sums: IntegralImage, smallest: float) -> Float32Array:
         """Scan the pyramid with the P-Net: square boxes (N, 4) that may hold a face."""
         found = [np.empty((0, 9), np.float32)]
         scale = _CELL / smallest
-        side = min(area.height, area.width) * scale
+        side = min(sums.height, sums.width) * scale
         while side >= _CELL:
-            level = area.resize(int(area.height * scale + 1), int(area.width * scale + 1))
+            level = sums.resize(int(sums.height * scale + 1), int(sums.width * scale + 1))
             face, offsets = self._propose.run(level)
             proposals = _proposals(face[0, 0], offsets[0], scale, self.thresholds[0])
             found.append(proposals[suppress(proposals[:, :4], proposals[:, 4], 0.5)])
@@ -166,24 +157,24 @@ class Mtcnn:
         size = boxes[:, 2:] - boxes[:, :2]
         return _square(boxes + offsets * np.tile(size, 2))
 
-    def _narrow(self, places: Sequence[tuple[AreaSums, Float32Array]]) -> list[_Judged]:
-        """Judge square boxes with the R-Net, of each place in a region of the picture.
+    def _narrow(self, regions: Sequence[tuple[IntegralImage, Float32Array]]) -> list[_Passed]:
+        """Run the R-Net on regions of the picture, each with square boxes (N, 4).
 
-        Returns for each place who passes (M, 4), scores (M,) and offsets (M, 4).
+        Returns for each region the boxes that pass (M, 4), scores (M,) and offsets (M, 4).
         """
         narrowed = []
-        for boxes, face, offsets in judge(self._refine, places, 24):
+        for boxes, face, offsets in run_on_crops(self._refine, regions, 24):
             passed = face[:, 0] > self.thresholds[1]
             narrowed.append((boxes[passed], face[passed, 0], offsets[passed]))
         return narrowed
 
-    def _conclude(self, places: Sequence[tuple[AreaSums, Float32Array]]) -> list[_Judged]:
-        """Judge square boxes with the O-Net, as ``_narrow`` does.
+    def _conclude(self, regions: Sequence[tuple[IntegralImage, Float32Array]]) -> list[_Passed]:
+        """Run the O-Net on square boxes, as ``_narrow`` runs the R-Net.
 
-        Returns for each place the final boxes (M, 4), scores (M,) and points (M, 5, 2).
+        Returns for each region the final boxes (M, 4), scores (M,) and points (M, 5, 2).
         """
         concluded = []
-        for boxes, face, offsets, landmarks in judge(self._output, places, 48):
+        for boxes, face, offsets, landmarks in run_on_crops(self._output, regions, 48):
             passed = face[:, 0] > self.thresholds[2]
             kept = boxes[passed]
             fractions = landmarks[passed].reshape(-1, 2, 5).transpose(0, 2, 1)
@@ -195,59 +186,50 @@ class Mtcnn:
 
 @dataclass(frozen=True, slots=True)
 class _Surroundings:
-    """Where a face is looked for again.
+    """Where to search for a face again.
 
-    area: the region around it; shift: (2,) the region's corner in the picture.
-    looks: (6, 4) square boxes in the region.
-    reduction: whole factor by which region, shift and looks are smaller than in the picture.
+    sums: of the region around it; shift: (2,) corner of the region in the picture.
+    candidates: (6, 4) square boxes in the region.
+    reduction: whole factor by which all three are smaller than in the picture.
     """
 
-    area: AreaSums
+    sums: IntegralImage
     shift: Float32Array
-    looks: Float32Array
+    candidates: Float32Array
     reduction: int
 
 
 def _surroundings(image: UInt8Array, box: Float32Array) -> _Surroundings | None:
-    """The surroundings of an earlier box (4,); None if it lies outside the picture or is absurd."""
+    """The surroundings of an earlier box (4,); None if it is outside the picture or too large."""
     height, width = image.shape[:2]
     seen = np.minimum(box[2:], (width, height)) - np.maximum(box[:2], 0)
     if not (seen > 0).all() or (box[2:] - box[:2]).max() > 4 * max(height, width):
         return None
     around = _square(box[None])
     side = around[:, 2:3] - around[:, :1]
-    middle = (around[:, :2] + around[:, 2:]) / 2 + _LOOKS[:, :2] * side
-    half = side * _LOOKS[:, 2:] / 2
-    looks = np.concatenate([middle - half, middle + half], axis=1)
-    margin = side[0, 0] / 2  # for what the refinement network moves and squares
-    start = np.floor(looks[:, :2].min(axis=0) - margin).astype(np.intp)
-    stop = np.ceil(looks[:, 2:].max(axis=0) + margin).astype(np.intp)
+    middle = (around[:, :2] + around[:, 2:]) / 2 + _CANDIDATES[:, :2] * side
+    half = side * _CANDIDATES[:, 2:] / 2
+    candidates = np.concatenate([middle - half, middle + half], axis=1)
+    margin = side[0, 0] / 2  # for boxes that refinement moves and squares
+    start = np.floor(candidates[:, :2].min(axis=0) - margin).astype(np.intp)
+    stop = np.ceil(candidates[:, 2:].max(axis=0) + margin).astype(np.intp)
     reduction = max(1, int(side[0, 0]) // _REDUCED_FACE)
-    region = cut_out(image, start, stop + (start - stop) % reduction)
-    if reduction > 1:
-        region = np.asarray(Image.fromarray(region).reduce(reduction))
+    region = padded_crop(image, start, stop + (start - stop) % reduction)
     shift = start.astype(np.float32) / reduction
-    return _Surroundings(AreaSums(region), shift, looks / reduction - np.tile(shift, 2), reduction)
+    candidates = candidates / reduction - np.tile(shift, 2)
+    sums = IntegralImage(_reduced(region, reduction))
+    return _Surroundings(sums, shift, candidates, reduction)
 
 
-def _checked_models() -> list[Path]:
-    """The three model files, after comparing their bytes with the manifest."""
-    listed = json.loads((MODELS / "manifest.json").read_text())["files"]
-    paths = [MODELS / f"{name}.onnx" for name in ("pnet", "rnet", "onet")]
-    for path in paths:
-        if not path.is_file():
-            raise BundleError(f"{path} is missing: install facevoice again")
-        if hashlib.sha256(path.read_bytes()).hexdigest() != listed[path.name]["sha256"]:
-            raise HashMismatchError(
-                f"{path} is not the file that was shipped: install facevoice again"
-            )
-    return paths
+def _reduced(image: UInt8Array, factor: int) -> UInt8Array:
+    """The means of square blocks of ``factor`` pixels a side."""
+    return np.asarray(Image.fromarray(image).reduce(factor)) if factor > 1 else image
 
 
 def _proposals(
     face: Float32Array, offsets: Float32Array, scale: float, threshold: float
 ) -> Float32Array:
-    """Cells of one level that may hold a face, as (N, 9): box, score, four offsets.
+    """The cells of one level that may hold a face, as (N, 9): box, score, four offsets.
 
     face: (h, w) probabilities; offsets: (4, h, w), in sides of the box.
     """
@@ -265,7 +247,7 @@ def _shift(boxes: Float32Array, offsets: Float32Array) -> Float32Array:
 
 
 def _square(boxes: Float32Array) -> Float32Array:
-    """The squares (N, 4) about the middles of boxes (N, 4), as large as their longer sides."""
+    """The squares (N, 4) around the centres of boxes (N, 4), as large as their longer sides."""
     size = boxes[:, 2:] - boxes[:, :2]
     longer = size.max(axis=1, keepdims=True)
     corner = boxes[:, :2] + size * np.float32(0.5) - longer * np.float32(0.5)
@@ -273,7 +255,7 @@ def _square(boxes: Float32Array) -> Float32Array:
 
 
 def _face(box: Float32Array, points: Float32Array, score: float, reduction: int) -> Face | None:
-    """A Face in the full picture's pixels; None if the networks turned its box inside out."""
+    """A Face in pixels of the full picture; None if the networks turned its box inside out."""
     if not (box[2:] > box[:2]).all():
         return None
     scale = np.float32(reduction)

@@ -1,11 +1,10 @@
-"""Choose instants and frame face pictures; prediction and training share these."""
+"""Selects instants and crops face pictures, alike for prediction and training."""
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facevoice.errors import InvalidInputError
-from facevoice.types import ALIGNED_SIZE, UInt8Array
+from facevoice.types import ALIGNED_SIZE, UInt8Array, require
 
 Box = tuple[float, float, float, float]
 
@@ -13,48 +12,57 @@ Box = tuple[float, float, float, float]
 def evenly_spaced(count_available: int, count_wanted: int) -> NDArray[np.intp]:
     """Indices of items spread evenly over all that are available.
 
-    The paper takes 16 (or 4) frames of a clip. The items are divided into ``count_wanted`` equal
-    bins and the middle one of each is taken, so neither end is favoured. Where there are fewer,
-    each is taken once: a recurrent network reads any length, and repeats would weigh some instants
-    double.
+    The paper takes 16 (or 4) frames per clip. The items are divided into ``count_wanted`` equal
+    bins and the middle of each bin is taken, so neither end is favoured. If fewer are available,
+    each is taken once: a recurrent network reads any length, and repeats would give some instants
+    double weight.
 
-    Returns (min(count_available, count_wanted),) intp, strictly increasing.
+    Returns (min(count_available, count_wanted),) intp, strictly increasing. Raises
+    InvalidInputError unless count_available >= 0 and count_wanted >= 1.
     """
-    if count_available < 0 or count_wanted < 1:
-        raise InvalidInputError(
-            f"cannot choose {count_wanted} of {count_available}: want 1 or more of 0 or more"
-        )
+    require(
+        count_available >= 0 and count_wanted >= 1,
+        f"cannot choose {count_wanted} of {count_available}: want 1 or more of 0 or more",
+    )
     if count_available <= count_wanted:
         return np.arange(count_available)
     return (2 * np.arange(count_wanted) + 1) * count_available // (2 * count_wanted)
 
 
-def centre_crop(images: UInt8Array, size: int = 224) -> UInt8Array:
-    """The middle of pictures (T, H, W, 3): (T, size, size, 3), a view; H and W at least size."""
-    _check_pictures(images)
-    height, width = images.shape[1:3]
-    if size > min(height, width):
-        raise InvalidInputError(f"cannot crop {size} pixels out of {width}x{height}")
-    top, left = (height - size) // 2, (width - size) // 2
-    return images[:, top : top + size, left : left + size]
+def padded_crop(image: UInt8Array, start: NDArray[np.intp], stop: NDArray[np.intp]) -> UInt8Array:
+    """The pixels from start (x, y) to stop (x, y); beyond the picture its edge is repeated.
+
+    image: (H, W) or (H, W, 3). Returns (stop y - start y, stop x - start x) or with 3 channels.
+    """
+    limit = np.array([image.shape[1], image.shape[0]])
+    first = np.clip(start, 0, limit - 1)
+    last = np.clip(stop, first + 1, limit)
+    missing = (stop - start) - (last - first)
+    before = np.clip(first - start, 0, missing)
+    region = np.ascontiguousarray(image[first[1] : last[1], first[0] : last[0]])
+    if missing.any():
+        pads = np.stack([before, missing - before], axis=1)[::-1].tolist()
+        region = np.pad(region, [*pads, (0, 0)][: image.ndim], mode="edge")
+    return region
 
 
 def crop_and_resize(images: UInt8Array, box: Box, size: int) -> UInt8Array:
-    """Cut the same box out of every picture and resize it without aliasing.
+    """Crop every picture to the same box and resize it without aliasing.
 
-    Pillow's bilinear filter, widened by the factor of shrinking. Where the box reaches beyond the
-    picture, the edge pixels are repeated.
+    Uses Pillow's bilinear filter, widened by the reduction factor. Where the box reaches beyond
+    the picture, the edge pixels are repeated.
 
     images: (T, H, W, 3) uint8 RGB.
     box: left, top, right, bottom in pixels (pixel i covers [i, i + 1)); fractions are allowed.
-    Returns (T, size, size, 3) uint8 RGB.
+    Returns (T, size, size, 3) uint8 RGB. Raises InvalidInputError for an empty box or a size
+    below 1.
     """
     _check_pictures(images)
     left, top, right, bottom = box
-    if not (left < right and top < bottom and np.isfinite(box).all()) or size < 1:
-        raise InvalidInputError(
-            f"box must be left, top, right, bottom and size >= 1, got {box}, {size}"
-        )
+    require(
+        left < right and top < bottom and np.isfinite(box).all() and size >= 1,
+        f"box must be left, top, right, bottom and size >= 1, got {box}, {size}",
+    )
     height, width = images.shape[1:3]
     before = [max(0, int(np.ceil(-edge))) for edge in (top, left)]
     after = [max(0, int(np.ceil(edge - side))) for edge, side in ((bottom, height), (right, width))]
@@ -70,10 +78,10 @@ def crop_and_resize(images: UInt8Array, box: Box, size: int) -> UInt8Array:
 
 
 def place_crops(crops: NDArray[np.uint8], box: Box) -> UInt8Array:
-    """Put face pictures where ``crop_and_resize`` with the same box will cut them out again.
+    """Place face pictures where ``crop_and_resize`` with the same box will crop them again.
 
-    For face pictures that are framed as a network wants them, such as those of a corpus. What lies
-    around them is their repeated edge.
+    For face pictures that are already framed for a network, such as those of a corpus. They are
+    surrounded by their repeated edge pixels.
 
     crops: (T, H, W) grey or (T, H, W, 3) RGB, uint8.
     box: left, top, right, bottom in the aligned picture.
@@ -94,7 +102,7 @@ def place_crops(crops: NDArray[np.uint8], box: Box) -> UInt8Array:
 
 
 def _check_pictures(images: UInt8Array) -> None:
-    if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
-        raise InvalidInputError(
-            f"images must be (T, H, W, 3) uint8 RGB, got {images.shape} {images.dtype}"
-        )
+    require(
+        images.ndim == 4 and images.shape[3] == 3 and images.dtype == np.uint8,
+        f"images must be (T, H, W, 3) uint8 RGB, got {images.shape} {images.dtype}",
+    )

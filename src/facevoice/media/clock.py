@@ -1,4 +1,4 @@
-"""When a decoded frame is shown or heard."""
+"""Presentation times of decoded frames."""
 
 import math
 from dataclasses import dataclass
@@ -8,38 +8,39 @@ from typing import Final
 from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
-from facevoice.errors import InvalidInputError
+from facevoice.types import require
 
-_BACK: Final = 1.0  # seconds; a clock that steps back further was restarted
-_AHEAD: Final = 3600.0  # seconds; so was one that jumps ahead further
-_APART: Final = 10.0  # seconds that picture and sound of a live source may be from each other
+TIME_TOLERANCE: Final = 1e-6
+"""Rounding error in seconds that is allowed where a time is compared with a bound."""
+
+_BACK: Final = 1.0  # seconds; a larger step back means that the clock was restarted
+_AHEAD: Final = 3600.0  # seconds; so does a larger jump ahead
+_APART: Final = 10.0  # seconds allowed between the pictures and the sound of a live source
 
 
 def check_span(start_seconds: float | None, stop_seconds: float | None) -> None:
-    """Make sure that a half-open span of time is one.
+    """Check the bounds of a half-open span of time.
 
     Raises:
         InvalidInputError: a bound is not finite, or the span ends before it starts.
     """
     for bound in (start_seconds, stop_seconds):
-        if bound is not None and not math.isfinite(bound):
-            raise InvalidInputError(f"a span of time needs finite seconds, got {bound}")
-    if start_seconds is not None and stop_seconds is not None and stop_seconds < start_seconds:
-        raise InvalidInputError(
-            f"the span [{start_seconds}, {stop_seconds}) ends before it starts: swap its bounds"
+        require(
+            bound is None or math.isfinite(bound),
+            f"a span of time needs finite seconds, got {bound}",
         )
-
-
-def stamp_of(frame: AudioFrame | VideoFrame) -> int | None:
-    """The time stamp of a frame in its time base: pts, failing that dts, failing that None."""
-    return frame.pts if frame.pts is not None else frame.dts
+    require(
+        start_seconds is None or stop_seconds is None or stop_seconds >= start_seconds,
+        f"the span [{start_seconds}, {stop_seconds}) ends before it starts: swap its bounds",
+    )
 
 
 @dataclass(slots=True)
-class Together:
-    """What the clocks of picture and sound of one live source have in common.
+class SharedClock:
+    """State shared by the picture clock and the sound clock of one live source.
 
-    reached: how far either has come; None before the first frame. offset: after the last restart.
+    reached: the latest time that either clock has reached; None before the first frame.
+    offset: seconds added to the stamps since the last restart.
     """
 
     reached: float | None = None
@@ -47,21 +48,21 @@ class Together:
 
 
 class Clock:
-    """Presentation time of the frames of one stream, literal wherever the file tells it.
+    """Presentation times of the frames of one stream, as the file states them where it can.
 
-    - A frame's time is ``pts * time_base``. In containers whose pts are unreliable (H.264 in AVI)
-      ``dts`` is used as soon as pts have run backwards more often than dts: ffmpeg's own rule.
-    - A frame without a stamp follows its predecessor by the predecessor's length; the first is 0.
-    - A clock that steps back by more than a second or ahead by more than an hour was restarted
-      (joined recordings, damaged stamps): the stream goes on where it was.
-    - Of a live source the clocks of picture and sound go ``together``: neither may jump ahead of
-      both by more than ten seconds, and when both were restarted (a camera that was plugged in
-      again) they stay in step.
+    - The time of a frame is ``pts * time_base``. Where pts are unreliable (H.264 in AVI), ``dts``
+      is used as soon as pts have run backwards more often than dts; this is ffmpeg's own rule.
+    - A frame without a stamp follows its predecessor directly; the first one is at 0.
+    - A clock that steps back by more than a second, or ahead by more than an hour, was restarted
+      (joined recordings, damaged stamps): the stream continues where it was.
+    - The clocks of pictures and sound of a live source have a ``shared`` state: neither may jump
+      more than ten seconds ahead of both, and if both are restarted (a camera was plugged in
+      again), they stay in step.
     """
 
-    def __init__(self, time_base: Fraction, together: Together | None = None) -> None:
+    def __init__(self, time_base: Fraction, shared: SharedClock | None = None) -> None:
         self._time_base = time_base
-        self._together = together
+        self._shared = shared
         self._offset = 0.0
         self._last: float | None = None
         self._expected = 0.0
@@ -76,29 +77,28 @@ class Clock:
         if stamp is None:
             time = self._expected
         else:
-            time = self._joined(float(stamp * (frame.time_base or self._time_base)))
+            time = self._continued(float(stamp * (frame.time_base or self._time_base)))
         self._last = time
         self._expected = time + length_seconds
-        if self._together is not None:
-            reached = self._together.reached
-            self._together.reached = max(reached or self._expected, self._expected)
+        if self._shared is not None:
+            self._shared.reached = max(self._shared.reached or self._expected, self._expected)
         return time
 
-    def _joined(self, literal: float) -> float:
-        """The literal time, or after a restart the time that carries on."""
-        together = self._together or Together()
-        if self._last is None and together.reached is None:
+    def _continued(self, literal: float) -> float:
+        """The literal time, or after a restart the time that continues the stream."""
+        shared = self._shared or SharedClock()
+        if self._last is None and shared.reached is None:
             return literal
-        for offset in (self._offset, together.offset, 0.0):
+        for offset in (self._offset, shared.offset, 0.0):
             if self._plausible(literal + offset):
                 self._offset = offset
                 return literal + offset
-        expected = self._expected if together.reached is None else together.reached
-        self._offset = together.offset = expected - literal
+        expected = self._expected if shared.reached is None else shared.reached
+        self._offset = shared.offset = expected - literal
         return expected
 
     def _plausible(self, time: float) -> bool:
-        reached = None if self._together is None else self._together.reached
+        reached = None if self._shared is None else self._shared.reached
         if reached is not None:
             low = reached - _APART if self._last is None else self._last - _BACK
             return low <= time <= reached + _APART

@@ -1,11 +1,11 @@
-"""Opening a container and walking one of its streams, whatever state the file is in."""
+"""Opens a container and decodes its streams, skipping what is damaged."""
 
 import stat
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, nullcontext
 from fractions import Fraction
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import av
 from av.audio.frame import AudioFrame
@@ -18,30 +18,32 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from facevoice.errors import MediaNotFoundError, MediaPermissionError, MediaUnreadableError
-from facevoice.media.clock import Clock, Together, stamp_of
-from facevoice.media.picture import MAX_PIXELS, MAX_SIDE, fits, pixel_ratio
+from facevoice.media.clock import Clock, SharedClock, check_span
+from facevoice.media.pixels import MAX_PIXELS, MAX_SIDE, fits, pixel_ratio
 
 READ_FAILURES: Final = 100
-"""In a row, after which the rest of a file counts as lost."""
+"""Failed reads in a row after which the rest of a file is given up."""
+NOT_MEDIA: Final = ("concat", "dash", "hls", "imf", "tty")
+"""Formats that list other files, or show text as film."""
 
-_SEEK_FROM: Final = 2.0  # seconds into the file below which decoding from the start is cheaper
+_SEEK_FROM: Final = 2.0  # seconds into the file; decoding from the start is cheaper before that
 _SEEK_BACK: Final = (0.5, 8.0, 64.0)  # seconds before the wanted instant, tried in turn
-NOT_MEDIA: Final = ("concat", "dash", "hls", "imf", "tty")  # lists of other files; text as film
 _STILL_BRANDS: Final = ("heic", "heix", "mif1", "msf1", "avif", "avis")
 
 MediaFrame = AudioFrame | VideoFrame
 MediaStream = AudioStream | VideoStream
+FrameT = TypeVar("FrameT", AudioFrame, VideoFrame)
 
 
 class NoStreamError(Exception):
-    """The file holds other streams, but none of the wanted kind."""
+    """The file has streams, but none of the requested kind."""
 
 
-class Timed(NamedTuple):
-    """A decoded frame, when it is presented, and how wide its pixels are for their height."""
+class Timed(NamedTuple, Generic[FrameT]):
+    """A decoded frame, its presentation time, and the width of its pixels over their height."""
 
     seconds: float
-    frame: MediaFrame
+    frame: FrameT
     pixel_ratio: float
 
 
@@ -53,7 +55,7 @@ def unreadable(path: Path | str, found: str) -> MediaUnreadableError:
 
 
 def check_file(path: Path) -> None:
-    """Make sure that ``path`` names a regular file with something in it that may be read.
+    """Check that ``path`` is a regular, readable file that is not empty.
 
     Raises:
         MediaNotFoundError: nothing there, a folder, or something that is not a file.
@@ -62,7 +64,7 @@ def check_file(path: Path) -> None:
     """
     try:
         mode = path.stat().st_mode
-        regular = stat.S_ISREG(mode)  # opening a pipe would wait for ever
+        regular = stat.S_ISREG(mode)  # opening a pipe would block
         with path.open("rb") if regular else nullcontext() as file:
             empty = file is not None and not file.read(1)
     except FileNotFoundError as error:
@@ -76,13 +78,26 @@ def check_file(path: Path) -> None:
     if stat.S_ISDIR(mode):
         raise MediaNotFoundError(f"{path} is a folder, not a file: name a file inside it")
     if not regular:
-        raise MediaNotFoundError(f"{path} is not a regular file: copy what it gives to one")
+        raise MediaNotFoundError(f"{path} is not a regular file: copy its content to one")
     if empty:
         raise unreadable(path, "the file is empty")
 
 
+def checked_input(path: Path, start_seconds: float | None, stop_seconds: float | None) -> Path:
+    """Check a file and the span that is to be read of it; returns the path as a ``Path``.
+
+    Raises:
+        InvalidInputError: as ``check_span``.
+        MediaNotFoundError, MediaPermissionError, MediaUnreadableError: as ``check_file``.
+    """
+    check_span(start_seconds, stop_seconds)
+    path = Path(path)
+    check_file(path)
+    return path
+
+
 def check_size(path: Path | str, width: int, height: int) -> None:
-    """Refuse pictures of absurd size before memory is spent on them.
+    """Refuse pictures that are too large, before memory is allocated for them.
 
     Raises:
         MediaUnreadableError: a side above ``MAX_SIDE`` or more than ``MAX_PIXELS`` pixels.
@@ -90,14 +105,14 @@ def check_size(path: Path | str, width: int, height: int) -> None:
     if not fits(width, height):
         raise unreadable(
             path,
-            f"the picture is {width}x{height}, the limit is {MAX_SIDE} a side"
+            f"the picture is {width}x{height}, the limit is {MAX_SIDE} per side"
             f" and {MAX_PIXELS // 1_000_000} million pixels",
         )
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[InputContainer]:
-    """Open a container for reading; closes it at the end. Only the local file is ever touched.
+    """Open a container for reading and close it at the end; no other file or URL is accessed.
 
     Raises:
         MediaUnreadableError: no container of a known type, or one without picture and sound.
@@ -124,7 +139,7 @@ def opened(path: Path) -> Iterator[InputContainer]:
 
 
 def picture_stream(container: InputContainer) -> VideoStream | None:
-    """The main picture stream; a cover picture of an album is none."""
+    """The main picture stream; the cover picture of an album does not count."""
     cover = Disposition.attached_pic | Disposition.timed_thumbnails
     streams = [s for s in container.streams.video if s.codec_context and not s.disposition & cover]
     best = container.streams.best("video")
@@ -138,10 +153,15 @@ def sound_stream(container: InputContainer) -> AudioStream | None:
     return next((s for s in streams if best and s.index == best.index), next(iter(streams), None))
 
 
-def packets(container: InputContainer, *streams: Stream) -> "Iterator[Packet[Stream]]":
-    """The packets of some streams in file order, then an empty one each that drains its decoder.
+def packets(
+    container: InputContainer,
+    *streams: Stream,
+    failed: Callable[[FFmpegError, int], None] = lambda *_: None,
+) -> "Iterator[Packet[Stream]]":
+    """The packets of some streams in file order, then one empty packet per stream that drains it.
 
-    A place that cannot be read is skipped; after 100 such in a row the file counts as ended.
+    Unreadable places are skipped; after ``READ_FAILURES`` in a row, the file counts as ended.
+    failed: called with each failure and the number of failures in a row; may raise.
     """
     failures = 0
     while failures < READ_FAILURES:
@@ -149,8 +169,9 @@ def packets(container: InputContainer, *streams: Stream) -> "Iterator[Packet[Str
             for packet in container.demux(list(streams)):
                 failures = 0
                 yield packet
-        except FFmpegError:
+        except FFmpegError as error:
             failures += 1
+            failed(error, failures)
         else:
             return
 
@@ -158,71 +179,77 @@ def packets(container: InputContainer, *streams: Stream) -> "Iterator[Packet[Str
 def decode(packet: "Packet[Stream]") -> list[MediaFrame] | None:
     """The frames that a packet completes; None if the packet is damaged."""
     if packet.size == 0 and packet.pts is not None:
-        return None  # an empty packet amid the stream would end the decoder
+        return None  # an empty packet in mid-stream would end the decoder
     try:
         return [f for f in packet.decode() if isinstance(f, (AudioFrame, VideoFrame))]
     except FFmpegError:
         return None
 
 
-def first_instant(stream: MediaStream) -> float | None:
-    """Presentation time at which a stream starts, by its header; None if that does not say."""
-    if stream.start_time is None or stream.time_base is None:
-        return None
-    return float(stream.start_time * stream.time_base)
+def first_instant(*streams: MediaStream | None) -> float | None:
+    """Earliest start of some streams in presentation time, by their headers; None if unknown."""
+    instants = [
+        float(stream.start_time * stream.time_base)
+        for stream in streams
+        if stream is not None and stream.start_time is not None and stream.time_base is not None
+    ]
+    return min(instants, default=None)
 
 
 def decoded(
     path: Path,
     pick: Callable[[InputContainer], MediaStream | None],
     start_seconds: float | None,
-) -> Generator[Timed, None, None]:
+) -> Generator[Timed[Any], None, None]:
     """Decode one stream in order of presentation and close the file at the end.
 
-    With ``start_seconds`` well into the file the decoder starts at a key frame before it: what
-    comes first is at or before that instant, so the caller skips to it. If a seek lands too late
-    (or the format cannot seek) the next try goes further back, at last to the start of the file.
+    If ``start_seconds`` lies well into the file, decoding starts at a key frame before it: the
+    first frames are at or before that instant, and the caller skips to it. If a seek lands too
+    late (or the format cannot seek), the next try goes further back, and finally to the start.
 
     Raises:
-        NoStreamError: the file has no stream of the wanted kind.
+        NoStreamError: the file has no stream of the requested kind.
         MediaUnreadableError: the stream has packets but none of them decodes.
     """
-    for back in (*_SEEK_BACK, None):
+    start = start_seconds or 0.0
+    for back in (None,) if start_seconds is None else (*_SEEK_BACK, None):
         with opened(path) as container:
             stream = pick(container)
             if stream is None:
                 raise NoStreamError(str(path))
             prepare(str(path), stream)
-            if back is None or start_seconds is None:
-                yield from _timed(path, container, stream)
-                return
-            if not _seek(container, stream, start_seconds, back):
+            if back is not None and not _seek(container, stream, start, back):
                 continue
-            frames = _timed(None, container, stream)
+            decoder = StreamDecoder(stream)
+            frames = (
+                timed for packet in packets(container, stream) for timed in decoder.frames(packet)
+            )
             first = next(frames, None)
-            lost = first is None or stamp_of(first.frame) is None or first.seconds > start_seconds
-            if first is None or lost:
+            if first is not None and (back is None or _precedes(first, start)):
+                yield first
+                yield from frames
+            elif back is not None:
                 continue
-            yield first
-            yield from frames
+            if decoder.all_damaged:
+                raise unreadable(path, f"not one packet of its {stream.type} stream decodes")
             return
 
 
 def prepare(name: str, stream: MediaStream, *, at_once: bool = False) -> None:
-    """Set a stream's decoder up; at_once: it must not hold frames back to decode several at a time.
+    """Set up a decoder; at_once: it must not hold frames back to decode several in parallel.
 
     Raises:
-        MediaUnreadableError: pictures of absurd size.
+        MediaUnreadableError: the pictures are too large.
     """
-    context = stream.codec_context
     if isinstance(stream, VideoStream):
         check_size(name, stream.codec_context.width, stream.codec_context.height)
         stream.thread_type = "SLICE" if at_once else "AUTO"
-        context.options = {"max_pixels": str(MAX_PIXELS)}  # also for a size that changes midway
+        # also limits a size that changes midway
+        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
 
 
 def _seek(container: InputContainer, stream: MediaStream, start: float, back: float) -> bool:
-    """Go to a key frame at or before ``start - back``; False if that is no use or not possible."""
+    """Go to a key frame at or before ``start - back``; False if that is useless or impossible."""
     origin, base = first_instant(stream), stream.time_base
     if origin is None or base is None or start - max(back, _SEEK_FROM) < origin:
         return False
@@ -233,25 +260,21 @@ def _seek(container: InputContainer, stream: MediaStream, start: float, back: fl
     return True
 
 
-def _timed(path: Path | None, container: InputContainer, stream: MediaStream) -> Iterator[Timed]:
-    """Frames with their times; ``path`` is given if nothing decodable at all is an error."""
-    decoder = StreamDecoder(stream)
-    for packet in packets(container, stream):
-        yield from decoder.frames(packet)
-    if path is not None and decoder.all_damaged:
-        kind = "picture" if isinstance(stream, VideoStream) else "sound"
-        raise unreadable(path, f"its {kind} stream is damaged: not one packet of it decodes")
+def _precedes(first: Timed[Any], start: float) -> bool:
+    """Whether the first frame after a seek has a stamp, and is not later than ``start``."""
+    stamped = first.frame.pts is not None or first.frame.dts is not None
+    return stamped and first.seconds <= start
 
 
 class StreamDecoder:
-    """Decodes the packets of one stream and tells when its frames are presented.
+    """Decodes the packets of one stream and determines the presentation times of its frames.
 
-    together: of a live source, what the clock has in common with that of the other stream.
+    shared: for a live source, the state shared with the clock of the other stream.
     """
 
-    def __init__(self, stream: MediaStream, together: Together | None = None) -> None:
+    def __init__(self, stream: MediaStream, shared: SharedClock | None = None) -> None:
         self._stream = stream
-        self._clock = Clock(stream.time_base or Fraction(1, 1000), together)
+        self._clock = Clock(stream.time_base or Fraction(1, 1000), shared)
         self._period, self._ratio = 0.04, 1.0
         if isinstance(stream, VideoStream) and stream.guessed_rate:
             self._period = float(1 / stream.guessed_rate)
@@ -262,13 +285,13 @@ class StreamDecoder:
         """Whether there were packets, but not one of them decoded."""
         return self._damaged and not self._decoded_any
 
-    def frames(self, packet: "Packet[Stream]") -> Iterator[Timed]:
+    def frames(self, packet: "Packet[Stream]") -> Iterator[Timed[Any]]:
         """The frames that a packet completes; none if it is damaged."""
         frames = decode(packet)
         self._damaged |= frames is None
         for frame in frames or ():
             if not self._decoded_any and isinstance(self._stream, VideoStream):
-                self._ratio = pixel_ratio(self._stream)  # some streams tell it with the first one
+                self._ratio = pixel_ratio(self._stream)  # some streams state it with a frame only
             self._decoded_any = True
             if isinstance(frame, AudioFrame):
                 self._period = frame.samples / max(frame.sample_rate, 1)

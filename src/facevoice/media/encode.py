@@ -1,12 +1,13 @@
-"""A video painted over: every picture passes through a function, the sound stays in step.
+"""Writes a copy of a video with every picture painted over and the sound in step.
 
-Writes MP4 as a stream: a few pictures are in memory at a time, whatever the length.
+The MP4 is written as a stream: a few pictures are in memory at a time, whatever the length.
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
 from fractions import Fraction
-from itertools import chain
+from heapq import merge
+from itertools import chain, islice, takewhile
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +25,7 @@ from av.video.stream import VideoStream
 
 from facevoice.errors import InvalidInputError, OutputError
 from facevoice.media.container import NoStreamError, Timed, decoded, sound_stream
-from facevoice.media.frames import iter_frames
+from facevoice.media.pictures import iter_frames
 from facevoice.types import Float32Array, Frame, UInt8Array
 from facevoice.writing import replacing
 
@@ -32,8 +33,8 @@ Paint = Callable[[UInt8Array, float], None]
 """Draws on a picture (H, W, 3) uint8 RGB in place, given its presentation time in seconds."""
 
 _TICK: Final = Fraction(1, 60_000)  # fine enough for 59.94 Hz; MPEG-4 allows no finer than 1/65535
-_PERIOD: Final = 0.04  # seconds; how long a lone picture stands
-_TOLERANCE: Final = 0.015  # seconds by which sound may be off its stamps before it is moved
+_PERIOD: Final = 0.04  # seconds for which a single picture is shown
+_TOLERANCE: Final = 0.015  # seconds by which sound may differ from its stamps before it is moved
 _BT709: Final = 1
 _LAYOUTS: Final = ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "7.1")
 _RATES: Final = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
@@ -50,98 +51,75 @@ def paint_video(
 ) -> None:
     """Write the pictures of a file, painted over, with its sound, as MP4 (H.264 and AAC).
 
-    Pictures are upright with square pixels, as ``iter_frames`` gives them; one that is odd in
-    width or height grows by a row or column. Each keeps its presentation time, so a variable
-    frame rate, a start other than 0 and the offset of the sound stay. Gaps in the sound become
-    silence. If this PyAV cannot encode H.264, MPEG-4 takes its place.
+    Pictures are upright with square pixels, as ``iter_frames`` gives them; an odd width or height
+    grows by a column or row. Each keeps its presentation time, which preserves a variable frame
+    rate, a start other than 0 and the offset of the sound. Gaps in the sound become silence. If
+    this PyAV cannot encode H.264, MPEG-4 is used.
 
     start_seconds, stop_seconds: the part to write; None: all.
-    shift_seconds: is taken off all times.
+    shift_seconds: subtracted from all times.
 
     Raises:
         InvalidInputError: the file has no picture in that part.
         MediaNotFoundError, MediaPermissionError, MediaUnreadableError: as ``iter_frames``.
-        OutputError: the video cannot be written; what stood at ``output`` stays.
+        OutputError: the video cannot be written; an existing file at ``output`` is kept.
     """
+    span = (start_seconds, stop_seconds)
     with (
         closing(
             iter_frames(source, start_seconds=start_seconds, stop_seconds=stop_seconds)
         ) as pictures,
-        closing(_heard(source, start_seconds)) as sounds,
+        closing(decoded(source, sound_stream, start_seconds)) as sounds,
     ):
         first = next(pictures, None)
         if first is None:
             raise InvalidInputError(f"{source} has no picture to paint on in that part")
-        heard = next(sounds, None)
+        heard: list[Timed[AudioFrame]] = []
+        with suppress(NoStreamError):
+            heard = list(islice(sounds, 1))
         with replacing(output) as temporary, _written(temporary, output) as container:
             picture = _Pictures(container, first, shift_seconds)
-            sound = None
-            if heard is not None and isinstance(heard.frame, AudioFrame):
-                span = (start_seconds, stop_seconds)
-                sound = _Sound(container, heard.frame, span, shift_seconds)
-                sounds_left = chain([heard], sounds)
-            else:
-                sounds_left = chain[Timed]()
-            for each in _by_time(chain([first], pictures), sounds_left, stop_seconds):
-                if isinstance(each, Frame):
-                    picture.add(each, paint)
-                elif sound is not None and isinstance(each.frame, AudioFrame):
-                    sound.add(each.seconds, each.frame)
+            sound = _Sound(container, heard[0].frame, span, shift_seconds) if heard else None
+            sounds_left = chain(heard, sounds)
+            for item in _by_time(chain([first], pictures), sounds_left, stop_seconds):
+                if isinstance(item, Frame):
+                    picture.add(item, paint)
+                elif sound is not None:
+                    sound.add(item.seconds, item.frame)
             picture.finish()
             if sound is not None:
                 sound.finish()
 
 
-class _written:  # noqa: N801 - used like a function
-    """Opens an MP4 file for writing; what libav objects to becomes an OutputError."""
-
-    def __init__(self, path: Path, name: Path) -> None:
-        self._path, self._name = path, name
-        self._container: OutputContainer | None = None
-
-    def __enter__(self) -> OutputContainer:
-        options = {
-            "avoid_negative_ts": "disabled",  # the encoder's lead goes into the edit list
-            "movie_timescale": "60000",  # of which edit lists count; 1 ms by default
-            "movflags": "faststart",
-        }
-        self._container = av.open(f"file:{self._path}", "w", format="mp4", options=options)
-        return self._container
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if self._container is not None:
-            self._container.close()
-        if isinstance(error, FFmpegError):
-            raise OutputError(f"{self._name} cannot be encoded: {error.strerror}") from error
-
-
-def _heard(source: Path, start: float | None) -> Generator[Timed, None, None]:
-    """Decoded sound; nothing if the file has none."""
-    try:
-        yield from decoded(source, sound_stream, start)
-    except NoStreamError:
-        return
+@contextmanager
+def _written(path: Path, name: Path) -> Iterator[OutputContainer]:
+    """Open an MP4 file for writing; raises OutputError where libav fails."""
+    options = {
+        "avoid_negative_ts": "disabled",  # the encoder's lead goes into the edit list
+        "movie_timescale": "60000",  # the unit of edit lists; 1 ms by default
+        "movflags": "faststart",
+    }
+    with av.open(f"file:{path}", "w", format="mp4", options=options) as container:
+        try:
+            yield container
+        except FFmpegError as error:
+            raise OutputError(f"{name} cannot be encoded: {error.strerror}") from error
 
 
 def _by_time(
-    pictures: Iterator[Frame], sounds: Iterator[Timed], stop: float | None
-) -> Iterator[Frame | Timed]:
+    pictures: Iterator[Frame], sounds: Iterator[Timed[AudioFrame]], stop: float | None
+) -> Iterator[Frame | Timed[AudioFrame]]:
     """Both streams in order of time, so that the file is interleaved and nothing piles up."""
-    picture, sound = next(pictures, None), next(sounds, None)
-    while picture is not None or sound is not None:
-        if sound is not None and (picture is None or sound.seconds <= picture.time_seconds):
-            if stop is not None and sound.seconds >= stop:
-                sound = None
-                continue
-            yield sound
-            sound = next(sounds, None)
-        elif picture is not None:
-            yield picture
-            picture = next(pictures, None)
+    heard = takewhile(lambda sound: stop is None or sound.seconds < stop, sounds)
+    return merge(
+        heard,
+        pictures,
+        key=lambda item: item.time_seconds if isinstance(item, Frame) else item.seconds,
+    )
 
 
 class _Pictures:
-    """The picture stream; packets are written one late, for the last needs a length."""
+    """The picture stream; packets are written one late, because the last needs a duration."""
 
     def __init__(self, container: OutputContainer, first: Frame, shift: float) -> None:
         height, width = first.image.shape[:2]
@@ -176,7 +154,7 @@ class _Pictures:
         self._mux(self._stream.encode(frame))
 
     def finish(self) -> None:
-        """Write what the encoder holds; the last picture stands as long as the one before it."""
+        """Write what the encoder holds; the last picture lasts as long as the one before it."""
         self._mux(self._stream.encode(None))
         if self._held is not None:
             self._held.duration = round(self._period * _TICK / (self._held.time_base or _TICK))
@@ -199,7 +177,7 @@ def _picture_stream(container: OutputContainer, size: tuple[int, int]) -> VideoS
     context.colorspace = context.color_primaries = context.color_trc = _BT709
     context.color_range = ColorRange.MPEG
     if good:
-        # without B frames packets come in order of presentation: times are exact in any player
+        # without B-frames, packets are in order of presentation: times are exact in any player
         stream.options = {"crf": "20", "preset": "veryfast", "bf": "0"}
     else:
         context.bit_rate = 4 * size[0] * size[1]
@@ -207,7 +185,7 @@ def _picture_stream(container: OutputContainer, size: tuple[int, int]) -> VideoS
 
 
 class _Sound:
-    """The sound stream: sample n stands at n / rate seconds, gaps are filled with silence."""
+    """The sound stream: sample n is at n / rate seconds; gaps are filled with silence."""
 
     def __init__(
         self,
@@ -230,13 +208,13 @@ class _Sound:
         self._expected = 0.0
         self._position = 0  # of the next resampled sample
         self._first: int | None = None
-        self._written: int | None = None  # all before it is encoded
+        self._written: int | None = None  # everything before it is encoded
 
     def _index(self, seconds: float) -> int:
         return round((seconds - self._shift) * self._rate)
 
     def add(self, seconds: float, frame: AudioFrame) -> None:
-        """Encode the next decoded frame, which is heard at ``seconds``."""
+        """Encode the next decoded frame, which starts at ``seconds``."""
         form = (frame.sample_rate, frame.layout.name, frame.format.name)
         if form != self._form or abs(seconds - self._expected) > _TOLERANCE:
             self._drain()
@@ -244,12 +222,12 @@ class _Sound:
             self._form, self._position = form, self._index(seconds)
             self._expected = seconds
         self._expected += frame.samples / frame.sample_rate
-        frame.pts = None  # times are ours: the resampler only converts
+        frame.pts = None  # times are computed here: the resampler only converts
         if self._resampler is not None:
             self._put(self._resampler.resample(frame))
 
     def finish(self) -> None:
-        """Write what resampler and encoder hold."""
+        """Write what the resampler and the encoder hold."""
         self._drain()
         self._mux(self._stream.encode(None))
 
@@ -272,7 +250,7 @@ class _Sound:
             self._encode(samples[:, first - at : last - at], first)
 
     def _silence(self, until: int) -> None:
-        """Fill the gap between what is written and ``until``, a second at a time."""
+        """Fill the gap up to ``until``, one second at a time."""
         while self._written is not None and self._written < until:
             count = min(until - self._written, self._rate)
             channels = len(self._stream.layout.channels)
@@ -289,7 +267,7 @@ class _Sound:
         self._mux(self._stream.encode(frame))
 
     def _mux(self, packets: "Iterable[Packet[AudioStream]]") -> None:
-        """Write packets but for the encoder's lead, which an edit list hides only before 0."""
+        """Write packets except the encoder's lead, which an edit list hides only before 0."""
         for packet in packets:
             lead = self._first and packet.pts is not None and packet.pts < self._first
             if not lead:

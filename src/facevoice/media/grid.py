@@ -1,4 +1,4 @@
-"""Decoded sound mixed down and resampled onto one grid: sample n stands at n / rate seconds."""
+"""Mixes sound down and resamples it onto a fixed grid: sample n is at n / rate seconds."""
 
 import functools
 import math
@@ -15,8 +15,8 @@ from facevoice.media.container import NoStreamError, decoded, sound_stream
 from facevoice.media.stills import still_size
 from facevoice.types import Float32Array
 
-_TOLERANCE: Final = 0.015  # seconds; below the 20 ms of one lost packet, above the jitter of stamps
-_LOUDEST: Final = 4.0  # full scales; a damaged packet may decode to anything
+_TOLERANCE: Final = 0.015  # seconds; above the jitter of stamps, below the 20 ms of a lost packet
+_LOUDEST: Final = 4.0  # times full scale; a damaged packet may decode to any value
 _HALF: Final = math.sqrt(0.5)
 _WEIGHTS: Final = {"FC": 1.0, "FL": _HALF, "FR": _HALF, "LFE": 0.0, "LFE2": 0.0}
 _OTHER_CHANNEL: Final = 0.5
@@ -24,79 +24,82 @@ _FULL_SCALE: Final = {"u1": 128.0, "i2": 32768.0, "i4": 2147483648.0}
 
 
 class Piece(NamedTuple):
-    """Samples whose first stands at ``position / rate`` seconds."""
+    """Samples (N,), the first at ``position / rate`` seconds."""
 
     position: int
     samples: Float32Array
+
+    @property
+    def stop(self) -> int:
+        """Position after the last sample."""
+        return self.position + len(self.samples)
+
+    def cut(self, low: float, high: float) -> "Piece":
+        """The part in [low, high)."""
+        first = int(min(max(low, self.position), self.stop)) - self.position
+        last = int(max(min(high, self.stop) - self.position, first))
+        return Piece(self.position + first, self.samples[first:last])
 
 
 def pieces_of(
     path: Path, rate: int, start: float | None, stop: float | None
 ) -> Generator[Piece, None, None]:
-    """Sound of a span in order: pieces that neither overlap nor leave the span."""
+    """The sound of a span in order, as pieces that neither overlap nor leave the span."""
     if still_size(path) is not None:
         raise NoStreamError(str(path))
     grid = SoundGrid(rate, start, stop)
     with closing(decoded(path, sound_stream, start)) as frames:
         for time, frame, _ in frames:
-            if not isinstance(frame, AudioFrame) or (sound := mono(frame)) is None:
-                continue
-            yield from grid.push(time, sound, frame.sample_rate)
+            sound = mono(frame)
+            if sound is not None:
+                yield from grid.push(time, sound, frame.sample_rate)
             if grid.full:
                 return
     yield from grid.flush()
 
 
 class SoundGrid:
-    """Takes mono sound of any rate as it comes and gives it resampled, on the grid n / rate.
+    """Resamples mono sound of any rate, as it arrives, onto the grid n / rate.
 
-    start, stop: the span in seconds beyond which nothing is given; None: unbounded.
+    start, stop: span in seconds outside of which nothing is returned; None: unbounded.
     """
 
     def __init__(self, rate_hz: int, start: float | None = None, stop: float | None = None) -> None:
         self._rate = rate_hz
         self._low = -math.inf if start is None else round(start * rate_hz)
         self._high = math.inf if stop is None else round(stop * rate_hz)
-        self._run: _Run | None = None
+        self._run: _ContinuousRun | None = None
         self.full = False
-        """Whether the sound has reached the end of the span: nothing more will come."""
+        """Whether the sound has reached the end of the span, so that nothing more will follow."""
 
     def push(self, time: float, samples: Float32Array, native_hz: int) -> list[Piece]:
-        """Take (N,) samples, the first at ``time``; give what is ready, without overlap."""
+        """Add (N,) samples, the first at ``time``; return what is ready, without overlap."""
         ended = []
         if self._run is None or not self._run.continues(time, native_hz):
             ended = self.flush()
-            self._run = _Run(time, native_hz, self._rate)
+            self._run = _ContinuousRun(time, native_hz, self._rate)
         return ended + self._inside(self._run.push(samples))
 
     def flush(self) -> list[Piece]:
-        """End the stretch of sound: give the rest of it."""
+        """End the current run of sound and return the rest of it."""
         run, self._run = self._run, None
         return [] if run is None else self._inside(run.flush())
 
     def _inside(self, piece: Piece) -> list[Piece]:
         """The part of a piece that is new and in the span, if any."""
         self.full |= piece.position >= self._high
-        cut = _cut(piece, self._low, self._high)
-        if not len(cut.samples):
+        part = piece.cut(self._low, self._high)
+        if not len(part.samples):
             return []
-        self._low = cut.position + len(cut.samples)
-        return [cut]
+        self._low = part.stop
+        return [part]
 
 
-def _cut(piece: Piece, low: float, high: float) -> Piece:
-    """The part of a piece in [low, high)."""
-    length = len(piece.samples)
-    first = int(min(max(low - piece.position, 0), length))
-    last = int(min(max(high - piece.position, first), length))
-    return Piece(piece.position + first, piece.samples[first:last])
+class _ContinuousRun:
+    """Sound without a gap, resampled as one stream onto the grid n / rate.
 
-
-class _Run:
-    """A stretch of sound without a gap, resampled as one stream onto the grid n / rate.
-
-    The resampler's input starts at a whole multiple of the rates' common period, by up to that
-    many zeros before the sound: so samples fall on the grid exactly, wherever decoding starts.
+    Zeros before the sound, up to one common period of both rates, let the resampler's input start
+    at a multiple of that period: samples then fall on the grid exactly, wherever decoding starts.
     """
 
     def __init__(self, start_seconds: float, native_hz: int, rate_hz: int) -> None:
@@ -117,12 +120,12 @@ class _Run:
         return -(-native_index * self._up // self._down)
 
     def continues(self, time: float, native_hz: int) -> bool:
-        """Whether sound at ``time`` follows without a gap or overlap worth the name."""
+        """Whether sound at ``time`` follows without a noticeable gap or overlap."""
         off = abs(time - self._fed / self._native_hz)
         return native_hz == self._native_hz and off <= _TOLERANCE
 
     def push(self, samples: Float32Array) -> Piece:
-        """Take (N,) native samples; give what the resampler has ready."""
+        """Add (N,) native samples; return what the resampler has ready."""
         self._fed += len(samples)
         if len(self._lead):
             samples = np.concatenate((self._lead, samples))
@@ -130,25 +133,25 @@ class _Run:
         return self._resampled(samples, last=False)
 
     def flush(self) -> Piece:
-        """End the run; give the rest."""
+        """End the run; return the rest."""
         piece = self._resampled(np.zeros(0, np.float32), last=True)
-        return _cut(piece, self._first_index, self._ceil(self._fed))
+        return piece.cut(self._first_index, self._ceil(self._fed))
 
     def _resampled(self, samples: Float32Array, *, last: bool) -> Piece:
         if self._resampler is not None:
             samples = self._resampler.resample_chunk(samples, last=last)
         piece = Piece(self.next_index, samples)
         self.next_index += len(samples)
-        return _cut(piece, self._first_index, math.inf)
+        return piece.cut(self._first_index, math.inf)
 
 
 def mono(frame: AudioFrame) -> Float32Array | None:
-    """A decoded frame mixed down to (N,) float32; None if it holds nothing usable."""
+    """A decoded frame mixed down to (N,) float32; None if it holds no usable sound."""
     if not frame.samples or frame.sample_rate <= 0:
         return None
     try:
         raw = frame.to_ndarray()
-    except ValueError:  # a sample format that PyAV cannot hand over (64-bit integers)
+    except ValueError:  # a sample format that PyAV cannot convert (64-bit integers)
         return None
     weights = _mixing_weights(tuple(channel.name for channel in frame.layout.channels))
     sound = raw if frame.format.is_planar else raw.reshape(-1, len(weights)).T
@@ -163,6 +166,6 @@ def mono(frame: AudioFrame) -> Float32Array | None:
 
 @functools.cache
 def _mixing_weights(channels: tuple[str, ...]) -> Float32Array:
-    """(C,) weights by channel name, sum 1; all alike if there is nothing but low frequencies."""
+    """(C,) weights by channel name, sum 1; equal if there are only low-frequency channels."""
     weights = np.array([_WEIGHTS.get(name, _OTHER_CHANNEL) for name in channels], np.float32)
     return weights / weights.sum() if weights.any() else np.full_like(weights, 1 / len(channels))

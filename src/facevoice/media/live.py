@@ -1,4 +1,4 @@
-"""Pictures and sound of a source that is read once, as they arrive, in a thread of its own."""
+"""Reads pictures and sound from a source once, as they arrive, in a thread of its own."""
 
 import math
 import threading
@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from av.audio.frame import AudioFrame
 from av.container import InputContainer
@@ -16,137 +16,146 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 
 from facevoice.errors import InvalidInputError, MediaUnreadableError
-from facevoice.media.arrival import ROOMS, Arrival, Opened, Sink, Wanted
-from facevoice.media.backlog import Backlog, Closed
-from facevoice.media.clock import Together
+from facevoice.media.clock import SharedClock
 from facevoice.media.container import (
     READ_FAILURES,
     MediaStream,
     StreamDecoder,
     Timed,
     first_instant,
+    packets,
     picture_stream,
     prepare,
     sound_stream,
 )
 from facevoice.media.grid import mono
+from facevoice.media.live_queue import (
+    CAPACITIES,
+    Arrival,
+    BoundedQueue,
+    Closed,
+    Intake,
+    Opened,
+    Queue,
+    Wanted,
+)
 from facevoice.media.source import SILENT_SECONDS, Opening, Pipe, opened_live
-from facevoice.types import Frame, Waveform
+from facevoice.types import Frame, Waveform, require
 
-_HEADER_TRUST: Final = 2.0  # seconds that the first frame may be from what the header promises
+_HEADER_TRUST: Final = 2.0  # seconds by which the first frame may differ from the header
 _STAMPS: Final = 512  # packets that may be inside a decoder
-_EARLY_SECONDS: Final = 1.5  # in which each stream is expected to show its first packet
+_EARLY_SECONDS: Final = 1.5  # within which each stream is expected to show its first packet
 _MOST_EARLY: Final = 4000  # packets
-_LEAVE_SECONDS: Final = 1.0  # that a thread which waits for its source is given to notice
-
+_JOIN_SECONDS: Final = 1.0  # allowed for a thread that waits for its source to stop
 
 _Now = tuple[float, float]
-"""By the wall's clock, and by how long the source was waited for."""
-_Read = tuple["Packet[Stream]", _Now, Iterable[Timed]]
+"""The monotonic clock, and the time spent waiting for the source."""
+_Read = tuple["Packet[Stream]", _Now, Iterable[Timed[Any]]]
 
 
 class LiveInput:
-    """Reads a source in a thread: iterate over what arrives, and close it.
+    """Reads a source in a thread: iterate over what arrives, then close it.
 
-    source: how to open it, or frames and sound that are there already, each in the order of time.
+    source: how to open it, or frames and sound that already exist, each in order of time.
 
-    Raises, when iterated, what ``opened_live`` does; what came before an error is given first.
+    Iterating raises what ``opened_live`` raises, after everything that arrived before the error.
     """
 
     def __init__(self, source: Opening | Iterable[Frame | Waveform], wanted: Wanted) -> None:
         self._wanted = wanted
-        self._backlog: Backlog[Opened | Arrival] = Backlog(ROOMS)
+        self._queue: Queue = BoundedQueue(CAPACITIES)
         self._source = source
         self._thread = threading.Thread(target=self._run, name="facevoice-live", daemon=True)
         self._thread.start()
 
     def opened(self) -> Opened:
-        """What the source has; waits until it is open."""
-        first = self._backlog.take()
+        """The streams of the source; waits until it is open."""
+        first = self._queue.take()
         if not isinstance(first, Opened):
             raise MediaUnreadableError("the source has ended before anything in it was decoded")
         return first
 
     def __iter__(self) -> Iterator[Arrival]:
-        while (item := self._backlog.take()) is not None:
+        while (item := self._queue.take()) is not None:
             yield cast("Arrival", item)
 
     def close(self) -> None:
-        """Stop reading. A thread that waits for its source ends when that gives something."""
-        self._backlog.close()
-        self._thread.join(_LEAVE_SECONDS)
+        """Stop reading. A thread that waits for its source ends once data arrives."""
+        self._queue.close()
+        self._thread.join(_JOIN_SECONDS)
 
     def _run(self) -> None:
         error: BaseException | None = None
         try:
             with suppress(Closed):
                 if isinstance(self._source, Opening):
-                    _Container(self._source, self._wanted, self._backlog).read()
+                    _Demuxer(self._source, self._wanted, self._queue).read()
                 else:
-                    _Arrays(self._wanted, self._backlog).read(self._source)
-        except BaseException as raised:  # noqa: BLE001 - raised again in the reader's thread
+                    _read_arrays(self._source, self._wanted, self._queue)
+        except BaseException as raised:  # noqa: BLE001 - raised again in the consumer's thread
             error = raised
-        self._backlog.end(error)
+        self._queue.end(error)
 
 
-class _Container:
+class _Demuxer:
     """Demuxes and decodes one container."""
 
-    def __init__(self, what: Opening, wanted: Wanted, backlog: Backlog[Opened | Arrival]) -> None:
-        self._what, self._wanted, self._backlog = what, wanted, backlog
+    def __init__(self, what: Opening, wanted: Wanted, queue: Queue) -> None:
+        self._what, self._wanted, self._queue = what, wanted, queue
         self._pipe = None if what.stream is None else Pipe(what.stream)
-        self._sink: Sink | None = None
         self._decoders: dict[int, StreamDecoder] = {}
         self._stamps: dict[int, dict[int | None, _Now]] = {}
 
     def read(self) -> None:
+        intake: Intake | None = None
         with opened_live(self._what, self._pipe) as container:
             streams = self._streams(container)
             real_time = self._real_time(container)
-            together = Together() if real_time else None
+            shared = SharedClock() if real_time else None
             for stream in streams:
                 prepare(self._what.name, stream, at_once=real_time)
-                self._decoders[stream.index] = StreamDecoder(stream, together)
+                self._decoders[stream.index] = StreamDecoder(stream, shared)
                 self._stamps[stream.index] = {}
-            packets = self._packets(container, streams)
-            early, promised = self._look_ahead(packets, streams)
-            for packet, now, frames in chain(early, map(self._read, packets)):
+            arriving = self._packets(container, streams)
+            early, promised = self._look_ahead(arriving, streams)
+            for packet, now, frames in chain(early, map(self._read, arriving)):
                 stamps = self._stamps[packet.stream.index]
                 for timed in frames:
-                    if self._sink is None:
+                    if intake is None:
+                        kinds = {stream.type for stream in streams}
                         start = _start(promised, timed.seconds)
-                        self._sink = self._begin(streams, start, real_time=real_time)
-                    self._give(timed, *stamps.pop(timed.frame.pts, now))
-                if self._sink is not None and self._sink.full:
+                        opened = Opened("video" in kinds, "audio" in kinds, start, real_time)
+                        intake = Intake(opened, self._wanted, self._queue)
+                    _add(intake, timed, *stamps.pop(timed.frame.pts, now))
+                if intake is not None and intake.complete:
                     break
-        if self._sink is not None:
-            self._sink.finish()
-        else:
+        if intake is None:
             raise MediaUnreadableError(f"cannot read {self._what.name}: nothing in it decodes")
+        intake.finish()
 
     def _read(self, packet: "Packet[Stream]") -> "_Read":
-        """A packet, when it came, and what will be decoded of it."""
+        """A packet, when it arrived, and the frames to be decoded from it."""
         now = time.monotonic()
         waits = self._pipe is not None and not self._wanted.real_time
         came = now, self._pipe.waited_seconds if self._pipe is not None and waits else now
         stamps = self._stamps[packet.stream.index]
-        stamps[packet.pts] = came  # decoders give frames later, in another order
+        stamps[packet.pts] = came  # decoders return frames later, in another order
         if len(stamps) > _STAMPS:
             del stamps[next(iter(stamps))]
         return packet, came, self._decoders[packet.stream.index].frames(packet)
 
     def _look_ahead(
-        self, packets: "Iterator[Packet[Stream]]", streams: list[MediaStream]
+        self, arriving: "Iterator[Packet[Stream]]", streams: list[MediaStream]
     ) -> "tuple[list[_Read], float | None]":
-        """When the first instant will be; and what had to be read to know it.
+        """What had to be read to determine the first instant; and that instant, if known.
 
-        For pictures that is what the header says, failing that the first packet. What it says of
-        sound may be too late by what a decoder leaves out: there the first sound counts as well.
+        For pictures it is taken from the header, or else from the first packet. For sound the
+        header may be late by what the decoder discards, so the first sound counts as well.
         """
         instants = {stream.index: first_instant(stream) for stream in streams}
-        open_ = {s.index for s in streams if s.type == "audio" or instants[s.index] is None}
+        unknown = {s.index for s in streams if s.type == "audio" or instants[s.index] is None}
         early: list[_Read] = []
-        while open_ and len(early) < _MOST_EARLY and (packet := next(packets, None)):
+        while unknown and len(early) < _MOST_EARLY and (packet := next(arriving, None)):
             read, came, frames = self._read(packet)
             index, first = packet.stream.index, None
             if packet.stream.type == "audio":
@@ -155,10 +164,10 @@ class _Container:
             elif packet.pts is not None and packet.time_base is not None:
                 first = float(packet.pts * packet.time_base)
             early.append((read, came, frames))
-            if first is not None and index in open_:
-                told = instants[index]
-                instants[index] = first if told is None else min(first, told)
-                open_.discard(index)
+            if first is not None and index in unknown:
+                stated = instants[index]
+                instants[index] = first if stated is None else min(first, stated)
+                unknown.discard(index)
             if came[1] - early[0][1][1] > _EARLY_SECONDS:
                 break
         return early, min((t for t in instants.values() if t is not None), default=None)
@@ -170,7 +179,7 @@ class _Container:
         )
         streams = [stream for stream in found if stream is not None]
         if not streams:
-            raise MediaUnreadableError(f"{self._what.name} holds nothing of what was asked for")
+            raise MediaUnreadableError(f"{self._what.name} has none of the requested streams")
         return streams
 
     def _real_time(self, container: InputContainer) -> bool:
@@ -178,83 +187,62 @@ class _Container:
             return self._wanted.real_time
         return self._what.remote and not container.duration  # a film on a server can wait
 
-    def _begin(self, streams: list[MediaStream], start: float, *, real_time: bool) -> Sink:
-        kinds = {stream.type for stream in streams}
-        opened = Opened("video" in kinds, "audio" in kinds, start, real_time)
-        return Sink(opened, self._wanted, self._backlog)
-
-    def _give(self, timed: Timed, arrived: float, waited: float) -> None:
-        sink = cast("Sink", self._sink)
-        if isinstance(timed.frame, VideoFrame):
-            sink.picture(timed, arrived, waited)
-        elif isinstance(timed.frame, AudioFrame) and (samples := mono(timed.frame)) is not None:
-            sound = Waveform(samples, timed.frame.sample_rate, timed.seconds)
-            sink.sound(sound, arrived, waited)
-
     def _packets(
         self, container: InputContainer, streams: list[MediaStream]
     ) -> "Iterator[Packet[Stream]]":
-        """What comes, until the end; places that cannot be read are skipped."""
-        failures = 0
-        while True:
-            try:
-                for packet in container.demux(list(streams)):
-                    failures = 0
-                    yield packet
-            except FFmpegError as error:
-                failures += 1
-                if isinstance(error, ExitError):
-                    raise MediaUnreadableError(
-                        f"{self._what.name} has given nothing for {SILENT_SECONDS:.0f} s"
-                    ) from error
-                if isinstance(error, OSError) or failures >= READ_FAILURES:
-                    raise self._broken(error.strerror or str(error)) from error
-            else:
-                if self._pipe is not None and self._pipe.failure is not None:
-                    raise self._broken(self._pipe.failure)
-                return
+        """The packets until the end of the source; unreadable places are skipped."""
+        yield from packets(container, *streams, failed=self._check_failure)
+        if self._pipe is not None and self._pipe.failure is not None:
+            raise self._broken(self._pipe.failure)
+
+    def _check_failure(self, error: FFmpegError, in_a_row: int) -> None:
+        if isinstance(error, ExitError):
+            raise MediaUnreadableError(
+                f"{self._what.name} has sent nothing for {SILENT_SECONDS:.0f} s"
+            ) from error
+        if isinstance(error, OSError) or in_a_row >= READ_FAILURES:
+            raise self._broken(error.strerror or str(error)) from error
 
     def _broken(self, reason: str) -> MediaUnreadableError:
         return MediaUnreadableError(f"{self._what.name} broke off: {reason}")
 
 
 def _start(promised: float | None, first: float) -> float:
-    """The first instant: as promised, unless the first frame says something else entirely."""
+    """The first instant: as promised, unless the first frame differs too much from it."""
     return first if promised is None or abs(promised - first) > _HEADER_TRUST else promised
 
 
-class _Arrays:
-    """Takes frames and sound that are in memory already."""
+def _add(intake: Intake, timed: Timed[Any], arrived: float, waited: float) -> None:
+    if isinstance(timed.frame, VideoFrame):
+        intake.picture(timed, arrived, waited)
+    elif isinstance(timed.frame, AudioFrame) and (samples := mono(timed.frame)) is not None:
+        intake.sound(Waveform(samples, timed.frame.sample_rate, timed.seconds), arrived, waited)
 
-    def __init__(self, wanted: Wanted, backlog: Backlog[Opened | Arrival]) -> None:
-        self._wanted, self._backlog = wanted, backlog
 
-    def read(self, items: Iterable[Frame | Waveform]) -> None:
-        sink: Sink | None = None
-        waited, asked = 0.0, time.monotonic()
-        for item in items:
-            now = time.monotonic()
-            waited += now - asked
-            if not isinstance(item, (Frame, Waveform)):
-                raise InvalidInputError(
-                    f"live input is made of Frame and Waveform, got {type(item).__name__}"
-                )
-            at = item.time_seconds if isinstance(item, Frame) else item.start_seconds
-            if not math.isfinite(at):
-                raise InvalidInputError(f"live input needs finite times, got {at}")
-            if sink is None:
-                opened = Opened(
-                    self._wanted.pictures, self._wanted.sound, at, bool(self._wanted.real_time)
-                )
-                sink = Sink(opened, self._wanted, self._backlog)
-            if isinstance(item, Waveform):
-                if self._wanted.sound:
-                    sink.sound(item, now, waited)
-            elif self._wanted.pictures:
-                picture = VideoFrame.from_ndarray(item.image, format="rgb24")
-                sink.picture(Timed(at, picture, 1.0), now, waited)
-            if sink.full:
-                break
-            asked = time.monotonic()
-        if sink is not None:
-            sink.finish()
+def _read_arrays(items: Iterable[Frame | Waveform], wanted: Wanted, queue: Queue) -> None:
+    """Queue frames and sound that are already in memory."""
+    intake: Intake | None = None
+    waited, asked = 0.0, time.monotonic()
+    for item in items:
+        now = time.monotonic()
+        waited += now - asked
+        if not isinstance(item, (Frame, Waveform)):
+            raise InvalidInputError(
+                f"live input consists of Frame and Waveform, got {type(item).__name__}"
+            )
+        at = item.time_seconds if isinstance(item, Frame) else item.start_seconds
+        require(math.isfinite(at), f"live input needs finite times, got {at}")
+        if intake is None:
+            opened = Opened(wanted.pictures, wanted.sound, at, bool(wanted.real_time))
+            intake = Intake(opened, wanted, queue)
+        if isinstance(item, Waveform):
+            if wanted.sound:
+                intake.sound(item, now, waited)
+        elif wanted.pictures:
+            picture = VideoFrame.from_ndarray(item.image, format="rgb24")
+            intake.picture(Timed(at, picture, 1.0), now, waited)
+        if intake.complete:
+            break
+        asked = time.monotonic()
+    if intake is not None:
+        intake.finish()

@@ -1,4 +1,4 @@
-"""What a file is, and which files of a folder are media."""
+"""Probes files, and finds the media files in folders."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -24,7 +24,7 @@ from facevoice.media.container import (
     sound_stream,
     unreadable,
 )
-from facevoice.media.picture import pixel_ratio, upright_size
+from facevoice.media.pixels import pixel_ratio, upright_size
 from facevoice.media.stills import still_size
 
 VIDEO_SUFFIXES: Final = frozenset(
@@ -78,26 +78,26 @@ IMAGE_SUFFIXES: Final = frozenset(
     (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 )
 MEDIA_SUFFIXES: Final = VIDEO_SUFFIXES | AUDIO_SUFFIXES | IMAGE_SUFFIXES
-"""Suffixes by which ``find_media`` knows media; files given by name may have any."""
+"""Suffixes that ``find_media`` looks for in folders; files given by name may have any suffix."""
 
-_MOST_PACKETS: Final = 5_000  # looked at for a first frame, then the header is believed
+_MOST_PACKETS: Final = 5_000  # read in search of a first frame; after that the header is trusted
 
 
 @dataclass(frozen=True, slots=True)
 class MediaInfo:
-    """What a file holds.
+    """The content of a file.
 
     path: the file.
-    kind: video if it has pictures that move (with or without sound), audio if it has sound alone
+    kind: video if it has moving pictures (with or without sound), audio if it has only sound
         (the cover picture of an album does not count), image if it is a still picture.
-    start_seconds: presentation time of the first instant of any stream, as the container says,
-        not shifted: may be negative or large; 0 for a still picture.
-    duration_seconds: by the container's header, failing that the streams'; None if unknown. A
-        file that is cut short may hold less than it says. 0 for a still picture.
-    has_video, has_audio: a stream of which something decodes.
+    start_seconds: presentation time of the first instant of any stream, as the container states
+        it; may be negative or large; 0 for a still picture.
+    duration_seconds: from the header of the container, or else of the streams; None if unknown.
+        A file that is cut short may hold less. 0 for a still picture.
+    has_video, has_audio: whether there is such a stream and something in it decodes.
     width, height: of the upright picture in square pixels; 0 without a picture.
-    frame_rate_hz: average pictures a second; None without video or if unknown.
-    audio_rate_hz: native samples a second; None without sound.
+    frame_rate_hz: average pictures per second; None without video or if unknown.
+    audio_rate_hz: native samples per second; None without sound.
     """
 
     path: Path
@@ -113,15 +113,15 @@ class MediaInfo:
 
 
 def probe(path: Path) -> MediaInfo:
-    """Look at a file: reads its header and decodes the first frame of picture and sound.
+    """Read the header of a file and decode its first picture and its first frame of sound.
 
-    A stream of which nothing decodes counts as absent, so what ``has_video`` and ``has_audio``
-    promise is there. Of a still picture only the header is read.
+    A stream in which nothing decodes counts as absent, so ``has_video`` and ``has_audio`` can be
+    relied on. For a still picture, only the header is read.
 
     Raises:
         MediaNotFoundError: no such file, or a folder.
         MediaPermissionError: this user may not read it.
-        MediaUnreadableError: empty, not media, damaged beyond use, or a picture of absurd size.
+        MediaUnreadableError: empty, not media, damaged beyond use, or a picture that is too large.
     """
     path = Path(path)
     check_file(path)
@@ -146,15 +146,14 @@ def probe(path: Path) -> MediaInfo:
         audio_rate = None
         if sound is not None and sound.index in firsts:
             heard = firsts[sound.index]
-            told = heard if isinstance(heard, AudioFrame) else sound.codec_context
-            audio_rate = told.sample_rate
+            stated = heard if isinstance(heard, AudioFrame) else sound.codec_context
+            audio_rate = stated.sample_rate
         present = [stream for stream in streams if stream.index in firsts]
-        instants = [t for t in map(first_instant, present) if t is not None]
         rate = picture.average_rate or picture.guessed_rate if width and picture else None
         return MediaInfo(
             path=path,
             kind="video" if width else "audio",
-            start_seconds=min(instants, default=0.0),
+            start_seconds=first_instant(*present) or 0.0,
             duration_seconds=_duration(container, present),
             has_video=width > 0,
             has_audio=audio_rate is not None,
@@ -170,17 +169,15 @@ def _first_frames(
 ) -> dict[int, MediaFrame | None]:
     """The first frame of each stream by its index; a stream that does not decode has no entry.
 
-    None stands for a stream whose first packet is too far into the file to look for it.
+    None stands for a stream whose first packet lies too far into the file.
     """
     found: dict[int, MediaFrame | None] = {}
     waiting = {stream.index for stream in streams}
     tried: set[int] = set()
     for count, packet in enumerate(packets(container, *streams)):
-        if not waiting:
-            return found
         if count >= _MOST_PACKETS:
             found.update(dict.fromkeys(waiting - tried))
-            return found
+            break
         index = packet.stream.index
         if index in waiting:
             tried.add(index)
@@ -188,11 +185,13 @@ def _first_frames(
             if frames:
                 found[index] = frames[0]
                 waiting.discard(index)
+        if not waiting:
+            break
     return found
 
 
 def _duration(container: InputContainer, streams: list[MediaStream]) -> float | None:
-    """Length in seconds by the container's header, failing that by its longest stream."""
+    """Length in seconds from the header of the container, or else of its longest stream."""
     if container.duration is not None and container.duration > 0:
         return container.duration / 1_000_000
     lengths = [float(s.duration * s.time_base) for s in streams if s.duration and s.time_base]
@@ -200,10 +199,11 @@ def _duration(container: InputContainer, streams: list[MediaStream]) -> float | 
 
 
 def find_media(paths: Iterable[Path]) -> list[Path]:
-    """The files to read: files as given, folders searched for known media suffixes.
+    """The media files that paths stand for: files as given, and those found in folders.
 
-    A folder is searched with all below it, its files sorted by path; hidden files and folders
-    and what links lead to are left out. A file that comes up again is listed once.
+    Folders are searched recursively for known media suffixes, and their files sorted by path.
+    Hidden files and folders are left out, and linked folders are not followed. Each file is
+    listed once.
 
     Raises:
         MediaNotFoundError: a path that does not exist, or a folder without media.

@@ -1,17 +1,19 @@
-"""Sound of a file: mono, at any rate, on the presentation clock, in constant memory."""
+"""Reads sound as mono waveforms at any rate: whole, or window by window in constant memory."""
 
 import math
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import soxr
+from numpy.typing import NDArray
 
 from facevoice.errors import InvalidInputError
-from facevoice.media.clock import check_span
 from facevoice.media.container import (
     NoStreamError,
-    check_file,
+    checked_input,
     first_instant,
     opened,
     picture_stream,
@@ -19,7 +21,35 @@ from facevoice.media.container import (
 )
 from facevoice.media.grid import Piece, pieces_of
 from facevoice.media.stills import still_size
-from facevoice.types import Float32Array, Waveform
+from facevoice.types import Float32Array, Waveform, require
+
+
+def waveform_of(audio: NDArray[Any], rate_hz: int, wanted_hz: int) -> Waveform:
+    """Mix down and resample sound that is already in memory; its first sample is at 0 s.
+
+    audio: (N,) or (N, channels); float in [-1, 1], or a signed integer type over its full range.
+    rate_hz: its samples per second; wanted_hz: those of the result.
+
+    Raises:
+        InvalidInputError: another shape or dtype, NaN or infinity, or a rate below 1 Hz.
+    """
+    array = np.asarray(audio)
+    require(
+        array.ndim in {1, 2} and (array.ndim != 2 or not array.shape[1] > array.shape[0] > 0),
+        f"audio must be (N,) or (N, channels), got {array.shape}: transpose it?",
+    )
+    _check_rate(rate_hz)
+    if np.issubdtype(array.dtype, np.signedinteger):
+        samples = array.astype(np.float32) / np.float32(np.iinfo(array.dtype).max)
+    elif np.issubdtype(array.dtype, np.floating):
+        samples = array.astype(np.float32)
+    else:
+        raise InvalidInputError(f"audio must be float or signed integer, got {array.dtype}")
+    mono: Float32Array = samples if samples.ndim == 1 else samples.mean(axis=1, dtype=np.float32)
+    require(np.isfinite(mono).all(), "audio holds NaN or infinity: replace them by zeros")
+    if rate_hz != wanted_hz and len(mono):
+        mono = np.asarray(soxr.resample(mono, rate_hz, wanted_hz), np.float32)
+    return Waveform(mono, wanted_hz)
 
 
 def iter_waveform(
@@ -33,24 +63,24 @@ def iter_waveform(
 ) -> Generator[Waveform, None, None]:
     """Mono sound in consecutive windows [origin + k * window, origin + (k + 1) * window).
 
-    Sample n of the stream stands at n / rate seconds of presentation time, wherever decoding
-    started, so windows of one file join without a seam; a window's bounds are rounded to the
-    nearest sample. A window that holds no sound is not yielded, at the start, in a gap or at the
-    end alike. In a window that holds some, what precedes the sound and the gaps between are
-    zeros, so every window is full, but for the last, which ends with the sound, and those cut by
-    ``start_seconds`` and ``stop_seconds``. A file without a sound stream gives no window.
+    Sample n of the stream is at n / rate seconds of presentation time, wherever decoding started,
+    so the windows of one file join seamlessly; the bounds of a window are rounded to the nearest
+    sample. A window without sound is not yielded, whether at the start, in a gap or at the end.
+    In a window with sound, zeros fill the time before it and the gaps, so every window is full,
+    except the last, which ends with the sound, and those that ``start_seconds`` and
+    ``stop_seconds`` cut. A file without a sound stream gives no window.
 
     Channels are mixed down with the usual weights (centre 1, left and right 0.71, others 0.5, no
     low-frequency effects, normalised). Damaged packets become gaps.
 
     Arguments:
         path: the file.
-        rate_hz: samples per second of what is yielded, whatever the file has.
+        rate_hz: samples per second of the result, whatever the rate of the file.
         window_seconds: length of a window, at least one sample.
         start_seconds: start of the span to read; None: the first sample.
         stop_seconds: end of the half-open span to read; None: the last sample.
-        origin_seconds: where window 0 starts; windows before it are numbered -1, -2, ... None:
-            ``start_seconds``, failing that the first instant of any stream (``probe``), so that
+        origin_seconds: start of window 0; windows before it are numbered -1, -2, ... None:
+            ``start_seconds``, or else the first instant of any stream (see ``probe``), so that
             sound and pictures are windowed alike.
 
     Raises:
@@ -59,15 +89,16 @@ def iter_waveform(
         MediaUnreadableError: nothing in the file or nothing of its sound decodes. Raised by the
             first ``next``; the other errors are raised at once.
     """
-    _check(rate_hz, start_seconds, stop_seconds)
-    if not (math.isfinite(window_seconds) and window_seconds * rate_hz >= 1):
-        raise InvalidInputError(
-            f"window_seconds must hold at least one sample, got {window_seconds} at {rate_hz} Hz"
-        )
-    if origin_seconds is not None and not math.isfinite(origin_seconds):
-        raise InvalidInputError(f"origin_seconds must be finite, got {origin_seconds}")
-    path = Path(path)
-    check_file(path)
+    _check_rate(rate_hz)
+    require(
+        math.isfinite(window_seconds) and window_seconds * rate_hz >= 1,
+        f"window_seconds must hold at least one sample, got {window_seconds} at {rate_hz} Hz",
+    )
+    require(
+        origin_seconds is None or math.isfinite(origin_seconds),
+        f"origin_seconds must be finite, got {origin_seconds}",
+    )
+    path = checked_input(path, start_seconds, stop_seconds)
     origin = origin_seconds if origin_seconds is not None else start_seconds
     return _iter_waveform(path, rate_hz, window_seconds, (start_seconds, stop_seconds), origin)
 
@@ -81,38 +112,28 @@ def read_waveform(
 ) -> Waveform | None:
     """The mono sound of a span in one piece; None if the file has no sound stream.
 
-    Starts with the first sample in the span (its ``start_seconds`` tells when that is) and ends
-    with the last; gaps between are zeros. Empty if the span holds no sound. This alone holds as
-    much as was asked for: 3.8 MB a minute at 16 kHz; for long files use ``iter_waveform``.
+    Starts with the first sample in the span (at ``start_seconds`` of the result) and ends with the
+    last; gaps are filled with zeros. Empty if the span holds no sound. Holds the whole span in
+    memory, 3.8 MB per minute at 16 kHz; for long files use ``iter_waveform``.
 
     Raises:
         InvalidInputError, MediaNotFoundError, MediaPermissionError, MediaUnreadableError: as
             ``iter_waveform``.
     """
-    _check(rate_hz, start_seconds, stop_seconds)
-    path = Path(path)
-    check_file(path)
-    parts: list[Float32Array] = []
-    first = after = 0
+    _check_rate(rate_hz)
+    path = checked_input(path, start_seconds, stop_seconds)
     try:
-        for index, samples in pieces_of(path, rate_hz, start_seconds, stop_seconds):
-            if not parts:
-                first = after = index
-            if index > after:
-                parts.append(np.zeros(index - after, np.float32))
-            parts.append(samples)
-            after = index + len(samples)
+        pieces = list(pieces_of(path, rate_hz, start_seconds, stop_seconds))
     except NoStreamError:
         return None
-    if not parts:
+    if not pieces:
         return Waveform(np.zeros(0, np.float32), rate_hz, start_seconds or 0.0)
-    return Waveform(np.concatenate(parts), rate_hz, first / rate_hz)
+    first = pieces[0].position
+    return Waveform(_joined(pieces, first, pieces[-1].stop), rate_hz, first / rate_hz)
 
 
-def _check(rate_hz: int, start: float | None, stop: float | None) -> None:
-    if rate_hz < 1:
-        raise InvalidInputError(f"rate_hz must be at least 1, got {rate_hz}")
-    check_span(start, stop)
+def _check_rate(rate_hz: int) -> None:
+    require(rate_hz >= 1, f"rate_hz must be at least 1, got {rate_hz}")
 
 
 def _iter_waveform(
@@ -122,62 +143,59 @@ def _iter_waveform(
     span: tuple[float | None, float | None],
     origin: float | None,
 ) -> Generator[Waveform, None, None]:
-    start, stop = span
-    with closing(pieces_of(path, rate, start, stop)) as pieces:
-        try:
-            if origin is None:
-                origin = _first_instant(path)
-            lowest = None if start is None else round(start * rate)
-            for index, samples in _windows(pieces, rate, window, origin, lowest):
-                yield Waveform(samples, rate, index / rate)
-        except NoStreamError:
-            return
+    with closing(pieces_of(path, rate, *span)) as pieces, suppress(NoStreamError):
+        if origin is None:
+            origin = _first_instant(path)
+        lowest = -math.inf if span[0] is None else round(span[0] * rate)
+        for position, samples in _windows(pieces, rate, window, origin, lowest):
+            yield Waveform(samples, rate, position / rate)
 
 
 def _first_instant(path: Path) -> float:
-    """Presentation time of the first instant of any stream, by the headers; failing that 0."""
+    """Presentation time of the first instant of any stream, by the headers; 0 if unknown."""
     if still_size(path) is not None:
         raise NoStreamError(str(path))
     with opened(path) as container:
-        streams = picture_stream(container), sound_stream(container)
-        instants = [first_instant(stream) for stream in streams if stream is not None]
-    return min((instant for instant in instants if instant is not None), default=0.0)
+        return first_instant(picture_stream(container), sound_stream(container)) or 0.0
 
 
 def _windows(
-    pieces: Iterator[Piece], rate: int, window: float, origin: float, lowest: int | None
+    pieces: Iterator[Piece], rate: int, window: float, origin: float, lowest: float
 ) -> Iterator[Piece]:
-    """Cut pieces into windows; zeros before and between the pieces of one window."""
+    """Cut pieces into windows that start at sample ``lowest`` or later, with zeros in the gaps."""
 
     def bound(number: int) -> int:
         return round((origin + number * window) * rate)
 
-    number = first = after = 0
-    parts: list[Float32Array] = []
+    first = stop = 0
+    held: list[Piece] = []
     for piece in pieces:
-        index, samples = piece
-        while len(samples):
-            if not parts or index >= bound(number + 1):
-                if parts:
-                    parts.append(np.zeros(bound(number + 1) - after, np.float32))
-                    yield Piece(first, np.concatenate(parts))
-                number = _window_of(index, rate, window, origin)
-                first = after = bound(number) if lowest is None else max(bound(number), lowest)
-                parts = []
-            parts.append(np.zeros(index - after, np.float32))
-            taken = samples[: bound(number + 1) - index]
-            parts.append(taken)
-            after = index = index + len(taken)
-            samples = samples[len(taken) :]
-    if parts:
-        yield Piece(first, np.concatenate(parts))
+        position = piece.position
+        while position < piece.stop:
+            if not held or position >= stop:
+                if held:
+                    yield Piece(first, _joined(held, first, stop))
+                number = _window_of(position, rate, window, origin)
+                first, stop, held = int(max(bound(number), lowest)), bound(number + 1), []
+            held.append(piece.cut(position, stop))
+            position = held[-1].stop
+    if held:
+        yield Piece(first, _joined(held, first, held[-1].stop))
 
 
 def _window_of(index: int, rate: int, window: float, origin: float) -> int:
-    """The number of the window that sample ``index`` lies in, bounds rounded to samples."""
+    """The number of the window that holds sample ``index``, with bounds rounded to samples."""
     number = math.floor((index / rate - origin) / window)
     while round((origin + (number + 1) * window) * rate) <= index:
         number += 1
     while round((origin + number * window) * rate) > index:
         number -= 1
     return number
+
+
+def _joined(pieces: list[Piece], first: int, stop: int) -> Float32Array:
+    """The samples [first, stop), zeros where no piece lies."""
+    samples = np.zeros(stop - first, np.float32)
+    for piece in pieces:
+        samples[piece.position - first : piece.stop - first] = piece.samples
+    return samples

@@ -1,4 +1,4 @@
-"""What can be read once, as it comes: a camera, a stream, a pipe, a file; and how it is opened."""
+"""Sources that are read once, as their data arrives (cameras, streams, pipes, files): opening."""
 
 import io
 import sys
@@ -24,19 +24,19 @@ from facevoice.errors import (
 from facevoice.media.container import NOT_MEDIA, check_file, picture_stream, sound_stream
 
 OPEN_SECONDS: Final = 20.0
-"""How long a device or a URL may take to open (someone may have to allow the camera)."""
+"""How long a device or a URL may take to open (the user may have to allow the camera)."""
 SILENT_SECONDS: Final = 10.0
-"""How long a device or a URL may give nothing before it counts as lost."""
+"""How long a device or a URL may send nothing before it counts as lost."""
 
-_ANALYSED: Final = "1000000"  # microseconds that are looked at for what a stream holds
+_ANALYSED: Final = "1000000"  # microseconds that are analysed to find the streams
 _HELP: Final = "docs/live.md says how to name or pipe one"
 
 
 class Readable(Protocol):
-    """A stream of bytes; ``read1`` is used where there is one, since it does not wait for more."""
+    """A stream of bytes; ``read1`` is preferred if it exists, since it does not wait for more."""
 
     def read(self, size: int, /) -> bytes | None:
-        """Up to that many bytes; none at the end."""
+        """Up to that many bytes; empty at the end."""
 
 
 Source = int | str | PathLike[str] | Readable
@@ -44,7 +44,7 @@ Source = int | str | PathLike[str] | Readable
 
 
 class Pipe:
-    """Bytes that come when they come; counts how long they were waited for."""
+    """Reads bytes as they arrive, and measures how long it waited for them."""
 
     def __init__(self, stream: Readable) -> None:
         self._read: Any = getattr(stream, "read1", None) or stream.read
@@ -52,11 +52,11 @@ class Pipe:
         self.failure: str | None = None
 
     def read(self, size: int) -> bytes:
-        """Up to ``size`` bytes; none at the end, and none once the pipe is broken."""
+        """Up to ``size`` bytes; empty at the end, and once the pipe is broken."""
         started = time.monotonic()
         try:
             data: bytes | None = self._read(size)
-        except (OSError, ValueError) as error:  # ValueError: somebody has closed the file
+        except (OSError, ValueError) as error:  # ValueError: the file was closed
             self.failure = str(error)
             data = b""
         self.waited_seconds += time.monotonic() - started
@@ -67,8 +67,8 @@ class Pipe:
 class Opening:
     """How to open a source.
 
-    name: for messages. place: what PyAV opens; None: what ``stream`` gives. input_format, options:
-    ffmpeg's. remote: a device or a URL, which may fall silent.
+    name: used in messages. place: what PyAV opens; None: read from ``stream``.
+    input_format, options: passed to ffmpeg. remote: a device or a URL, which may fall silent.
     """
 
     name: str
@@ -82,42 +82,43 @@ class Opening:
 def opening(
     source: Source, input_format: str | None = None, options: Mapping[str, str] | None = None
 ) -> Opening:
-    """What a source means.
+    """Determine how to open a source.
 
-    input_format, options: ffmpeg's name of the container or device, and what it can be told.
+    input_format, options: ffmpeg's name of the container or device format, and its options.
 
     Raises:
-        InvalidInputError: no such source on this system, an unknown format, or nothing piped in.
-        MediaNotFoundError, MediaPermissionError, MediaUnreadableError: no such camera or file.
+        InvalidInputError: unknown on this system, an unknown format, or nothing is piped in.
+        MediaNotFoundError, MediaPermissionError, MediaUnreadableError: the camera or file does
+            not exist or cannot be read.
     """
-    told = dict(options or {})
+    chosen = dict(options or {})
     form = None if input_format is None else _known_format(input_format)
     text = str(source) if isinstance(source, int) else source
     if not isinstance(text, (str, PathLike)):
-        return Opening("the pipe", None, text, input_format, told)
+        return Opening("the pipe", None, text, input_format, chosen)
     text = fspath(text)
     if text == "-":
-        return Opening("standard input", None, _standard_input(), input_format, told)
+        return Opening("standard input", None, _standard_input(), input_format, chosen)
     if form is None and (text.isdecimal() or text.startswith("/dev/video")):
-        return _camera(text, told)
+        return _camera(text, chosen)
     if "://" in text or (form is not None and form.no_file):  # a connection, or a device
-        return Opening(text, text, None, input_format, told, remote=True)
+        return Opening(text, text, None, input_format, chosen, remote=True)
     path = Path(text)
     if path.is_fifo():
-        return Opening(text, None, _named_pipe(path), input_format, told)
+        return Opening(text, None, _named_pipe(path), input_format, chosen)
     check_file(path)
-    return Opening(text, f"file:{path}", None, input_format, told)
+    return Opening(text, f"file:{path}", None, input_format, chosen)
 
 
 @contextmanager
 def opened_live(what: Opening, pipe: Pipe | None) -> Iterator[InputContainer]:
-    """Open a source, which is read once and not sought in; closes it at the end.
+    """Open a source that is read once, without seeking; closes it at the end.
 
-    pipe: what to read if the opening names no place.
+    pipe: read if the opening has no place.
 
     Raises:
-        MediaNotFoundError, MediaPermissionError: no such device, or not for this user.
-        MediaUnreadableError: it cannot be opened, or holds no picture and no sound.
+        MediaNotFoundError, MediaPermissionError: the device does not exist, or is not accessible.
+        MediaUnreadableError: it cannot be opened, or holds neither pictures nor sound.
     """
     options = {"analyzeduration": _ANALYSED, **what.options}
     if not what.remote:
@@ -148,17 +149,17 @@ def _not_opened(what: Opening, error: Exception, pipe: Pipe | None) -> Exception
     if pipe is not None and pipe.failure is not None:
         reason = pipe.failure
     if isinstance(error, FileNotFoundError):
-        return MediaNotFoundError(f"{what.name} is not there ({reason}): {_HELP}")
+        return MediaNotFoundError(f"{what.name} was not found ({reason}): {_HELP}")
     if isinstance(error, PermissionError):
         return MediaPermissionError(
-            f"{what.name} may not be opened by this user: allow it (on Linux cameras belong to the"
+            f"{what.name} may not be opened by this user: allow it (on Linux, cameras belong to the"
             " group video)"
         )
     if what.remote:
         return MediaUnreadableError(f"cannot open {what.name}: {reason}; {_HELP}")
     return MediaUnreadableError(
-        f"cannot read {what.name}: no video or sound was found in it ({reason}); an MP4 that is"
-        " piped must be fragmented, Matroska and MPEG-TS always work"
+        f"cannot read {what.name}: no video or sound was found in it ({reason}); a piped MP4 must"
+        " be fragmented, Matroska and MPEG-TS always work"
     )
 
 
@@ -167,20 +168,20 @@ def _known_format(name: str) -> ContainerFormat:
         return ContainerFormat(name, "r")
     except ValueError as error:
         raise InvalidInputError(
-            f"PyAV has no input format {name!r} here: check its spelling, or read the source with"
+            f"PyAV has no input format {name!r} here: check the spelling, or read the source with"
             f" ffmpeg and pipe it in; {_HELP}"
         ) from error
 
 
 def _camera(text: str, options: dict[str, str]) -> Opening:
-    """The camera of that number, or of that path."""
+    """The camera with this number or path."""
     if sys.platform == "darwin":
         _known_format("avfoundation")
-        told = {"framerate": "30", **options}
-        return Opening(f"camera {text}", f"{text}:0", None, "avfoundation", told, remote=True)
+        options = {"framerate": "30", **options}
+        return Opening(f"camera {text}", f"{text}:0", None, "avfoundation", options, remote=True)
     if sys.platform.startswith("win"):
         raise InvalidInputError(
-            f"cameras have names here, not numbers such as {text}: facevoice live 'video=NAME' "
+            f"cameras have names here, not numbers like {text}: facevoice live 'video=NAME' "
             "--format dshow; ffmpeg -list_devices true -f dshow -i dummy lists them"
         )
     place = text if text.startswith("/") else f"/dev/video{text}"
@@ -191,7 +192,7 @@ def _camera(text: str, options: dict[str, str]) -> Opening:
 
 
 def _standard_input() -> Readable:
-    """Standard input as it comes, without a buffer whose lock a waiting thread would hold."""
+    """Unbuffered standard input: a waiting thread would hold the lock of a buffer."""
     if sys.stdin is None or sys.stdin.isatty():
         raise InvalidInputError(
             "nothing is piped in: ffmpeg -i SOURCE -f matroska - | facevoice live -"

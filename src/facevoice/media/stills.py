@@ -1,4 +1,4 @@
-"""Still pictures, by Pillow. Of an animated GIF, PNG or WebP the first picture counts."""
+"""Reads still pictures with Pillow; of an animated GIF, PNG or WebP, the first picture."""
 
 import struct
 import warnings
@@ -12,8 +12,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from facevoice.media.container import check_size, unreadable
 from facevoice.types import UInt8Array
 
-_FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # told apart by their first bytes
-_TURNED: Final = range(5, 9)  # EXIF orientations that swap width and height
+_FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # recognised by their first bytes
+_ROTATED: Final = range(5, 9)  # EXIF orientations that swap width and height
 _ORIENTATION: Final = 0x0112
 _PILLOW_ERRORS: Final = (
     OSError,
@@ -27,32 +27,33 @@ _PILLOW_ERRORS: Final = (
     struct.error,
     zlib.error,
 )
-"""What Pillow raises on damaged files, by its format readers."""
+"""What Pillow's format readers raise on damaged files."""
 
 
 def still_size(path: Path) -> tuple[int, int] | None:
-    """Upright width and height of a still picture in pixels; None if the file is none.
+    """Upright width and height of a still picture in pixels; None if the file is not a picture.
 
     Only the header is read.
 
     Raises:
-        MediaUnreadableError: a picture of absurd size.
+        MediaUnreadableError: damaged, or too large.
     """
     image = _open(path)
     if image is None:
         return None
     with image:
         width, height = image.size
-        return (height, width) if _orientation(image) in _TURNED else (width, height)
+        return (height, width) if _orientation(image) in _ROTATED else (width, height)
 
 
 def read_still(path: Path) -> UInt8Array | None:
-    """A still picture upright as (H, W, 3) uint8 RGB; None if the file is none.
+    """A still picture, upright, as (H, W, 3) uint8 RGB; None if the file is not a picture.
 
-    EXIF orientation is applied. Transparency is dropped, 16 bits become 8, grey and CMYK RGB.
+    Applies the EXIF orientation. Drops transparency, reduces 16 bits to 8, and converts grey and
+    CMYK to RGB.
 
     Raises:
-        MediaUnreadableError: cut short, damaged or of absurd size.
+        MediaUnreadableError: cut short, damaged or too large.
     """
     image = _open(path)
     if image is None:
@@ -76,7 +77,7 @@ def read_still(path: Path) -> UInt8Array | None:
 def _open(path: Path) -> Image.Image | None:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # on size and on odd tags: we have our own limit
+            warnings.simplefilter("ignore")  # about size and odd tags; our own limit applies
             image = Image.open(path, formats=_FORMATS)
     except UnidentifiedImageError:
         return None

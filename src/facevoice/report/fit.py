@@ -24,7 +24,8 @@ def _lines(known: ScoreTable, plan: SearchPlan, choice: Choice, name: str) -> It
         f"{name}: {len(known)} labelled clips, {groups or 'unknown'} groups,"
         f" {len(known.branches)} branches, sha256 {fingerprint(known)[:12]}"
     )
-    yield f"search {plan.search}" + (
+    rule = "" if plan.rule == "sum" else f", rule {plan.rule}"
+    yield f"search {plan.search}{rule}" + (
         f", objective {plan.objective.replace('_', '-')}, step {plan.step:g}"
         if "objective" in choice.fitted.search
         else ""

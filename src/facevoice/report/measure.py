@@ -191,7 +191,8 @@ def _joint(
     found = fitted.search.get("joint")
     if found is None or not isinstance(fitted.fusion, WeightTree):
         return None
-    tree = WeightTree.of(found["members"], found["weights"], "joint")
+    rule = fitted.search.get("rule", "sum")
+    tree = WeightTree.of(found["members"], found["weights"], "joint", rule)
     searched = {str(each["name"]): each for each in fitted.search.get("nodes", ())}
     root = searched.get(fitted.fusion.root.name)
     weights = np.array(found["weights"], np.float64)

@@ -5,18 +5,17 @@ Clips are files, or evidence that is made already (a prepared corpus). Their lab
 ``Found.over``.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
-from facevoice.branches import Blend, Branch, CroppingBranch, leaves
+from facevoice.branches import Branch, leaves, nodes
+from facevoice.branches.tree import members_of, short_names
 from facevoice.bundle import Bundle
-from facevoice.bundle.reweigh import leaf_names
 from facevoice.datasets import Found
 from facevoice.errors import DatasetError
-from facevoice.faces.sample import Box
 from facevoice.predict import Predictor
 from facevoice.predict.prediction import Prediction
 from facevoice.scores.table import ScoredBy, ScoreTable
@@ -28,10 +27,7 @@ TOP: Final = "fused"
 Watch = Callable[[int, Prediction], None]
 
 
-Framed = Mapping[Box, Evidence]
-"""A face picture that is cut out already, as evidence for branches that cut out each box."""
-
-LabelledEvidence = tuple[Sample, Evidence | Framed]
+LabelledEvidence = tuple[Sample, Evidence]
 """A clip whose evidence is made already."""
 
 
@@ -59,34 +55,8 @@ def score_evidence(
 
     Their labels must be the bundle's; those without one (None) have an unknown truth.
     """
-    scored = ((sample, _predicted(predictor, evidence)) for sample, evidence in items)
+    scored = ((sample, predictor.of_evidence(evidence)) for sample, evidence in items)
     return _table(predictor.bundle, scored, watch)
-
-
-def crops_of(tree: Branch) -> tuple[Box, ...]:
-    """The boxes that the branches of a tree cut out of aligned pictures, each once, in order."""
-    found = [leaf.crop for leaf in leaves(tree) if isinstance(leaf, CroppingBranch)]
-    return tuple(dict.fromkeys(found))
-
-
-def _predicted(predictor: Predictor, evidence: Evidence | Framed) -> Prediction:
-    if isinstance(evidence, Evidence):
-        return predictor.of_evidence(evidence)
-    any_box = next(iter(evidence.values()))
-    scores = _framed_scores(predictor.bundle.tree, evidence, any_box)
-    return predictor.of_trace([(any_box, scores)], path=None, duration_seconds=0.0)
-
-
-def _framed_scores(node: Branch, framed: Framed, other: Evidence) -> Scores | None:
-    """Scores of a tree whose branches each get the picture where they cut it out.
-
-    other: for branches that cut nothing out.
-    """
-    if isinstance(node, Blend):
-        return node.combine(
-            {member.name: _framed_scores(member, framed, other) for member in node.members}
-        )
-    return node.score(framed[node.crop] if isinstance(node, CroppingBranch) else other)
 
 
 def _table(
@@ -130,26 +100,17 @@ def leaves_only(table: ScoreTable, tree: Branch) -> ScoreTable:
 
     table: with a column for every node, as ``score_clips`` gives it.
     """
-    dotted = [name for name, node in nodes(tree) if not isinstance(node, Blend)] or [TOP]
-    names = leaf_names(dotted)
+    dotted = [name for name, node in nodes(tree) if not members_of(node)] or [TOP]
+    names = short_names(dotted)
     chosen = table.select(dotted)
     return replace(chosen, branches=tuple(names[name] for name in dotted))
-
-
-def nodes(tree: Branch, prefix: str = "") -> Iterator[tuple[str, Branch]]:
-    """All nodes below the top, by dotted name."""
-    if isinstance(tree, Blend):
-        for member in tree.members:
-            yield f"{prefix}{member.name}", member
-            yield from nodes(member, f"{prefix}{member.name}.")
 
 
 def _row(scores: Scores | None, tree: Branch) -> list[np.ndarray]:
     silent = np.full(len(tree.labels), np.nan)
     row = [silent if scores is None else scores.values]
-    if isinstance(tree, Blend):
-        for member in tree.members:
-            row += _row(None if scores is None else scores.parts.get(member.name), member)
+    for member in members_of(tree):
+        row += _row(None if scores is None else scores.parts.get(member.name), member)
     return row
 
 
@@ -166,7 +127,5 @@ def _reasons(prediction: Prediction, tree: Branch) -> list[str]:
 
 def _modality(node: Branch) -> Modality | None:
     """The one modality that a node reads, None if it reads several."""
-    if not isinstance(node, Blend):
-        return node.modality
-    found = {_modality(member) for member in node.members}
+    found = {leaf.modality for leaf in leaves(node)}
     return found.pop() if len(found) == 1 else None

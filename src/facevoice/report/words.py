@@ -126,6 +126,7 @@ def searched(card: ReportCard) -> str:
         return "Weights as given; how they were found is not known."
     facts = {
         "search": f"Search: {told.get('search', 'unknown')}",
+        "rule": f"rule {told.get('rule')}",
         "objective": f"objective {str(told.get('objective')).upper().replace('_', '-')}",
         "step": f"step {told.get('step', 0):g}",
         "folds": f"{told.get('folds')} grouped folds",

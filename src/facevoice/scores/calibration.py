@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facevoice.branches.adjustment import Adjustment
-from facevoice.branches.base import SMALLEST_SCORE
+from facevoice.branches.base import SMALLEST_SCORE, softmax
 from facevoice.errors import InvalidInputError
 from facevoice.scores.metrics import predicted_classes
-from facevoice.scores.metrics.confusion import IntArray, checked_scores
+from facevoice.scores.metrics.confusion import IntArray, checked_scores, goal_weights
+from facevoice.scores.newton import minimise
 from facevoice.types import Float64Array
 
 _LOWEST_TEMPERATURE: Final = 0.05
@@ -29,12 +30,6 @@ def _logits_and_truth(scores: NDArray[Any], truth: NDArray[Any]) -> tuple[Float6
     return np.log(np.maximum(values[keep], SMALLEST_SCORE)), known[keep]
 
 
-def _softmax(logits: Float64Array) -> Float64Array:
-    powered = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    normalised: Float64Array = powered / powered.sum(axis=-1, keepdims=True)
-    return normalised
-
-
 def fit_temperature(scores: NDArray[Any], truth: NDArray[Any]) -> float:
     """The temperature of least log-loss, between 0.05 and 20 (Guo et al. 2017).
 
@@ -44,7 +39,7 @@ def fit_temperature(scores: NDArray[Any], truth: NDArray[Any]) -> float:
     own = logits[np.arange(len(known)), known]
 
     def slope(inverse: float) -> float:
-        expected = (_softmax(inverse * logits) * logits).sum(axis=1)
+        expected = (softmax(inverse * logits) * logits).sum(axis=1)
         return float((expected - own).mean())
 
     low, high = 1 / _HIGHEST_TEMPERATURE, 1 / _LOWEST_TEMPERATURE
@@ -70,29 +65,22 @@ def fit_vector_scaling(
     target = np.zeros_like(logits)
     target[np.arange(count), known] = 1.0
     rest = np.concatenate([np.ones(size), np.zeros(size)])
-    point = rest.copy()
 
     def loss(at: Float64Array) -> float:
-        mixed = _softmax(logits * at[:size] + at[size:])
+        mixed = softmax(logits * at[:size] + at[size:])
         own = np.maximum(mixed[np.arange(count), known], 1e-300)
         return float(-np.log(own).mean() + penalty / 2 * ((at - rest) ** 2).sum())
 
-    for _ in range(50):
-        mixed = _softmax(logits * point[:size] + point[size:])
+    def derivatives(at: Float64Array) -> tuple[Float64Array, Float64Array]:
+        mixed = softmax(logits * at[:size] + at[size:])
         both = np.hstack([(mixed - target) * logits, mixed - target])
-        gradient = both.mean(axis=0) + penalty * (point - rest)
+        gradient = both.mean(axis=0) + penalty * (at - rest)
         inner = np.einsum("ni,ij->nij", mixed, np.eye(size)) - mixed[:, :, None] * mixed[:, None]
         wide = np.hstack([logits, np.ones_like(logits)])
         hessian = (np.tile(inner, (1, 2, 2)) * wide[:, :, None] * wide[:, None]).mean(axis=0)
-        move = np.linalg.solve(hessian + penalty * np.eye(2 * size), gradient)
-        if float(gradient @ move) < 1e-18:
-            break
-        length, here = 1.0, loss(point)
-        while loss(point - length * move) > here - 1e-4 * length * float(gradient @ move):
-            length /= 2
-            if length < 1e-10:
-                break
-        point = point - length * move
+        return gradient, hessian + penalty * np.eye(2 * size)
+
+    point = minimise(rest, loss, derivatives, promise=1e-18, rounds=50)
     return Adjustment(
         class_scale=tuple(point[:size].tolist()), class_offsets=tuple(point[size:].tolist())
     )
@@ -130,7 +118,7 @@ def fit_class_offsets(
     """
     logits, known = _logits_and_truth(scores, truth)
     size = logits.shape[1]
-    weights = _goal_weights(known, goal)
+    weights = goal_weights(known, goal)
     count = round(reach / step)
     line = np.array(sorted(range(-count, count + 1), key=lambda place: (abs(place), place))) * step
     offsets = np.zeros(size)
@@ -149,16 +137,6 @@ def fit_class_offsets(
         if best <= before + 1e-12:
             break
     return Adjustment(class_offsets=tuple(offsets.tolist()))
-
-
-def _goal_weights(known: IntArray, goal: Goal) -> Float64Array:
-    if goal not in ("uar", "war"):
-        raise InvalidInputError(f"unknown goal {goal!r}; known: uar, war")
-    sizes = np.bincount(known)
-    if goal == "war":
-        return np.full(len(known), 1.0 / len(known))
-    weights: Float64Array = 1.0 / (sizes[known] * int((sizes > 0).sum()))
-    return weights
 
 
 def nested_class_offsets(
@@ -213,20 +191,6 @@ class RiskCoverage:
                 f"no threshold brings the risk to {risk:g}; the least is {self.risk.min():.3f}"
             )
         return float(self.threshold[good[-1]])
-
-    def threshold_for_coverage(self, coverage: float) -> float:
-        """The highest threshold that still answers this share of the clips.
-
-        Raises:
-            InvalidInputError: more than all answered clips are asked for.
-        """
-        good = np.flatnonzero(self.coverage >= coverage - 1e-12)
-        if not len(good):
-            raise InvalidInputError(
-                f"coverage {coverage:g} cannot be reached: only {self.coverage[-1]:.3f} of the"
-                " clips have scores"
-            )
-        return float(self.threshold[good[0]])
 
 
 def risk_coverage(scores: NDArray[Any], truth: NDArray[Any]) -> RiskCoverage:

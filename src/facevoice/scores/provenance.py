@@ -1,4 +1,4 @@
-"""What a figure came from: which clips, which scores, which versions."""
+"""Where a figure comes from: which clips, scores and versions."""
 
 import hashlib
 import platform
@@ -25,7 +25,7 @@ def fingerprint(table: ScoreTable) -> str:
 def clip_digests(table: ScoreTable, branches: Sequence[str]) -> tuple[str, ...]:
     """A digest of each clip's scores, by which a clip is known again under another name.
 
-    branches: which scores to look at, in order. A clip on which none of them speaks gets "".
+    branches: which scores to look at, in order. A clip on which none of them has scores gets "".
     """
     chosen = table.select(branches)
     rows = np.ascontiguousarray(chosen.scores, "<f8")
@@ -36,7 +36,7 @@ def clip_digests(table: ScoreTable, branches: Sequence[str]) -> tuple[str, ...]:
 
 
 def groups_known(table: ScoreTable) -> bool:
-    """Whether anybody said which clips belong to one speaker or film."""
+    """Whether the table says which clips belong to one speaker or film."""
     return bool((table.groups != table.ids).any())
 
 

@@ -1,10 +1,10 @@
-"""weights.json: a fitted fusion, how it was found, and the clips that it was fitted on."""
+"""weights.json: a fitted fusion, how it was found, and the clips it was fitted on."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -16,14 +16,12 @@ from facevoice.scores.table import ScoreTable
 from facevoice.types import Float64Array
 from facevoice.writing import replacing
 
-FORMAT: Final = 1
-
 
 @dataclass(frozen=True, slots=True, repr=False)
 class FitRecord:
     """The clips that something was fitted on, so that a leak can be found later.
 
-    sha256: of the table. clips: how many. groups: speakers or films; empty if nobody named them.
+    sha256: of the table. clips: how many. groups: speakers or films; empty if unknown.
     digests: of each clip's scores (``provenance.clip_digests``).
     """
 
@@ -50,7 +48,7 @@ class FittedFusion:
     """What ``facevoice fuse`` finds and ``facevoice evaluate`` applies.
 
     fusion: weights, or a stacked regression.
-    fitted_on: None for weights that nobody fitted on a table (equal, published, a bundle's).
+    fitted_on: None for weights that were not fitted on a table (equal, published, a bundle's).
     search: how they were found, as JSON: objective, step, optimal vectors, ranges, folds.
     abstain_below: the fusion is unsure where its highest score is below this.
     """
@@ -63,12 +61,10 @@ class FittedFusion:
     @property
     def leaves(self) -> tuple[str, ...]:
         """The branches that are read."""
-        if isinstance(self.fusion, WeightTree):
-            return self.fusion.leaves
-        return self.fusion.members
+        return self.fusion.leaves
 
     def fuse(self, table: ScoreTable) -> Float64Array:
-        """(N, K) scores, adjusted; a row of NaN where no branch that counts speaks."""
+        """(N, K) scores, adjusted; a row of NaN where no branch that counts has scores."""
         return self.fusion.fuse(table)
 
     @property
@@ -80,27 +76,12 @@ class FittedFusion:
 
     def to_dict(self) -> dict[str, Any]:
         """What weights.json holds."""
-        card: dict[str, Any] = {"format": FORMAT, "kind": "stacking"}
-        if isinstance(self.fusion, WeightTree):
-            card = self.fusion.to_dict() | {"kind": "weights"}
-        else:
-            card |= {
-                "members": list(self.fusion.members),
-                "labels": list(self.fusion.labels),
-                "inverse_penalty": self.fusion.inverse_penalty,
-                "coefficients": self.fusion.coefficients.tolist(),
-            }
+        card = self.fusion.to_dict()
         if self.abstain_below is not None:
             card["abstain_below"] = self.abstain_below
         card["search"] = dict(self.search)
         if self.fitted_on is not None:
-            record = self.fitted_on
-            card["fitted_on"] = {
-                "sha256": record.sha256,
-                "clips": record.clips,
-                "groups": list(record.groups),
-                "digests": list(record.digests),
-            }
+            card["fitted_on"] = asdict(self.fitted_on)
         return card | {"versions": versions()}
 
     @classmethod
@@ -110,27 +91,17 @@ class FittedFusion:
         Raises:
             InvalidInputError: another format, or a key is absent or of a wrong type.
         """
-        if card.get("format") != FORMAT:
-            raise InvalidInputError(f"weights of format {card.get('format')!r}; known: {FORMAT}")
+        kind = StackedRegression if card.get("kind") == "stacking" else WeightTree
         try:
             record, threshold = card.get("fitted_on"), card.get("abstain_below")
             return cls(
-                _stacked(card) if card.get("kind") == "stacking" else WeightTree.of_dict(card),
+                kind.of_dict(card),
                 None if record is None else _record(record),
                 dict(card.get("search", {})),
                 None if threshold is None else float(threshold),
             )
         except (KeyError, TypeError) as error:
             raise InvalidInputError(f"weights lack or misstate {error}") from error
-
-
-def _stacked(card: Mapping[str, Any]) -> StackedRegression:
-    members, labels = tuple(card["members"]), tuple(card["labels"])
-    coefficients = np.array(card["coefficients"], np.float64)
-    wanted = (len(members) * len(labels) + 1, len(labels))
-    if coefficients.shape != wanted:
-        raise InvalidInputError(f"coefficients must be {wanted}, got {coefficients.shape}")
-    return StackedRegression(members, labels, float(card["inverse_penalty"]), coefficients)
 
 
 def _record(card: Mapping[str, Any]) -> FitRecord:

@@ -1,4 +1,4 @@
-"""Speech: clean it, find it, draw it, measure it. Everything works at 16 kHz, mono, float32."""
+"""Finds and cleans speech; spectrograms and features of it. All sound is 16 kHz, mono, float32."""
 
 from facevoice.speech.denoise import remove_noise
 from facevoice.speech.spectrogram import (

@@ -1,22 +1,22 @@
-"""Take steady background noise out of speech: spectral gating in plain numpy.
+"""Removes steady background noise from speech by spectral gating in plain numpy.
 
 The method is the stationary mode of noisereduce 3 (Sainburg, Thielk, Gentner 2020): a bin of the
 short-time Fourier transform passes if it is louder than the noise at its frequency, and the mask
-is smoothed. Three things differ, and settings turn them back:
+is smoothed. It differs in three points, which settings can undo:
 
-* noisereduce takes the noise from the whole clip unless it is given some; speech then gates
-  itself. Here the noise is heard in the clip's quietest frames.
-* noisereduce smooths the mask against zeros beyond its edges, which costs the voice's
-  fundamental up to half its amplitude; here the mask goes on beyond its edges. Its default
-  triangle of 500 Hz and 50 ms also lets the noise around each harmonic through; ours is narrower.
-* The noise's deviation counts as at most 6 dB. Steady noise has 5.6 dB; more means that there was
-  no pause and the quietest frames are speech.
+* noisereduce estimates the noise from the whole clip unless a sample is given, so speech gates
+  itself. Here the noise is estimated from the quietest frames of the clip.
+* noisereduce smooths the mask against zeros beyond its edges, which reduces the fundamental of the
+  voice to as little as half its amplitude; here the mask is extended beyond its edges. Its default
+  triangle of 500 Hz and 50 ms also passes the noise around each harmonic; ours is narrower.
+* The standard deviation of the noise is limited to 6 dB. Steady noise has 5.6 dB; a larger value
+  means that the clip has no pause and its quietest frames are speech.
 
-The non-stationary mode (noisereduce's default) judges a bin against its own running mean, so that
-a held vowel becomes noise. Median speech-to-distortion ratio on clean studio speech (RAVDESS):
-10 to 15 dB there, 10 dB with noisereduce's stationary mode as it comes, over 60 dB here (19 dB
-where the clip is cut so that it has no pause); and in steady noise at 3 to 20 dB this one comes
-closest to the clean spectrogram.
+The non-stationary mode (noisereduce's default) compares a bin with its own running mean, so a
+sustained vowel counts as noise. Median speech-to-distortion ratio on clean studio speech (RAVDESS):
+10 to 15 dB in that mode, 10 dB in noisereduce's stationary mode with its defaults, over 60 dB here
+(19 dB if the clip is cut to have no pause). In steady noise at 3 to 20 dB, the result is the
+closest of the three to the clean spectrogram.
 """
 
 from dataclasses import dataclass
@@ -25,29 +25,28 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facevoice.errors import InvalidInputError
 from facevoice.speech.spectrogram import hann_window
-from facevoice.types import Float32Array, Waveform
+from facevoice.types import Float32Array, Waveform, require
 
-_DYNAMIC_DB: Final = np.float32(80)  # noisereduce: what lies further below a bin's maximum is equal
+_DYNAMIC_DB: Final = np.float32(80)  # as noisereduce: levels further below the maximum are clipped
 _SMALLEST_AMPLITUDE: Final = np.float32(1e-15)
 _DIGITAL_SILENCE: Final = 1e-10  # of the loudest frame's power: -100 dB
-_FEWEST_FRAMES: Final = 4  # of noise, for a mean and a deviation
+_FEWEST_FRAMES: Final = 4  # of noise, to estimate a mean and a deviation
 
 _Complex = NDArray[np.complex64]
 
 
 @dataclass(frozen=True, slots=True)
 class DenoiseSettings:
-    """The numbers of the gate.
+    """Settings of the gate.
 
     n_fft: window of the transform in samples; the hop is a quarter of it.
     strength: 1 removes a closed bin, 0.9 leaves a tenth of its amplitude (-20 dB), 0 all of it.
-    deviations: a bin opens this many standard deviations (of its decibels) above the noise's mean.
-    most_deviation_db: the standard deviation counts as at most this.
+    deviations: a bin opens this many standard deviations (in decibels) above the mean of the noise.
+    most_deviation_db: upper limit of the standard deviation.
     smooth_hz, smooth_seconds: half-widths of the triangles that smooth the mask.
-    quiet_fraction: how much of the clip's frames, the quietest, are taken for noise.
-    extend_edges: continue the mask beyond its edges when smoothing (noisereduce: no).
+    quiet_fraction: share of the clip's frames, the quietest, that count as noise.
+    extend_edges: extend the mask beyond its edges when smoothing (noisereduce: no).
     """
 
     n_fft: int = 512
@@ -60,11 +59,15 @@ class DenoiseSettings:
     extend_edges: bool = True
 
     def __post_init__(self) -> None:
-        if self.n_fft < 4 or self.n_fft % 4:
-            raise InvalidInputError(f"n_fft must be a multiple of 4, got {self.n_fft}")
+        require(
+            self.n_fft >= 4 and self.n_fft % 4 == 0,
+            f"n_fft must be a multiple of 4, got {self.n_fft}",
+        )
         for name in ("strength", "quiet_fraction"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InvalidInputError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
+            require(
+                0 <= getattr(self, name) <= 1,
+                f"{name} must lie in [0, 1], got {getattr(self, name)}",
+            )
 
     @property
     def hop(self) -> int:
@@ -81,22 +84,24 @@ def remove_noise(
     noise: Waveform | None = None,
     settings: DenoiseSettings = DEFAULT_SETTINGS,
 ) -> Waveform:
-    """Quieten what is no louder than the background.
+    """Attenuate what is not louder than the background.
 
     Args:
-        waveform: sound at any rate and of any length; one too short to judge (under 4 frames, at
-            16 kHz 32 ms) comes back as it is.
-        noise: the background alone, at the same rate; None takes the quietest frames.
-        settings: the numbers of the gate.
+        waveform: sound of any rate and length; returned unchanged if it is too short to analyse
+            (under 4 frames, 32 ms at 16 kHz).
+        noise: only background, at the same rate; None: the quietest frames.
+        settings: of the gate.
 
     Returns:
         Sound of the same length, rate and start.
 
     Raises:
-        InvalidInputError: if the noise has another rate.
+        InvalidInputError: the noise has another rate.
     """
-    if noise is not None and noise.rate_hz != waveform.rate_hz:
-        raise InvalidInputError(f"noise must have the sound's rate, got {noise!r} for {waveform!r}")
+    require(
+        noise is None or noise.rate_hz == waveform.rate_hz,
+        f"noise must have the rate of the sound, got {noise!r} for {waveform!r}",
+    )
     spectrum = _transform(waveform.samples, settings)
     if noise is not None:
         background = _transform(noise.samples, settings)
@@ -125,7 +130,7 @@ def _transform(samples: Float32Array, settings: DenoiseSettings) -> _Complex:
 
 
 def _inverse(spectrum: _Complex, length: int, settings: DenoiseSettings) -> Float32Array:
-    """Undo _transform by weighted overlap-add: (length,) float32."""
+    """Invert _transform by weighted overlap-add: (length,) float32."""
     n_fft, hop = settings.n_fft, settings.hop
     window = hann_window(n_fft)
     frames = np.fft.irfft(spectrum, n=n_fft, axis=1).astype(np.float32, copy=False) * window
@@ -143,7 +148,7 @@ def _inverse(spectrum: _Complex, length: int, settings: DenoiseSettings) -> Floa
 
 
 def _quietest(spectrum: _Complex, fraction: float) -> _Complex:
-    """The quietest frames, digital silence left out; none if there are too few."""
+    """The quietest frames, without digital silence; none if there are too few."""
     power = np.square(np.abs(spectrum)).sum(axis=1)
     sounding = np.flatnonzero(power > _DIGITAL_SILENCE * power.max(initial=0.0))
     count = max(_FEWEST_FRAMES, int(len(sounding) * fraction))
@@ -164,14 +169,14 @@ def _smooth(mask: Float32Array, rate_hz: int, settings: DenoiseSettings) -> Floa
     reach = ((frames, frames), (bins, bins))
     if settings.extend_edges:
         padded = np.pad(mask, reach, mode="edge")
-    else:  # as noisereduce: closed before and after the clip, nothing beyond the frequencies
+    else:  # as noisereduce: closed before and after the clip, zero beyond the frequencies
         closed = np.pad(mask, (reach[0], (0, 0)), constant_values=np.float32(1 - settings.strength))
         padded = np.pad(closed, ((0, 0), reach[1]))
     return _average_triangle(_average_triangle(padded.T, bins).T, frames)
 
 
 def _average_triangle(padded: Float32Array, reach: int) -> Float32Array:
-    """Weighted mean along the first axis under 1, 2, ... reach + 1 ... 2, 1; drops the padding.
+    """Mean along the first axis, weighted by 1, 2, ... reach + 1 ... 2, 1; drops the padding.
 
     A triangle is a box applied twice, and a box is a difference of running sums.
     """

@@ -1,6 +1,6 @@
-"""Utterance-level features: the paper's, by openSMILE, and our own.
+"""Utterance-level features: openSMILE's, as in the paper, and our own.
 
-The only importer of opensmile, which is optional; its licence is for research, not for commerce.
+The only module that imports opensmile, which is optional and licensed for non-commercial research.
 """
 
 from functools import lru_cache
@@ -16,42 +16,40 @@ FeatureSet = Literal["is09", "is10", "prosody"]
 FEATURE_COUNTS: Final[dict[FeatureSet, int]] = {"is09": 384, "is10": 1582, "prosody": FEATURES}
 """INTERSPEECH 2009 Emotion Challenge; INTERSPEECH 2010 Paralinguistic Challenge; our own."""
 
-_SHORTEST_SECONDS: Final = 0.1  # openSMILE gives NaN for less than a few of its frames
+_SHORTEST_SECONDS: Final = 0.1  # for less than a few of its frames, openSMILE returns NaN
 
 
 def functionals(waveform: Waveform, feature_set: FeatureSet) -> Float32Array:
     """Statistics of low-level descriptors (energy, pitch, spectrum, ...) over the whole sound.
 
-    Sound too short for openSMILE (it would answer NaN) is continued with silence up to 0.1 s;
-    a value that is not finite becomes 0.
-
-    "prosody" needs no openSMILE: see ``facevoice.speech.prosody``.
+    Sound too short for openSMILE (which would return NaN) is padded with silence to 0.1 s; values
+    that are not finite become 0. "prosody" does not need openSMILE: see
+    ``facevoice.speech.prosody``.
 
     Returns:
-        (384,) float32 for "is09", (1582,) for "is10", in the order of functional_names().
+        (384,) float32 for "is09", (1582,) for "is10", (FEATURES,) for "prosody", in the order of
+        functional_names().
 
     Raises:
-        InvalidInputError: for an unknown set.
-        MissingDependencyError: if opensmile is not installed.
+        InvalidInputError: an unknown set.
+        MissingDependencyError: opensmile is needed but not installed.
     """
     if feature_set == "prosody":
         return prosody(waveform)
     smile = _extractor(feature_set)
     samples = waveform.samples
     shortest = int(_SHORTEST_SECONDS * waveform.rate_hz) + 1
-    if len(samples) < shortest:
-        samples = np.pad(samples, (0, shortest - len(samples)))
-    values = smile(samples, waveform.rate_hz)
-    row = np.asarray(values, np.float32).reshape(-1)
+    samples = np.pad(samples, (0, max(0, shortest - len(samples))))
+    row = np.asarray(smile(samples, waveform.rate_hz), np.float32).reshape(-1)
     return np.nan_to_num(row, nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def functional_names(feature_set: FeatureSet) -> tuple[str, ...]:
-    """Names of the features in order, openSMILE's for its sets.
+    """Names of the features in order; openSMILE's own for its sets.
 
     Raises:
-        InvalidInputError: for an unknown set.
-        MissingDependencyError: if opensmile is not installed.
+        InvalidInputError: an unknown set.
+        MissingDependencyError: opensmile is needed but not installed.
     """
     if feature_set == "prosody":
         return prosody_names()

@@ -1,8 +1,8 @@
-"""Utterance-level features of our own: what spectrum, loudness and pitch do over the whole speech.
+"""Our own utterance-level features: statistics of spectrum, loudness and pitch over the speech.
 
-The kind of features that openSMILE's sets are made of (Schuller et al., *The INTERSPEECH 2009
-Emotion Challenge*), without its licence: low-level descriptors every 20 ms, their changes, and
-statistics of both over the stretch in which something is heard. Nothing depends on the gain.
+They are of the same kind as openSMILE's sets (Schuller et al., *The INTERSPEECH 2009 Emotion
+Challenge*), without its licence: low-level descriptors every 20 ms, their changes, and statistics
+of both over the audible stretch. They do not depend on the gain.
 """
 
 from functools import lru_cache
@@ -24,15 +24,15 @@ _N_FFT: Final = 1024
 _WINDOW: Final = 640  # samples: 40 ms, three periods of 75 Hz
 _HOP: Final = 320  # samples: 20 ms
 _BANDS: Final = 64
-_RANGE_DB: Final = 60.0  # below the loudest point everything counts as equally quiet
+_RANGE_DB: Final = 60.0  # levels further below the loudest point count as equal
 _SHOWN: Final = 32  # pairs of bands
 _CEPSTRUM: Final = 20
-_LOW_BANDS: Final = 25  # up to about 1 kHz, where harmonics are apart
-_HEARD: Final = 0.05  # mean level, of 1, from which on something is heard
+_LOW_BANDS: Final = 25  # up to about 1 kHz, where harmonics are separated
+_HEARD: Final = 0.05  # mean level, of 1, above which sound is audible
 _LOUD: Final = 0.3
-_SHORTEST: Final = 8  # descriptors; less is not cut
+_SHORTEST: Final = 8  # descriptors; shorter stretches are not trimmed
 _LOWEST_HZ, _HIGHEST_HZ = 70.0, 500.0
-_VOICED: Final = 0.45  # of the autocorrelation at the pitch's period
+_VOICED: Final = 0.45  # autocorrelation at the period of the pitch
 _OCTAVE_COST: Final = 0.02
 _QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 _PLAIN_NAMES: Final = (
@@ -43,20 +43,20 @@ _PITCH: Final = 3
 _STATISTICS: Final = 4 + len(_QUANTILES)
 _CHANGING: Final = _CEPSTRUM + _PLAIN + _PITCH
 VERSION: Final = "1"
-"""Changes whenever the numbers do: what is kept of another version is made anew."""
+"""Changes whenever the values do; cached features of another version are computed again."""
 FEATURES: Final = (_SHOWN + 2 * _CHANGING) * _STATISTICS + _STATISTICS + 6
-"""How many numbers ``prosody`` gives."""
+"""Number of features."""
 
 
 def prosody(waveform: Waveform) -> Float32Array:
-    """(FEATURES,) float32 of speech at 16 kHz; zeros for an empty sound.
+    """Features of speech at 16 kHz: (FEATURES,) float32; zeros for an empty sound.
 
     In order: statistics (mean, deviation, skewness, slope over time, quantiles 5, 25, 50, 75 and
-    95 %) of each descriptor, then of each descriptor's change but for the bands'; the same of the
-    pitch where there is one; seconds, the share that is loud, how often it turns loud, the share
-    that has a pitch, and the pitch's mean rise and fall. Descriptors: 32 mel bands, 20 cepstral
-    coefficients, mean level, strongest harmonic (soft and hard), centroid, growth, ripple, peak,
-    tilt, and pitch in semitones, how periodic it is, and whether it is a voice.
+    95 %) of each descriptor, then of the change of each descriptor except the bands; the same
+    statistics of the pitch where there is one; seconds, the share that is loud, how often it turns
+    loud or quiet, the share with a pitch, and the mean rise and fall of the pitch. Descriptors: 32
+    mel bands, 20 cepstral coefficients, mean level, strongest harmonic (soft and hard), centroid,
+    growth, ripple, peak, tilt, pitch in semitones, periodicity, and whether it is voiced.
     """
     samples = waveform.samples
     if not len(samples):
@@ -71,7 +71,7 @@ def prosody(waveform: Waveform) -> Float32Array:
     level = levels.mean(axis=0)
     voiced = (strength > _VOICED) & (level > _HEARD)
     following = np.stack([np.where(voiced, pitch, 0.0), strength, voiced])
-    # einsum, not @: BLAS would start threads of its own for it, beside those of a timeline
+    # einsum instead of @: BLAS would start its own threads, in addition to those of a timeline
     cepstrum = np.einsum("cb,bt->ct", _cepstrum(), levels)
     changing = np.concatenate([cepstrum, _plain(levels), following])
     bands = levels.reshape(_SHOWN, -1, levels.shape[1]).mean(axis=1)
@@ -93,7 +93,7 @@ def prosody(waveform: Waveform) -> Float32Array:
 
 
 def prosody_names() -> tuple[str, ...]:
-    """What each number is, in order: descriptor_statistic."""
+    """Names of the features in order: descriptor_statistic."""
     bands = [f"band{number + 1}" for number in range(_SHOWN)]
     changing = [f"cepstrum{number + 1}" for number in range(_CEPSTRUM)]
     changing += [*_PLAIN_NAMES, "followed_pitch", "periodicity", "voice"]
@@ -105,7 +105,7 @@ def prosody_names() -> tuple[str, ...]:
 
 
 def _levels(magnitude: Float32Array) -> Float32Array:
-    """(_BANDS, T) mel levels: 1 at the loudest point, 0 at _RANGE_DB below it and less."""
+    """(_BANDS, T) mel levels: 1 at the loudest point, 0 at _RANGE_DB below it or lower."""
     power = multiply_banded(_filters(), np.square(magnitude))
     loudest = float(power.max(initial=0.0))
     if loudest <= 0:
@@ -138,15 +138,16 @@ def _plain(levels: Float32Array) -> Float32Array:
 
 
 def _pitch(power: Float32Array) -> tuple[Float32Array, Float32Array]:
-    """Pitch in semitones above 55 Hz and how periodic the sound is, 0 to 1: (T,) each.
+    """Pitch in semitones above 55 Hz, and periodicity from 0 to 1: two arrays (T,).
 
-    The greatest autocorrelation between 70 and 500 Hz over that of the window, less a little for
-    every octave down, since two periods are as alike as one (Boersma, *Accurate short-term analysis
-    of the fundamental frequency*, 1993, eq. 9 and 24).
+    The maximum, between 70 and 500 Hz, of the autocorrelation divided by that of the window, with a
+    small penalty per octave down, since two periods are as similar as one (Boersma, *Accurate
+    short-term analysis of the fundamental frequency*, 1993, eq. 9 and 24).
     """
     first, last = int(_RATE_HZ / _HIGHEST_HZ), int(_RATE_HZ / _LOWEST_HZ)
-    alike = np.fft.irfft(power, axis=0)[: last + 1]
-    relative = alike / np.maximum(alike[:1], np.float32(1e-20)) / _window_alike()[: last + 1, None]
+    correlation = np.fft.irfft(power, axis=0)[: last + 1]
+    relative = correlation / np.maximum(correlation[:1], np.float32(1e-20))
+    relative = relative / _window_autocorrelation()[: last + 1, None]
     octaves = np.log2(np.arange(first, last + 1, dtype=np.float32) / first)[:, None]
     lags = first + (relative[first:] - _OCTAVE_COST * octaves).argmax(axis=0)
     strength = np.clip(relative[lags, np.arange(power.shape[1])], 0, 1)
@@ -182,7 +183,7 @@ def _filters() -> Float32Array:
 
 @lru_cache(maxsize=1)
 def _cepstrum() -> Float32Array:
-    """(_CEPSTRUM, _BANDS) the cosine transform (type II, orthonormal) without its mean."""
+    """(_CEPSTRUM, _BANDS) orthonormal cosine transform (type II) without its constant row."""
     order = np.arange(1, _CEPSTRUM + 1)[:, None]
     waves = np.cos(np.pi * order * (2 * np.arange(_BANDS) + 1) / (2 * _BANDS))
     transform: Float32Array = (waves * np.sqrt(2 / _BANDS)).astype(np.float32)
@@ -190,9 +191,9 @@ def _cepstrum() -> Float32Array:
 
 
 @lru_cache(maxsize=1)
-def _window_alike() -> Float32Array:
-    """The window's own autocorrelation, 1 at lag 0."""
+def _window_autocorrelation() -> Float32Array:
+    """Autocorrelation of the window, 1 at lag 0."""
     power = np.abs(np.fft.rfft(hann_window(_WINDOW), _N_FFT)) ** 2
-    alike = np.fft.irfft(power)
-    relative: Float32Array = (alike / alike[0]).astype(np.float32)
+    correlation = np.fft.irfft(power)
+    relative: Float32Array = (correlation / correlation[0]).astype(np.float32)
     return relative

@@ -1,4 +1,4 @@
-"""Speech as pictures: the spectrograms that training and prediction share.
+"""Spectrogram pictures of speech, alike for training and prediction.
 
 Plain numpy and float32; the same samples give the same picture everywhere. A picture does not
 depend on the gain: it shows decibels below the loudest point of the clip.
@@ -12,30 +12,30 @@ from typing import Any, Final, Literal, get_args
 import numpy as np
 
 from facevoice.errors import InvalidInputError
-from facevoice.types import Float32Array, Waveform
+from facevoice.types import Float32Array, Waveform, require
 
 Scale = Literal["linear", "mel"]
 TimeAxis = Literal["window", "stretch"]
 
-_SMALLEST_PEAK: Final = 1e-30  # below it a float32 waveform cannot be scaled to 1 safely
+_SMALLEST_PEAK: Final = 1e-30  # a float32 waveform below it cannot be scaled to 1 safely
 
 
 @dataclass(frozen=True, slots=True)
 class SpectrogramSettings:
-    """Every number of a spectrogram picture; it travels in a model bundle's JSON.
+    """All settings of a spectrogram picture, as stored in the JSON of a model bundle.
 
-    rate_hz: the sample rate that the sound must have.
+    rate_hz: required sample rate of the sound.
     n_fft, win_length, hop: samples; the Hann window is zero-padded from win_length to n_fft.
-    scale: "linear" (evenly wide bands) or "mel" (evenly wide on the HTK mel scale).
+    scale: "linear" (bands of equal width) or "mel" (of equal width on the HTK mel scale).
     low_hz, high_hz: the frequencies shown, low_hz <= f < high_hz <= rate_hz / 2.
-    height: bands, the lowest frequency in row 0.
-    width: columns of a picture.
+    height: number of bands, the lowest frequency in row 0.
+    width: number of columns in a picture.
     time: "window": pictures of ``width`` columns, one column every ``hop`` samples;
         "stretch": one picture, the whole utterance resized to ``width`` columns.
-    range_db: how far below the loudest point the picture reaches; that and less is 0.
+    range_db: the picture shows this range below the loudest point; lower levels are 0.
 
     The defaults give the paper's 224 x 224 picture without resizing in frequency: at 16 kHz and
-    n_fft 512 there are exactly 224 bins below 7 kHz.
+    n_fft 512, there are exactly 224 bins below 7 kHz.
     """
 
     rate_hz: int = 16000
@@ -53,40 +53,41 @@ class SpectrogramSettings:
     def __post_init__(self) -> None:
         for name in ("rate_hz", "n_fft", "win_length", "hop", "height", "width"):
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise InvalidInputError(f"{name} must be a whole number >= 1, got {value!r}")
+            require(
+                isinstance(value, int) and not isinstance(value, bool) and value >= 1,
+                f"{name} must be a whole number >= 1, got {value!r}",
+            )
         for name, known in (("scale", get_args(Scale)), ("time", get_args(TimeAxis))):
-            if getattr(self, name) not in known:
-                raise InvalidInputError(
-                    f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}"
-                )
-        if self.win_length > self.n_fft:
-            raise InvalidInputError(
-                f"win_length must not exceed n_fft, got {self.win_length} > {self.n_fft}"
+            require(
+                getattr(self, name) in known,
+                f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}",
             )
-        if not 0 <= self.low_hz < self.high_hz <= self.rate_hz / 2:
-            raise InvalidInputError(
-                f"0 <= low_hz < high_hz <= {self.rate_hz / 2:g} must hold,"
-                f" got {self.low_hz} and {self.high_hz}"
-            )
-        if not 0 < self.range_db <= 200:
-            raise InvalidInputError(f"range_db must lie in (0, 200], got {self.range_db}")
+        require(
+            self.win_length <= self.n_fft,
+            f"win_length must not exceed n_fft, got {self.win_length} > {self.n_fft}",
+        )
+        require(
+            0 <= self.low_hz < self.high_hz <= self.rate_hz / 2,
+            f"0 <= low_hz < high_hz <= {self.rate_hz / 2:g} must hold,"
+            f" got {self.low_hz} and {self.high_hz}",
+        )
+        require(0 < self.range_db <= 200, f"range_db must lie in (0, 200], got {self.range_db}")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "SpectrogramSettings":
-        """Build from JSON values that name every field and nothing else.
+        """Build from JSON values, exactly one per field.
 
         Raises:
-            InvalidInputError: for an unknown, missing or wrong value.
+            InvalidInputError: an unknown, missing or wrong value.
         """
         known = {field.name for field in fields(cls)}
         unknown = sorted(set(values) - known)
         absent = sorted(known - set(values))
-        if unknown or absent:
-            raise InvalidInputError(
-                f"spectrogram settings: unknown {unknown}, missing {absent};"
-                f" known: {', '.join(sorted(known))}"
-            )
+        require(
+            not (unknown or absent),
+            f"spectrogram settings: unknown {unknown}, missing {absent};"
+            f" known: {', '.join(sorted(known))}",
+        )
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
@@ -100,7 +101,7 @@ def stft_magnitude(
     """Magnitude of the short-time Fourier transform.
 
     As ``torch.stft(..., center=True, pad_mode="reflect")`` with a periodic Hann window, except
-    that sounds shorter than the padding are reflected as often as it takes.
+    that sounds shorter than the padding are reflected repeatedly.
 
     Args:
         samples: (N,) float32.
@@ -115,7 +116,7 @@ def stft_magnitude(
         return np.zeros((n_fft // 2 + 1, 0), np.float32)
     length = win_length or n_fft
     padded = np.pad(samples.astype(np.float32, copy=False), n_fft // 2, mode="reflect")
-    # a magnitude does not depend on where the window stands inside its zero-padding
+    # the magnitude does not depend on the position of the window inside its zero-padding
     first = (n_fft - length) // 2
     columns = 1 + len(samples) // hop
     frames = np.lib.stride_tricks.sliding_window_view(padded[first:], length)[::hop][:columns]
@@ -142,12 +143,12 @@ def log_spectrogram(waveform: Waveform, settings: SpectrogramSettings) -> Float3
         lowest band.
 
     Raises:
-        InvalidInputError: if the sound's rate is not the settings'.
+        InvalidInputError: the sound does not have the rate of the settings.
     """
-    if waveform.rate_hz != settings.rate_hz:
-        raise InvalidInputError(
-            f"the spectrogram needs sound at {settings.rate_hz} Hz, got {waveform!r}: resample it"
-        )
+    require(
+        waveform.rate_hz == settings.rate_hz,
+        f"the spectrogram needs sound at {settings.rate_hz} Hz, got {waveform!r}: resample it",
+    )
     samples = waveform.samples
     peak = float(np.max(np.abs(samples), initial=0.0))
     if peak > _SMALLEST_PEAK:
@@ -166,18 +167,18 @@ def log_spectrogram(waveform: Waveform, settings: SpectrogramSettings) -> Float3
 
 
 def spectrogram_images(waveform: Waveform, settings: SpectrogramSettings) -> Float32Array:
-    """The pictures that a network looks at.
+    """The pictures that are the input of a network.
 
-    With time "window": consecutive pictures of ``width`` columns, the last one anchored at the
-    end of the sound, so that it may overlap the one before; a shorter sound stands in the middle
-    of one picture, with the floor value 0 on both sides. With "stretch": one picture, resized in
-    time by antialiased linear interpolation. An empty sound gives one picture of zeros.
+    With time "window": consecutive pictures of ``width`` columns, the last one aligned with the
+    end of the sound, so it may overlap the previous one; a shorter sound is centred in one picture,
+    with the floor value 0 on both sides. With "stretch": one picture, resized in time by
+    antialiased linear interpolation. An empty sound gives one picture of zeros.
 
     Returns:
         (M, height, width) float32 in [0, 1], M >= 1.
 
     Raises:
-        InvalidInputError: if the sound's rate is not the settings'.
+        InvalidInputError: the sound does not have the rate of the settings.
     """
     picture = log_spectrogram(waveform, settings)
     height, width = settings.height, settings.width
@@ -199,7 +200,7 @@ def spectrogram_images(waveform: Waveform, settings: SpectrogramSettings) -> Flo
 
 
 def resize_matrix(size_in: int, size_out: int) -> Float32Array:
-    """Antialiased linear resizing as a matrix, the rule of Pillow's and torchvision's "bilinear".
+    """Antialiased linear resizing as a matrix, as Pillow's and torchvision's "bilinear".
 
     Returns:
         (size_out, size_in) float32, rows sum to 1.
@@ -215,16 +216,16 @@ def resize_matrix(size_in: int, size_out: int) -> Float32Array:
 
 @lru_cache(maxsize=16)
 def band_filters(settings: SpectrogramSettings) -> Float32Array:
-    """How much of each transform bin's power goes into each band.
+    """The share of the power of each transform bin that each band receives.
 
-    Linear: the bins with low_hz <= f < high_hz, resized to ``height`` rows (none if they are as
-    many). Mel: triangles of height 1 whose corners are evenly spaced on the HTK mel scale.
+    Linear: the bins with low_hz <= f < high_hz, resized to ``height`` rows (unchanged if there are
+    ``height`` bins). Mel: triangles of height 1 with corners evenly spaced on the HTK mel scale.
 
     Returns:
         (height, n_fft // 2 + 1) float32.
 
     Raises:
-        InvalidInputError: if a band would hold no bin.
+        InvalidInputError: a band has no bin.
     """
     frequencies = np.arange(settings.n_fft // 2 + 1) * (settings.rate_hz / settings.n_fft)
     if settings.scale == "mel":
@@ -237,7 +238,7 @@ def band_filters(settings: SpectrogramSettings) -> Float32Array:
     empty = np.flatnonzero(filters.sum(axis=1) == 0)
     if len(empty):
         raise InvalidInputError(
-            f"{len(empty)} of {settings.height} bands hold no bin (first: {empty[0]}):"
+            f"{len(empty)} of {settings.height} bands have no bin (first: {empty[0]}):"
             f" raise n_fft above {settings.n_fft}, or lower height"
         )
     filters.flags.writeable = False
@@ -245,10 +246,10 @@ def band_filters(settings: SpectrogramSettings) -> Float32Array:
 
 
 def multiply_banded(matrix: Float32Array, array: Float32Array) -> Float32Array:
-    """``matrix @ array`` for a matrix whose rows are mostly zeros around one short run.
+    """``matrix @ array`` for a matrix with one short run of non-zero values per row.
 
-    Row by row, the products stay small enough for BLAS to use one thread: a thread pool per
-    worker process costs more than it gains.
+    Products of single rows are small enough for BLAS to use one thread: a thread pool per worker
+    process costs more than it gains.
     """
     result = np.zeros((len(matrix), array.shape[1]), np.float32)
     used = matrix != 0
@@ -260,7 +261,7 @@ def multiply_banded(matrix: Float32Array, array: Float32Array) -> Float32Array:
 
 
 def hz_to_mel(hz: float) -> float:
-    """Pitch in mel by the HTK formula: 2595 log10(1 + f / 700)."""
+    """Mel value of a frequency by the HTK formula: 2595 log10(1 + f / 700)."""
     return float(2595 * np.log10(1 + hz / 700))
 
 

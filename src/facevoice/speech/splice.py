@@ -1,4 +1,4 @@
-"""Cut sound to spans and join the pieces so that no joint clicks."""
+"""Cuts spans out of sound and joins them with cross-fades, which prevent clicks."""
 
 from typing import Final
 
@@ -6,18 +6,18 @@ import numpy as np
 
 from facevoice.types import Float32Array, Float64Array, Waveform
 
-_FADE_SECONDS: Final = 0.01  # within the 30 ms by which a detector pads its spans
+_FADE_SECONDS: Final = 0.01  # within the 30 ms of padding around a detected span
 
 
 def cut(waveform: Waveform, spans: Float64Array) -> Waveform:
-    """Keep only the spans, joined by cross-fades of equal power and 10 ms, so that none clicks.
+    """Keep only the spans, joined with equal-power cross-fades of 10 ms.
 
     Args:
         waveform: the whole sound.
-        spans: (S, 2) presentation seconds, sorted and disjoint; beyond the sound is ignored.
+        spans: (S, 2) presentation seconds, sorted and disjoint; parts beyond it are ignored.
 
     Returns:
-        The pieces as one sound that starts with the first; each joint shortens it by the fade.
+        The joined pieces, starting at the time of the first; each joint shortens them by a fade.
     """
     bounds = np.rint((spans - waveform.start_seconds) * waveform.rate_hz).astype(np.int64)
     bounds = np.clip(bounds, 0, len(waveform.samples))

@@ -17,9 +17,9 @@ from facevoice.evidence import WINDOW_SECONDS, EvidenceReader, EvidenceWindow, F
 from facevoice.media import (
     Arrival,
     LiveInput,
-    Look,
     Opening,
     Source,
+    View,
     Wanted,
     opening,
 )
@@ -153,7 +153,7 @@ class _LiveScorer:
         self._dropped += arrival.dropped
         if content is None:
             return
-        until = content.time_seconds if isinstance(content, Look) else content.stop_seconds
+        until = content.time_seconds if isinstance(content, View) else content.stop_seconds
         if not self._reached or until > self._reached[-1][0]:
             self._reached.append((until, arrival.arrived_seconds))
 

@@ -1,13 +1,12 @@
 """Score windows of evidence into rows; no network sees the same face or speech twice."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from facevoice.branches import Blend, Branch, leaves
-from facevoice.branches.base import PerFaceBranch
+from facevoice.branches import Branch, PerFaceBranch, leaves, score_tree
 from facevoice.bundle import Bundle
 from facevoice.evidence import EvidenceWindow, Sight, Verdict
 from facevoice.speech.voice import Speech
@@ -20,8 +19,6 @@ from facevoice.types import (
     Scores,
     UInt8Array,
 )
-
-LeafScore = Callable[[Branch], Scores | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +48,6 @@ class Window:
     rows: tuple[Row, ...]
     sights: tuple[FaceSight, ...]
     cuts: tuple[float, ...]
-
-
-def _score_tree(branch: Branch, leaf_score: LeafScore) -> Scores | None:
-    """Blend the scores that ``leaf_score`` gives the leaves of a tree."""
-    if not isinstance(branch, Blend):
-        return leaf_score(branch)
-    return branch.combine(
-        {member.name: _score_tree(member, leaf_score) for member in branch.members}
-    )
 
 
 class WindowScorer:
@@ -99,7 +87,7 @@ class WindowScorer:
 
     def score(self, evidence: Evidence) -> Scores | None:
         """Score evidence of this window; equals ``tree.score(evidence)``."""
-        return _score_tree(self._tree, lambda leaf: self._leaf(leaf, evidence))
+        return score_tree(self._tree, lambda leaf: self._leaf(leaf, evidence))
 
     def _leaf(self, leaf: Branch, evidence: Evidence) -> Scores | None:
         """Score one leaf, unless it has scored the same face and speech in this window already."""
@@ -175,7 +163,7 @@ class WindowScorer:
             frames = leaf.frames_of_looks(looks)
             return None if frames is None else Scores(leaf.labels, frames[0])
 
-        scores = _score_tree(self._tree, leaf_score)
+        scores = score_tree(self._tree, leaf_score)
         return np.full(len(self._tree.labels), np.nan) if scores is None else scores.values
 
 

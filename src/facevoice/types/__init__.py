@@ -1,9 +1,9 @@
-"""The nouns of facevoice: frozen, checked at birth, printing shapes instead of pixels.
+"""The data classes of facevoice: frozen, validated, and shown by shape instead of pixels.
 
 Pictures are RGB, times are the container's presentation time in seconds, intervals are half-open.
 """
 
-from facevoice.types.checks import Float32Array, Float64Array, UInt8Array
+from facevoice.types.checks import Float32Array, Float64Array, UInt8Array, require
 from facevoice.types.evidence import MISSING_CODES, MODALITIES, Evidence, MissingCode, Modality
 from facevoice.types.faces import ALIGNED_SIZE, Face, FaceTrack
 from facevoice.types.media import Frame, Sample, Waveform
@@ -27,4 +27,5 @@ __all__ = [
     "Scores",
     "UInt8Array",
     "Waveform",
+    "require",
 ]

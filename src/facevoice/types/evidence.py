@@ -1,4 +1,4 @@
-"""All that a branch may read of one person, or why it is missing."""
+"""Everything that a branch may read about one person, or why it is missing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Final, Literal, get_args
 
 import numpy as np
 
-from facevoice.types.checks import Float64Array, describe, frozen_array, require, set_field
+from facevoice.types.checks import Float64Array, freeze_array, require, set_field
 from facevoice.types.faces import FaceTrack
 from facevoice.types.media import Waveform
 
@@ -22,13 +22,13 @@ MISSING_CODES: Final[tuple[MissingCode, ...]] = get_args(MissingCode)
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Evidence:
-    """What one person shows and says in [start_seconds, stop_seconds): all that a branch may read.
+    """Everything that a branch may read about one person in [start_seconds, stop_seconds).
 
     faces: the person's aligned faces, or None.
-    speech: the speech alone (noise removed, what is not speech cut away), mono, or None.
-    speech_spans: (S, 2) float64, start and stop of each stretch of speech, presentation time.
-    missing: why a modality is absent, by its name; a modality is absent exactly if it stands here.
-    people: the most faces seen at one time, each for half a second or more.
+    speech: the person's speech only (noise removed, other sound cut out), mono, or None.
+    speech_spans: (S, 2) float64, start and stop of each stretch of speech in presentation seconds.
+    missing: why a modality is absent, by its name; lists exactly the absent modalities.
+    people: the most faces visible at one time, each of them for half a second or more.
     """
 
     faces: FaceTrack | None
@@ -46,32 +46,28 @@ class Evidence:
         )
         present: dict[Modality, object | None] = {"face": self.faces, "voice": self.speech}
         for modality, value in present.items():
-            absent = modality in self.missing
             require(
-                (value is None) == absent,
-                f"Evidence.missing must name a reason for {modality} exactly if it is None",
+                (value is None) == (modality in self.missing),
+                f"Evidence.missing must give a reason for {modality} exactly if it is None",
             )
         for code in self.missing.values():
             known = ", ".join(MISSING_CODES)
             require(code in MISSING_CODES, f"unknown missing code {code!r}; known: {known}")
-        spans = self.speech_spans
-        ok = spans.ndim == 2 and spans.shape[1] == 2
-        require(ok, f"Evidence.speech_spans must be (S, 2) seconds, got {describe(spans)}")
-        set_field(self, "speech_spans", frozen_array(spans))
+        freeze_array(self, "speech_spans", (None, 2), "(S, 2) seconds")
         set_field(self, "missing", MappingProxyType(dict(self.missing)))
 
     @property
     def face_seconds(self) -> float:
-        """How long the face was seen."""
+        """How long the face was visible, in seconds."""
         return self.faces.seconds if self.faces is not None else 0.0
 
     @property
     def speech_seconds(self) -> float:
-        """How long speech lasted."""
+        """Duration of the speech in seconds."""
         return self.speech.duration_seconds if self.speech is not None else 0.0
 
     def seconds(self, modality: Modality) -> float:
-        """How much evidence of one modality there is, in seconds."""
+        """Amount of evidence for one modality, in seconds."""
         return self.face_seconds if modality == "face" else self.speech_seconds
 
     def __repr__(self) -> str:

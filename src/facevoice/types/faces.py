@@ -1,6 +1,6 @@
 """A detected face, and one person's aligned faces over time."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -10,8 +10,7 @@ from facevoice.types.checks import (
     Float32Array,
     Float64Array,
     UInt8Array,
-    describe,
-    frozen_array,
+    freeze_array,
     require,
     set_field,
 )
@@ -37,13 +36,11 @@ class Face:
     confidence: float
 
     def __post_init__(self) -> None:
-        require(self.box.shape == (4,), f"Face.box must be (4,), got {describe(self.box)}")
-        ok = self.landmarks.shape == (5, 2)
-        require(ok, f"Face.landmarks must be (5, 2), got {describe(self.landmarks)}")
-        ordered = bool(self.box[2] > self.box[0] and self.box[3] > self.box[1])
+        for name, shape in (("box", (4,)), ("landmarks", (5, 2))):
+            set_field(self, name, np.asarray(getattr(self, name), np.float32))
+            freeze_array(self, name, shape, f"{shape}")
+        ordered = (self.box[2:] > self.box[:2]).all()
         require(ordered, f"Face.box must be left, top, right, bottom, got {self.box.tolist()}")
-        set_field(self, "box", frozen_array(np.asarray(self.box, np.float32)))
-        set_field(self, "landmarks", frozen_array(np.asarray(self.landmarks, np.float32)))
 
     @property
     def area(self) -> float:
@@ -57,7 +54,7 @@ class Face:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class FaceTrack:
-    """One person's aligned faces over time: the sampled instants at which the face was seen.
+    """One person's aligned faces over time, at the sampled instants where the face was visible.
 
     images: (T, 256, 256, 3) uint8 RGB, aligned by five landmarks; T >= 1.
     times_seconds: (T,) float64, strictly increasing.
@@ -65,8 +62,8 @@ class FaceTrack:
     quality: (T,) float32, the detector's confidence, 0 to 1.
     landmarks: (T, 5, 2) float32, x and y in pixels of the upright picture, in the order of
         ``Face.landmarks``; NaN where they are unknown.
-    track_id: which person, unique within one file.
-    seconds: how long the face was seen (sampled instants times their spacing).
+    track_id: identifies the person; unique within one file.
+    seconds: how long the face was visible (sampled instants times their spacing).
     """
 
     images: UInt8Array
@@ -78,63 +75,49 @@ class FaceTrack:
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        shape = self.images.shape
-        ok = (
-            self.images.dtype == np.uint8
-            and self.images.ndim == 4
-            and shape[0] >= 1
-            and shape[1:] == (ALIGNED_SIZE, ALIGNED_SIZE, 3)
-        )
-        require(
-            ok,
-            f"FaceTrack.images must be (T, {ALIGNED_SIZE}, {ALIGNED_SIZE}, 3) uint8 RGB with"
-            f" T >= 1, got {describe(self.images)}",
-        )
-        count = shape[0]
+        side = ALIGNED_SIZE
+        wanted = f"(T, {side}, {side}, 3) uint8 RGB"
+        freeze_array(self, "images", (None, side, side, 3), wanted, np.uint8)
+        count = len(self.images)
+        require(count >= 1, "FaceTrack.images must hold at least one picture")
         if self.landmarks is _UNKNOWN_LANDMARKS:
             set_field(self, "landmarks", np.full((count, 5, 2), np.nan, np.float32))
-        for name, wanted in (
-            ("times_seconds", (count,)),
-            ("boxes", (count, 4)),
-            ("quality", (count,)),
-            ("landmarks", (count, 5, 2)),
+        for name, each in (
+            ("times_seconds", ()),
+            ("boxes", (4,)),
+            ("quality", ()),
+            ("landmarks", (5, 2)),
         ):
-            array = getattr(self, name)
-            require(
-                array.shape == wanted,
-                f"FaceTrack.{name} must be {wanted} to match the images, got {describe(array)}",
-            )
-        increasing = bool(np.all(np.diff(self.times_seconds) > 0))
+            shape = (count, *each)
+            freeze_array(self, name, shape, f"{shape} to match the images")
+        increasing = (np.diff(self.times_seconds) > 0).all()
         require(increasing, "FaceTrack.times_seconds must increase strictly")
-        for name in ("images", "times_seconds", "boxes", "quality", "landmarks"):
-            set_field(self, name, frozen_array(getattr(self, name)))
 
     def __len__(self) -> int:
         return int(self.images.shape[0])
 
     @property
     def median_box(self) -> tuple[float, float, float, float]:
-        """Median of left, top, right, bottom over time, in pixels of the upright picture."""
+        """Median of left, top, right and bottom over time, in pixels of the upright picture."""
         left, top, right, bottom = (float(value) for value in np.median(self.boxes, axis=0))
         return left, top, right, bottom
 
     def take(self, indices: NDArray[np.intp]) -> "FaceTrack":
-        """The same person at chosen instants; indices: (M,), increasing."""
-        return FaceTrack(
+        """The same person at selected instants; indices: (M,), increasing."""
+        return replace(
+            self,
             images=self.images[indices],
             times_seconds=self.times_seconds[indices],
             boxes=self.boxes[indices],
             quality=self.quality[indices],
             landmarks=self.landmarks[indices],
-            track_id=self.track_id,
-            seconds=self.seconds,
         )
 
     @classmethod
     def of_images(cls, images: UInt8Array) -> "FaceTrack":
-        """A track from face pictures that are aligned already: (T, 256, 256, 3) uint8 RGB.
+        """A track of face pictures that are already aligned: (T, 256, 256, 3) uint8 RGB.
 
-        Times are the indices; boxes span the picture; quality is 1; landmarks are unknown.
+        Times are the indices, boxes cover the picture, quality is 1, landmarks are unknown.
         """
         count = images.shape[0]
         whole = np.array([0, 0, ALIGNED_SIZE, ALIGNED_SIZE], np.float32)

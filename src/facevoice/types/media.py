@@ -1,25 +1,18 @@
-"""What a file holds: a labelled sample, a picture, a sound."""
+"""The content of files: labelled samples, pictures and sound."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from facevoice.types.checks import (
-    Float32Array,
-    UInt8Array,
-    describe,
-    frozen_array,
-    require,
-    set_field,
-)
+from facevoice.types.checks import Float32Array, UInt8Array, freeze_array, require
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One labelled item of a corpus.
+    """One item of a corpus; ``label`` is None if it has no label.
 
-    ``group`` names who must never stand on both sides of a split: a speaker, a film, a dialogue.
+    ``group`` names a speaker, film or dialogue that must never be on both sides of a split.
     """
 
     id: str
@@ -31,7 +24,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Frame:
-    """A decoded picture and when it is shown.
+    """A decoded picture and its presentation time.
 
     image: (H, W, 3) uint8 RGB, upright (the container's rotation is applied).
     time_seconds: presentation time.
@@ -41,9 +34,7 @@ class Frame:
     time_seconds: float
 
     def __post_init__(self) -> None:
-        ok = self.image.ndim == 3 and self.image.shape[2] == 3 and self.image.dtype == np.uint8
-        require(ok, f"Frame.image must be (H, W, 3) uint8 RGB, got {describe(self.image)}")
-        set_field(self, "image", frozen_array(self.image))
+        freeze_array(self, "image", (None, None, 3), "(H, W, 3) uint8 RGB", np.uint8)
 
     def __repr__(self) -> str:
         height, width = self.image.shape[:2]
@@ -64,12 +55,10 @@ class Waveform:
     start_seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        ok = self.samples.ndim == 1 and self.samples.dtype == np.float32
-        require(ok, f"Waveform.samples must be (N,) float32, got {describe(self.samples)}")
+        freeze_array(self, "samples", (None,), "(N,) float32", np.float32)
         require(self.rate_hz > 0, f"Waveform.rate_hz must be positive, got {self.rate_hz}")
-        finite = bool(np.isfinite(self.samples).all())
+        finite = np.isfinite(self.samples).all()
         require(finite, "Waveform.samples hold NaN or infinity: replace them by zeros")
-        set_field(self, "samples", frozen_array(self.samples))
 
     @property
     def duration_seconds(self) -> float:

@@ -14,15 +14,15 @@ EMOTIONS: Final = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surpr
 """The default label set, in the order of the paper's Fig. 2."""
 
 TIE_TOLERANCE: Final = 2.0**-39
-"""Scores that differ by less (about 2e-12) are equal; the first label of equals wins."""
+"""Scores that differ by less (about 2e-12) count as equal; the first of equal labels wins."""
 
 _SUM_TOLERANCE: Final = 1e-4
-_EXACT_TOLERANCE: Final = 1e-9  # a sum that near to 1 is left alone, so that scores pass unchanged
+_EXACT_TOLERANCE: Final = 1e-9  # values whose sum is this close to 1 are not rescaled
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Scores:
-    """A distribution over labels, with the scores that it was made of.
+    """A distribution over labels, with the scores that it was computed from.
 
     labels: (K,) names, all different.
     values: (K,) float64, >= 0, sum 1.
@@ -38,16 +38,18 @@ class Scores:
         count = len(self.labels)
         require(count > 0, "Scores need at least one label")
         require(len(set(self.labels)) == count, f"Scores.labels repeat a name: {self.labels}")
-        ok = values.shape == (count,)
-        require(ok, f"Scores.values must be ({count},) like the labels, got {describe(values)}")
-        sound = bool(np.isfinite(values).all() and (values >= 0).all())
-        require(sound, f"Scores.values must be finite and >= 0, got {values.tolist()}")
+        require(
+            values.shape == (count,),
+            f"Scores.values must be ({count},) like the labels, got {describe(values)}",
+        )
+        valid = np.isfinite(values).all() and (values >= 0).all()
+        require(valid, f"Scores.values must be finite and >= 0, got {values.tolist()}")
         total = float(values.sum())
         require(abs(total - 1) <= _SUM_TOLERANCE, f"Scores.values must sum to 1, got {total:.6f}")
         for name, part in self.parts.items():
             if part.labels != self.labels:
                 raise LabelMismatchError(
-                    f"part {name!r} scores {part.labels} but the whole scores {self.labels}"
+                    f"part {name!r} scores {part.labels}, but the whole scores {self.labels}"
                 )
         exact = values if abs(total - 1) <= _EXACT_TOLERANCE else values / total
         set_field(self, "values", frozen_array(exact))
@@ -62,7 +64,7 @@ class Scores:
 
     @property
     def emotion(self) -> str:
-        """The label with the highest score; the first of equals (see ``TIE_TOLERANCE``)."""
+        """The label with the highest score, or the first of equals (see ``TIE_TOLERANCE``)."""
         return self.labels[int(np.argmax(self.values >= self.values.max() - TIE_TOLERANCE))]
 
     @property

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
+from facevoice.branches import Blend, Stack
 from facevoice.output.clip.content import Stretch, merged
 from facevoice.output.clip.nodes import by_modality, counted_modalities, node_of
 from facevoice.output.clip.over_time import stack
@@ -18,7 +20,16 @@ from facevoice.output.html.page import html_page
 from facevoice.output.html.time_axis import axis, lane
 from facevoice.output.spans import joined
 from facevoice.output.wording import clock, counted, duration, listed, percent, speed
-from facevoice.types import EMOTIONS, Evidence, FaceTrack, Float64Array, Modality, Scores, Waveform
+from facevoice.types import (
+    EMOTIONS,
+    Evidence,
+    FaceTrack,
+    Float64Array,
+    Modality,
+    Scores,
+    UInt8Array,
+    Waveform,
+)
 from support.media_files import tone, write_media
 
 
@@ -33,11 +44,17 @@ class Single:
     def score(self, evidence: Evidence) -> Scores | None:
         return None
 
-    def frame_scores(self, evidence: Evidence) -> tuple[Float64Array, Float64Array] | None:
-        if evidence.faces is None:
-            return None
-        times = evidence.faces.times_seconds
-        return times, np.eye(len(self.labels))[np.arange(len(times)) % len(self.labels)]
+    def chosen(self, count: int) -> NDArray[np.intp]:
+        return np.arange(count)
+
+    def look(self, images: UInt8Array) -> Float64Array:
+        return np.eye(len(self.labels))[np.arange(len(images)) % len(self.labels)]
+
+    def of_looks(self, looks: Float64Array) -> Scores:
+        return Scores(self.labels, looks.mean(axis=0))
+
+    def frames_of_looks(self, looks: Float64Array) -> Float64Array | None:
+        return looks
 
 
 @dataclass
@@ -92,6 +109,29 @@ def test_faces_without_a_branch_that_tells_them_apart() -> None:
     assert strip.branch_name is None
     assert [face.emotion for face in strip.chosen()] == [None] * 3
     assert FaceStrip(Whole()).chosen() == ()
+
+
+def test_a_branch_that_needs_a_sequence_leaves_the_strip_to_the_next() -> None:
+    class Sequence(Single):
+        def frames_of_looks(self, looks: Float64Array) -> Float64Array | None:
+            return None
+
+    strip = FaceStrip(Blend("face", [Sequence("sequence"), Single()], [1, 1]))
+    strip.look(window(0.0, 3))
+    assert strip.branch_name == "single"
+    assert [face.emotion for face in strip.chosen()] == list(EMOTIONS[:3])
+    strip = FaceStrip(Sequence("sequence"))
+    strip.look(window(0.0, 3))
+    assert [face.emotion for face in strip.chosen()] == [None] * 3
+
+
+def test_below_a_stack_members_count_and_have_no_share() -> None:
+    stack = Stack("system", [Single(), Whole()], np.zeros((15, 7)))
+    said = Scores(EMOTIONS, np.full(7, 1 / 7))
+    node = node_of(stack, stack.combine({"single": said, "whole": None}))
+    single, whole = node.members
+    assert (single.counted, single.share) == (True, None)
+    assert (whole.counted, whole.scores) == (False, None)
 
 
 def test_the_envelope_stands_where_the_sound_does(tmp_path: Path) -> None:

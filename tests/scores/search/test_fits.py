@@ -5,13 +5,14 @@ import pytest
 from scipy import optimize
 from sklearn.linear_model import LogisticRegression
 
+from facevoice.branches.blend import blend
+from facevoice.branches.stack import stacking_features
 from facevoice.errors import InvalidInputError
 from facevoice.scores.metrics import ConfusionMatrix, log_loss, predicted_classes
 from facevoice.scores.search import (
     Fusion,
     WeightTree,
     best_branch,
-    blend,
     blend_log_loss,
     compare,
     fit_log_loss,
@@ -24,7 +25,6 @@ from facevoice.scores.search import (
     shrink,
     weight_tree,
 )
-from facevoice.scores.search.stacking import stacking_features
 from facevoice.scores.table import ScoreTable
 
 LABELS = ("a", "b", "c", "d")
@@ -80,6 +80,28 @@ def test_log_loss_weights_reach_scipys_optimum(share: float) -> None:
     )
 
 
+@pytest.mark.parametrize("share", [0.0, 0.3])
+def test_log_loss_weights_of_a_product_reach_scipys_optimum(share: float) -> None:
+    table = silent(skilled(skills=(1.5, 1.2, 0.8, 0.0)), share)
+    answered = table.rows(table.answered)
+    members = len(table.branches)
+    fitted = fit_log_loss(table, rule="product")
+    assert fitted.root.rule == "product"
+
+    def loss(weights: np.ndarray) -> float:
+        return log_loss(blend(answered.scores, weights, "product"), answered.truth)
+
+    found = optimize.minimize(
+        loss, np.full(members, 1 / members), method="SLSQP", bounds=[(1e-9, 1)] * members,
+        constraints={"type": "eq", "fun": lambda w: w.sum() - 1}, options={"ftol": 1e-12},
+    )  # fmt: skip
+    ours = loss(np.array(fitted.root.weights))
+    assert ours == pytest.approx(found.fun, abs=2e-6)
+    assert ours < loss(np.ones(members))
+    values = blend_log_loss(answered, np.array([fitted.root.weights]), "product")
+    assert values[0] == pytest.approx(ours, abs=1e-9)
+
+
 def test_log_loss_grid_tries_each_vector() -> None:
     table = skilled(count=60)
     found = search_grid(table, step=0.25, objective="log_loss")
@@ -105,7 +127,7 @@ def test_log_loss_weights_ignore_a_truth_nobody_sees() -> None:
 def test_stacking_equals_scikit_learn() -> None:
     table = silent(skilled(), 0.1)
     table = table.rows(table.answered)
-    features = stacking_features(table)[:, :-1]
+    features = stacking_features(table.scores)[:, :-1]
     for strength in (0.01, 1.0):
         ours = fit_stacking(table, inverse_penalty=strength).fuse(table)
         reference = LogisticRegression(C=strength, tol=1e-8, max_iter=2000)

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from facevoice.branches import Adjustment
+from facevoice.branches.blend import Rule, blend
 from facevoice.errors import InvalidInputError
-from facevoice.scores.metrics import ConfusionMatrix, predicted_classes
+from facevoice.scores.metrics import ConfusionMatrix, log_loss, predicted_classes
 from facevoice.scores.search import (
     PUBLISHED_WEIGHTS,
     GridResult,
     Node,
     WeightTree,
-    blend,
     published_tree,
     search_coarse_to_fine,
     search_grid,
@@ -57,15 +57,17 @@ def war(table: ScoreTable, scores: np.ndarray) -> float:
     return ConfusionMatrix.of_scores(scores, table.truth, table.labels).war
 
 
-def tried(table: ScoreTable, steps: int) -> dict[tuple[int, ...], float]:
+def tried(table: ScoreTable, steps: int, rule: Rule = "sum") -> dict[tuple[int, ...], float]:
     """WAR of every weight vector, one by one, through the public blend."""
     every = product(range(steps + 1), repeat=len(table.branches))
     vectors = [vector for vector in every if any(vector)]
-    return {vector: war(table, blend(table.scores, vector)) for vector in vectors}
+    return {vector: war(table, blend(table.scores, vector, rule)) for vector in vectors}
 
 
-def assert_same_as_tried(found: GridResult, table: ScoreTable, steps: int) -> None:
-    values = tried(table, steps)
+def assert_same_as_tried(
+    found: GridResult, table: ScoreTable, steps: int, rule: Rule = "sum"
+) -> None:
+    values = tried(table, steps, rule)
     best = max(values.values())
     optimal = [vector for vector, value in values.items() if value == best]
     chosen = min(
@@ -109,6 +111,26 @@ def test_search_equals_trying_each_vector(seed: int, votes: int, silent: bool) -
     table = random_table(seed, votes=votes)
     table = with_silence(table, seed) if silent else table
     assert_same_as_tried(search_grid(table, step=1 / 8), table, 8)
+
+
+@pytest.mark.parametrize("silent", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_search_for_a_product_equals_trying_each_vector(seed: int, silent: bool) -> None:
+    table = random_table(seed)
+    table = with_silence(table, seed) if silent else table
+    found = search_grid(table, step=1 / 6, rule="product")
+    assert_same_as_tried(found, table, 6, "product")
+    assert found.tree.root.rule == "product"
+    assert war(table, found.fuse(table)) == pytest.approx(found.value)
+    loss = search_grid(table, step=1 / 4, rule="product", objective="log_loss")
+    answered = table.rows(table.answered)
+    losses = [
+        log_loss(blend(answered.scores, vector, "product"), answered.truth)
+        for vector in product(range(5), repeat=3)
+        if all(vector)
+    ]
+    if not silent:
+        assert loss.value <= min(losses) + 1e-12
 
 
 def test_ties_are_those_of_exact_fractions() -> None:

@@ -14,16 +14,17 @@ from facevoice.branches import leaves as leaves_of
 from facevoice.bundle import load_bundle
 from facevoice.bundle.trained_on import known
 from facevoice.cli import main
-from facevoice.errors import DatasetError, RecipeError
+from facevoice.errors import BundleError, DatasetError, RecipeError
 from facevoice.session import Session
 from facevoice.speech.prosody import FEATURES
 from facevoice.train.adapt.features import read_leaves
-from facevoice.train.adapt.heads import fit_head
+from facevoice.train.adapt.fit import Settings, fit
 from facevoice.train.adapt.onnx_heads import Answer, Linear, cut, feature_model, picture_model
-from facevoice.train.adapt.run import Settings, adapt, clips_of, fit
-from facevoice.train.prepare.folder import open_prepared
+from facevoice.train.adapt.refit import fit_head
+from facevoice.train.adapt.run import adapt, clips_of
 from facevoice.train.voice.ensemble import Ensemble, write_onnx
 from facevoice.types import EMOTIONS
+from support.prepared_folders import write_folder
 from support.toy_bundle import make_toy_bundle
 from support.toy_clips import LABELS, write_clips
 
@@ -49,11 +50,11 @@ def adapted(clips, base, tmp_path_factory):
 
 def edited(clips, folder, change):
     """The clips with another table of samples."""
-    folder.mkdir()
-    for name in ("prepared.json", "clips"):
-        (folder / name).symlink_to(clips.folder / name)
-    (folder / "samples.csv").write_text(change((clips.folder / "samples.csv").read_text()))
-    return open_prepared(folder)
+    columns, *rows = change((clips.folder / "samples.csv").read_text()).splitlines()
+    kept = [clips.ids.index(row.partition(",")[0]) for row in rows]
+    (store,) = clips.stores
+    parts = [store.arrays(row, row + 1) for row in kept]
+    return write_folder(folder, parts, rows, columns=columns)
 
 
 def test_held_out_speakers_are_told_better_than_by_the_base(adapted):
@@ -116,10 +117,11 @@ def test_every_head_is_written_as_it_was_fitted(clips, base, tmp_path, name, kin
     evidence = clips.evidence(2)
     wanted = head.scores(leaf, np.array([2]))[0]
     if name == "spectrogram":
-        branch._session, branch.temperature = sessions[0], 1.0
+        branch = dataclasses.replace(branch, session=sessions[0], temperature=1.0)
         np.testing.assert_allclose(branch.score(evidence).values, wanted, atol=1e-4)
         return
-    (features,) = cnn.run(branch._input.pictures(branch._input.select(evidence.faces)))
+    images = evidence.faces.images[branch.chosen(len(evidence.faces))]
+    (features,) = cnn.run(branch.face_input.pictures(images))
     (logits,) = sessions[-1].run(features[None])
     shown = np.exp(logits[0] - logits.max())
     np.testing.assert_allclose(shown / shown.sum(), wanted, atol=1e-4)
@@ -142,7 +144,7 @@ def test_the_card_says_what_was_done(adapted, clips, base):
     assert told["inputs"]["bundle"]["sha256"] == load_bundle(base).sha256
     names = ("expression", "sequence", "spectrogram")
     assert set(told["chosen"]) == {f"{name}_adapted" for name in names}
-    assert "toy: none" in card["licences"]["data"]
+    assert "clips: none" in card["licences"]["data"]
     assert card["labels"] == list(WIDER)
 
 
@@ -203,7 +205,7 @@ def test_data_that_teach_nothing_are_refused(clips, base, adapted, tmp_path):
         adapt(base, empty, tmp_path / "mine", QUICK)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "letter.txt").write_text("dear")
-    with pytest.raises(RecipeError, match="is no bundle"):
+    with pytest.raises(BundleError, match="is not a bundle"):
         adapt(base, clips, tmp_path / "full", QUICK)
     assert not (tmp_path / "mine").exists()
 
@@ -286,7 +288,7 @@ def test_a_machine_on_utterance_features_is_refitted_too(clips, tmp_path):
     folder = adapt(base, clips, tmp_path / "mine", QUICK)
     card = json.loads((folder / "bundle.json").read_text())
     bundle = load_bundle(folder)
-    assert "FunctionalsSvm(prosody_adapted: prosody)" in {repr(x) for x in leaves_of(bundle.tree)}
+    assert "Functionals(prosody_adapted: prosody)" in {repr(x) for x in leaves_of(bundle.tree)}
     before = card["figures"]["prosody, out of fold"]
     after = card["figures"]["prosody_adapted, out of fold"]
     assert after["war"] > before["war"] + 0.2

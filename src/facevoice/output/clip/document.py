@@ -109,7 +109,7 @@ def _branches(clip: Clip, colours: Colours) -> str:
     )
     about = (
         "The model asks several branches; each scores every label by itself, and the scores of one"
-        " branch add up to 100%. Their weighted sum is the result."
+        " branch add up to 100%. The result is fused from them."
     )
     return section("Where the answer comes from", groups, about)
 

@@ -1,9 +1,11 @@
 """The tree of branches with the scores of each."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
-from facevoice.branches import Blend, Branch, leaves
+from facevoice.branches import Branch, leaves
+from facevoice.branches.tree import members_of
 from facevoice.types import Modality, Scores
 
 
@@ -13,8 +15,8 @@ class Node:
 
     modalities: what its leaves read.
     scores: None if it gave none.
-    share: its weight in the node above, among the members that gave scores, 0 to 1;
-        1 at the root, None without scores.
+    share: its weight in the node above, among the members that gave scores, 0 to 1; 1 at the
+        root, None without scores and below a node that has no weights (a stack).
     counted: whether the result would differ without it.
     """
 
@@ -46,16 +48,15 @@ def node_of(branch: Branch, scores: Scores | None) -> Node:
 def _node(branch: Branch, scores: Scores | None, share: float | None, *, counted: bool) -> Node:
     modalities = frozenset(leaf.modality for leaf in leaves(branch) if leaf.modality is not None)
     members: list[Node] = []
-    if isinstance(branch, Blend):
-        parts = {} if scores is None else scores.parts
-        weights = dict(zip((each.name for each in branch.members), branch.weights, strict=True))
-        total = sum(weight for name, weight in weights.items() if name in parts)
-        for member in branch.members:
-            part = parts.get(member.name)
-            weight = weights[member.name] / total if part is not None and total > 0 else None
-            members.append(
-                _node(member, part, weight, counted=counted and weight is not None and weight > 0)
-            )
+    parts = {} if scores is None else scores.parts
+    weights: Sequence[float | None] = getattr(branch, "weights", ())
+    named = list(zip_longest(members_of(branch), weights))
+    total = sum(weight or 0 for member, weight in named if member.name in parts)
+    for member, weight in named:
+        part = parts.get(member.name)
+        own = weight / total if weight is not None and part is not None and total > 0 else None
+        counts = counted and part is not None and (weight is None or bool(own))
+        members.append(_node(member, part, own, counted=counts))
     return Node(branch.name, modalities, scores, share, counted, tuple(members))
 
 

@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from facevoice.branches import Branch, FrameBranch, leaves
-from facevoice.types import Evidence, UInt8Array
+from facevoice.branches import Branch, PerFaceBranch, leaves
+from facevoice.types import Evidence, Float64Array, UInt8Array
 
 MOST_FACES: Final = 16
 THUMBNAIL_SIZE: Final = 112
@@ -20,7 +20,7 @@ class Thumbnail:
     """One aligned face.
 
     jpeg: 112x112 pixels.
-    emotion, score: what the strip's branch sees in this face; None if no branch scores faces.
+    emotion, score: the arg-max of the strip's branch for this face; None if no branch has one.
     """
 
     jpeg: bytes = field(repr=False)
@@ -32,12 +32,13 @@ class Thumbnail:
 class FaceStrip:
     """Collects every n-th face; n doubles whenever twice as many as needed are collected.
 
-    The first branch of the tree that scores single frames says what each face shows, and its
-    faces are those of the strip. For that it scores the faces of each window once more.
+    The first branch of the tree that scores single faces says what each face shows; the strip
+    shows the faces that this branch reads. For that it scores the faces of each window once more.
     """
 
     def __init__(self, tree: Branch) -> None:
-        self._branch = next((leaf for leaf in leaves(tree) if isinstance(leaf, FrameBranch)), None)
+        # whether a branch scores single faces shows when it has seen some
+        self._branches = [leaf for leaf in leaves(tree) if isinstance(leaf, PerFaceBranch)]
         self._kept: list[Thumbnail] = []
         self._every = 1
         self._seen = 0
@@ -45,28 +46,38 @@ class FaceStrip:
     @property
     def branch_name(self) -> str | None:
         """The branch that scores single faces."""
-        return None if self._branch is None else self._branch.name
+        return self._branches[0].name if self._branches else None
 
     def look(self, evidence: Evidence) -> None:
         """Collect faces of one window."""
         track = evidence.faces
         if track is None:
             return
-        found = None if self._branch is None else self._branch.frame_scores(evidence)
-        times = track.times_seconds if found is None else found[0]
-        for number, time in enumerate(times.tolist()):
+        chosen, each = self._scored(track.images)
+        for number, face in enumerate(chosen):
             self._seen += 1
             if (self._seen - 1) % self._every:
                 continue
             emotion = score = None
-            if found is not None and self._branch is not None:
-                values = found[1][number]
-                emotion, score = self._branch.labels[int(values.argmax())], float(values.max())
-            image = track.images[int(np.argmin(np.abs(track.times_seconds - time)))]
-            self._kept.append(Thumbnail(thumbnail(image), time, emotion, score))
+            if each is not None:
+                values = each[number]
+                emotion, score = self._branches[0].labels[int(values.argmax())], float(values.max())
+            time = float(track.times_seconds[face])
+            self._kept.append(Thumbnail(thumbnail(track.images[face]), time, emotion, score))
             if len(self._kept) >= 2 * MOST_FACES:
                 del self._kept[1::2]
                 self._every *= 2
+
+    def _scored(self, images: UInt8Array) -> tuple[list[int], Float64Array | None]:
+        """Which faces to show, and their own scores (T, K); None if no branch has any."""
+        while self._branches:
+            branch = self._branches[0]
+            chosen = branch.chosen(len(images))
+            each = branch.frames_of_looks(branch.look(images[chosen]))
+            if each is not None:
+                return chosen.tolist(), each
+            del self._branches[0]
+        return list(range(len(images))), None
 
     def chosen(self) -> tuple[Thumbnail, ...]:
         """At most 16 of the faces, spaced evenly."""

@@ -8,7 +8,7 @@ A row has a column for the score of each label ("scores.happy") and of each bran
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from facevoice.branches import Blend, Branch
+from facevoice.branches import Branch, nodes
 from facevoice.errors import MissingDependencyError
 from facevoice.predict.prediction import Prediction
 from facevoice.types import Scores
@@ -52,15 +52,9 @@ def columns_of(tree: Branch) -> dict[str, Kind]:
 
     Every cell may also be None.
     """
-    scores = [f"{prefix}.{label}" for prefix in _prefixes(tree) for label in tree.labels]
+    prefixes = ["scores", *(f"parts.{name}" for name, _ in nodes(tree))]
+    scores = [f"{prefix}.{label}" for prefix in prefixes for label in tree.labels]
     return {**_FIRST, **dict.fromkeys(scores, "number"), **_LAST}
-
-
-def _prefixes(node: Branch, prefix: str = "scores") -> Iterator[str]:
-    yield prefix
-    if isinstance(node, Blend):
-        for member in node.members:
-            yield from _prefixes(member, _below(prefix, member.name))
 
 
 def _below(prefix: str, branch: str) -> str:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Final
 
-from facevoice.branches import Blend, Branch
+from facevoice.branches import Branch
+from facevoice.branches.tree import members_of
 from facevoice.output.missing import REASONS
 from facevoice.output.wording import counted
 from facevoice.predict.prediction import Prediction
@@ -63,10 +64,9 @@ def _rows(
     """Title and scores of a node and of all below it, drawn as a tree."""
     title = "fused" if not first else f"{first}{node.name}"
     yield title, scores
-    if not isinstance(node, Blend):
-        return
-    for member in node.members:
-        last = member is node.members[-1]
+    members = members_of(node)
+    for member in members:
+        last = member is members[-1]
         part = None if scores is None else scores.parts.get(member.name)
         branch, trunk = ("└ ", "  ") if last else ("├ ", "│ ")
         yield from _rows(member, part, rest + branch, rest + trunk)

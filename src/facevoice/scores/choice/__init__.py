@@ -1,4 +1,4 @@
-"""Choosing weights by name of the search, and saying what the choice is worth.
+"""Choosing weights by name of the search, and measuring the choice.
 
 The searches themselves stand in ``facevoice.scores.search``; here they run at every node of a
 tree (the audio node first, then the system, as in the paper), and over folds.

@@ -1,6 +1,6 @@
-"""What the last node does to its blend: class offsets and calibration, fitted beside the weights.
+"""The last node's adjustment: class offsets and calibration, fitted after the weights.
 
-Both are fitted on the clips on which several members speak, since a single one's scores pass
+Both are fitted on the clips on which several members have scores, since a single one's scores pass
 unchanged.
 """
 
@@ -27,7 +27,7 @@ _FOLDS = 5
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _Blended:
-    """Clips on which several members speak, with the blend of the last node as it is.
+    """Clips on which several members have scores, with the last node's blend before adjustment.
 
     scores: (M, K). held_out: (M, K) blended by weights found without the clip's fold, if any were.
     """
@@ -44,7 +44,7 @@ def adjusted(
     nested: NestedResult | None,
     notes: list[str],
 ) -> tuple[WeightTree, dict[str, Any]]:
-    """The tree with the adjustment that the plan asks for, and what weights.json says about it.
+    """The tree with the adjustment that the plan asks for, and what weights.json records about it.
 
     known: labelled clips. notes: gets what could not be done.
     """
@@ -54,15 +54,15 @@ def adjusted(
             notes.append("several branches speak on no clip: nothing to calibrate")
         return tree, {}
     adjustment = UNCHANGED
-    told: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
     if plan.class_offsets is not None:
-        adjustment, told = _offsets(blended, plan, notes)
+        adjustment, facts = _offsets(blended, plan, notes)
     scores, truth = adjustment.apply(blended.scores), blended.clips.truth
     if plan.calibration == "temperature":
         adjustment = replace(adjustment, temperature=fit_temperature(scores, truth))
     elif plan.calibration == "vector":
         adjustment = fit_vector_scaling(scores, truth)
-    return tree.adjusted(adjustment), told
+    return tree.adjusted(adjustment), facts
 
 
 def _blended(known: ScoreTable, bare: WeightTree, nested: NestedResult | None) -> _Blended:
@@ -95,7 +95,7 @@ def _offsets(
     before, after = (
         ConfusionMatrix.of_scores(each, clips.truth, clips.labels) for each in (scores, moved)
     )
-    told = {
+    facts = {
         "goal": goal,
         "folds": folds,
         "fold_offsets": [list(each.class_offsets) for each in found],
@@ -110,4 +110,4 @@ def _offsets(
             },
         },
     }
-    return Adjustment(class_offsets=tuple(offsets.tolist())), told
+    return Adjustment(class_offsets=tuple(offsets.tolist())), facts

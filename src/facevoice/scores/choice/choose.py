@@ -35,7 +35,7 @@ def choose_weights(table: ScoreTable, plan: SearchPlan) -> Choice:
     known = table.rows(table.labelled)
     if not len(known):
         raise InvalidInputError("no clip of the table has a known truth: nothing to fit on")
-    known.select(plan.leaves)  # a branch that is missing is said before anything long starts
+    known.select(plan.leaves)  # a missing branch is an error before anything long starts
     notes: list[str] = []
     nested = _nested(known, plan, notes)
     found: Fusion
@@ -45,14 +45,14 @@ def choose_weights(table: ScoreTable, plan: SearchPlan) -> Choice:
         found = nested.mean_tree
     else:
         found = SEARCHES[plan.search](known, plan)
-    searches = tuple(getattr(found, "searches", ()))
+    searches: tuple[GridResult, ...] = getattr(found, "searches", ())
     joint = joint_search(known, plan) if plan.joint else None
-    told = _told(plan, searches, nested, joint)
+    facts = _search_facts(plan, searches, nested, joint)
     fusion = found if isinstance(found, StackedRegression) else weight_tree(found)
     if not isinstance(fusion, StackedRegression):
         fusion, offsets = adjusted(known, fusion, plan, nested, notes)
-        told |= {"class_offsets": offsets} if offsets else {}
-    fitted = FittedFusion(fusion, search=told)
+        facts |= {"class_offsets": offsets} if offsets else {}
+    fitted = FittedFusion(fusion, search=facts)
     if plan.abstain_risk is not None:
         curve = risk_coverage(fitted.fuse(known), known.truth)
         fitted = replace(fitted, abstain_below=curve.threshold_for_risk(plan.abstain_risk))
@@ -81,33 +81,35 @@ def _nested(known: ScoreTable, plan: SearchPlan, notes: list[str]) -> NestedResu
     return fit_nested(known, lambda part: inner(part, plan), n_folds=folds, seed=plan.seed)
 
 
-def _told(
+def _search_facts(
     plan: SearchPlan,
     searches: tuple[GridResult, ...],
     nested: NestedResult | None,
     joint: GridResult | None,
 ) -> dict[str, Any]:
-    """What weights.json says about the search."""
-    told: dict[str, Any] = {"search": plan.search}
+    """What weights.json records about the search."""
+    facts: dict[str, Any] = {"search": plan.search}
     if plan.command:
-        told["command"] = plan.command
+        facts["command"] = plan.command
+    if plan.rule != "sum":
+        facts["rule"] = plan.rule
     if plan.search in ("grid", "nested", "coarse", "shrunk"):
-        told |= {"objective": plan.objective, "step": plan.step}
+        facts |= {"objective": plan.objective, "step": plan.step}
     if searches:
-        told["nodes"] = [_grid_facts(each) for each in searches]
+        facts["nodes"] = [_grid_facts(each) for each in searches]
     if joint is not None:
-        told["joint"] = _grid_facts(joint) | {
+        facts["joint"] = _grid_facts(joint) | {
             "objective": joint.objective,
             "members": list(joint.members),
             "weights": joint.weights.tolist(),
         }
     if nested is not None:
-        told |= {"folds": len(nested.fitted), "seed": plan.seed}
+        facts |= {"folds": len(nested.fitted), "seed": plan.seed}
         if plan.search != "stacking":
-            told["fold_weights"] = {
+            facts["fold_weights"] = {
                 name: nested.weights(name)[1].round(6).tolist() for name in plan.nodes
             }
-    return told
+    return facts
 
 
 def _grid_facts(found: GridResult) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from facevoice.branches.blend import Rule
 from facevoice.errors import InvalidInputError
 from facevoice.scores.search import GridResult
 from facevoice.scores.search.grid import Objective
@@ -21,14 +22,15 @@ class SearchPlan:
     """What is asked for.
 
     search: a name of ``SEARCHES``. nodes: see ``Members``.
+    rule: of every blend; see ``branches.Blend``.
     objective: of the grid searches. step: of the grid; 1 / step is a whole number.
-    folds: over which the search is repeated to see what it is worth on other clips; groups are
+    folds: over which the search is repeated to see how well it does on other clips; groups are
         never cut. 0: not at all. seed: of the folds.
     joint: also search all branches at once.
     calibration: of the last node: one temperature (no decision changes), scale and offset of every
         class, or none. A stacked regression is left as it is.
     class_offsets: fit offsets for rare classes towards this figure.
-    abstain_risk: find the threshold below which to keep silent, so that no more than this share
+    abstain_risk: find the threshold below which to abstain, so that no more than this share
         of the answers is wrong.
     command: noted with the weights.
 
@@ -46,6 +48,7 @@ class SearchPlan:
     class_offsets: Literal["war", "uar"] | None = None
     abstain_risk: float | None = None
     command: str = ""
+    rule: Rule = "sum"
 
     def __post_init__(self) -> None:
         if self.class_offsets is not None and self.calibration == "vector":
@@ -56,6 +59,12 @@ class SearchPlan:
             raise InvalidInputError(
                 "a stacked regression has an intercept for every class: class offsets are for"
                 " weights"
+            )
+
+        if self.rule != "sum" and self.search in ("stacking", "published"):
+            raise InvalidInputError(
+                f"the search {self.search} has no rule to choose: a product is for searches that"
+                " find their own weights"
             )
 
     @property

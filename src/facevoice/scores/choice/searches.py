@@ -7,18 +7,19 @@ from typing import Final
 import numpy as np
 
 from facevoice.errors import InvalidInputError
-from facevoice.scores.choice.plan import Members, SearchPlan
+from facevoice.scores.choice.plan import SearchPlan
 from facevoice.scores.search import (
     Fusion,
     GridResult,
-    Node,
     TreeResult,
     WeightTree,
+    by_node,
     fit_log_loss,
     fit_shrunk,
     fit_stacking,
     published_tree,
     search_coarse_to_fine,
+    search_grid,
     search_tree,
 )
 from facevoice.scores.table import ScoreTable
@@ -27,76 +28,67 @@ COARSE_STEP: Final = 0.1
 
 
 def _grid(table: ScoreTable, plan: SearchPlan) -> Fusion:
-    return search_tree(table, plan.nodes, step=plan.step, objective=plan.objective)
+    return search_tree(table, plan.nodes, step=plan.step, objective=plan.objective, rule=plan.rule)
 
 
-def _coarse(table: ScoreTable, plan: SearchPlan) -> Fusion:
+def _coarse(table: ScoreTable, plan: SearchPlan) -> TreeResult:
     steps = (COARSE_STEP, plan.step) if plan.step < COARSE_STEP else (plan.step,)
-    searches: list[GridResult] = []
-    for name, members in plan.nodes.items():
-        found = search_coarse_to_fine(
-            table, members, step_list=steps, objective=plan.objective, name=name
-        )
-        searches.append(found)
-        table = found.tree.extend(table)
-    roots = tuple(each.tree.root for each in searches)
-    return TreeResult(tuple(searches), WeightTree(roots))
-
-
-def _by_node(
-    table: ScoreTable, nodes: Members, fit: Callable[[ScoreTable, Sequence[str], str], Node]
-) -> WeightTree:
-    made = []
-    for name, members in nodes.items():
-        made.append(fit(table, members, name))
-        table = table.with_branch(name, made[-1].fuse(table))
-    return WeightTree(tuple(made))
+    return by_node(
+        table,
+        plan.nodes,
+        lambda part, members, name: search_coarse_to_fine(
+            part, members, step_list=steps, objective=plan.objective, name=name, rule=plan.rule
+        ),
+    )
 
 
 def _log_loss(table: ScoreTable, plan: SearchPlan) -> Fusion:
-    return _by_node(
-        table, plan.nodes, lambda part, members, name: fit_log_loss(part, members, name).root
+    return by_node(
+        table,
+        plan.nodes,
+        lambda part, members, name: fit_log_loss(part, members, name, plan.rule),
     )
 
 
 def _equal(table: ScoreTable, plan: SearchPlan) -> Fusion:
-    return _by_node(
-        table, plan.nodes, lambda _, members, name: WeightTree.equal(members, name).root
+    return by_node(
+        table, plan.nodes, lambda _, members, name: WeightTree.equal(members, name, plan.rule)
     )
 
 
 def _shrunk(table: ScoreTable, plan: SearchPlan) -> Fusion:
-    def fit(part: ScoreTable, members: Sequence[str], name: str) -> Node:
-        inner = {name: tuple(members)}
-        found = fit_shrunk(
+    def fit(part: ScoreTable, members: Sequence[str], name: str) -> WeightTree:
+        inner = replace(plan, nodes={name: tuple(members)})
+        return fit_shrunk(
             part.select(members),
-            lambda clips: search_tree(clips, inner, step=plan.step, objective=plan.objective),
+            lambda clips: _grid(clips, inner),
             objective=plan.objective,
             n_folds=min(5, len(np.unique(part.groups))),
-        )
-        return replace(found.tree.root, name=name)
+        ).tree
 
-    return _by_node(table, plan.nodes, fit)
+    return by_node(table, plan.nodes, fit)
 
 
 def _published(table: ScoreTable, plan: SearchPlan) -> Fusion:
-    """The paper's system weights; it says nothing of the audio node's: those are searched."""
+    """The paper's system weights. It does not give the audio node's: those are searched."""
     root = [*plan.nodes][-1]
     published = published_tree(root)
     if set(plan.nodes[root]) != set(published.leaves):
         raise InvalidInputError(
             f"the published weights are for {', '.join(published.leaves)}; the last node has"
-            f" {', '.join(plan.nodes[root])}"
+            f" {', '.join(plan.nodes[root])}: name the members of the audio node by --tree"
         )
-    inner = {name: members for name, members in plan.nodes.items() if name != root}
-    if not inner:
-        return published
-    found = search_tree(table, inner, step=plan.step, objective=plan.objective)
-    return TreeResult(found.searches, WeightTree((*found.tree.nodes, published.root)))
+
+    def fit(part: ScoreTable, members: Sequence[str], name: str) -> GridResult | WeightTree:
+        if name == root:
+            return published
+        return search_grid(part, members, step=plan.step, objective=plan.objective, name=name)
+
+    return by_node(table, plan.nodes, fit)
 
 
 def _stacking(table: ScoreTable, plan: SearchPlan) -> Fusion:
-    return fit_stacking(table, plan.leaves)
+    return fit_stacking(table, plan.leaves, name=[*plan.nodes][-1])
 
 
 SEARCHES: Final[Mapping[str, Callable[[ScoreTable, SearchPlan], Fusion]]] = {
@@ -114,7 +106,5 @@ SEARCHES: Final[Mapping[str, Callable[[ScoreTable, SearchPlan], Fusion]]] = {
 
 def joint_search(table: ScoreTable, plan: SearchPlan) -> GridResult:
     """All branches of the plan in one node, coarse to fine."""
-    nodes = {"joint": plan.leaves}
-    found = _coarse(table.rows(table.labelled), replace(plan, nodes=nodes))
-    searches: tuple[GridResult, ...] = getattr(found, "searches", ())
-    return searches[0]
+    joint = replace(plan, nodes={"joint": plan.leaves})
+    return _coarse(table.rows(table.labelled), joint).searches[0]

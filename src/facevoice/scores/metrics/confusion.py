@@ -203,6 +203,17 @@ def recall_weights(truth: NDArray[Any]) -> Float64Array:
     return np.where(known >= 0, weights, 0.0)
 
 
+def goal_weights(truth: NDArray[Any], goal: str) -> Float64Array:
+    """(N,) weights whose sum over the right clips is the goal: "war" or "uar".
+
+    Raises:
+        InvalidInputError: another goal.
+    """
+    if goal not in ("war", "uar"):
+        raise InvalidInputError(f"unknown objective {goal!r}; known: war, uar")
+    return recall_weights(truth) if goal == "uar" else np.full(len(truth), 1 / max(len(truth), 1))
+
+
 @dataclass(frozen=True, slots=True)
 class GroupSpread:
     """How much accuracy differs between groups (speakers, films).

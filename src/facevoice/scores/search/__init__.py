@@ -1,4 +1,4 @@
-"""Late fusion: choosing the weights of branches, and finding out what they are worth."""
+"""Late fusion: choosing the weights of branches, and measuring how well they do."""
 
 from facevoice.scores.search.comparison import (
     Contribution,
@@ -10,11 +10,12 @@ from facevoice.scores.search.comparison import (
 from facevoice.scores.search.grid import (
     GridResult,
     TreeResult,
+    by_node,
     search_coarse_to_fine,
     search_grid,
     search_tree,
 )
-from facevoice.scores.search.nested import Fit, NestedResult, fit_nested, weight_tree
+from facevoice.scores.search.nested import Fit, NestedResult, fit_nested
 from facevoice.scores.search.shrinkage import ShrunkWeights, fit_shrunk, shrink
 from facevoice.scores.search.simplex import blend_log_loss, fit_log_loss
 from facevoice.scores.search.stacking import StackedRegression, fit_stacking
@@ -23,8 +24,8 @@ from facevoice.scores.search.tree import (
     Fusion,
     Node,
     WeightTree,
-    blend,
     published_tree,
+    weight_tree,
 )
 
 __all__ = [
@@ -40,8 +41,8 @@ __all__ = [
     "TreeResult",
     "WeightTree",
     "best_branch",
-    "blend",
     "blend_log_loss",
+    "by_node",
     "compare",
     "fit_log_loss",
     "fit_nested",

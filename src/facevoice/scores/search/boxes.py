@@ -27,6 +27,8 @@ from typing import Final, Literal
 
 import numpy as np
 
+from facevoice.branches.base import SMALLEST_SCORE
+from facevoice.branches.blend import Rule
 from facevoice.errors import InvalidInputError
 from facevoice.scores.table import ScoreTable
 from facevoice.scores.table.table import IntArray
@@ -59,8 +61,13 @@ class Leads:
     unit: int
 
     @classmethod
-    def of_table(cls, table: ScoreTable, objective: CountObjective, steps: int) -> "Leads":
+    def of_table(
+        cls, table: ScoreTable, objective: CountObjective, steps: int, rule: Rule = "sum"
+    ) -> "Leads":
         """The leads of a table's labelled clips; steps: the largest weight, in steps.
+
+        The product leads where the sum of weighted log scores does: they take the scores' place,
+        divided by the largest, so that all lie within 1 of each other.
 
         Raises:
             InvalidInputError: fewer than two labels, no labelled clip, or too fine a step.
@@ -78,6 +85,8 @@ class Leads:
         heard = table.labelled & table.answered
         gains = gains[heard[table.labelled]]
         truth, scores = table.truth[heard], table.scores[heard]
+        if rule == "product":
+            scores = np.log(np.maximum(scores, SMALLEST_SCORE)) / -np.log(SMALLEST_SCORE)
         units = np.rint(np.nan_to_num(scores, nan=0.0) * _UNITS)
         own = np.take_along_axis(units, truth[:, None, None], axis=2)
         lead = (own - units).transpose(0, 2, 1)  # (N, K, B)

@@ -1,4 +1,4 @@
-"""Is the fusion better than its parts, and what does each part bring?"""
+"""Whether the fusion is better than its parts, and what each part contributes."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -57,7 +57,7 @@ def compare(
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """What one branch brings: the figure without it, and the test of with against without."""
+    """One branch's part: the figure without it, and the test of with against without."""
 
     branch: str
     without: float

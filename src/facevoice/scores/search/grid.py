@@ -2,16 +2,17 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
 
+from facevoice.branches.blend import Rule
 from facevoice.errors import InvalidInputError
 from facevoice.scores.search.boxes import Leads, Optimum, ascend, search_boxes
 from facevoice.scores.search.simplex import blend_log_loss
-from facevoice.scores.search.tree import Node, WeightTree
+from facevoice.scores.search.tree import WeightTree, weight_tree
 from facevoice.scores.table import ScoreTable
 from facevoice.scores.table.table import IntArray
 from facevoice.types import Float64Array
@@ -32,7 +33,7 @@ class GridResult:
     lowest, highest: (B,) range of each weight over the optimal vectors: a wide range says that
         the clips do not determine the weight.
     boxes: how many boxes of the grid the exact search looked at.
-    name: of the node.
+    name, rule: of the node.
     """
 
     members: tuple[str, ...]
@@ -45,11 +46,12 @@ class GridResult:
     highest: Float64Array
     boxes: int
     name: str = "system"
+    rule: Rule = "sum"
 
     @property
     def tree(self) -> WeightTree:
         """The chosen weights as a tree of one node."""
-        return WeightTree.of(self.members, self.weights, self.name)
+        return WeightTree.of(self.members, self.weights, self.name, self.rule)
 
     def fuse(self, table: ScoreTable) -> Float64Array:
         """(N, K) scores under the chosen weights."""
@@ -63,6 +65,7 @@ def search_grid(
     step: float = 0.02,
     objective: Objective = "war",
     name: str = "system",
+    rule: Rule = "sum",
     max_boxes: int = MAX_BOXES,
 ) -> GridResult:
     """Try every weight vector whose weights are 0, step, 2 step ... 1 (not all 0).
@@ -71,7 +74,8 @@ def search_grid(
     ``facevoice.scores.search.boxes``. Ties: the lowest class index wins among equal scores. Among
     equally good vectors the one nearest to all ones is chosen (least sum of (1 - w)^2: large
     weights, and alike), and among equally near ones the lexicographically largest. A clip on which
-    no member of positive weight speaks counts as wrong (and, for log-loss, as scored uniformly).
+    no member of positive weight has scores counts as wrong (for log-loss, as scored
+    uniformly).
 
     Args:
         table: validation clips; those of unknown truth are left out.
@@ -79,6 +83,7 @@ def search_grid(
         step: 1 / step must be a whole number.
         objective: "war", "uar", or "log_loss", which tries each vector and so needs a coarse grid.
         name: of the node.
+        rule: of the blend; see ``branches.Blend``.
         max_boxes: give up beyond; a million take some ten seconds.
 
     Raises:
@@ -87,7 +92,8 @@ def search_grid(
     chosen = table.select(members or table.branches)
     steps = _steps(step)
     low = np.zeros(len(chosen.branches), np.int64)
-    return _search(chosen, low, low + steps, steps, objective, name, max_boxes)
+    grid = _Grid(low, low + steps, steps, objective, name, rule)
+    return _search(chosen, grid, max_boxes)
 
 
 def search_coarse_to_fine(
@@ -97,25 +103,28 @@ def search_coarse_to_fine(
     step_list: Sequence[float] = (0.1, 0.02),
     objective: Objective = "war",
     name: str = "system",
+    rule: Rule = "sum",
     max_boxes: int = MAX_BOXES,
 ) -> GridResult:
     """Search a coarse grid, then a finer one around its choice, and so on.
 
     Each finer grid reaches one coarser step to both sides. For many members, where the whole
     fine grid would take too long; the result is a good vector, not always the best of the grid.
-    Its ``optimal``, ``lowest`` and ``highest`` speak of the last, small grid only.
+    Its ``optimal``, ``lowest`` and ``highest`` are those of the last, small grid only.
     """
     if not step_list or any(fine >= coarse for coarse, fine in itertools.pairwise(step_list)):
         raise InvalidInputError(f"steps must become finer, got {list(step_list)}")
     result = search_grid(
-        table, members, step=step_list[0], objective=objective, name=name, max_boxes=max_boxes
-    )
+        table, members, step=step_list[0], objective=objective, name=name, rule=rule,
+        max_boxes=max_boxes,
+    )  # fmt: skip
     chosen = table.select(result.members)
     for reach, step in itertools.pairwise(step_list):
         steps = _steps(step)
         low = np.ceil((result.weights - reach) * steps - 1e-9).clip(0, steps).astype(np.int64)
         high = np.floor((result.weights + reach) * steps + 1e-9).clip(0, steps).astype(np.int64)
-        result = _search(chosen, low, high, steps, objective, name, max_boxes)
+        grid = _Grid(low, high, steps, objective, name, rule)
+        result = _search(chosen, grid, max_boxes)
     return result
 
 
@@ -131,30 +140,43 @@ class TreeResult:
         return self.tree.fuse(table)
 
 
+def by_node(
+    table: ScoreTable,
+    nodes: Mapping[str, Sequence[str]],
+    fit: Callable[[ScoreTable, Sequence[str], str], GridResult | WeightTree],
+) -> TreeResult:
+    """Fit node by node, the paper's order: each node's weights are frozen before the next.
+
+    nodes: members by node name, e.g. ``{"audio": ("spectrogram", "is09", "is10"), "system":
+        ("vggface", "resnet18", "densenet121", "vgg_affectnet", "audio")}``; each after its members.
+    fit: from clips, members and a name to a node.
+    """
+    if not nodes:
+        raise InvalidInputError("a tree search needs at least one node")
+    found = []
+    for name, members in nodes.items():
+        found.append(fit(table, members, name))
+        table = weight_tree(found[-1]).extend(table)
+    searches = tuple(each for each in found if isinstance(each, GridResult))
+    return TreeResult(searches, WeightTree(tuple(weight_tree(each).root for each in found)))
+
+
 def search_tree(
     table: ScoreTable,
     nodes: Mapping[str, Sequence[str]],
     *,
     step: float = 0.02,
     objective: Objective = "war",
-    max_boxes: int = MAX_BOXES,
+    rule: Rule = "sum",
 ) -> TreeResult:
-    """Search node by node, the paper's order: each node's weights are frozen before the next.
-
-    nodes: members by node name, e.g. ``{"audio": ("spectrogram", "is09", "is10"), "system":
-    ("vggface", "resnet18", "densenet121", "affectnet", "audio")}``; each after its members.
-    """
-    if not nodes:
-        raise InvalidInputError("a tree search needs at least one node")
-    searches: list[GridResult] = []
-    for name, members in nodes.items():
-        found = search_grid(
-            table, members, step=step, objective=objective, name=name, max_boxes=max_boxes
-        )
-        searches.append(found)
-        table = found.tree.extend(table)
-    made: list[Node] = [search.tree.root for search in searches]
-    return TreeResult(tuple(searches), WeightTree(tuple(made)))
+    """``search_grid`` at every node; see ``by_node``."""
+    return by_node(
+        table,
+        nodes,
+        lambda part, members, name: search_grid(
+            part, members, step=step, objective=objective, name=name, rule=rule
+        ),
+    )
 
 
 def _steps(step: float) -> int:
@@ -163,65 +185,72 @@ def _steps(step: float) -> int:
     return round(1 / step)
 
 
-def _search(
-    table: ScoreTable,
-    low: IntArray,
-    high: IntArray,
-    steps: int,
-    objective: Objective,
-    name: str,
-    max_boxes: int,
-) -> GridResult:
-    vectors = math.prod(int(size) for size in high - low + 1) - int(not low.any())
-    if objective == "log_loss":
-        optimum, value = _least_log_loss(table, low, high, vectors)
-    elif objective in ("war", "uar"):
-        leads = Leads.of_table(table, objective, steps)
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """Weights low ... high, (B,) in steps, both inclusive, and what they are to make best."""
+
+    low: IntArray
+    high: IntArray
+    steps: int
+    objective: Objective
+    name: str
+    rule: Rule
+
+    @property
+    def vectors(self) -> int:
+        sizes = self.high - self.low + 1
+        return math.prod(int(size) for size in sizes) - int(not self.low.any())
+
+
+def _search(table: ScoreTable, grid: _Grid, max_boxes: int) -> GridResult:
+    low, high = grid.low, grid.high
+    if grid.objective == "log_loss":
+        optimum, value = _least_log_loss(table, grid)
+    elif grid.objective in ("war", "uar"):
+        leads = Leads.of_table(table, grid.objective, grid.steps, grid.rule)
         optimum = search_boxes(leads, low, high, ascend(leads, low, high), max_boxes)
         if not optimum.complete:
             raise InvalidInputError(
-                f"{vectors} weight vectors are too many for an exact search ({max_boxes} boxes"
+                f"{grid.vectors} weight vectors are too many for an exact search ({max_boxes} boxes"
                 " did not suffice): take a larger step, fewer members, or coarse to fine"
             )
         value = optimum.best / leads.unit
         if optimum.best == 0:  # every vector is as good, all zeros are not one
             optimum.count -= int(not low.any())
     else:
-        raise InvalidInputError(f"unknown objective {objective!r}; known: war, uar, log_loss")
+        raise InvalidInputError(f"unknown objective {grid.objective!r}; known: war, uar, log_loss")
     return GridResult(
         members=table.branches,
-        weights=optimum.chosen / steps,
-        objective=objective,
+        weights=optimum.chosen / grid.steps,
+        objective=grid.objective,
         value=value,
         optimal=optimum.count,
-        vectors=vectors,
-        lowest=optimum.lowest / steps,
-        highest=optimum.highest / steps,
+        vectors=grid.vectors,
+        lowest=optimum.lowest / grid.steps,
+        highest=optimum.highest / grid.steps,
         boxes=optimum.boxes,
-        name=name,
+        name=grid.name,
+        rule=grid.rule,
     )
 
 
-def _least_log_loss(
-    table: ScoreTable, low: IntArray, high: IntArray, vectors: int
-) -> tuple[Optimum, float]:
+def _least_log_loss(table: ScoreTable, grid: _Grid) -> tuple[Optimum, float]:
     """Try each vector; equal means within 1e-12 nats."""
     labelled = table.rows(table.labelled)
     if not len(labelled):
         raise InvalidInputError("a weight search needs a labelled clip")
-    if vectors > _MOST_LOG_LOSS_VECTORS:
+    if grid.vectors > _MOST_LOG_LOSS_VECTORS:
         raise InvalidInputError(
-            f"{vectors} weight vectors are too many to try for log-loss (at most"
+            f"{grid.vectors} weight vectors are too many to try for log-loss (at most"
             f" {_MOST_LOG_LOSS_VECTORS}): take a larger step, or the optimum on the simplex"
         )
-    losses: list[Float64Array] = []
-    points: list[IntArray] = []
-    for chunk in _chunks(low, high):
-        losses.append(blend_log_loss(labelled, chunk.astype(np.float64)))
-        points.append(chunk)
-    loss, point = np.concatenate(losses), np.concatenate(points)
+    chunks = list(_chunks(grid.low, grid.high))
+    point = np.concatenate(chunks)
+    loss = np.concatenate(
+        [blend_log_loss(labelled, chunk.astype(np.float64), grid.rule) for chunk in chunks]
+    )
     least = float(loss.min())
-    optimum = Optimum(1, high, boxes=len(loss))
+    optimum = Optimum(1, grid.high, boxes=len(loss))
     for row in np.flatnonzero(loss <= least + 1e-12):
         optimum.accept(point[row], point[row], 1)
     return optimum, least

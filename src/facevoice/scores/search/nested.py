@@ -1,12 +1,12 @@
-"""What a way of choosing weights is worth on clips that it has not seen."""
+"""How well a way of choosing weights does on clips that it has not seen."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from facevoice.errors import InvalidInputError
-from facevoice.scores.search.tree import Fusion, WeightTree
+from facevoice.scores.search.tree import Fusion, WeightTree, weight_tree
 from facevoice.scores.table import ScoreTable, grouped_folds
 from facevoice.scores.table.table import IntArray
 from facevoice.types import Float64Array
@@ -17,9 +17,10 @@ Fit = Callable[[ScoreTable], Fusion]
 
 @dataclass(frozen=True, slots=True)
 class NestedResult:
-    """Out-of-fold predictions, and how much the weights wander.
+    """Out-of-fold predictions, and how much the weights vary.
 
-    scores: (N, K) each clip fused by what was fitted without its fold; NaN where nothing speaks.
+    scores: (N, K) each clip fused by what was fitted without its fold; NaN where none has
+        scores.
     folds: (N,) fold of each clip. fitted: one for each fold.
     """
 
@@ -31,7 +32,7 @@ class NestedResult:
         """Members of a node (the root by default) and its weights in each fold, (F, B), sum 1.
 
         Raises:
-            InvalidInputError: what was fitted are no weights (e.g. a stacked regression).
+            InvalidInputError: what was fitted has no weights (e.g. a stacked regression).
         """
         rows: list[Float64Array] = []
         members: tuple[str, ...] = ()
@@ -45,28 +46,13 @@ class NestedResult:
     @property
     def mean_tree(self) -> WeightTree:
         """A tree whose weights are the means over folds: weights that hold up."""
-        first = weight_tree(self.fitted[0])
+        nodes = weight_tree(self.fitted[0]).nodes
+        means = (self.weights(node.name)[1].mean(axis=0).tolist() for node in nodes)
         return WeightTree(
             tuple(
-                WeightTree.of(*self._mean(node.name), name=node.name).root for node in first.nodes
+                replace(node, weights=tuple(mean)) for node, mean in zip(nodes, means, strict=True)
             )
         )
-
-    def _mean(self, node: str) -> tuple[tuple[str, ...], Float64Array]:
-        members, weights = self.weights(node)
-        return members, weights.mean(axis=0)
-
-
-def weight_tree(fitted: Fusion) -> WeightTree:
-    """The tree of weights in the outcome of a search.
-
-    Raises:
-        InvalidInputError: it holds none.
-    """
-    tree = getattr(fitted, "tree", fitted)
-    if not isinstance(tree, WeightTree):
-        raise InvalidInputError(f"{type(fitted).__name__} holds no weights")
-    return tree
 
 
 def fit_nested(

@@ -1,14 +1,15 @@
-"""Weights between those found and equal ones: few clips cannot carry five free weights."""
+"""Weights between those found and equal ones, for too few clips to fit five free weights."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from facevoice.errors import InvalidInputError
-from facevoice.scores.metrics import predicted_classes, recall_weights
-from facevoice.scores.search.nested import Fit, weight_tree
-from facevoice.scores.search.tree import Fusion, WeightTree, blend
+from facevoice.scores.metrics import predicted_classes
+from facevoice.scores.metrics.confusion import goal_weights
+from facevoice.scores.search.nested import Fit
+from facevoice.scores.search.tree import Fusion, Node, WeightTree, weight_tree
 from facevoice.scores.table import ScoreTable, grouped_folds
 from facevoice.types import Float64Array
 
@@ -27,10 +28,6 @@ class ShrunkWeights:
     amount: float
     amounts: tuple[float, ...]
     values: Float64Array
-
-    def fuse(self, table: ScoreTable) -> Float64Array:
-        """(N, K) scores under the shrunk weights."""
-        return self.tree.fuse(table)
 
 
 def shrink(weights: Float64Array, amount: float) -> Float64Array:
@@ -64,29 +61,27 @@ def fit_shrunk(
         n_folds: groups are never cut.
         seed: of the folds.
     """
-    if objective not in ("war", "uar"):
-        raise InvalidInputError(f"unknown objective {objective!r}; known: war, uar")
     known = table.rows(table.labelled)
-    worth = np.full(len(known), 1 / max(len(known), 1))
-    if objective == "uar":
-        worth = recall_weights(known.truth)
+    worth = goal_weights(known.truth, objective)
     folds = grouped_folds(known, n_folds, seed)
     values = np.zeros(len(amounts))
     for fold in range(n_folds):
         held = known.rows(folds == fold)
-        members, weights = _one_node(fit(known.rows(folds != fold)))
-        scores = held.select(members).scores
+        found = _one_node(fit(known.rows(folds != fold)))
         for place, amount in enumerate(amounts):
-            right = predicted_classes(blend(scores, shrink(weights, amount))) == held.truth
+            right = predicted_classes(_shrunk(found, amount).fuse(held)) == held.truth
             values[place] += float(worth[folds == fold] @ right)
-    best = int(np.flatnonzero(values >= values.max() - 1e-12)[-1])
-    members, weights = _one_node(fit(known))
-    tree = WeightTree.of(members, shrink(weights, amounts[best]))
-    return ShrunkWeights(tree, amounts[best], tuple(amounts), values)
+    best = amounts[int(np.flatnonzero(values >= values.max() - 1e-12)[-1])]
+    tree = WeightTree((_shrunk(_one_node(fit(known)), best),))
+    return ShrunkWeights(tree, best, tuple(amounts), values)
 
 
-def _one_node(fitted: Fusion) -> tuple[tuple[str, ...], Float64Array]:
+def _shrunk(node: Node, amount: float) -> Node:
+    return replace(node, weights=tuple(shrink(np.array(node.weights), amount).tolist()))
+
+
+def _one_node(fitted: Fusion) -> Node:
     tree = weight_tree(fitted)
     if len(tree.nodes) != 1:
         raise InvalidInputError("shrinkage needs a search that gives one node of weights")
-    return tree.root.members, np.array(tree.root.weights)
+    return tree.root

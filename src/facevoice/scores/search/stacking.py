@@ -1,71 +1,100 @@
-"""Stacking: a multinomial logistic regression over all branches' scores (Wolpert, 1992)."""
+"""Fitting a stack: a multinomial logistic regression over all branches' scores (Wolpert, 1992)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
+from facevoice.branches.base import softmax
+from facevoice.branches.stack import stack, stacking_features
 from facevoice.errors import InvalidInputError
+from facevoice.scores.newton import minimise
+from facevoice.scores.search.tree import check_format
 from facevoice.scores.table import ScoreTable
 from facevoice.scores.table.table import IntArray
 from facevoice.types import Float64Array
 
-_SMALLEST_SCORE: Final = 1e-3
-"""Scores are floored here before the logarithm: a vote of 0 in 16 frames is no certainty."""
-
-_MOST_STEPS: Final = 100
 _INTERCEPT_PENALTY: Final = 1e-8
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class StackedRegression:
-    """A fitted regression.
+    """A fitted regression; ``branches.Stack`` does the same to the scores of one clip.
 
     members: (B,) branches read. labels: (K,). inverse_penalty: C, as in scikit-learn.
-    coefficients: (B x K + 1, K); the last row is the intercept.
+    coefficients: (B x K + 1, K); the last row is the intercept. name: of the node.
+
+    Raises InvalidInputError if the coefficients are of another shape.
     """
 
     members: tuple[str, ...]
     labels: tuple[str, ...]
     inverse_penalty: float
     coefficients: Float64Array
+    name: str = "system"
+
+    def __post_init__(self) -> None:
+        size = len(self.labels)
+        found, wanted = self.coefficients.shape, (len(self.members) * size + 1, size)
+        if found != wanted:
+            raise InvalidInputError(f"coefficients must be {wanted}, got {found}")
+
+    @property
+    def leaves(self) -> tuple[str, ...]:
+        """The branches read, as a tree of weights calls them."""
+        return self.members
 
     def fuse(self, table: ScoreTable) -> Float64Array:
-        """(N, K) scores; a row of NaN where no member speaks."""
-        chosen = table.select(self.members)
-        logits = stacking_features(chosen) @ self.coefficients
-        scores = _softmax(logits)
-        scores[~chosen.answered] = np.nan
-        return scores
+        """(N, K) scores; a row of NaN where no member has any."""
+        return stack(table.select(self.members).scores, self.coefficients)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What weights.json holds."""
+        return {
+            "format": 1,
+            "kind": "stacking",
+            "members": list(self.members),
+            "labels": list(self.labels),
+            "inverse_penalty": self.inverse_penalty,
+            "coefficients": self.coefficients.tolist(),
+        }
+
+    @classmethod
+    def of_dict(cls, card: Mapping[str, Any]) -> "StackedRegression":
+        """Read back what ``to_dict`` gave; other keys are ignored.
+
+        Raises:
+            InvalidInputError: another format or shape. KeyError, TypeError: a key is absent or of a
+                wrong type.
+        """
+        check_format(card)
+        coefficients = np.array(card["coefficients"], np.float64)
+        members, labels = tuple(card["members"]), tuple(card["labels"])
+        return cls(members, labels, float(card["inverse_penalty"]), coefficients)
 
     def __repr__(self) -> str:
         return f"StackedRegression({', '.join(self.members)}; C={self.inverse_penalty:g})"
 
 
-def stacking_features(table: ScoreTable) -> Float64Array:
-    """(N, B x K + 1): centred log-scores of each branch, and a 1.
-
-    A silent branch gives zeros, which is what a uniform distribution gives.
-    """
-    logs = np.log(np.maximum(np.nan_to_num(table.scores, nan=1.0), _SMALLEST_SCORE))
-    centred = logs - logs.mean(axis=2, keepdims=True)
-    flat = centred.reshape(len(table), -1)
-    return np.hstack([flat, np.ones((len(table), 1))])
-
-
 def fit_stacking(
-    table: ScoreTable, members: Sequence[str] | None = None, *, inverse_penalty: float = 0.01
+    table: ScoreTable,
+    members: Sequence[str] | None = None,
+    *,
+    inverse_penalty: float = 0.01,
+    name: str = "system",
 ) -> StackedRegression:
-    """Fit by Newton's method on the labelled clips on which a member speaks.
+    """Fit by Newton's method on the labelled clips on which a member has scores.
 
     Minimises C x (sum of log-losses) + half the squared coefficients, intercepts free: the
-    objective of scikit-learn's ``LogisticRegression``.
+    objective of scikit-learn's ``LogisticRegression``. A class that never occurs gets next to no
+    score, as its intercept falls.
 
     Args:
         table: training clips.
         members: branches to read; all by default.
         inverse_penalty: C > 0; small means close to the class shares.
+        name: of the node.
 
     Raises:
         InvalidInputError: C is not positive, or no clip to fit on.
@@ -76,51 +105,36 @@ def fit_stacking(
     chosen = chosen.rows(chosen.labelled & chosen.answered)
     if not len(chosen):
         raise InvalidInputError("stacking needs a labelled clip with scores")
-    coefficients = _newton(
-        stacking_features(chosen), chosen.truth, len(chosen.labels), inverse_penalty
-    )
-    return StackedRegression(chosen.branches, chosen.labels, inverse_penalty, coefficients)
+    features = stacking_features(chosen.scores)
+    found = _regression(features, chosen.truth, len(chosen.labels), inverse_penalty)
+    return StackedRegression(chosen.branches, chosen.labels, inverse_penalty, found, name)
 
 
-def _softmax(logits: Float64Array) -> Float64Array:
-    powered = np.exp(logits - logits.max(axis=1, keepdims=True))
-    normalised: Float64Array = powered / powered.sum(axis=1, keepdims=True)
-    return normalised
-
-
-def _newton(
+def _regression(
     features: Float64Array, truth: IntArray, size: int, inverse_penalty: float
 ) -> Float64Array:
-    """Damped Newton; classes that never occur get no score of note, as their offset falls."""
-    width = features.shape[1]
+    """(F, K) coefficients; the points of the search are (K x F,), class by class."""
+    count, width = features.shape
     target = np.eye(size)[truth]
     decay = np.full(width, 1 / inverse_penalty)
     decay[-1] = _INTERCEPT_PENALTY
 
-    def loss(at: Float64Array) -> float:
+    def loss(point: Float64Array) -> float:
+        at = point.reshape(size, width).T
         logits = features @ at
         top = logits.max(axis=1)
         spread = np.log(np.exp(logits - top[:, None]).sum(axis=1)) + top
-        own = logits[np.arange(len(truth)), truth]
+        own = logits[np.arange(count), truth]
         return float((spread - own).sum() + (decay[:, None] * at**2).sum() / 2)
 
-    at = np.zeros((width, size))
-    here = loss(at)
-    for _ in range(_MOST_STEPS):
-        mixed = _softmax(features @ at)
+    def derivatives(point: Float64Array) -> tuple[Float64Array, Float64Array]:
+        at = point.reshape(size, width).T
+        mixed = softmax(features @ at)
         gradient = features.T @ (mixed - target) + decay[:, None] * at
-        move = np.linalg.solve(_hessian(features, mixed, decay), gradient.T.reshape(-1))
-        step = move.reshape(size, width).T
-        promise = float((gradient * step).sum())
-        if promise < 1e-10:
-            break
-        length = 1.0
-        while (there := loss(at - length * step)) > here - 1e-4 * length * promise:
-            length /= 2
-            if length < 1e-8:
-                return at
-        at, here = at - length * step, there
-    return at
+        return gradient.T.reshape(-1), _hessian(features, mixed, decay)
+
+    found = minimise(np.zeros(size * width), loss, derivatives, promise=1e-10)
+    return found.reshape(size, width).T
 
 
 def _hessian(features: Float64Array, mixed: Float64Array, decay: Float64Array) -> Float64Array:

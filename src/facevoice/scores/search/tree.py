@@ -1,7 +1,7 @@
-"""Weights, and what they do to a score table (the paper, eq. 4).
+"""Weights, and the scores they give on a score table (the paper, eq. 4).
 
-A tree of weights is written leaves first: the audio node blends three voice branches, the system
-node blends four face branches and the audio node.
+A tree of weights lists its leaves' nodes first: the audio node blends three voice branches, the
+system node blends four face branches and the audio node.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,73 +13,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facevoice.branches.adjustment import UNCHANGED, Adjustment
+from facevoice.branches.blend import RULES, Rule, blend, checked_weights
 from facevoice.errors import InvalidInputError
 from facevoice.scores.table import ScoreTable
 from facevoice.types import Float64Array
 
-FORMAT: Final = 1
+FORMATS: Final = (1, 2)
+"""Of weights.json. Format 2 holds a node whose rule is not the sum: older readers refuse it."""
 
 PUBLISHED_WEIGHTS: Final[Mapping[str, float]] = MappingProxyType(
-    {"vggface": 0.88, "resnet18": 0.34, "densenet121": 0.22, "affectnet": 0.06, "audio": 0.30}
+    {"vggface": 0.88, "resnet18": 0.34, "densenet121": 0.22, "vgg_affectnet": 0.06, "audio": 0.30}
 )
-"""The paper's weights of the system node (eq. 4), found on AFEW's validation clips."""
+"""The paper's weights of the system node (eq. 4), found on AFEW's validation clips.
+
+The names are those of recipes/system.toml.
+"""
 
 
 class Fusion(Protocol):
-    """Anything fitted that turns a score table into one distribution a clip."""
+    """Anything fitted that turns a score table into one distribution per clip."""
 
     def fuse(self, table: ScoreTable) -> Float64Array:
-        """(N, K) scores; a row of NaN where the fusion has nothing to say."""
+        """(N, K) scores; a row of NaN where the fusion has none."""
         ...
-
-
-def blend(scores: NDArray[Any], weights: Sequence[float] | Float64Array) -> Float64Array:
-    """The weighted mean of the members that speak: (N, B, K) and (B,) -> (N, K).
-
-    The weights of the members that speak (and weigh more than 0) are scaled to sum 1, so a single
-    one's scores pass unchanged. A clip on which none of them speaks gets a row of NaN.
-    """
-    values = np.asarray(scores, np.float64)
-    factors = checked_weights(weights, values.shape[1])
-    counted = ~np.isnan(values[:, :, 0]) * factors
-    total = counted.sum(axis=1, keepdims=True)
-    shares = np.divide(counted, total, out=np.zeros_like(counted), where=total > 0)
-    mixed = np.zeros((values.shape[0], values.shape[2]))
-    for member in range(values.shape[1]):
-        column = np.nan_to_num(values[:, member], nan=0.0)
-        mixed += shares[:, member, None] * column
-    mixed[total[:, 0] == 0] = np.nan
-    return mixed
-
-
-def checked_weights(weights: Sequence[float] | Float64Array, count: int) -> Float64Array:
-    """Weights as an array (count,): finite, >= 0 and not all 0.
-
-    Raises:
-        InvalidInputError: they are not.
-    """
-    array = np.asarray(weights, np.float64)
-    if array.shape != (count,):
-        raise InvalidInputError(f"{count} members need {count} weights, got shape {array.shape}")
-    if not np.isfinite(array).all() or (array < 0).any() or array.sum() <= 0:
-        raise InvalidInputError(f"weights must be >= 0 and not all 0, got {array.tolist()}")
-    return array
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One blend: its name, its members (branches or earlier nodes), one weight a member.
+    """One blend: its name, its members (branches or earlier nodes), one weight per member.
 
-    adjustment: of the blend of two or more members; a single speaking member's scores pass
-        unchanged.
+    adjustment, rule: see ``branches.Blend``, which does the same to the scores of one clip.
     """
 
     name: str
     members: tuple[str, ...]
     weights: tuple[float, ...]
     adjustment: Adjustment = UNCHANGED
+    rule: Rule = "sum"
 
     def __post_init__(self) -> None:
+        if self.rule not in RULES:
+            raise InvalidInputError(f"node {self.name!r}: unknown rule {self.rule!r}")
         if not self.members or len(set(self.members)) != len(self.members):
             raise InvalidInputError(f"node {self.name!r} needs different members: {self.members}")
         if self.name in self.members:
@@ -88,16 +62,18 @@ class Node:
 
     def fuse(self, table: ScoreTable) -> Float64Array:
         """(N, K) blend of the members, which must be branches of the table."""
-        chosen = table.select(self.members)
-        mixed = blend(chosen.scores, self.weights)
-        several = self.several(table)
-        mixed[several] = self.adjustment.apply(mixed[several])
-        return mixed
+        scores = table.select(self.members).scores
+        return blend(scores, self.weights, self.rule, self.adjustment)
 
     def several(self, table: ScoreTable) -> NDArray[np.bool_]:
-        """(N,) whether two or more members that count speak: the clips that are adjusted."""
+        """(N,) whether two or more members that count have scores: the clips that are adjusted."""
         present = table.select(self.members).present & (np.array(self.weights) > 0)
         return np.asarray(present.sum(axis=1) > 1, np.bool_)
+
+    def settings(self) -> dict[str, Any]:
+        """What weights.json and bundle.json hold besides names and weights."""
+        rule = {} if self.rule == "sum" else {"rule": self.rule}
+        return rule | self.adjustment.to_dict()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,15 +93,22 @@ class WeightTree:
 
     @classmethod
     def of(
-        cls, members: Sequence[str], weights: Sequence[float] | Float64Array, name: str = "system"
+        cls,
+        members: Sequence[str],
+        weights: Sequence[float] | Float64Array,
+        name: str = "system",
+        rule: Rule = "sum",
     ) -> "WeightTree":
         """A tree of one node."""
-        return cls((Node(name, tuple(members), tuple(float(weight) for weight in weights)),))
+        values = tuple(float(weight) for weight in weights)
+        return cls((Node(name, tuple(members), values, rule=rule),))
 
     @classmethod
-    def equal(cls, members: Sequence[str], name: str = "system") -> "WeightTree":
+    def equal(
+        cls, members: Sequence[str], name: str = "system", rule: Rule = "sum"
+    ) -> "WeightTree":
         """Every member weighs the same."""
-        return cls.of(members, [1.0] * len(members), name)
+        return cls.of(members, [1.0] * len(members), name, rule)
 
     @property
     def root(self) -> Node:
@@ -156,7 +139,7 @@ class WeightTree:
         return tuple(dict.fromkeys(member for member in members if member not in names))
 
     def leaf_shares(self) -> dict[str, float]:
-        """What each branch weighs in the result where all speak, before any adjustment; sum 1."""
+        """Each branch's weight in the result if all have scores, before any adjustment; sum 1."""
         shares = {self.root.name: 1.0}
         for node in reversed(self.nodes):
             whole, total = shares.pop(node.name, 0.0), sum(node.weights)
@@ -171,31 +154,27 @@ class WeightTree:
         return table
 
     def fuse(self, table: ScoreTable) -> Float64Array:
-        """(N, K) scores of the root; a row of NaN where no branch that counts speaks."""
+        """(N, K) scores of the root; a row of NaN where no branch that counts has scores."""
         return self.extend(table.select(self.leaves)).column(self.root.name)
 
     def to_dict(self) -> dict[str, Any]:
         """What weights.json holds."""
         nodes = [
-            {
-                "name": node.name,
-                "members": list(node.members),
-                "weights": list(node.weights),
-            }
-            | node.adjustment.to_dict()
+            {"name": node.name, "members": list(node.members), "weights": list(node.weights)}
+            | node.settings()
             for node in self.nodes
         ]
-        return {"format": FORMAT, "nodes": nodes}
+        newer = any(node.rule != "sum" for node in self.nodes)
+        return {"format": 2 if newer else 1, "nodes": nodes, "kind": "weights"}
 
     @classmethod
     def of_dict(cls, card: Mapping[str, Any]) -> "WeightTree":
-        """Read back what ``to_dict`` gave; other keys are left alone.
+        """Read back what ``to_dict`` gave; other keys are ignored.
 
         Raises:
             InvalidInputError: another format, or a key is absent or of a wrong type.
         """
-        if card.get("format") != FORMAT:
-            raise InvalidInputError(f"weights of format {card.get('format')!r}; known: {FORMAT}")
+        check_format(card)
         try:
             nodes = tuple(
                 Node(
@@ -203,12 +182,32 @@ class WeightTree:
                     tuple(str(member) for member in node["members"]),
                     tuple(float(weight) for weight in node["weights"]),
                     Adjustment.of_dict(node),
+                    node.get("rule", "sum"),
                 )
                 for node in card["nodes"]
             )
         except (KeyError, TypeError) as error:
             raise InvalidInputError(f"weights: a node lacks or misstates {error}") from error
         return cls(nodes)
+
+
+def check_format(card: Mapping[str, Any]) -> None:
+    """Raise InvalidInputError unless this version reads weights of that format."""
+    if card.get("format") not in FORMATS:
+        known = ", ".join(map(str, FORMATS))
+        raise InvalidInputError(f"weights of format {card.get('format')!r}; known: {known}")
+
+
+def weight_tree(fitted: object) -> WeightTree:
+    """The tree of weights in the outcome of a search.
+
+    Raises:
+        InvalidInputError: it holds none (e.g. a stacked regression).
+    """
+    tree = getattr(fitted, "tree", fitted)
+    if not isinstance(tree, WeightTree):
+        raise InvalidInputError(f"{type(fitted).__name__} holds no weights")
+    return tree
 
 
 def published_tree(name: str = "system") -> WeightTree:

@@ -1,36 +1,35 @@
 """Writing an adapted bundle, and checking that it scores clips as the procedure did."""
 
 import dataclasses
-import hashlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import onnx
 
 from facevoice import __version__
 from facevoice.branches import leaves as leaves_of
-from facevoice.bundle import FORMAT, Bundle, load_bundle
-from facevoice.bundle.trained_on import TRAINED_ON, keys_of, read_keys, write_keys
-from facevoice.errors import OutputError, RecipeError
-from facevoice.scores.search import Node
+from facevoice.bundle import Bundle, load_bundle
+from facevoice.bundle.reweigh import tree_of
+from facevoice.bundle.trained_on import keys_of, read_keys, write_keys
+from facevoice.bundle.write import check_place, files_of, new_bundle, write_card
+from facevoice.errors import RecipeError
+from facevoice.scores.search import WeightTree
 from facevoice.train.adapt.features import LeafFeatures
-from facevoice.train.adapt.heads import Refit, adapted_name
+from facevoice.train.adapt.fit import Adapted, Settings
+from facevoice.train.adapt.refit import Refit, adapted_name
 from facevoice.train.prepare.folder import Prepared
 from facevoice.writing import replacing
-
-if TYPE_CHECKING:
-    from facevoice.train.adapt.run import Adapted, Settings
 
 PARITY: Final = 1e-3
 """The largest difference allowed between a score of the bundle and one of the procedure."""
 _CHECKED: Final = 8
 
 
-def _inputs(bundle: Bundle, data: Prepared, settings: "Settings") -> dict[str, Any]:
+def _inputs(bundle: Bundle, data: Prepared, settings: Settings) -> dict[str, Any]:
     """What decides the outcome."""
     return {
         "facevoice": __version__,
@@ -40,16 +39,16 @@ def _inputs(bundle: Bundle, data: Prepared, settings: "Settings") -> dict[str, A
     }
 
 
-def finished(output: Path, bundle: Bundle, data: Prepared, settings: "Settings") -> bool:
+def finished(output: Path, bundle: Bundle, data: Prepared, settings: Settings) -> bool:
     """Whether just this bundle stands at ``output``.
 
     Raises:
-        RecipeError: something that is no bundle stands there.
+        BundleError: something other than a bundle stands there.
+        RecipeError: it is the bundle to adapt.
     """
+    check_place(output)
     path = output / "bundle.json"
     if not path.is_file():
-        if output.exists() and (not output.is_dir() or any(output.iterdir())):
-            raise RecipeError(f"{output} exists and is no bundle: choose another folder")
         return False
     if output.resolve() == bundle.folder.resolve():
         raise RecipeError(f"{output} is the bundle to adapt: choose another folder")
@@ -61,9 +60,9 @@ def finished(output: Path, bundle: Bundle, data: Prepared, settings: "Settings")
 def write_bundle(
     base: Bundle,
     data: Prepared,
-    settings: "Settings",
+    settings: Settings,
     leaves: Sequence[LeafFeatures],
-    adapted: "Adapted",
+    adapted: Adapted,
     figures: Mapping[str, Any],
     output: Path,
 ) -> None:
@@ -73,51 +72,33 @@ def write_bundle(
         OutputError: the folder cannot be written.
         RecipeError: the written networks score clips otherwise than the fitted ones.
     """
-    building = output.with_name(f".{output.name}.building")
-    try:
-        shutil.rmtree(building, ignore_errors=True)
-        building.mkdir(parents=True)
-        nodes = _leaf_nodes(base, leaves, adapted, building)
+    with new_bundle(output) as folder:
+        tree = _counted(adapted.tree)
+        nodes = _leaf_nodes(base, leaves, adapted, tree.leaves, folder)
         names = [data.labels[index] for index in data.y]
         earlier = read_keys(base.folder)
-        write_keys(building, [keys_of(data.ids, names), *([] if earlier is None else [earlier])])
-        card = _card(base, data, settings, adapted, figures) | {
-            "files": {
-                path.name: _sha256(path)
-                for path in sorted((*building.glob("*.onnx"), building / TRAINED_ON))
-            },
-            "tree": _tree(adapted.tree.nodes, nodes),
-        }
-        with replacing(building / "bundle.json") as path:
-            text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
-            path.write_text(text, encoding="utf-8")
-        _check_parity(load_bundle(building), data, leaves, adapted.refits)
-        if output.exists():
-            shutil.rmtree(output)
-        building.rename(output)
-    except OSError as error:
-        raise OutputError(f"{output} cannot be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+        write_keys(folder, [keys_of(data.ids, names), *([] if earlier is None else [earlier])])
+        card = _card(base, data, settings, adapted, figures)
+        write_card(folder, card | {"files": files_of(folder), "tree": tree_of(tree, nodes)})
+        _check_parity(load_bundle(folder), data, leaves, adapted.refits)
 
 
 def _leaf_nodes(
-    base: Bundle, leaves: Sequence[LeafFeatures], adapted: "Adapted", folder: Path
+    base: Bundle,
+    leaves: Sequence[LeafFeatures],
+    adapted: Adapted,
+    used: Collection[str],
+    folder: Path,
 ) -> dict[str, dict[str, Any]]:
-    """The node of every branch that weighs something, by name; its networks go to the folder."""
-    weights = {
-        member: weight
-        for node in adapted.tree.nodes
-        for member, weight in zip(node.members, node.weights, strict=True)
-    }
+    """The nodes of the branches that are used, by name; their networks go to the folder."""
     nodes = {}
     for leaf in leaves:
-        if weights.get(leaf.name, 0) > 0:
+        if leaf.name in used:
             for key in {"model", "cnn", "blstm"} & set(leaf.node):
                 shutil.copyfile(base.folder / leaf.node[key], folder / leaf.node[key])
             nodes[leaf.name] = {**leaf.node, "name": leaf.name}
         name = adapted_name(leaf.name)
-        if weights.get(name, 0) > 0:
+        if name in used:
             nodes[name] = _refit_node(base, leaf, adapted.refits[name], folder)
     return nodes
 
@@ -130,7 +111,7 @@ def _refit_node(base: Bundle, leaf: LeafFeatures, refit: Refit, folder: Path) ->
             onnx.save(model, path)
     if leaf.machine is not None:
         return node | {
-            "kind": "functionals_svm",
+            "kind": "functionals",
             "model": f"{name}.onnx",
             "feature_set": leaf.node["feature_set"],
         }
@@ -148,35 +129,27 @@ def _refit_node(base: Bundle, leaf: LeafFeatures, refit: Refit, folder: Path) ->
     return node | {"kind": "face_sequence", "cnn": f"{name}.onnx", "blstm": f"{name}_time.onnx"}
 
 
-def _tree(nodes: Sequence[Node], leaves: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """The tree of bundle.json: the last node with its members inside."""
-    made = dict(leaves)
-    for node in nodes:
-        members = [
-            made[member] | {"weight": weight}
-            for member, weight in zip(node.members, node.weights, strict=True)
-            if weight > 0
-        ]
-        made[node.name] = {
-            "kind": "blend",
-            "name": node.name,
-            "members": members,
-        } | node.adjustment.to_dict()
-    return made[nodes[-1].name]
+def _counted(tree: WeightTree) -> WeightTree:
+    """The tree without the members of weight 0."""
+    kept = []
+    for node in tree.nodes:
+        pairs = [pair for pair in zip(node.members, node.weights, strict=True) if pair[1] > 0]
+        members, weights = zip(*pairs, strict=True)
+        kept.append(dataclasses.replace(node, members=members, weights=weights))
+    return WeightTree(tuple(kept))
 
 
 def _card(
     base: Bundle,
     data: Prepared,
-    settings: "Settings",
-    adapted: "Adapted",
+    settings: Settings,
+    adapted: Adapted,
     figures: Mapping[str, Any],
 ) -> dict[str, Any]:
     licences, truth = base.card["licences"], adapted.held_out.truth
     shown = [base.labels[label] for label in np.unique(truth)]
     corpus = {key: data.meta.get(key, "") for key in ("corpus", "licence", "citation")}
     return {
-        "format": FORMAT,
         "name": f"{base.name}-adapted",
         "version": base.version,
         "description": f"{base.name} {base.version}, adapted on {len(truth)} clips of"
@@ -231,7 +204,3 @@ def _check_parity(
                     f"the written network of {name} scores {data.ids[row]} otherwise than the"
                     f" fitted one, by {worst:.2g}: this bundle cannot be adapted"
                 )
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

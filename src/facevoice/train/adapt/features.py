@@ -1,6 +1,6 @@
 """What the frozen networks of a bundle make of prepared clips: features, in several views."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from facevoice.branches import Branch, leaves
 from facevoice.branches.base import softmax
 from facevoice.branches.face_input import FaceInput
+from facevoice.branches.tree import named_leaves
 from facevoice.bundle import Bundle
-from facevoice.bundle.reweigh import dotted_leaves, leaf_names
 from facevoice.errors import RecipeError
 from facevoice.faces.sample import Box, crop_and_resize
 from facevoice.session import Session
@@ -63,7 +63,7 @@ class LeafFeatures:
         are the input of the network's last layer. Empty for a branch that cannot be adapted.
     items: what a linear head reads: all features; see ``last_columns``.
     trunk: the network of pictures. temporal: the old temporal part, of a face_sequence only.
-    machine: what scores utterance features (N, D), of a functionals_svm only.
+    machine: what scores utterance features (N, D), of functionals only.
     """
 
     name: str
@@ -121,7 +121,7 @@ class _Reader:
         self.temporal: onnx.ModelProto | None = None
         self.machine: onnx.ModelProto | None = None
         self.trunk: Trunk | None = None
-        if self.kind == "functionals_svm":
+        if self.kind == "functionals":
             self.session = Session(bundle.folder / node["model"])
             self.machine = load(bundle.folder / node["model"])
             return
@@ -137,7 +137,7 @@ class _Reader:
         self.session = Session(path)
 
     def read(self, row: int, evidence: Evidence, seed: int) -> None:
-        if self.kind == "functionals_svm":
+        if self.kind == "functionals":
             self._read_functionals(row, evidence, seed)
             return
         for view in range(self.views):
@@ -181,11 +181,11 @@ class _Reader:
         if evidence.faces is None:
             return None
         face_input = FaceInput.from_dict(self.node["input"])
-        track = face_input.select(evidence.faces)
+        faces = evidence.faces.images[face_input.indices(len(evidence.faces))]
         if view == 0:
-            return face_input.pictures(track)
+            return face_input.pictures(faces)
         box = _moved(face_input.crop, rng) if view > 1 else face_input.crop
-        pictures = face_input.normalised(crop_and_resize(track.images, box, face_input.size))
+        pictures = face_input.normalised(crop_and_resize(faces, box, face_input.size))
         return np.ascontiguousarray(pictures[..., ::-1]) if view % 2 else pictures
 
     def items(self) -> Items:
@@ -218,7 +218,7 @@ def _moved(box: Box, rng: np.random.Generator) -> Box:
     return (middle - half, height - half, middle + half, height + half)
 
 
-_VOICES: Final = ("spectrogram_net", "functionals_svm")
+_VOICES: Final = ("spectrogram_net", "functionals")
 _ADAPTABLE: Final = ("face_vote", "face_sequence", *_VOICES)
 
 
@@ -238,7 +238,9 @@ def read_leaves(
     Raises:
         RecipeError: a network cannot be cut.
     """
-    by_branch = list(zip(_named_nodes(bundle), leaves(bundle.tree), strict=True))
+    tree = bundle.card["tree"]
+    named = named_leaves(tree) or {str(tree["name"]): tree}
+    by_branch = list(zip(named.items(), leaves(bundle.tree), strict=True))
     readers = {
         name: _Reader(bundle, node, views, work)
         for (name, node), _ in by_branch
@@ -285,12 +287,3 @@ def _leaf(
         reader.temporal,
         reader.machine,
     )
-
-
-def _named_nodes(bundle: Bundle) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The leaves of bundle.json by the names of score tables, in the order of the tree."""
-    tree = bundle.card["tree"]
-    dotted = list(dotted_leaves(tree)) or [(str(tree["name"]), tree)]
-    names = leaf_names([name for name, _ in dotted])
-    for name, node in dotted:
-        yield names[name], node

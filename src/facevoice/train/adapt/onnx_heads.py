@@ -17,7 +17,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper, version_converter
 
-from facevoice.branches.base import SMALLEST_SCORE
+from facevoice.branches.base import SMALLEST_SCORE, softmax
 from facevoice.errors import RecipeError
 from facevoice.types import Float32Array, Float64Array
 
@@ -44,11 +44,10 @@ class Answer:
 
     def distributions(self, logits: Float64Array, original: Float64Array) -> Float64Array:
         """Logits (M, P) of the head and distributions (M, K) of the original -> (M, K)."""
-        powered = np.exp(logits - logits.max(axis=1, keepdims=True))
         found = np.zeros((len(logits), self.size))
         away = original[:, self.absent]
         rest = np.maximum(1 - away.sum(axis=1, keepdims=True), SMALLEST_SCORE)
-        found[:, self.present] = rest * powered / powered.sum(axis=1, keepdims=True)
+        found[:, self.present] = rest * softmax(logits)
         found[:, self.absent] = self.ratio * away
         normalised: Float64Array = found / found.sum(axis=1, keepdims=True)
         return normalised

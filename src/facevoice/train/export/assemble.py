@@ -1,8 +1,6 @@
 """Finished runs + a tree written in TOML -> a bundle folder that the predictor loads."""
 
 import datetime as dt
-import hashlib
-import json
 import shutil
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from facevoice import __version__
-from facevoice.bundle import FORMAT, load_bundle
-from facevoice.bundle.trained_on import TRAINED_ON, read_keys, write_keys
+from facevoice.branches import leaves
+from facevoice.bundle.trained_on import read_keys, write_keys
+from facevoice.bundle.write import files_of, new_bundle, write_card
 from facevoice.errors import RecipeError
 from facevoice.scores.metrics import Figures
 from facevoice.train.export.onnx_files import Exported, Run, export, node_of
@@ -25,7 +24,8 @@ _FURTHER_KEYS = frozenset({"model_card"})
 def assemble(runs: Sequence[Path], tree_file: Path, output: Path) -> Path:
     """Export each run, check it against torch, fit its temperature, and write the bundle.
 
-    The tree names a run by ``run = "NAME"``, the name in its recipe; every other node is a blend.
+    The tree names a run by ``run = "NAME"``, the name in its recipe. Every other node is a blend
+    unless it names another ``kind``.
     ``model_card`` may name a text that goes along, as a path from the tree file.
     The folder appears under its name when all of it is written and loads.
 
@@ -38,22 +38,14 @@ def assemble(runs: Sequence[Path], tree_file: Path, output: Path) -> Path:
     if len(labels) != 1:
         raise RecipeError(f"the runs do not share one label set: {sorted(labels)}")
     _check_names(spec["tree"], by_name, tree_file)
-    building = output.with_name(f".{output.name}.building")
-    shutil.rmtree(building, ignore_errors=True)
-    building.mkdir(parents=True)
-    try:
+    with new_bundle(output) as folder:
         used: dict[str, Exported] = {}
-        tree = _node(spec["tree"], by_name, building, used)
-        _write_keys(by_name.values(), building)
+        tree = _node(spec["tree"], by_name, folder, used)
+        _write_keys(by_name.values(), folder)
         if "model_card" in spec:
-            shutil.copyfile(tree_file.parent / spec["model_card"], building / MODEL_CARD)
-        card = _card(spec, tree, by_name, used, building)
-        text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
-        (building / "bundle.json").write_text(text, encoding="utf-8")
-        load_bundle(building)
-        _replace_folder(building, output)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+            shutil.copyfile(tree_file.parent / spec["model_card"], folder / MODEL_CARD)
+        card = _card(spec, by_name, used)
+        write_card(folder, card | {"files": files_of(folder), "tree": tree})
     return output
 
 
@@ -83,15 +75,9 @@ def _read_tree(path: Path) -> dict[str, Any]:
     return spec
 
 
-def _run_names(node: Mapping[str, Any]) -> set[str]:
-    if "run" in node:
-        return {str(node["run"])}
-    return set().union(*(_run_names(member) for member in node.get("members", ())))
-
-
 def _check_names(tree: Mapping[str, Any], runs: Mapping[str, Run], tree_file: Path) -> None:
     """Exporting takes minutes for large nets: find a wrong name before."""
-    named = _run_names(tree)
+    named = {str(leaf["run"]) for leaf in leaves(tree) if "run" in leaf}
     unknown, unused = sorted(named - set(runs)), sorted(set(runs) - named)
     if unknown:
         raise RecipeError(f"{tree_file} names the runs {', '.join(unknown)}; given: {list(runs)}")
@@ -106,7 +92,7 @@ def _node(
         members = [_node(member, runs, folder, used) for member in node["members"]]
         return {
             **{key: value for key, value in node.items() if key != "members"},
-            "kind": "blend",
+            "kind": node.get("kind", "blend"),
             "members": members,
         }
     name = node["run"]
@@ -116,15 +102,10 @@ def _node(
 
 
 def _card(
-    spec: Mapping[str, Any],
-    tree: Mapping[str, Any],
-    runs: Mapping[str, Run],
-    exported: Mapping[str, Exported],
-    folder: Path,
+    spec: Mapping[str, Any], runs: Mapping[str, Run], exported: Mapping[str, Exported]
 ) -> dict[str, Any]:
     first = next(iter(runs.values()))
     return {
-        "format": FORMAT,
         "name": spec["name"],
         "version": spec["version"],
         "description": spec["description"],
@@ -146,11 +127,6 @@ def _card(
             },
         },
         "figures": {name: _figures(run) for name, run in runs.items()},
-        "files": {
-            path.name: _sha256(path)
-            for path in sorted((*folder.glob("*.onnx"), *folder.glob(TRAINED_ON)))
-        },
-        "tree": tree,
     }
 
 
@@ -171,20 +147,3 @@ def _figures(run: Run) -> dict[str, Any]:
         found = Figures(part, labels, stored["scores"], stored["y"]).rounded("count", "war", "uar")
         figures |= {f"{part}_{name}": value for name, value in found.items()}
     return figures
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _replace_folder(new: Path, place: Path) -> None:
-    """Put a finished folder in place of an older bundle, never over anything else."""
-    if place.exists():
-        if not (place / "bundle.json").exists() and any(place.iterdir()):
-            raise RecipeError(f"{place} exists and is no bundle: choose another folder")
-        old = place.with_name(f".{place.name}.old")
-        place.rename(old)
-        new.rename(place)
-        shutil.rmtree(old)
-    else:
-        new.rename(place)

@@ -24,6 +24,7 @@ from onnx import TensorProto, helper, numpy_helper
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+from facevoice.branches.base import softmax
 from facevoice.types import Float32Array, Float64Array
 from facevoice.writing import replacing
 
@@ -67,10 +68,8 @@ class Svm:
         margins = self.margins(features)
         by_margin, by_win = pair_matrices(len(self.classes))
         logits = margins @ by_margin + np.where(margins < 0, -1.0, 1.0) @ by_win
-        logits = (logits - logits.max(axis=1, keepdims=True)) / self.temperature
-        values = np.exp(logits)
         scores = np.zeros((len(features), self.size))
-        scores[:, self.classes] = values / values.sum(axis=1, keepdims=True)
+        scores[:, self.classes] = softmax(logits / self.temperature)
         return scores
 
 

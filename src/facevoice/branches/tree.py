@@ -1,0 +1,96 @@
+"""Walking a tree of branches, and scoring one from the scores of its leaves."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from facevoice.branches.base import Branch, FusionBranch
+from facevoice.types import MODALITIES, Modality, Scores
+
+Tree = TypeVar("Tree")
+"""A branch, or a node of bundle.json: both are walked alike."""
+
+WindowScores = tuple[Mapping[Modality, float], Scores | None]
+"""One window: seconds of evidence by modality, and a branch's scores of the window."""
+
+
+def members_of(tree: Tree) -> Sequence[Tree]:
+    """The members of a fusion, in order; empty for a leaf."""
+    found: Sequence[Tree]
+    found = tree.get("members", ()) if isinstance(tree, Mapping) else getattr(tree, "members", ())
+    return found
+
+
+def nodes(tree: Tree, prefix: str = "") -> Iterator[tuple[str, Tree]]:
+    """All nodes below the top with their dotted names ("face.expression"), depth first."""
+    for member in members_of(tree):
+        each: Any = member
+        name = f"{prefix}{each['name'] if isinstance(each, Mapping) else each.name}"
+        yield name, member
+        yield from nodes(member, f"{name}.")
+
+
+def leaves(tree: Tree) -> Iterator[Tree]:
+    """All nodes without members, in order; the tree itself if it has none."""
+    members = members_of(tree)
+    if not members:
+        yield tree
+    for member in members:
+        yield from leaves(member)
+
+
+def short_names(dotted: Sequence[str]) -> dict[str, str]:
+    """Dotted name -> its last part, where no other has the same; else the dotted name."""
+    last = {name: name.rsplit(".", 1)[-1] for name in dotted}
+    times = Counter(last.values())
+    return {name: short if times[short] == 1 else name for name, short in last.items()}
+
+
+def named_leaves(tree: Tree) -> dict[str, Tree]:
+    """The leaves below the top by the names that score tables and weights use, in order."""
+    dotted = {name: node for name, node in nodes(tree) if not members_of(node)}
+    short = short_names(list(dotted))
+    return {short[name]: node for name, node in dotted.items()}
+
+
+def score_tree(branch: Branch, leaf_score: Callable[[Branch], Scores | None]) -> Scores | None:
+    """The scores of a tree whose leaves are scored by ``leaf_score``."""
+    if not isinstance(branch, FusionBranch):
+        return leaf_score(branch)
+    return branch.combine(
+        {member.name: score_tree(member, leaf_score) for member in branch.members}
+    )
+
+
+def average(branch: Branch, windows: Sequence[WindowScores]) -> Scores | None:
+    """One result for consecutive windows of a long clip; None if no window has scores.
+
+    Each leaf is averaged over the windows, weighted by its modality's seconds of evidence (by all
+    seconds if it reads both). Fusions are formed from these averages, so that each still follows
+    from its parts.
+
+    windows: each window's seconds by modality and this branch's scores of it.
+    """
+    if isinstance(branch, FusionBranch):
+        parts = {
+            member.name: average(
+                member,
+                [(seconds, each and each.parts.get(member.name)) for seconds, each in windows],
+            )
+            for member in branch.members
+        }
+        return branch.combine(parts)
+    read: tuple[Modality, ...] = (branch.modality,) if branch.modality else MODALITIES
+    present = [
+        (sum(seconds[modality] for modality in read), scores.values)
+        for seconds, scores in windows
+        if scores is not None
+    ]
+    if not present:
+        return None
+    weights = np.array([seconds for seconds, _ in present])
+    if weights.sum() <= 0:  # a single picture has no duration
+        weights = np.ones(len(present))
+    return Scores(branch.labels, weights @ np.stack([each for _, each in present]) / weights.sum())

@@ -1,0 +1,28 @@
+"""facevoice reweigh: a bundle and a fitted fusion -> the same networks under new weights."""
+
+import argparse
+from pathlib import Path
+
+from facevoice.cli.console import say
+
+
+def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare the verb."""
+    command = verbs.add_parser(
+        "reweigh", help="put weights that facevoice fuse found into a copy of a bundle"
+    )
+    command.add_argument("bundle", metavar="NAME|FOLDER", help="the bundle")
+    command.add_argument("--weights", type=Path, required=True, metavar="FILE",
+                         help="weights.json, as facevoice fuse writes it")  # fmt: skip
+    command.add_argument("-o", "--output", type=Path, required=True, help="the new bundle folder")
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the bundle and say where it is."""
+    from facevoice.bundle.reweigh import reweighted
+    from facevoice.scores.weights_file import read_weights
+
+    folder = reweighted(options.bundle, read_weights(options.weights), options.output)
+    say(f"bundle written to {folder}; try: facevoice predict CLIP --bundle {folder}")
+    return 0

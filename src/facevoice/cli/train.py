@@ -1,0 +1,57 @@
+"""facevoice train: a recipe and prepared data -> a run."""
+
+import argparse
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from facevoice.cli.console import ProgressLine, say
+from facevoice.cli.options import add_training_options
+from facevoice.errors import MissingDependencyError
+
+
+def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare the verb."""
+    command = verbs.add_parser("train", help="train a branch from a recipe (extra train)")
+    command.add_argument("recipe", help="a TOML file, or the name of one that comes with facevoice")
+    add_training_options(command)
+    command.add_argument(
+        "-o", "--output", type=Path, help="the run folder (default: runs-out/NAME); resumes there"
+    )
+    command.add_argument(
+        "--devices",
+        type=int,
+        default=1,
+        metavar="N",
+        help="GPUs, or processes without one, that share each batch (default: 1)",
+    )
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train, printing one line per epoch on standard error."""
+    from facevoice.train.prepare.folder import join, open_prepared
+    from facevoice.train.recipe import load_recipe
+
+    recipe = load_recipe(options.recipe, options.set)
+    prepared = join([open_prepared(folder) for folder in options.data])
+    try:
+        from facevoice.train.run import train
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError.of(str(error.name), "train", "training") from None
+    folder = options.output or Path("runs-out") / recipe.name
+    say(f"training {recipe.name} on {len(prepared.ids)} samples of {prepared.meta['corpus']}")
+    with ProgressLine("batches", logged=False) as line:
+        progress = partial(_show, line)
+        train(recipe, prepared, folder, report, progress=progress, devices=options.devices)
+    say(f"run finished: {folder}")
+    return 0
+
+
+def report(line: dict[str, Any]) -> None:
+    """Say how an epoch went."""
+    say("  ".join(f"{key} {value}" for key, value in line.items()))
+
+
+def _show(line: ProgressLine, stage: str, done: int, total: int, loss: float) -> None:
+    line(done, total, f"of {stage}, loss {loss:.4f}")

@@ -1,0 +1,111 @@
+"""Converts decoded pictures to upright RGB or brightness with square pixels."""
+
+import struct
+from typing import Final, Literal
+
+import numpy as np
+from av.error import FFmpegError
+from av.sidedata.sidedata import SideData
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+
+from facevoice.types import UInt8Array
+
+MAX_SIDE: Final = 16_384
+"""The longest side of a picture that is read, in pixels."""
+MAX_PIXELS: Final = 2**27
+"""The most pixels of a picture that is read (134 million, 400 MB as RGB)."""
+
+_LIGHT_FIRST: Final = ("gray", "nv12", "yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p")
+_MOST_ANAMORPHIC: Final = 4.0  # pixel aspect ratios above it (or below 1/4) are damage
+
+
+class Converter:
+    """Converts the pictures of one stream; keeps scalers and orientation between pictures.
+
+    Reading the side data of a picture ties it into a reference cycle that lasts until the garbage
+    collector runs, hundreds of pictures later. So it is read only where the rotation changes.
+    """
+
+    def __init__(self) -> None:
+        self._scalers = {"rgb24": VideoReformatter(), "yuv420p": VideoReformatter()}
+        self._rotation: int | None = None
+        self._orientation = (False, 1, 1)
+
+    def convert(
+        self, picture: VideoFrame, ratio: float, form: Literal["rgb24", "gray"]
+    ) -> UInt8Array | None:
+        """A decoded picture, upright, as (H, W, 3) uint8 RGB or (H, W) uint8 brightness.
+
+        Returns None if the picture cannot be converted. Keeps the full resolution: where pixels
+        are not square, the picture is stretched along their shorter side. Pictures of 10 bits or
+        a wide gamut are reduced to 8 bits without tone mapping.
+
+        ratio: width of a pixel over its height.
+        """
+        width, height = _square_size(picture, ratio)
+        if not fits(width, height):
+            return None
+        try:
+            if form == "rgb24":
+                scaled = self._scalers[form].reformat(picture, width, height, form)
+                image = np.asarray(scaled.to_ndarray(), np.uint8)
+            elif picture.format.name in _LIGHT_FIRST and ratio == 1:
+                image = _first_plane(picture)
+            else:  # in the range of values that film uses, as above
+                scaled = self._scalers["yuv420p"].reformat(picture, width, height, "yuv420p")
+                image = _first_plane(scaled)
+        except (FFmpegError, ValueError):
+            return None
+        if picture.rotation != self._rotation:
+            self._rotation, self._orientation = picture.rotation, _orientation(picture)
+        transposed, down, across = self._orientation
+        image = image.swapaxes(0, 1) if transposed else image
+        return np.ascontiguousarray(image[::down, ::across])
+
+
+def fits(width: int, height: int) -> bool:
+    """Whether a picture of this size in pixels is within the limits."""
+    return max(width, height) <= MAX_SIDE and width * height <= MAX_PIXELS
+
+
+def pixel_ratio(stream: VideoStream) -> float:
+    """Width of a pixel over its height; 1 if the file states nothing plausible."""
+    ratio = float(stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or 1)
+    return ratio if 1 / _MOST_ANAMORPHIC <= ratio <= _MOST_ANAMORPHIC else 1.0
+
+
+def upright_size(picture: VideoFrame, ratio: float) -> tuple[int, int]:
+    """Width and height in pixels of a converted picture."""
+    width, height = _square_size(picture, ratio)
+    transposed, _, _ = _orientation(picture)
+    return (height, width) if transposed else (width, height)
+
+
+def _first_plane(picture: VideoFrame) -> UInt8Array:
+    """(H, W) view of the brightness plane, 8 bits per pixel; nothing is copied."""
+    plane = picture.planes[0]
+    # PyAV's planes support the buffer protocol, but its stubs do not declare it
+    flat: UInt8Array = np.frombuffer(plane, np.uint8)  # type: ignore[call-overload]
+    return flat.reshape(-1, plane.line_size)[: picture.height, : picture.width]
+
+
+def _square_size(picture: VideoFrame, ratio: float) -> tuple[int, int]:
+    width, height = picture.width, picture.height
+    return (round(width * ratio), height) if ratio >= 1 else (width, round(height / ratio))
+
+
+def _orientation(picture: VideoFrame) -> tuple[bool, int, int]:
+    """Whether to transpose; then the step through rows and the step through columns, 1 or -1.
+
+    The display matrix maps x to (a, b) and y to (c, d). It is rounded to the nearest of the eight
+    orientations of a picture on a screen.
+    """
+    matrix = picture.side_data.get("DISPLAYMATRIX")
+    if not isinstance(matrix, SideData):
+        return False, 1, 1
+    a, b, _, c, d = struct.unpack("=5i", bytes(matrix)[:20])
+    transposed = abs(b) > abs(a)
+    across, down = (c, b) if transposed else (a, d)
+    return transposed, -1 if down < 0 else 1, -1 if across < 0 else 1

@@ -1,0 +1,168 @@
+"""The documentation does not rot: commands parse, names import, figures are the bundle's."""
+
+import ast
+import importlib
+import importlib.util
+import re
+import shlex
+import shutil
+from functools import cache
+
+import pytest
+
+import facevoice
+from facevoice.bundle import SHIPPED, read_card
+from facevoice.cli import main, parser
+from facevoice.samples import SAMPLE
+from support.places import DOCS
+
+ROOT = DOCS.parent
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md")])
+FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+
+
+@cache
+def blocks(path):
+    """(language, text) of each fenced block; lines that end in a backslash are joined."""
+    return [(language, text) for language, text in FENCE.findall(path.read_text(encoding="utf-8"))]
+
+
+def commands(path):
+    """Each command line that begins with facevoice, as words, without comments and pipes."""
+    inline = re.findall(r"`(facevoice [^`]*)`", path.read_text(encoding="utf-8"))
+    lines = [
+        line
+        for language, text in blocks(path)
+        if language == ""
+        for line in text.replace("\\\n", " ").split("\n")
+    ]
+    for line in (*lines, *inline):
+        found = re.match(r"\W*(?:uv run --no-dev )?facevoice +([a-z].*)", line.replace("\n", " "))
+        if found and "..." not in found[1]:
+            words = shlex.split(found[1], comments=True)
+            stops = [at for at, word in enumerate(words) if word in {"|", "<", ">", "&&"}]
+            words = words[: min(stops, default=len(words))]
+            named = len(words) == 1 and words[0] != "demo"  # a verb in a sentence
+            yield [*words, "--help"] if named else words
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_every_command_parses(path, capsys):
+    refused = []
+    for words in commands(path):
+        try:
+            parser().parse_args(words)
+        except SystemExit as end:
+            if end.code:
+                refused.append((words, capsys.readouterr().err))
+    assert refused == []
+
+
+def test_commands_are_found():
+    assert sum(len(list(commands(path))) for path in PAGES) > 60
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_every_name_in_the_examples_imports(path):
+    for language, text in blocks(path):
+        if language == "python" and not text.startswith("facevoice.live(source"):
+            for node in ast.walk(ast.parse(text)):
+                if isinstance(node, ast.ImportFrom) and node.module.startswith("facevoice"):
+                    module = importlib.import_module(node.module)
+                    for name in node.names:
+                        assert hasattr(module, name.name), f"{node.module}.{name.name}"
+
+
+@pytest.mark.parametrize("name", ["index.md", "predict.md", "concepts.md", "timeline.md"])
+def test_the_examples_run(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for file in ("clip.mp4", "a.mp4", "b.mp4", "interview.mp4", "talk.mkv"):
+        shutil.copy(SAMPLE, file)
+    examples = [text for language, text in blocks(DOCS / name) if language == "python"]
+    assert examples
+    for text in examples:
+        exec(compile(text, name, "exec"), {})  # noqa: S102 - our own page
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_links_lead_to_files(name):
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / name).read_text(encoding="utf-8"))
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_files_named_in_the_paper_page_exist():
+    text = (DOCS / "paper.md").read_text(encoding="utf-8")
+    source = ROOT / "src" / "facevoice"
+    named = re.findall(r"`((?:recipes/)?[\w/]+\.(?:py|toml)|[a-z]+/[a-z]+/)`", text)
+    assert len(named) > 15
+    roots = (ROOT, source, source / "train")
+    absent = [name for name in named if not any((root / name).exists() for root in roots)]
+    assert absent == []
+
+
+def test_the_figures_of_the_readme_are_those_of_the_bundle():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = {row["name"]: row["nodes"] for row in read_card(SHIPPED / "base")["measured"]}
+    lines = {
+        "face: FER2013 test": rows["FER2013 test"]["face"],
+        "fused": rows["javanese_av"]["fused"],
+        "... face alone": rows["javanese_av"]["face"],
+        "... voice alone": rows["javanese_av"]["voice"],
+    }
+    for name, found in lines.items():
+        (line,) = [line for line in text.splitlines() if line.startswith("|") and name in line]
+        assert f"| {found['war']:.3f} |" in line
+        assert f"| {found['war_low']:.3f}-{found['war_high']:.3f} |" in line
+        assert f"| {found['uar']:.3f} |" in line
+    card = (DOCS / "model_card.md").read_text(encoding="utf-8")
+    for name in ("RAVDESS, voice (", "EMO-DB, voice ("):
+        (line,) = [line for line in card.splitlines() if line.startswith(f"| {name}")]
+        war, interval, uar = (cell.strip() for cell in line.split("|")[3:6])
+        assert f"| {war} | {interval} | {uar} |" in text
+
+
+def test_models_prints_the_figures_of_the_readme(capsys):
+    assert main(["models"]) == 0
+    printed = capsys.readouterr().out
+    assert "FER2013 test, 7178 clips: fused WAR 0.658 (0.647-0.669), UAR 0.632" in printed
+    assert "javanese_av, 144 clips: fused WAR 0.444 (0.366-0.526), UAR 0.444; face" in printed
+
+
+def test_the_readme_shows_what_the_demo_prints():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    scores = facevoice.load()(SAMPLE).scores
+    nodes = {
+        "fused": scores,
+        "face": scores.parts["face"],
+        "voice": scores.parts["voice"],
+        "prosody": scores.parts["voice"].parts["prosody"],
+        "spectrogram": scores.parts["voice"].parts["spectrogram"],
+    }
+    for name, node in nodes.items():
+        found = re.search(rf"^\W*{name} +{node.emotion} +([\d. ]+)$", text, re.MULTILINE)
+        assert found, f"{name} {node.emotion}"
+        shown = [float(value) for value in found[1].split()]
+        assert shown == pytest.approx(node.values.tolist(), abs=0.02)
+
+
+def test_the_site_lists_every_command():
+    spec = importlib.util.spec_from_file_location("docs_hooks", DOCS / "hooks.py")
+    hooks = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(hooks)
+    text = hooks.command_sections()
+    for verb in ("predict", "timeline", "live", "evaluate", "train", "adapt"):
+        assert f"## {verb}\n" in text
+        assert f"usage: facevoice {verb}" in text
+    assert "--bundle NAME|FOLDER" in text
+    assert hooks.PLACE in (DOCS / "cli.md").read_text(encoding="utf-8")
+
+
+def test_fields_in_docstrings_become_lists():
+    pytest.importorskip("griffe")
+    spec = importlib.util.spec_from_file_location("docs_docstrings", DOCS / "docstrings.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    text = "One.\n\nx, y: of it,\n    in short.\nz: of it.\nTwo.\n\nRaises:\n    E: x."
+    assert module.with_lists(text) == (
+        "One.\n\n\n- `x`, `y`: of it,\n    in short.\n- `z`: of it.\n\nTwo.\n\nRaises:\n    E: x."
+    )
