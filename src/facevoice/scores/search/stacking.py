@@ -20,7 +20,7 @@ _INTERCEPT_PENALTY: Final = 1e-8
 
 @dataclass(frozen=True, slots=True, repr=False)
 class StackedRegression:
-    """A fitted regression; ``branches.Stack`` does the same to the scores of one clip.
+    """A fitted regression; ``branches.Stack`` applies it to the scores of one clip.
 
     members: (B,) branches read. labels: (K,). inverse_penalty: C, as in scikit-learn.
     coefficients: (B x K + 1, K); the last row is the intercept. name: of the node.
@@ -42,7 +42,7 @@ class StackedRegression:
 
     @property
     def leaves(self) -> tuple[str, ...]:
-        """The branches read, as a tree of weights calls them."""
+        """The branches read, under the name that ``WeightTree`` uses."""
         return self.members
 
     def fuse(self, table: ScoreTable) -> Float64Array:
@@ -87,8 +87,8 @@ def fit_stacking(
     """Fit by Newton's method on the labelled clips on which a member has scores.
 
     Minimises C x (sum of log-losses) + half the squared coefficients, intercepts free: the
-    objective of scikit-learn's ``LogisticRegression``. A class that never occurs gets next to no
-    score, as its intercept falls.
+    objective of scikit-learn's ``LogisticRegression``. A class that never occurs gets almost no
+    score, since its intercept falls.
 
     Args:
         table: training clips.
