@@ -193,7 +193,7 @@ def test_without_a_cache_nothing_stays(variants, toy_bundle, tmp_path, monkeypat
     predictions = predict_all(paths, bundle=toy_bundle, engine=Watched([]))
     next(predictions)
     assert list((tmp_path / "tmp").iterdir())
-    predictions.close()  # whoever takes no more ends the work
+    predictions.close()  # closing the generator ends the work
     assert not list((tmp_path / "tmp").iterdir())
 
 
