@@ -350,3 +350,11 @@ def test_a_node_of_one_member_takes_no_table() -> None:
     page = html_report(report_card(skilled(1), fitted, resamples=20))
     assert "voice <small>only blind: its weight has no effect" in page
     assert page.count('<div class="weights">') == 1
+
+
+def test_a_product_is_named_with_its_node() -> None:
+    for rule in ("sum", "product"):
+        plan = SearchPlan("grid", {"system": ("strong", "middling")}, step=0.5, rule=rule)
+        card = report_card(skilled(1), choose_weights(skilled(), plan).fitted, resamples=20)
+        assert ("<h3>system <small>product; " in html_report(card)) == (rule == "product")
+        assert ("system (product)" in markdown_report(card)) == (rule == "product")

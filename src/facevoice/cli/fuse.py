@@ -30,7 +30,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         "fuse",
         help="choose the weights of a fusion from a score table",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Choose fusion weights on labelled clips that facevoice or other models scored.",
+        description="Choose fusion weights on labelled clips scored by facevoice or other models.",
         epilog="searches:\n" + "\n".join(f"  {name:10} {text}" for name, text in _SEARCHES.items()),
     )
     command.add_argument("table", type=Path, metavar="TABLE", help="a .parquet, .csv or .npz file")
