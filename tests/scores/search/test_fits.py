@@ -178,7 +178,7 @@ def test_nested_folds_take_trees_and_refuse_leaks() -> None:
     assert result.weights("low")[1].shape == (3, 2)
     stacked = fit_nested(table, fit_stacking, n_folds=3)
     assert not np.isnan(stacked.scores).any()
-    with pytest.raises(InvalidInputError, match="does not hold weights"):
+    with pytest.raises(InvalidInputError, match="holds no weights"):
         stacked.weights()
     with pytest.raises(InvalidInputError, match="is in 2 folds"):
         fit_nested(table, fit_stacking, folds=np.arange(240) // 120)
