@@ -209,7 +209,7 @@ def test_records_that_vanish_and_folders_that_refuse_are_told(variants, toy_bund
         cache=cache,
         progress=lambda _: shutil.rmtree(cache),
     )
-    with pytest.raises(OutputError, match="has gone"):
+    with pytest.raises(OutputError, match="has disappeared"):
         list(predictions)
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"):
