@@ -180,6 +180,15 @@ def test_a_short_remainder_belongs_to_the_last_window():
     assert ends == {0.5: [0.5], 3.2: [3.2], 4.4: [4.4], 4.6: [3.0, 4.6], 10.4: [3.0, 6.0, 10.4]}
 
 
+def test_a_gap_in_the_pictures_does_not_lengthen_the_source():
+    maker = WindowMaker(Plan(0.0, 9.0, 9.0, has_video=True, has_audio=False), nobody_speaks)
+    for time in (0.0, 0.04, 0.08, 8.92, 8.96):
+        maker.add_picture(Followed(time, None, cut=False, faces=None))
+    maker.end_pictures()
+    (window,) = maker.ready()
+    assert window.stop_seconds == pytest.approx(9.0)
+
+
 def test_a_face_counts_as_a_person_after_half_a_second(maker):
     """One false face in sixteen instants is not a person."""
     for number in range(16):

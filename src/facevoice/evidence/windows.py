@@ -163,6 +163,7 @@ class WindowMaker:
         self._new_cuts: list[float] = []
         # how far each stream has come; inf once it has ended, or if the source lacks it
         self._pictures_until = -np.inf if plan.has_video else np.inf
+        self._period = 0.0
         self._sound_until = -np.inf if plan.has_audio else np.inf
 
     def add_view(self, view: View) -> None:
@@ -182,8 +183,10 @@ class WindowMaker:
         if picture.faces is not None:
             self._add_faces(time, picture.faces)
         period = time - before if np.isfinite(before) else 0.0
-        self.stop_seconds = max(self.stop_seconds, time + period)
-        self._pictures_until = time
+        # a picture lasts as long as the one before it, but not as long as a gap in the pictures
+        lasting = min(period, self._period or period)
+        self.stop_seconds = max(self.stop_seconds, time + lasting)
+        self._pictures_until, self._period = time, period
 
     def _add_faces(self, time: float, faces: tuple[tuple[int, Face, UInt8Array], ...]) -> None:
         """Keep the faces of a sampled picture."""
