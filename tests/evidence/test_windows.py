@@ -202,6 +202,23 @@ def test_a_face_counts_as_a_person_after_half_a_second(maker):
     assert window.evidence(window.main_person).missing["face"] == "no_face"
 
 
+@pytest.mark.parametrize("window", [0.2, 0.5, 3.0])
+def test_a_face_is_seen_as_long_as_its_pictures_last(window):
+    """Short windows ask for more instants per second than the source has pictures."""
+    plan = Plan(0.0, window, window, has_video=True, has_audio=False)
+    maker, windows = WindowMaker(plan, nobody_speaks), []
+    for number in range(150):
+        sampled = window < 1 or number % 5 == 0
+        faces = ((7, face(20), ALIGNED),) if number >= 75 else ()
+        maker.add_picture(Followed(number / 25, None, cut=False, faces=faces if sampled else None))
+        windows += maker.ready()
+    maker.end_pictures()
+    windows += maker.ready()
+    seen = sum(track.seconds for each in windows for track in each.faces.values())
+    assert 2.4 <= seen <= 3.01
+    assert seen == pytest.approx(sum(s.seconds for each in windows for s in each.sights), abs=0.6)
+
+
 def test_only_pictures_of_the_largest_faces_are_kept_for_the_main_person():
     plan = Plan(0.0, 3.0, 3.0, has_video=True, has_audio=False)
     for main_only, kept in ((True, MOST_FACES), (False, MOST_FACES + 4)):
