@@ -15,8 +15,10 @@ from facevoice.bundle import Bundle, load_bundle
 from facevoice.bundle.reweigh import bundle_fusion
 from facevoice.scores import metrics
 from facevoice.train.adapt.features import LeafFeatures, read_leaves
-from facevoice.train.adapt.heads import Clips, Temporal
-from facevoice.train.adapt.run import Settings, check_data, clips_of, fit
+from facevoice.train.adapt.fit import Settings, fit
+from facevoice.train.adapt.heads import Clips
+from facevoice.train.adapt.refit import Temporal
+from facevoice.train.adapt.run import check_data, clips_of
 from facevoice.train.prepare.folder import open_prepared
 from facevoice.types import Float64Array
 

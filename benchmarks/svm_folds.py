@@ -35,7 +35,7 @@ from sklearn.pipeline import make_pipeline
 
 from facevoice.scores.metrics import ConfusionMatrix
 from facevoice.train.prepare.folder import open_prepared
-from facevoice.train.recipe import Recipe, recipe_from
+from facevoice.train.recipe import SvmRecipe
 from facevoice.train.voice.features import functional_features
 from facevoice.train.voice.svm import choose_svm, grouped_folds
 
@@ -52,9 +52,14 @@ def main() -> None:
     parser.add_argument("--costs", type=float, nargs="+", default=[0.1, 1.0, 10.0])
     parser.add_argument("--power", type=float, default=1.0, help="balance_power; 0: no balance")
     options = parser.parse_args()
-    table = {"name": "svm", "branch": "functionals_svm", "net": "svm", "feature_set": options.set}
-    table |= {"balance": "sampler", "balance_power": options.power, "svm_costs": options.costs}
-    recipe = recipe_from(table, "benchmark")
+    recipe = SvmRecipe(
+        name="svm",
+        net="svm",
+        feature_set=options.set,
+        svm_costs=tuple(options.costs),
+        balance="sampler",
+        balance_power=options.power,
+    )
     data = open_prepared(options.prepared)
     features, heard = functional_features(data, recipe.feature_set)
     keep = heard & (np.bincount(data.y)[data.y] >= options.least)
@@ -65,7 +70,7 @@ def main() -> None:
 
 
 def judge(
-    features: Array, y: Array, groups: Array, labels: tuple[str, ...], count: int, recipe: Recipe
+    features: Array, y: Array, groups: Array, labels: tuple[str, ...], count: int, recipe: SvmRecipe
 ) -> None:
     """Score all rows by folds and print the figures."""
     ours, theirs = np.zeros((2, len(y), len(labels)))

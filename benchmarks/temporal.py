@@ -18,8 +18,10 @@ from facevoice.branches.base import softmax
 from facevoice.bundle import load_bundle
 from facevoice.scores import metrics
 from facevoice.train.adapt.features import LeafFeatures, read_leaves
-from facevoice.train.adapt.heads import Clips, Kind, fit_head
-from facevoice.train.adapt.run import Settings, check_data, clips_of
+from facevoice.train.adapt.fit import Settings
+from facevoice.train.adapt.heads import Clips
+from facevoice.train.adapt.refit import Kind, fit_head
+from facevoice.train.adapt.run import check_data, clips_of
 from facevoice.train.prepare.folder import open_prepared
 from facevoice.types import Float64Array
 

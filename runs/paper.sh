@@ -15,7 +15,7 @@ run() { uv run facevoice "$@"; }
 learn() { run train "recipes/$1.toml" --data "$out/$3" -o "$out/runs/$2"; }
 
 run prepare afew --root "$afew" -o "$out/afew" --workers "$(nproc)"
-run prepare affectnet --root "$affectnet" -o "$out/affectnet" --size 256 --workers "$(nproc)"
+run prepare affectnet --root "$affectnet" -o "$out/affectnet" --workers "$(nproc)"
 
 learn vggface_blstm vggface afew
 learn resnet18_blstm resnet18 afew

@@ -13,6 +13,7 @@ from facevoice.samples import SAMPLE
 from facevoice.scores.choice import SearchPlan, choose_weights
 from facevoice.scores.table import write_score_table
 from facevoice.scores.weights_file import write_weights
+from support.prepared_folders import shown, write_folder
 from support.score_tables import BRANCHES, skilled
 from support.toy_bundle import make_toy_bundle
 
@@ -109,18 +110,13 @@ def measured_bundle(tmp_path: Path) -> Path:
 @pytest.fixture
 def faces(tmp_path: Path) -> Path:
     """A prepared folder of ten pictures, six of them in split test."""
-    folder = tmp_path / "faces"
-    folder.mkdir()
     images = np.random.default_rng(0).integers(0, 256, (10, 48, 48), np.uint8)
-    np.save(folder / "images.npy", images)
-    meta = {"format": 2, "content": "face_images", "labels": ["happy", "sad"]}
-    (folder / "prepared.json").write_text(json.dumps(meta))
     rows = [
-        f"{split}/{row}.jpg,{('happy', 'sad')[row % 2]},{split},{row}\n"
+        f"{split}/{row}.jpg,{('happy', 'sad')[row % 2]},{split},{row}"
         for row, split in enumerate(["train"] * 4 + ["test"] * 6)
     ]
-    (folder / "samples.csv").write_text("id,label,split,group\n" + "".join(rows))
-    return folder
+    parts = [shown(image) for image in images]
+    return write_folder(tmp_path / "faces", parts, rows, labels=("happy", "sad")).folder
 
 
 def test_a_card_s_figures_are_measured_again(

@@ -1,14 +1,12 @@
 """facevoice score: labelled clips -> a score table."""
 
 import hashlib
-import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from facevoice.branches import FaceSequence, FaceVote, leaves
 from facevoice.branches.tree import short_names
 from facevoice.bundle import read_card
 from facevoice.bundle.reweigh import bundle_fusion
@@ -16,10 +14,11 @@ from facevoice.cli import main
 from facevoice.datasets import Found
 from facevoice.faces.sample import place_crops
 from facevoice.predict import load
-from facevoice.report.scoring import crops_of, score_evidence
+from facevoice.report.scoring import score_evidence
 from facevoice.samples import SAMPLE
 from facevoice.scores.table import ScoredBy, read_score_table
 from facevoice.types import Evidence, FaceTrack, Sample, Scores
+from support.prepared_folders import shown, write_folder
 
 
 def facevoice(*arguments: object) -> int:
@@ -127,31 +126,26 @@ def test_a_prepared_folder_goes_all_the_way_to_a_report(toy_bundle: Path, tmp_pa
 
 
 def test_face_pictures_are_not_cropped_twice(toy_bundle: Path, tmp_path: Path) -> None:
-    """Each branch gets a stored picture back just as it was stored, whatever its own box."""
+    """A picture that lies where a branch cuts it out comes back just as it was stored."""
     images = np.random.default_rng(0).integers(0, 256, (3, 12, 12, 3), np.uint8)
     images = images.repeat(8, axis=1).repeat(8, axis=2)  # 96x96, coarse
-    folder, out = tmp_path / "faces", tmp_path / "scores.npz"
-    folder.mkdir()
-    np.save(folder / "images.npy", images)
-    meta = {"format": 2, "content": "face_images", "labels": ["happy", "sad"]}
-    (folder / "prepared.json").write_text(json.dumps(meta))
-    rows = [f"clip {row},{label},val,{row}\n" for row, label in enumerate(("happy", "sad", "sad"))]
-    (folder / "samples.csv").write_text("id,label,split,group\n" + "".join(rows))
+    out = tmp_path / "scores.npz"
+    rows = [f"clip {row},{label},val,{row}" for row, label in enumerate(("happy", "sad", "sad"))]
+    tree = load(toy_bundle).bundle.tree
+    face = next(member for member in tree.members if member.name == "face")
+    place = face.members[0].face_input.crop
+    parts = [shown(image, place) for image in images]
+    folder = write_folder(tmp_path / "faces", parts, rows, labels=("happy", "sad")).folder
     assert facevoice("score", "--data", folder, "--bundle", toy_bundle, "--nodes", "-o", out) == 0
     table = read_score_table(out)
-    tree = load(toy_bundle).bundle.tree
-    assert len(crops_of(tree)) == 2
-    for leaf in leaves(tree):
-        if not isinstance(leaf, FaceVote | FaceSequence):
-            assert not table.present[:, table.branch_index(f"voice.{leaf.name}")].any()
-            continue
+    assert not table.present[:, table.branch_index("voice.spectrogram")].any()
+    for leaf in face.members:
         for row in range(3):
-            track = FaceTrack.of_images(place_crops(images[row : row + 1], leaf.face_input.crop))
+            track = FaceTrack.of_images(place_crops(images[row : row + 1], place))
             whole = Evidence(track, None, 0.0, 0.0, missing={"voice": "no_audio_stream"})
             np.testing.assert_array_equal(
                 table.column(f"face.{leaf.name}")[row], leaf.score(whole).values
             )
-    face = next(member for member in tree.members if member.name == "face")
     parts = {m.name: Scores(m.labels, table.column(f"face.{m.name}")[0]) for m in face.members}
     np.testing.assert_allclose(table.column("face")[0], face.combine(parts).values, atol=1e-12)
     np.testing.assert_array_equal(table.column("fused"), table.column("face"))

@@ -5,7 +5,9 @@ import json
 import numpy as np
 
 from facevoice.train.prepare.folder import FORMAT, open_prepared
+from facevoice.train.prepare.packed import INT16_SCALE, WHOLE, pack, pack_picture, together
 from facevoice.train.recipe import recipe_from
+from facevoice.types import Evidence, Waveform
 
 LABELS = ("calm", "contempt", "pain", "joy")
 COUNT = 96
@@ -20,15 +22,34 @@ VOICE = recipe_from(
 )  # fmt: skip
 
 
-def write_prepared(folder, content, arrays):
-    folder.mkdir()
-    for name, array in arrays.items():
+def write_folder(folder, parts, rows, *, labels=LABELS, columns="id,label,split,group"):
+    """A prepared folder of packed samples; rows: of the table of samples, one per part."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, array in together(parts).items():
         np.save(folder / f"{name}.npy", array)
-    rows = [f"{i},{LABELS[i % 4]},train,s{i % 6}" for i in range(COUNT)]
-    (folder / "samples.csv").write_text("\n".join(["id,label,split,group", *rows]) + "\n")
+    (folder / "samples.csv").write_text("\n".join([columns, *rows]) + "\n", encoding="utf-8")
     meta = {
-        "format": FORMAT, "content": content, "labels": LABELS, "corpus": folder.name,
-        "licence": "none", "citation": "none", "count": COUNT, "dropped": {}, "rate_hz": 16000,
+        "format": FORMAT, "labels": labels, "corpus": folder.name, "licence": "none",
+        "citation": "none", "count": len(rows), "dropped": {},
     }  # fmt: skip
     (folder / "prepared.json").write_text(json.dumps(meta))
     return open_prepared(folder)
+
+
+def write_prepared(folder, parts):
+    """COUNT packed samples of six speakers, with four labels in turn."""
+    rows = [f"{i},{LABELS[i % 4]},train,s{i % 6}" for i in range(COUNT)]
+    return write_folder(folder, parts, rows)
+
+
+def shown(image, place=WHOLE):
+    """A picture of a face alone, packed."""
+    return pack_picture(image, place)
+
+
+def heard(samples):
+    """(N,) int16 at 16 kHz, packed as speech."""
+    speech = Waveform(samples.astype(np.float32) / np.float32(INT16_SCALE), 16000)
+    spans = np.array([[0.0, speech.stop_seconds]])
+    missing = {"face": "no_video_stream"}
+    return pack(Evidence(None, speech, 0.0, speech.stop_seconds, spans, missing=missing))

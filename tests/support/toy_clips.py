@@ -1,12 +1,10 @@
 """A prepared folder of clips made on the spot: a bright band and a pitch tell the label."""
 
-import json
-
 import numpy as np
 
-from facevoice.train.prepare.clip_file import pack_clip
-from facevoice.train.prepare.folder import FORMAT, open_prepared
+from facevoice.train.prepare.packed import pack
 from facevoice.types import Evidence, FaceTrack, Waveform
+from support.prepared_folders import write_folder
 
 LABELS = ("calm", "contempt", "pain", "joy")
 COUNT = 48
@@ -34,20 +32,12 @@ def toy_evidence(number, *, face=True, voice=True):
 
 def write_clips(folder, *, count=COUNT, faceless=(), voiceless=()):
     """Write clips of up to GROUPS speakers, four each in turn; some lack a face or a voice."""
-    (folder / "clips").mkdir(parents=True)
-    rows = ["id,label,split,group,source,file,missing_face,missing_voice"]
+    rows, parts = [], []
     for number in range(count):
         face, voice = number not in faceless, number not in voiceless
-        evidence = toy_evidence(number, face=face, voice=voice)
-        np.savez(folder / "clips" / f"{number}.npz", **pack_clip(evidence))
+        parts.append(pack(toy_evidence(number, face=face, voice=voice)))
         codes = f"{'' if face else 'no_face'},{'' if voice else 'no_speech'}"
         group = f"s{number // 4 % GROUPS}"
-        rows.append(f"c{number},{LABELS[number % 4]},,{group},x,clips/{number}.npz,{codes}")
-    (folder / "samples.csv").write_text("\n".join(rows) + "\n")
-    meta = {
-        "format": FORMAT, "content": "clips", "read_as": "clips", "labels": LABELS,
-        "corpus": "toy", "licence": "none", "citation": "none", "count": count, "dropped": {},
-        "rate_hz": 16000,
-    }  # fmt: skip
-    (folder / "prepared.json").write_text(json.dumps(meta))
-    return open_prepared(folder)
+        rows.append(f"c{number},{LABELS[number % 4]},,{group},x,{codes}")
+    columns = "id,label,split,group,source,missing_face,missing_voice"
+    return write_folder(folder, parts, rows, columns=columns)

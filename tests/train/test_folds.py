@@ -9,10 +9,10 @@ import pytest
 from facevoice.cli import main
 from facevoice.errors import RecipeError
 from facevoice.scores.table import ScoreTable, read_score_table
-from facevoice.train.fit.joined import join
-from facevoice.train.folds import BLENDED, blended, by_corpus, corpora_of, deal_groups, held_out
+from facevoice.train.folds import BLENDED, blended, by_corpus, deal_groups, held_out
+from facevoice.train.prepare.folder import join
 from facevoice.train.recipe import recipe_from
-from support.prepared_folders import COUNT, LABELS, VOICE, write_prepared
+from support.prepared_folders import COUNT, LABELS, VOICE, heard, write_prepared
 
 SHORT = recipe_from(VOICE.to_dict() | {"epochs": 2, "test_groups": []}, "test")
 
@@ -26,11 +26,8 @@ def two_corpora(tmp_path_factory):
     for name in ("one", "two"):
         tones = [np.sin(2 * np.pi * 300 * 2 ** (i % 4) * time) for i in range(COUNT)]
         noisy = [tone * 8000 + rng.normal(0, 300, 8000) for tone in tones]
-        arrays = {
-            "speech": np.concatenate(noisy).astype(np.int16),
-            "offsets": np.arange(COUNT + 1) * 8000,
-        }
-        parts.append(write_prepared(folder / name, "speech", arrays))
+        packed = [heard(samples.astype(np.int16)) for samples in noisy]
+        parts.append(write_prepared(folder / name, packed))
     return join(parts)
 
 
@@ -78,7 +75,7 @@ def test_corpora_are_judged_by_themselves_and_among_some_labels(scored, two_corp
 
 
 def test_too_few_groups_are_refused(two_corpora):
-    assert set(corpora_of(two_corpora)) == {"one", "two"}
+    assert set(two_corpora.corpora) == {"one", "two"}
     with pytest.raises(RecipeError, match="6 groups: too few for 7 folds"):
         deal_groups(two_corpora, 7)
     with pytest.raises(RecipeError, match="2 or more"):
@@ -123,7 +120,7 @@ def test_the_command_prints_figures_and_keeps_scores(two_corpora, tmp_path, caps
             "width = 4\nepochs = 1\n"
             "[spectrogram]\nscale = 'mel'\nheight = 32\nwidth = 64\ntime = 'window'\n"
         )
-    folders = [word for part in two_corpora.parts for word in ("--data", str(part.folder))]
+    folders = [word for store in two_corpora.stores for word in ("--data", str(store.folder))]
     options = [*folders, "--folds", "2", "--among", "two=calm,joy", "-o", str(tmp_path / "out")]
     assert main(["folds", str(recipes[0]), *options]) == 0
     said = capsys.readouterr()

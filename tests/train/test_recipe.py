@@ -2,8 +2,16 @@ import tomllib
 
 import pytest
 
+import facevoice
 from facevoice.errors import RecipeError
-from facevoice.train.recipe import load_recipe, recipe_from
+from facevoice.train.recipe import (
+    EnsembleRecipe,
+    SvmRecipe,
+    find_recipe,
+    load_recipe,
+    recipe_from,
+    recipes_folder,
+)
 from support.places import RECIPES
 
 FILES = sorted(RECIPES.glob("*.toml"))
@@ -28,7 +36,18 @@ def test_defaults_fill_what_a_recipe_leaves_out_and_overrides_win(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"epoch": 3}, "unknown key 'epoch'; known: epochs"),
+        ({"epoch": 3}, "face_vote has the unknown key 'epoch'; known: epochs, augment, .*, width$"),
+        ({"blstm_width": 3}, "face_vote has the unknown key 'blstm_width'"),
+        ({"branch": "face_sequence", "mirror": True}, "face_sequence has the unknown key 'mirror'"),
+        ({"branch": "spectrogram_net", "crop": [0]}, "spectrogram_net has the unknown key 'crop'"),
+        (
+            {"branch": "functionals", "net": "svm", "epochs": 3},
+            "the unknown key 'epochs'; known: balance, .*, svm_costs, svm_kernels, .*val_groups$",
+        ),
+        ({"branch": "face"}, "branch must be one of 'face_vote', .*'functionals', got 'face'"),
+        ({"branch": "functionals"}, "net must be one of 'svm', 'ensemble', got 'small_resnet'"),
+        ({"branch": "functionals", "net": "svm", "svm_kernels": ["poly"]}, "one of 'linear'"),
+        ({"branch": "spectrogram_net", "spectrogram": {"colour": 1}}, "spectrogram.*colour"),
         ({"epochs": "many"}, "epochs must be int"),
         ({"epochs": True}, "epochs must be int"),
         ({"width": 0}, "at least 1"),
@@ -56,6 +75,34 @@ def test_a_recipe_that_is_none_says_so(tmp_path):
         recipe_from({"name": "a"}, "test")
     with pytest.raises(RecipeError, match="key=value"):
         load_recipe(RECIPES[0], ["epochs"])
+
+
+@pytest.mark.parametrize(("net", "kind"), [("svm", SvmRecipe), ("ensemble", EnsembleRecipe)])
+def test_the_former_name_of_functionals_is_understood(net, kind):
+    costs = {"svm_costs": [0.1]}
+    table = {"name": "a", "net": net} | costs
+    recipe = recipe_from(table | {"branch": "functionals_svm"}, "test")
+    assert isinstance(recipe, kind)
+    assert recipe == recipe_from(table | {"branch": "functionals"}, "test")
+    assert recipe.to_dict()["branch"] == "functionals"
+
+
+def test_a_recipe_is_found_by_its_short_name(tmp_path, monkeypatch):
+    assert load_recipe("resnet18_blstm", ["epochs=3"]).epochs == 3
+    assert load_recipe("resnet18_blstm") == load_recipe(find_recipe("resnet18_blstm"))
+    assert find_recipe("system").name == "system.toml"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").write_text('name = "a"\nbranch = "face_vote"\nnet = "vgg16"\n')
+    assert load_recipe("mine.toml").net == "vgg16"
+    with pytest.raises(RecipeError, match="tree resnet: neither a file nor one of base_face,"):
+        load_recipe("resnet")
+
+
+def test_an_installed_package_finds_the_recipes_inside_it(tmp_path, monkeypatch):
+    package = tmp_path / "facevoice"
+    (package / "recipes").mkdir(parents=True)
+    monkeypatch.setattr(facevoice, "__file__", str(package / "__init__.py"))
+    assert recipes_folder() == package / "recipes"
 
 
 def test_sizes_end_with_the_input_and_have_an_epoch_each():

@@ -47,7 +47,8 @@ def run(options: argparse.Namespace) -> int:
 
     data = open_prepared(options.data)
     try:
-        from facevoice.train.adapt.run import Settings, adapt
+        from facevoice.train.adapt.fit import Settings
+        from facevoice.train.adapt.run import adapt
     except ModuleNotFoundError as error:
         raise MissingDependencyError.of(str(error.name), "train", "adapting") from None
     settings = Settings(options.views, options.seed, options.temporal)

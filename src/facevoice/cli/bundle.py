@@ -11,7 +11,9 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the verb."""
     command = verbs.add_parser("bundle", help="make a bundle from finished runs (extra train)")
     command.add_argument("runs", nargs="+", type=Path, help="run folders")
-    command.add_argument("--tree", type=Path, required=True, help="a TOML file, see recipes/")
+    command.add_argument(
+        "--tree", required=True, help="a TOML file, or the name of one that comes with facevoice"
+    )
     command.add_argument("-o", "--output", type=Path, required=True, help="the bundle folder")
     command.set_defaults(run=run)
 
@@ -20,8 +22,9 @@ def run(options: argparse.Namespace) -> int:
     """Assemble a bundle and say where it is."""
     try:
         from facevoice.train.export.assemble import assemble
+        from facevoice.train.recipe import find_recipe
     except ModuleNotFoundError as error:
         raise MissingDependencyError.of(str(error.name), "train", "bundling") from None
-    folder = assemble(options.runs, options.tree, options.output)
+    folder = assemble(options.runs, find_recipe(options.tree), options.output)
     say(f"bundle written to {folder}; try: facevoice predict CLIP --bundle {folder}")
     return 0

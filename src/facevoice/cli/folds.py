@@ -23,8 +23,12 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         " of the held-out clips by corpus and writes their scores, which facevoice fuse reads. Of"
         " several recipes the mean is judged as well.",
     )
-    command.add_argument("recipes", nargs="+", type=Path, metavar="RECIPE",
-                         help="a TOML file, see recipes/")  # fmt: skip
+    command.add_argument(
+        "recipes",
+        nargs="+",
+        metavar="RECIPE",
+        help="a TOML file, or the name of one that comes with facevoice",
+    )
     add_training_options(command)
     command.add_argument("--folds", type=positive, default=5, metavar="N", help="(default: 5)")
     command.add_argument("--among", action="append", default=[], metavar="CORPUS=A,B",
@@ -42,8 +46,7 @@ def run(options: argparse.Namespace) -> int:
     """Train, score, print."""
     from facevoice.cli.train import report
     from facevoice.scores.table import write_score_table
-    from facevoice.train.fit.joined import join
-    from facevoice.train.prepare.folder import open_prepared
+    from facevoice.train.prepare.folder import join, open_prepared
     from facevoice.train.recipe import load_recipe
 
     among = dict(map(_pair, options.among))

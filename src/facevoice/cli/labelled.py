@@ -11,7 +11,6 @@ from facevoice.cli.options import add_model_options
 
 if TYPE_CHECKING:
     from facevoice.bundle import Bundle
-    from facevoice.faces.sample import Box
     from facevoice.predict import Predictor
     from facevoice.predict.prediction import Prediction
     from facevoice.report.scoring import LabelledEvidence
@@ -86,7 +85,7 @@ def score_labelled(
         DatasetError: it cannot be read, or has no clip of that split or of the bundle's labels.
     """
     from facevoice.datasets import Found, read_labels
-    from facevoice.report.scoring import crops_of, score_clips, score_evidence
+    from facevoice.report.scoring import score_clips, score_evidence
     from facevoice.train.prepare.folder import open_prepared
 
     prepared = open_prepared(path) if is_prepared(path) else None
@@ -101,8 +100,7 @@ def score_labelled(
         if prepared is None:
             table = score_clips(predictor, found, watch=watch)
         else:
-            items = _evidences(prepared, found.samples, crops_of(predictor.bundle.tree))
-            table = score_evidence(predictor, items, watch=watch)
+            table = score_evidence(predictor, _evidences(prepared, found.samples), watch=watch)
     return Labelled(table, found.reasons, watch.failed)
 
 
@@ -119,19 +117,10 @@ class _Watch:
             self.line.say(prediction.error[1])
 
 
-def _evidences(
-    prepared: "Prepared", samples: "Sequence[Sample]", crops: "tuple[Box, ...]"
-) -> "Iterator[LabelledEvidence]":
-    """Face pictures are framed as a network expects them: each branch gets them in its own box."""
+def _evidences(prepared: "Prepared", samples: "Sequence[Sample]") -> "Iterator[LabelledEvidence]":
     places = {name: row for row, name in enumerate(prepared.ids)}
-    rows = [places[sample.id] for sample in samples]
-    if prepared.content != "face_images" or not crops:
-        for sample, (_, evidence) in zip(samples, prepared.evidences(rows), strict=True):
-            yield sample, evidence
-        return
-    placed = zip(*(prepared.evidences(rows, box=box) for box in crops), strict=True)
-    for sample, each in zip(samples, placed, strict=True):
-        yield sample, dict(zip(crops, (evidence for _, evidence in each), strict=True))
+    for sample in samples:
+        yield sample, prepared.evidence(places[sample.id])
 
 
 def taught(bundle: "Bundle", samples: "Sequence[Sample]") -> str:

@@ -35,9 +35,6 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         "--labels", metavar="A,B,...", help="keep only these labels, in this order"
     )
     command.add_argument(
-        "--size", type=positive, metavar="PIXELS", help="side of pictures (not of clips)"
-    )
-    command.add_argument(
         "--limit", type=positive, metavar="N", help="only N samples, of all labels, to try it"
     )
     leaks = command.add_mutually_exclusive_group()
@@ -102,7 +99,6 @@ def run_prepare(options: argparse.Namespace) -> int:
         content=options.content,
         labels=tuple(options.labels.split(",")) if options.labels else (),
         limit=options.limit,
-        size=options.size,
         allow_leaks=options.allow_leaks,
         drop_leaks=options.drop_leaks,
     )
@@ -126,9 +122,14 @@ def _account(prepared: "Prepared", corpus: "Corpus") -> Iterator[str]:
     """What became of the samples: counts, names that were mapped, what was dropped, leaks."""
     from facevoice.cli.labelled import samples_of
     from facevoice.datasets.corpus import GROUPS_UNKNOWN, account, counts
+    from facevoice.types import MODALITIES
 
     samples = samples_of(prepared)
     yield "; ".join(account(samples))
+    for modality in MODALITIES:
+        missing = int((~prepared.has(modality)).sum())
+        if 0 < missing < len(samples):
+            yield f"{missing} without a {modality}"
     renamed = prepared.meta.get("renamed")
     if renamed or corpus.labels:
         yield f"read as: {counts(renamed) if renamed else corpus.mapping}"

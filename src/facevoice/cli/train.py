@@ -13,7 +13,7 @@ from facevoice.errors import MissingDependencyError
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the verb."""
     command = verbs.add_parser("train", help="train a branch from a recipe (extra train)")
-    command.add_argument("recipe", type=Path, help="a TOML file, see recipes/")
+    command.add_argument("recipe", help="a TOML file, or the name of one that comes with facevoice")
     add_training_options(command)
     command.add_argument(
         "-o", "--output", type=Path, help="the run folder (default: runs-out/NAME); resumes there"
@@ -29,15 +29,14 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train, printing one line an epoch on standard error."""
-    from facevoice.train.fit.joined import join
-    from facevoice.train.prepare.folder import open_prepared
+    """Train, printing one line per epoch on standard error."""
+    from facevoice.train.prepare.folder import join, open_prepared
     from facevoice.train.recipe import load_recipe
 
     recipe = load_recipe(options.recipe, options.set)
     prepared = join([open_prepared(folder) for folder in options.data])
     try:
-        from facevoice.train.fit.loop import train
+        from facevoice.train.run import train
     except ModuleNotFoundError as error:
         raise MissingDependencyError.of(str(error.name), "train", "training") from None
     folder = options.output or Path("runs-out") / recipe.name

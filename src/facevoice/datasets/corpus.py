@@ -18,7 +18,7 @@ clips: anything that plays or shows: faces are found and aligned, speech is foun
 face_crops: video whose whole picture is the face; nothing is detected. Sound as in clips.
 face_folders: a folder of aligned face pictures a clip; sound from a file beside it, if any.
 pictures: photographs in which the face is found and aligned.
-face_images: pictures that show nothing but the face, packed as they are.
+face_images: pictures that show nothing but the face, stored as they come.
 speech: the sound of any file, cleaned.
 """
 CONTENTS: Final[tuple[Content, ...]] = get_args(Content)
@@ -157,7 +157,9 @@ class Corpus:
     splits: the official splits, or that there are none.
     groups: what a group is: speaker, dialogue, ...; "" where the corpus does not tell.
     gather: adds the samples under a root folder to a ``Gathering``.
-    read: reads a sample's picture (H, W) or (H, W, 3), for pictures that are no files of their own.
+    read: reads a sample's picture (H, W) or (H, W, 3), where pictures are not files of their own.
+    face_box: left, top, right, bottom of where its face pictures (content face_images) lie in the
+        256x256 picture that alignment gives.
     """
 
     name: str
@@ -173,6 +175,7 @@ class Corpus:
     obtain: str
     gather: Callable[[Path, "Gathering"], None]
     read: Callable[[Sample], UInt8Array] | None = None
+    face_box: tuple[float, float, float, float] = (0.0, 0.0, 256.0, 256.0)
 
     def find(self, root: Path) -> Found:
         """The samples under a root folder, and what is left out.

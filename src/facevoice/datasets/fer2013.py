@@ -127,4 +127,5 @@ CORPUS: Final = Corpus(
     obtain="search for the data set 'FER-2013'; folder form of 28,709 + 7,178 pictures",
     gather=gather,
     read=read,
+    face_box=(2.0, 2.0, 252.0, 252.0),
 )

@@ -11,12 +11,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from facevoice.branches import Branch, FaceSequence, FaceVote, leaves, nodes, score_tree
+from facevoice.branches import Branch, leaves, nodes
 from facevoice.branches.tree import members_of, short_names
 from facevoice.bundle import Bundle
 from facevoice.datasets import Found
 from facevoice.errors import DatasetError
-from facevoice.faces.sample import Box
 from facevoice.predict import Predictor
 from facevoice.predict.prediction import Prediction
 from facevoice.scores.table import ScoredBy, ScoreTable
@@ -25,15 +24,10 @@ from facevoice.types import Evidence, Modality, Sample, Scores
 TOP: Final = "fused"
 """The column of a score table that holds the scores of the whole tree."""
 
-_CROPPING: Final = (FaceVote, FaceSequence)  # kinds that cut one box out of every picture
-
 Watch = Callable[[int, Prediction], None]
 
 
-Framed = Mapping[Box, Evidence]
-"""A face picture that is cut out already, as evidence for branches that cut out each box."""
-
-LabelledEvidence = tuple[Sample, Evidence | Framed]
+LabelledEvidence = tuple[Sample, Evidence]
 """A clip whose evidence is made already."""
 
 
@@ -61,35 +55,8 @@ def score_evidence(
 
     Their labels must be the bundle's; those without one (None) have an unknown truth.
     """
-    scored = ((sample, _predicted(predictor, evidence)) for sample, evidence in items)
+    scored = ((sample, predictor.of_evidence(evidence)) for sample, evidence in items)
     return _table(predictor.bundle, scored, watch)
-
-
-def crops_of(tree: Branch) -> tuple[Box, ...]:
-    """The boxes that the branches of a tree cut out of aligned pictures, each once, in order."""
-    found = [leaf.face_input.crop for leaf in leaves(tree) if isinstance(leaf, _CROPPING)]
-    return tuple(dict.fromkeys(found))
-
-
-def _predicted(predictor: Predictor, evidence: Evidence | Framed) -> Prediction:
-    if isinstance(evidence, Evidence):
-        return predictor.of_evidence(evidence)
-    any_box = next(iter(evidence.values()))
-    scores = _framed_scores(predictor.bundle.tree, evidence, any_box)
-    return predictor.of_trace([(any_box, scores)], path=None, duration_seconds=0.0)
-
-
-def _framed_scores(node: Branch, framed: Framed, other: Evidence) -> Scores | None:
-    """Scores of a tree whose branches each get the picture where they cut it out.
-
-    other: for branches that cut nothing out.
-    """
-    return score_tree(
-        node,
-        lambda leaf: leaf.score(
-            framed[leaf.face_input.crop] if isinstance(leaf, _CROPPING) else other
-        ),
-    )
 
 
 def _table(

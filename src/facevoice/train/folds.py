@@ -1,4 +1,4 @@
-"""What a recipe is worth on groups it has not seen: trained once a fold, judged on the rest.
+"""What a recipe is worth on groups it has not seen: trained once per fold, judged on the rest.
 
 Every group (speaker, film) of every corpus is held out in one fold. A fold's temperature comes from
 its own validation rows, so that no number of it was set by what it is judged on.
@@ -17,22 +17,16 @@ from facevoice.errors import RecipeError
 from facevoice.scores.calibration import fit_temperature
 from facevoice.scores.table import ScoreTable
 from facevoice.train.export.onnx_files import Run
-from facevoice.train.fit.joined import Joined, TrainingData
-from facevoice.train.fit.loop import train
 from facevoice.train.fit.stage import Report
-from facevoice.train.recipe import Recipe
+from facevoice.train.prepare.folder import Prepared
+from facevoice.train.recipe import AnyRecipe
+from facevoice.train.run import train
 
 Announce = Callable[[int, tuple[str, ...]], None]
-"""Told the number of a fold and the groups that it holds out."""
+"""Called with the number of a fold and the groups that it holds out."""
 
 
-def corpora_of(data: TrainingData) -> NDArray[np.str_]:
-    """(N,) the corpus of each sample."""
-    parts = data.parts if isinstance(data, Joined) else (data,)
-    return np.concatenate([np.full(len(part.ids), str(part.meta["corpus"])) for part in parts])
-
-
-def deal_groups(data: TrainingData, folds: int) -> list[tuple[str, ...]]:
+def deal_groups(data: Prepared, folds: int) -> list[tuple[str, ...]]:
     """The groups that each fold holds out: of every corpus neighbours in the order of their names.
 
     Neighbours, since corpora tend to alternate the sexes.
@@ -42,7 +36,7 @@ def deal_groups(data: TrainingData, folds: int) -> list[tuple[str, ...]]:
     """
     if folds < 2:
         raise RecipeError(f"folds must be 2 or more, got {folds}")
-    corpora, groups = corpora_of(data), np.array(data.groups)
+    corpora, groups = np.array(data.corpora), np.array(data.groups)
     dealt: list[list[str]] = [[] for _ in range(folds)]
     for corpus in np.unique(corpora):
         own = np.unique(groups[corpora == corpus])
@@ -54,8 +48,8 @@ def deal_groups(data: TrainingData, folds: int) -> list[tuple[str, ...]]:
 
 
 def held_out(
-    recipe: Recipe,
-    data: TrainingData,
+    recipe: AnyRecipe,
+    data: Prepared,
     folds: int,
     output: Path,
     *,
@@ -156,7 +150,7 @@ def blended(
 
 
 def by_corpus(
-    table: ScoreTable, data: TrainingData, among: Mapping[str, Sequence[str]]
+    table: ScoreTable, data: Prepared, among: Mapping[str, Sequence[str]]
 ) -> dict[str, ScoreTable]:
     """The table's clips of each corpus, judged among all labels or among those named for it.
 
@@ -165,7 +159,7 @@ def by_corpus(
     Raises:
         RecipeError: an unknown corpus or label.
     """
-    corpora = dict(zip(data.ids, corpora_of(data).tolist(), strict=True))
+    corpora = dict(zip(data.ids, data.corpora, strict=True))
     own = np.array([corpora[name] for name in table.ids.tolist()])
     unknown = sorted(set(among) - set(own.tolist()))
     if unknown:

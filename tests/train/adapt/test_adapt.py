@@ -18,12 +18,13 @@ from facevoice.errors import BundleError, DatasetError, RecipeError
 from facevoice.session import Session
 from facevoice.speech.prosody import FEATURES
 from facevoice.train.adapt.features import read_leaves
-from facevoice.train.adapt.heads import fit_head
+from facevoice.train.adapt.fit import Settings, fit
 from facevoice.train.adapt.onnx_heads import Answer, Linear, cut, feature_model, picture_model
-from facevoice.train.adapt.run import Settings, adapt, clips_of, fit
-from facevoice.train.prepare.folder import open_prepared
+from facevoice.train.adapt.refit import fit_head
+from facevoice.train.adapt.run import adapt, clips_of
 from facevoice.train.voice.ensemble import Ensemble, write_onnx
 from facevoice.types import EMOTIONS
+from support.prepared_folders import write_folder
 from support.toy_bundle import make_toy_bundle
 from support.toy_clips import LABELS, write_clips
 
@@ -49,11 +50,11 @@ def adapted(clips, base, tmp_path_factory):
 
 def edited(clips, folder, change):
     """The clips with another table of samples."""
-    folder.mkdir()
-    for name in ("prepared.json", "clips"):
-        (folder / name).symlink_to(clips.folder / name)
-    (folder / "samples.csv").write_text(change((clips.folder / "samples.csv").read_text()))
-    return open_prepared(folder)
+    columns, *rows = change((clips.folder / "samples.csv").read_text()).splitlines()
+    kept = [clips.ids.index(row.partition(",")[0]) for row in rows]
+    (store,) = clips.stores
+    parts = [store.arrays(row, row + 1) for row in kept]
+    return write_folder(folder, parts, rows, columns=columns)
 
 
 def test_held_out_speakers_are_told_better_than_by_the_base(adapted):
@@ -143,7 +144,7 @@ def test_the_card_says_what_was_done(adapted, clips, base):
     assert told["inputs"]["bundle"]["sha256"] == load_bundle(base).sha256
     names = ("expression", "sequence", "spectrogram")
     assert set(told["chosen"]) == {f"{name}_adapted" for name in names}
-    assert "toy: none" in card["licences"]["data"]
+    assert "clips: none" in card["licences"]["data"]
     assert card["labels"] == list(WIDER)
 
 

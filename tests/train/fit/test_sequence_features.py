@@ -10,10 +10,10 @@ from facevoice.branches import leaves
 from facevoice.bundle import load_bundle
 from facevoice.errors import RecipeError
 from facevoice.train.export.assemble import assemble
-from facevoice.train.fit.loop import train
 from facevoice.train.fit.run_folder import read_log
 from facevoice.train.fit.sequence_features import SequenceSource
 from facevoice.train.recipe import recipe_from
+from facevoice.train.run import train
 from support.toy_clips import COUNT, LABELS, write_clips
 
 NET = {

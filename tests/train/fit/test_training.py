@@ -2,6 +2,7 @@
 
 import json
 import resource
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,13 +13,13 @@ from facevoice.bundle.trained_on import keys_of, known, read_keys, write_keys
 from facevoice.errors import DatasetError, OutputError, RecipeError
 from facevoice.samples import SAMPLE
 from facevoice.train.export.assemble import assemble
-from facevoice.train.fit.joined import join
-from facevoice.train.fit.loop import train
 from facevoice.train.fit.samples import drawing_order, split_of
 from facevoice.train.nets import NETS, NetSize, multiply_adds, parameter_count
 from facevoice.train.nets.small import SmallResNet
+from facevoice.train.prepare.folder import join
 from facevoice.train.recipe import recipe_from
-from support.prepared_folders import COUNT, LABELS, VOICE, write_prepared
+from facevoice.train.run import train
+from support.prepared_folders import COUNT, LABELS, VOICE, heard, shown, write_prepared
 
 FACE = recipe_from(
     {
@@ -50,9 +51,8 @@ def faces(tmp_path_factory):
     for i in range(COUNT):
         top, left = 12 * (i % 4 // 2), 12 * (i % 2)
         images[i, top : top + 12, left : left + 12] += 130
-    return write_prepared(
-        tmp_path_factory.mktemp("data") / "faces", "face_images", {"images": images}
-    )
+    parts = [shown(image) for image in images]
+    return write_prepared(tmp_path_factory.mktemp("data") / "faces", parts)
 
 
 @pytest.fixture(scope="session")
@@ -62,11 +62,8 @@ def voices(tmp_path_factory):
     time = np.arange(8000) / 16000
     tones = [np.sin(2 * np.pi * 300 * 2 ** (i % 4) * time) for i in range(COUNT)]
     noisy = [tone * 8000 + rng.normal(0, 300, 8000) for tone in tones]
-    arrays = {
-        "speech": np.concatenate(noisy).astype(np.int16),
-        "offsets": np.arange(COUNT + 1) * 8000,
-    }
-    return write_prepared(tmp_path_factory.mktemp("data") / "voices", "speech", arrays)
+    parts = [heard(samples.astype(np.int16)) for samples in noisy]
+    return write_prepared(tmp_path_factory.mktemp("data") / "voices", parts)
 
 
 @pytest.fixture(scope="session")
@@ -224,14 +221,13 @@ def test_a_run_can_start_from_another(runs, faces, tmp_path):
 
 
 def test_a_recipe_must_fit_its_data(faces, voices, tmp_path):
-    with pytest.raises(RecipeError, match="reads clips or speech"):
+    with pytest.raises(RecipeError, match="none of 64 train samples has a voice"):
         train(VOICE, faces, tmp_path / "a")
     unknown = recipe_from(VOICE.to_dict() | {"test_groups": ["s77"]}, "test")
     with pytest.raises(RecipeError, match="s77"):
         train(unknown, voices, tmp_path / "b")
-    odd = recipe_from(VOICE.to_dict() | {"spectrogram": {"colour": 1}}, "test")
     with pytest.raises(RecipeError, match="colour"):
-        train(odd, voices, tmp_path / "c")
+        recipe_from(VOICE.to_dict() | {"spectrogram": {"colour": 1}}, "test")
     net = recipe_from(FACE.to_dict() | {"net": "resnet9000"}, "test")
     with pytest.raises(RecipeError, match="known: small_resnet"):
         train(net, faces, tmp_path / "d")
@@ -254,11 +250,16 @@ def test_the_sampler_draws_rare_classes_more_often():
 
 
 def test_corpora_are_joined_only_if_they_match(faces, voices):
-    both = join([voices, voices])
-    assert len(both.ids) == len(both.y) == len(both.speech()) == 2 * COUNT
-    assert both.ids[0] == "voices/0"
+    both = join([voices, faces])
+    assert len(both.ids) == len(both.y) == len(list(both.evidences())) == 2 * COUNT
+    assert (both.ids[0], both.ids[-1]) == ("voices/0", f"faces/{COUNT - 1}")
+    np.testing.assert_array_equal(both.has("voice"), [True] * COUNT + [False] * COUNT)
+    np.testing.assert_array_equal(both.speech(7).samples, voices.speech(7).samples)
+    for mine, own in zip(both.pictures(COUNT + 7, 1), faces.pictures(7, 1), strict=True):
+        np.testing.assert_array_equal(mine, own)
+    other = replace(faces, meta=faces.meta | {"labels": ["calm"]})
     with pytest.raises(DatasetError, match="cannot be joined"):
-        join([faces, voices])
+        join([faces, other])
     assert join([faces]) is faces
 
 

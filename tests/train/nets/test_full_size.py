@@ -8,8 +8,8 @@ import pytest
 import facevoice
 from facevoice.samples import SAMPLE
 from facevoice.train.export.assemble import assemble
-from facevoice.train.fit.loop import train
 from facevoice.train.recipe import load_recipe
+from facevoice.train.run import train
 from support.places import RECIPES
 from support.toy_clips import LABELS, write_clips
 

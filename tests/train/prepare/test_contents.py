@@ -7,8 +7,6 @@ import pytest
 from PIL import Image
 
 from facevoice.datasets import CORPORA
-from facevoice.errors import DatasetError
-from facevoice.faces.sample import crop_and_resize
 from facevoice.samples import SAMPLE
 from facevoice.train.prepare import gather, parts
 from facevoice.train.prepare.run import prepare
@@ -29,12 +27,15 @@ def test_face_images_are_packed_and_a_bad_one_is_listed(tmp_path, monkeypatch):
     (root / "train/happy/bad.png").write_bytes(b"no picture")
     monkeypatch.setattr(parts, "_UNIT_SIZES", {"face_images": 2})
     prepared = prepare(CORPORA["fer2013"], root, tmp_path / "out")
-    assert prepared.images().shape == (5, 48, 48)
+    assert len(prepared.ids) == 5
     assert prepared.meta["dropped"] == {"picture cannot be decoded": 1}
     assert not (tmp_path / "out/parts").exists()
     for row, identity in enumerate(prepared.ids):
         with Image.open(root / identity) as image:
-            np.testing.assert_array_equal(prepared.images()[row], np.asarray(image))
+            (stored,), place = prepared.pictures(row, 16)
+            np.testing.assert_array_equal(stored[..., 0], np.asarray(image))
+            np.testing.assert_array_equal(stored[..., 1], np.asarray(image))
+            assert place == (2.0, 2.0, 252.0, 252.0)
 
 
 def test_face_images_go_on_after_an_interruption(tmp_path, monkeypatch):
@@ -58,13 +59,16 @@ def test_face_images_go_on_after_an_interruption(tmp_path, monkeypatch):
     assert contents(tmp_path / "out") == contents(whole.folder)
 
 
-def test_pictures_of_different_shapes_need_a_size(tmp_path):
+def test_pictures_of_any_shape_give_their_middle_square(tmp_path):
     root = pictures(tmp_path / "corpus")
-    Image.new("L", (60, 40)).save(root / "train/happy/wide.png")
-    with pytest.raises(DatasetError, match=r"\(40, 60\): 1.*--size"):
-        prepare(CORPORA["fer2013"], root, tmp_path / "out")
-    prepared = prepare(CORPORA["fer2013"], root, tmp_path / "out2", Choices(size=32))
-    assert prepared.images().shape == (6, 32, 32)
+    wide = np.tile(np.arange(60, dtype=np.uint8), (40, 1))
+    Image.fromarray(wide).save(root / "train/happy/wide.png")
+    Image.new("L", (600, 700)).save(root / "train/happy/large.png")
+    prepared = prepare(CORPORA["fer2013"], root, tmp_path / "out")
+    stored = {name: prepared.pictures(row, 1)[0][0] for row, name in enumerate(prepared.ids)}
+    np.testing.assert_array_equal(stored["train/happy/wide.png"][..., 0], wide[:, 10:50])
+    assert stored["train/happy/large.png"].shape == (256, 256, 3)
+    assert all(evidence.faces is not None for _, evidence in prepared.evidences())
 
 
 def test_a_photograph_is_searched_for_its_face_and_aligned(tmp_path):
@@ -77,30 +81,16 @@ def test_a_photograph_is_searched_for_its_face_and_aligned(tmp_path):
         Image.fromarray(crop).save(folder / "a.png")
         Image.new("RGB", (99, 99), (split == "train" and "red") or "blue").save(folder / "none.png")
     prepared = prepare(CORPORA["affectnet"], tmp_path / "corpus", tmp_path / "out")
-    assert prepared.content == "face_images"
-    assert prepared.images().shape == (2, 256, 256, 3)
+    assert len(prepared.ids) == 2
     assert prepared.meta["dropped"] == {"no face found": 2}
     ((_, evidence), _) = prepared.evidences()
     assert evidence.faces is not None
-    np.testing.assert_array_equal(evidence.faces.images[0], prepared.images()[0])
-
-
-def test_a_stored_crop_goes_back_to_its_place_in_the_aligned_picture(tmp_path):
-    root = pictures(tmp_path / "corpus")
-    prepared = prepare(CORPORA["fer2013"], root, tmp_path / "out")
-    box = (16.0, 16.0, 208.0, 208.0)  # four times as large as what is stored
-    ((row, evidence),) = prepared.evidences([1], box=box)
-    assert row == 1
-    assert evidence.faces is not None
-    assert dict(evidence.missing) == {"voice": "no_audio_stream"}
-    faces, stored = evidence.faces.images, prepared.images()[1]
-
-    def likeness(place):
-        back = crop_and_resize(faces, place, 48)[0, ..., 0]
-        return np.corrcoef(back.ravel(), stored.ravel())[0, 1]
-
-    assert likeness(box) > 0.85, "noise loses a little by being scaled up and down"
-    assert likeness((20.0, 16.0, 212.0, 208.0)) < 0.5, "one stored pixel to the side"
+    np.testing.assert_array_equal(evidence.faces.images, prepared.pictures(0, 1)[0])
+    assert 0.9 < evidence.faces.quality[0] <= 1
+    assert np.isfinite(evidence.faces.landmarks).all()
+    left, top, right, bottom = evidence.faces.boxes[0]
+    assert 100 < left < right < 300
+    assert 0 < top < bottom < 300
 
 
 def test_speech_is_packed_and_comes_back_as_evidence(tmp_path):
@@ -108,9 +98,8 @@ def test_speech_is_packed_and_comes_back_as_evidence(tmp_path):
     write_media(root / "tone.wav", sound=tone(1.0, 16_000))
     add_row(root, "tone.wav")
     prepared = prepare(MANIFEST, root, tmp_path / "out", Choices(content="speech"))
-    assert prepared.content == "speech"
     assert prepared.meta["dropped"] == {"speech: no_speech": 1}
-    first, second = prepared.speech()
+    first, second = (prepared.speech(row).samples for row in range(2))
     np.testing.assert_array_equal(first, second)
     evidence = dict(prepared.evidences())[1]
     assert evidence.faces is None

@@ -19,8 +19,8 @@ from facevoice.errors import DatasetError, FacevoiceError, OutputError
 from facevoice.evidence import EvidenceReader
 from facevoice.samples import SAMPLE
 from facevoice.train.prepare import gather, parts
-from facevoice.train.prepare.clip_file import pack_clip, read_clip, unpack_clip
 from facevoice.train.prepare.folder import open_prepared
+from facevoice.train.prepare.packed import pack
 from facevoice.train.prepare.run import prepare
 from facevoice.train.prepare.selection import Choices
 from facevoice.types import Evidence
@@ -49,7 +49,6 @@ def clips(tmp_path_factory):
 
 def test_prepared_clips_hold_what_prediction_sees(clips):
     _, prepared = clips
-    assert prepared.content == "clips"
     assert prepared.ids == ("clip0.mp4", "clip1.mp4", "clip2.mp4")
     assert prepared.splits == ("train", "train", "test")
     assert [prepared.labels[k] for k in prepared.y] == ["happy", "sad", "happy"]
@@ -59,6 +58,7 @@ def test_prepared_clips_hold_what_prediction_sees(clips):
     assert seen.faces is not None
     np.testing.assert_array_equal(kept.faces.times_seconds, seen.faces.times_seconds)
     np.testing.assert_array_equal(kept.faces.boxes, seen.faces.boxes)
+    np.testing.assert_array_equal(kept.faces.landmarks, seen.faces.landmarks)
     error = np.abs(kept.faces.images.astype(int) - seen.faces.images.astype(int))
     assert error.mean() < 2.5
     assert kept.speech is not None
@@ -71,29 +71,12 @@ def test_prepared_clips_hold_what_prediction_sees(clips):
     assert [row for row, _ in prepared.evidences()] == [0, 1, 2]
 
 
-@pytest.mark.parametrize(("faces", "speech"), [(3, 1.0), (0, 0.5), (2, 0.0)])
-def test_a_clip_file_gives_back_its_evidence(faces, speech):
-    evidence = make_evidence(faces=faces, speech_seconds=speech, start_seconds=1.5)
-    again = unpack_clip(pack_clip(evidence))
-    assert dict(again.missing) == dict(evidence.missing)
-    assert (again.faces is None, again.speech is None) == (faces == 0, speech == 0)
-    assert again.people == evidence.people
-
-
-def test_a_clip_file_carries_no_date(tmp_path):
-    evidence = make_evidence()
-    parts._save(tmp_path / "a.npz", pack_clip(evidence))
+def test_a_part_carries_no_date(tmp_path):
+    arrays = pack(make_evidence())
+    parts._save(tmp_path / "a.npz", arrays)
     time.sleep(2.1)  # the resolution of dates in a zip file
-    parts._save(tmp_path / "b.npz", pack_clip(evidence))
+    parts._save(tmp_path / "b.npz", arrays)
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
-    assert repr(read_clip(tmp_path / "a.npz")) == repr(unpack_clip(pack_clip(evidence)))
-
-
-def test_a_damaged_clip_file_is_named(tmp_path):
-    for content in (b"", b"PK\3\4nonsense", b"no zip at all"):
-        (tmp_path / "a.npz").write_bytes(content)
-        with pytest.raises(DatasetError, match=r"a\.npz"):
-            read_clip(tmp_path / "a.npz")
 
 
 def test_a_contact_sheet_shows_each_clip(clips):
@@ -127,11 +110,11 @@ def test_an_interrupted_preparation_goes_on_and_ends_with_the_same_bytes(
     root, whole = clips
     true, seen = gather.evidence_of, []
 
-    def interrupted(sample, content, threads):
+    def interrupted(sample, corpus, threads):
         if len(seen) == 2:
             raise Interrupted
         seen.append(sample.id)
-        return true(sample, content, threads)
+        return true(sample, corpus, threads)
 
     monkeypatch.setattr(parts, "evidence_of", interrupted)
     output = tmp_path / "prepared"
@@ -139,7 +122,7 @@ def test_an_interrupted_preparation_goes_on_and_ends_with_the_same_bytes(
         prepare(MANIFEST, root, output)
     with pytest.raises(DatasetError, match=r"prepared\.json is absent"):
         open_prepared(output)
-    (output / "clips" / ".half.npz.999.tmp").write_bytes(b"half of a file")
+    (output / "parts" / ".half.npz.999.tmp").write_bytes(b"half of a file")
     seen.clear()
     shown = []
     prepare(MANIFEST, root, output, progress=lambda done, total: shown.append((done, total)))
@@ -156,13 +139,27 @@ def test_a_finished_preparation_is_not_touched(clips, monkeypatch):
     assert contents(prepared.folder) == before
 
 
-def test_a_changed_file_is_done_again(tmp_path):
-    root = corpus_of_clips(tmp_path / "corpus", 2)
+def test_a_changed_file_is_done_again(tmp_path, monkeypatch):
+    root = corpus_of_clips(tmp_path / "corpus", 3)
     prepare(MANIFEST, root, tmp_path / "out")
-    before = set(contents(tmp_path / "out"))
     (root / "clip1.mp4").write_bytes((root / "clip1.mp4").read_bytes() + b"\0\0\0\x08free" * 9)
+    true, seen = gather.evidence_of, []
+    monkeypatch.setattr(
+        parts, "evidence_of", lambda sample, *rest: seen.append(sample.id) or true(sample, *rest)
+    )
     prepare(MANIFEST, root, tmp_path / "out")
-    assert len(set(contents(tmp_path / "out")) - before) == 1
+    assert seen == ["clip1.mp4"], "the others are taken over"
+    prepare(MANIFEST, root, tmp_path / "fresh")
+    assert contents(tmp_path / "out") == contents(tmp_path / "fresh")
+
+
+def test_an_older_preparation_is_refused(clips, tmp_path):
+    root, prepared = clips
+    shutil.copytree(prepared.folder, tmp_path / "out")
+    path = tmp_path / "out" / "settings.json"
+    path.write_text(path.read_text().replace('"format": 3', '"format": 2'))
+    with pytest.raises(DatasetError, match=r"another preparation.*format 2, not 3"):
+        prepare(MANIFEST, root, tmp_path / "out")
 
 
 def test_a_folder_with_another_preparation_is_refused(clips):
@@ -179,15 +176,16 @@ def test_kill_9_in_the_middle_of_several_workers(tmp_path):
     output = tmp_path / "killed"
     process = subprocess.Popen([*command, "-o", str(output), *options])
     deadline = time.monotonic() + 120
-    while len(list((output / "clips").glob("*.npz"))) < 2 and time.monotonic() < deadline:
+    while len(list((output / "parts").glob("*.npz"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
     time.sleep(1)  # its workers notice
-    kept = {path: path.stat().st_mtime_ns for path in (output / "clips").glob("*.npz")}
-    assert 0 < len(kept) < 8
-    subprocess.run([*command, "-o", str(output), *options], check=True)
-    assert all(path.stat().st_mtime_ns == before for path, before in kept.items())
+    kept = len(list((output / "parts").glob("*.npz")))
+    assert 0 < kept < 8
+    resumed = [*command, "-o", str(output), *options]
+    said = subprocess.run(resumed, check=True, capture_output=True, text=True).stderr
+    assert f"{kept} of 8 samples were prepared before" in said
     subprocess.run([*command, "-o", str(tmp_path / "whole"), "--threads", "1"], check=True)
     assert contents(output) == contents(tmp_path / "whole")
 
@@ -205,14 +203,14 @@ def test_ctrl_c_ends_quietly(tmp_path):
         start_new_session=True,
     )
     deadline = time.monotonic() + 120
-    while not list((tmp_path / "out/clips").glob("*.npz")) and time.monotonic() < deadline:
+    while not list((tmp_path / "out/parts").glob("*.npz")) and time.monotonic() < deadline:
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in err
     assert "interrupted" in err
-    assert not list((tmp_path / "out/clips").glob(".*"))
+    assert not list((tmp_path / "out/parts").glob(".*"))
 
 
 # --- bad input ---
@@ -284,7 +282,7 @@ def test_a_full_disk_is_an_error_and_loses_nothing(clips, tmp_path, monkeypatch)
         patch.setattr(np, "savez", full)
         with pytest.raises(OutputError, match=r"npz cannot be written: No space left"):
             prepare(MANIFEST, root, output)
-    assert len(list((output / "clips").iterdir())) == 1
+    assert len(list((output / "parts").iterdir())) == 1
     prepare(MANIFEST, root, output)
     assert contents(output) == contents(whole.folder)
 
@@ -321,7 +319,7 @@ def test_labels_and_limit_choose_samples(clips, tmp_path):
 def test_an_error_of_a_worker_arrives(tmp_path):
     root = corpus_of_clips(tmp_path / "corpus", 2)
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "clips").write_text("a file where a folder belongs")
+    (tmp_path / "out" / "parts").write_text("a file where a folder belongs")
     with pytest.raises(FacevoiceError, match="cannot be written"):
         prepare(MANIFEST, root, tmp_path / "out", workers=2, threads=1)
 

@@ -13,16 +13,16 @@ from facevoice.errors import RecipeError
 from facevoice.samples import SAMPLE
 from facevoice.speech.prosody import FEATURES
 from facevoice.train.export.assemble import assemble
-from facevoice.train.fit.loop import train
 from facevoice.train.recipe import recipe_from
+from facevoice.train.run import train
 from facevoice.train.voice import features as features_module
 from facevoice.train.voice.ensemble import fit, write_onnx
 from facevoice.train.voice.features import changed_features, functional_features
-from support.prepared_folders import COUNT, LABELS, write_prepared
+from support.prepared_folders import COUNT, LABELS, heard, write_prepared
 
 RECIPE = recipe_from(
     {
-        "name": "prosody", "branch": "functionals_svm", "net": "ensemble", "epochs": 3,
+        "name": "prosody", "branch": "functionals", "net": "ensemble", "epochs": 3,
         "feature_set": "prosody", "svm_costs": [0.1], "speech_views": 2, "width": 16,
         "batch_size": 16, "mixup": 0.2, "test_groups": ["s5"],
     },
@@ -37,11 +37,8 @@ def voices(tmp_path_factory):
     time = np.arange(8000) / 16000
     tones = [np.sin(2 * np.pi * 120 * 2 ** (i % 4 / 2) * time) for i in range(COUNT)]
     noisy = [tone * 8000 + rng.normal(0, 300, 8000) for tone in tones]
-    arrays = {
-        "speech": np.concatenate(noisy).astype(np.int16),
-        "offsets": np.arange(COUNT + 1) * 8000,
-    }
-    return write_prepared(tmp_path_factory.mktemp("data") / "voices", "speech", arrays)
+    parts = [heard(samples.astype(np.int16)) for samples in noisy]
+    return write_prepared(tmp_path_factory.mktemp("data") / "voices", parts)
 
 
 @pytest.fixture(scope="module")

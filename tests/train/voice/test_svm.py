@@ -12,26 +12,27 @@ import pytest
 from sklearn.svm import SVC
 
 from facevoice.bundle import load_bundle
-from facevoice.errors import DatasetError, InvalidInputError, MissingDependencyError, RecipeError
+from facevoice.errors import DatasetError, MissingDependencyError, RecipeError
 from facevoice.session import Session
-from facevoice.train.fit.joined import join
-from facevoice.train.prepare.folder import FORMAT, open_prepared
-from facevoice.train.recipe import Recipe, recipe_from
+from facevoice.train.prepare.folder import join, open_prepared
+from facevoice.train.recipe import SvmRecipe, recipe_from
+from facevoice.train.run import train
 from facevoice.train.voice import features as features_module
 from facevoice.train.voice import svm
 from facevoice.train.voice.features import functional_features
-from facevoice.train.voice.svm import choose_svm, train_svm
+from facevoice.train.voice.svm import choose_svm
 from facevoice.train.voice.svm_model import KERNELS, fit_svm, write_onnx
 from facevoice.types import Evidence
 from support.evidence_factory import make_evidence
+from support.prepared_folders import heard, shown, write_folder
 
 LABELS = ("calm", "contempt", "pain", "joy")
 D = 384
 
 
-def recipe(**changes) -> Recipe:
+def recipe(**changes) -> SvmRecipe:
     table = {
-        "name": "is09", "branch": "functionals_svm", "net": "svm", "feature_set": "is09",
+        "name": "is09", "branch": "functionals", "net": "svm", "feature_set": "is09",
         "val_groups": ["s5"], "test_groups": ["s4"], "svm_costs": [1.0, 0.1],
     }  # fmt: skip
     return recipe_from(table | changes, "test")
@@ -48,15 +49,8 @@ def made_features(y, seed=0, spread=1.5):
 
 
 def write_prepared(folder, y, groups, *, labels=LABELS, features=None, version="2.6.0"):
-    folder.mkdir(parents=True)
     rows = [f"{i},{labels[k]},train,{g}" for i, (k, g) in enumerate(zip(y, groups, strict=True))]
-    (folder / "samples.csv").write_text("\n".join(["id,label,split,group", *rows]) + "\n")
-    meta = {
-        "format": FORMAT, "content": "speech", "labels": labels, "corpus": folder.name,
-        "licence": "none", "citation": "none", "count": len(y), "rate_hz": 16000,
-    }  # fmt: skip
-    (folder / "prepared.json").write_text(json.dumps(meta))
-    prepared = open_prepared(folder)
+    prepared = write_folder(folder, [heard(np.zeros(100))] * len(rows), rows, labels=labels)
     np.savez(
         folder / "functionals-is09.npz",
         features=made_features(y) if features is None else features,
@@ -86,7 +80,7 @@ def data(tmp_path_factory):
 def run(data, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(features_module, "_opensmile_version", lambda: "2.6.0")
-        return train_svm(recipe(), data, tmp_path_factory.mktemp("runs") / "svm")
+        return train(recipe(), data, tmp_path_factory.mktemp("runs") / "svm")
 
 
 def lines_of(run):
@@ -135,10 +129,10 @@ def test_onnx_scores_what_was_stored_at_any_batch_size(run, data):
 def test_a_finished_run_is_left_alone_and_another_recipe_refused(run, data, monkeypatch):
     monkeypatch.setattr(svm, "choose_svm", lambda *_: pytest.fail("trained again"))
     before = (run / "log.jsonl").read_text()
-    assert train_svm(recipe(), data, run) == run
+    assert train(recipe(), data, run) == run
     assert (run / "log.jsonl").read_text() == before
     with pytest.raises(RecipeError, match="another recipe"):
-        train_svm(recipe(seed=5), data, run)
+        train(recipe(seed=5), data, run)
 
 
 def test_a_killed_run_starts_over_to_the_same_end(run, data, tmp_path):
@@ -150,9 +144,9 @@ def test_a_killed_run_starts_over_to_the_same_end(run, data, tmp_path):
             raise KilledError
 
     with pytest.raises(KilledError):
-        train_svm(recipe(), data, tmp_path / "svm", kill_after_three)
+        train(recipe(), data, tmp_path / "svm", kill_after_three)
     seen = []
-    again = train_svm(recipe(), data, tmp_path / "svm", seen.append)
+    again = train(recipe(), data, tmp_path / "svm", seen.append)
     assert lines_of(again) == lines_of(run) == seen
     assert (again / "model.onnx").read_bytes() == (run / "model.onnx").read_bytes()
     assert not [path for path in again.iterdir() if "candidate" in path.name]
@@ -227,8 +221,8 @@ def test_no_speaker_is_on_both_sides_of_a_fold():
     y, groups = rng.integers(0, 4, 100), np.array([f"s{k}" for k in rng.integers(0, 9, 100)])
     folds = svm.grouped_folds(y, groups, seed=0)
     assert len(folds) == 5
-    for train, held in folds:
-        assert not set(groups[train]) & set(groups[held])
+    for learnt, held in folds:
+        assert not set(groups[learnt]) & set(groups[held])
     assert sorted(np.concatenate([held for _, held in folds])) == list(range(100))
 
 
@@ -237,7 +231,7 @@ def test_a_rare_class_and_an_absent_one(tmp_path):
     y = np.random.default_rng(0).integers(0, 2, 120)
     y[[2, 8, 14, 20, 5, 11]] = 3  # of the training speakers only s2 has it; "pain" nobody
     data = write_prepared(tmp_path / "corpus", y, groups)
-    run = train_svm(recipe(svm_kernels=["linear"]), data, tmp_path / "run")
+    run = train(recipe(svm_kernels=["linear"]), data, tmp_path / "run")
     assert facts_of(run)["never_answered"] == ["pain"]
     with np.load(run / "scores_val.npz") as stored:
         assert (stored["scores"][:, 2] == 0).all()
@@ -271,7 +265,7 @@ def test_data_that_cannot_be_held_out_is_refused(y, groups):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"net": "vgg19"}, "net must be 'svm'"),
+        ({"net": "vgg19"}, "net must be one of 'svm', 'ensemble'"),
         ({"svm_costs": [0.0]}, "positive"),
         ({"svm_costs": []}, "positive"),
         ({"svm_kernels": []}, "nothing to choose from"),
@@ -279,7 +273,7 @@ def test_data_that_cannot_be_held_out_is_refused(y, groups):
 )
 def test_recipes_that_make_no_sense_are_refused(changes, message, data, tmp_path):
     with pytest.raises(RecipeError, match=message):
-        train_svm(recipe(**changes), data, tmp_path / "run")
+        train(recipe(**changes), data, tmp_path / "run")
 
 
 def test_a_file_that_differs_is_refused(data, tmp_path, monkeypatch):
@@ -292,7 +286,7 @@ def test_a_file_that_differs_is_refused(data, tmp_path, monkeypatch):
 
     monkeypatch.setattr(svm, "write_onnx", wrong)
     with pytest.raises(RecipeError, match="differs from the fitted one"):
-        train_svm(recipe(), data, tmp_path / "run")
+        train(recipe(), data, tmp_path / "run")
     assert not (tmp_path / "run/model.onnx").exists()
 
 
@@ -301,8 +295,6 @@ class TestKeptFeatures:
     def folder(self, tmp_path):
         y = np.arange(4)
         write_prepared(tmp_path / "corpus", y, ["a", "b", "c", "d"])
-        np.save(tmp_path / "corpus/speech.npy", np.zeros(400, np.int16))
-        np.save(tmp_path / "corpus/offsets.npy", np.arange(5) * 100)
         return tmp_path / "corpus"
 
     @pytest.fixture
@@ -364,13 +356,15 @@ class TestKeptFeatures:
         assert features.shape == (5, D)
         assert heard.tolist() == [True] * 4 + [False]
 
-    def test_pictures_are_refused(self, tmp_path, folder):
-        text = (folder / "prepared.json").read_text()
-        (folder / "prepared.json").write_text(text.replace('"speech"', '"face_images"'))
-        with pytest.raises(DatasetError, match="no speech"):
-            functional_features(open_prepared(folder), "is09")
-        with pytest.raises(InvalidInputError, match="prepared folders"):
-            functional_features(None, "is09")
+    def test_pictures_have_no_features(self, tmp_path, counted):
+        picture = shown(np.zeros((24, 24), np.uint8))
+        pictures = write_folder(tmp_path / "pictures", [picture] * 2, ["a,joy,,a", "b,joy,,b"])
+        features, heard = functional_features(pictures, "is09")
+        assert features.shape == (2, D)
+        assert not heard.any()
+        assert not counted
+        with pytest.raises(RecipeError, match="none of"):
+            train(recipe(val_groups=["a"], test_groups=[]), pictures, tmp_path / "run")
 
 
 def bundle_of(run, folder) -> Path:
@@ -412,16 +406,15 @@ def test_a_bundle_scores_evidence_as_training_did(tmp_path, monkeypatch):
                 shutil.copyfile(path, root / path.name)
     data = prepare(CORPORA["emodb"], root, tmp_path / "prepared")
     settings = {"val_groups": ["ED16"], "test_groups": ["ED14"], "svm_kernels": ["linear"]}
-    run = train_svm(recipe(**settings), data, tmp_path / "run")
+    run = train(recipe(**settings), data, tmp_path / "run")
     bundle = load_bundle(bundle_of(run, tmp_path / "bundle"))
     assert bundle.labels == data.labels
     assert facts_of(run)["never_answered"], "EMO-DB has no surprise"
     rows = {name: row for row, name in enumerate(data.ids)}
-    speeches = data.speeches()
     with np.load(run / "scores_val.npz") as stored:
         assert (stored["scores"].argmax(axis=1) == stored["y"]).mean() > 0.25, "chance"
         for name, expected in zip(stored["ids"], stored["scores"], strict=True):
-            speech = speeches[rows[str(name)]]
+            speech = data.speech(rows[str(name)])
             evidence = Evidence(None, speech, 0.0, speech.stop_seconds, missing={"face": "no_face"})
             np.testing.assert_allclose(bundle.tree.score(evidence).values, expected, atol=1e-4)
     silent = make_evidence(faces=1, speech_seconds=0)

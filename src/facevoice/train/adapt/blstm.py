@@ -18,7 +18,7 @@ from facevoice.train.fit.samples import Split
 from facevoice.train.fit.sequence_features import FeatureSource
 from facevoice.train.fit.stage import Stage, Trainer
 from facevoice.train.nets import SummedBlstm
-from facevoice.train.recipe import Recipe
+from facevoice.train.recipe import FaceSequenceRecipe
 from facevoice.types import Float64Array
 
 _WIDTH: Final = 32
@@ -51,7 +51,7 @@ class StandardBlstm(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class BlstmHead:
-    """See ``adapt_heads.Head``."""
+    """See ``heads.Head``."""
 
     net: StandardBlstm
     answer: Answer
@@ -96,9 +96,7 @@ def fit_blstm(leaf: LeafFeatures, clips: Clips, rows: Rows) -> BlstmHead:
     net = StandardBlstm(every.mean(dim=0), scale + 0.03 * scale.mean() + 1e-9, len(present))
     truth = np.full(len(clips.y), -1)
     truth[rows] = y
-    recipe = Recipe(
-        name="adapted", branch="face_sequence", net="frozen", weight_decay=0.1, seed=clips.seed
-    )
+    recipe = FaceSequenceRecipe(name="adapted", net="frozen", weight_decay=0.1, seed=clips.seed)
     longest = max(len(found) for found in views[0].values())
     source = FeatureSource(views, leaf.speaks, longest)
     split = Split(rows, rows, rows[:0])

@@ -5,7 +5,7 @@ import json
 import shutil
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import onnx
@@ -19,19 +19,17 @@ from facevoice.bundle.write import check_place, files_of, new_bundle, write_card
 from facevoice.errors import RecipeError
 from facevoice.scores.search import WeightTree
 from facevoice.train.adapt.features import LeafFeatures
-from facevoice.train.adapt.heads import Refit, adapted_name
+from facevoice.train.adapt.fit import Adapted, Settings
+from facevoice.train.adapt.refit import Refit, adapted_name
 from facevoice.train.prepare.folder import Prepared
 from facevoice.writing import replacing
-
-if TYPE_CHECKING:
-    from facevoice.train.adapt.run import Adapted, Settings
 
 PARITY: Final = 1e-3
 """The largest difference allowed between a score of the bundle and one of the procedure."""
 _CHECKED: Final = 8
 
 
-def _inputs(bundle: Bundle, data: Prepared, settings: "Settings") -> dict[str, Any]:
+def _inputs(bundle: Bundle, data: Prepared, settings: Settings) -> dict[str, Any]:
     """What decides the outcome."""
     return {
         "facevoice": __version__,
@@ -41,7 +39,7 @@ def _inputs(bundle: Bundle, data: Prepared, settings: "Settings") -> dict[str, A
     }
 
 
-def finished(output: Path, bundle: Bundle, data: Prepared, settings: "Settings") -> bool:
+def finished(output: Path, bundle: Bundle, data: Prepared, settings: Settings) -> bool:
     """Whether just this bundle stands at ``output``.
 
     Raises:
@@ -62,9 +60,9 @@ def finished(output: Path, bundle: Bundle, data: Prepared, settings: "Settings")
 def write_bundle(
     base: Bundle,
     data: Prepared,
-    settings: "Settings",
+    settings: Settings,
     leaves: Sequence[LeafFeatures],
-    adapted: "Adapted",
+    adapted: Adapted,
     figures: Mapping[str, Any],
     output: Path,
 ) -> None:
@@ -88,7 +86,7 @@ def write_bundle(
 def _leaf_nodes(
     base: Bundle,
     leaves: Sequence[LeafFeatures],
-    adapted: "Adapted",
+    adapted: Adapted,
     used: Collection[str],
     folder: Path,
 ) -> dict[str, dict[str, Any]]:
@@ -144,8 +142,8 @@ def _counted(tree: WeightTree) -> WeightTree:
 def _card(
     base: Bundle,
     data: Prepared,
-    settings: "Settings",
-    adapted: "Adapted",
+    settings: Settings,
+    adapted: Adapted,
     figures: Mapping[str, Any],
 ) -> dict[str, Any]:
     licences, truth = base.card["licences"], adapted.held_out.truth

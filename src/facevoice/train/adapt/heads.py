@@ -1,17 +1,13 @@
-"""Heads on frozen features, fitted on few clips, and the choice among them by grouped folds."""
+"""Linear heads on frozen features, fitted on few clips."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from facevoice.branches.base import tempered
-from facevoice.scores.calibration import fit_temperature
-from facevoice.scores.metrics import log_loss
 from facevoice.scores.table import ScoreTable, grouped_folds
 from facevoice.train.adapt.features import Items, LeafFeatures
 from facevoice.train.adapt.onnx_heads import (
@@ -25,7 +21,6 @@ from facevoice.train.adapt.onnx_heads import (
 from facevoice.types import Float64Array
 
 Rows = NDArray[np.int64]
-Temporal = Literal["choose", "moments", "blstm"]
 FOLDS: Final = 5
 _STRENGTHS: Final = (0.3, 3.0, 30.0)
 _STEADY: Final = 0.03  # of the mean deviation: what nearly never moves is not blown up
@@ -54,11 +49,6 @@ class Clips:
             groups=groups,
         )
         return grouped_folds(table, min(count, len(np.unique(groups))), self.seed)
-
-
-Kind = Literal["linear", "moments", "blstm"]
-"""Ways of refitting: a linear layer on speech (a window, or the whole), on mean and deviation of
-the features over time, or a BLSTM."""
 
 
 class Head(Protocol):
@@ -113,21 +103,8 @@ def mean_by_row(values: Float64Array, owners: Rows, rows: Rows) -> Float64Array:
     return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
 
 
-def kinds(leaf: LeafFeatures, temporal: Temporal) -> tuple[Kind, ...]:
-    """What is tried for a branch; nothing if it cannot be adapted."""
-    if leaf.items is None:
-        return ()
-    if leaf.modality == "voice":
-        return ("linear",)
-    return ("moments", "blstm") if temporal == "choose" else (temporal,)
-
-
-def fit_head(leaf: LeafFeatures, clips: Clips, rows: Rows, kind: Kind) -> Head:
-    """Fit one kind of head on some clips, in all views."""
-    if kind == "blstm":
-        from facevoice.train.adapt.blstm import fit_blstm  # noqa: PLC0415 - torch, for this alone
-
-        return fit_blstm(leaf, clips, rows)
+def fit_linear(leaf: LeafFeatures, clips: Clips, rows: Rows) -> LinearHead:
+    """Fit a linear head on some clips, in all views."""
     items = leaf.read.chosen(rows)
     present = tuple(int(label) for label in np.unique(clips.y[items.rows]))
     layer = _averaged(items, clips.y[items.rows], leaf.last_columns)
@@ -187,46 +164,3 @@ def answer_of(items: Items, present: tuple[int, ...], size: int, rows: Rows) -> 
         middle = (low + high) / 2
         low, high = (middle, high) if mean(float(np.exp(middle))) < share else (low, middle)
     return replace(answer, ratio=float(np.exp(high)))
-
-
-def adapted_name(name: str) -> str:
-    """What a branch is called once it is refitted."""
-    return f"{name}_adapted"
-
-
-@dataclass(frozen=True, slots=True)
-class Refit:
-    """A refitted branch.
-
-    head: fitted on all given clips. temperature: of its held-out scores.
-    losses: held-out log-loss (nats, after one temperature) of each kind that was tried.
-    """
-
-    kind: Kind
-    head: Head
-    temperature: float
-    losses: dict[str, float]
-
-    def scores(self, leaf: LeafFeatures, rows: Rows) -> Float64Array:
-        """(R, K) calibrated scores; NaN where the clip lacks the modality."""
-        return tempered(self.head.scores(leaf, rows), self.temperature)
-
-
-def refit(leaf: LeafFeatures, clips: Clips, rows: Rows, tried: Sequence[Kind]) -> Refit:
-    """Choose a kind of head by grouped folds over the given clips, then fit it on all of them."""
-    rows = rows[leaf.speaks[rows]]
-    if len(np.unique(clips.groups[rows])) < 2:  # nothing can be held out: the first kind
-        return Refit(tried[0], fit_head(leaf, clips, rows, tried[0]), 1.0, {})
-    folds = clips.folds(rows)
-    losses: dict[Kind, float] = {}
-    temperatures: dict[Kind, float] = {}
-    for kind in tried:
-        held = np.full((len(rows), clips.size), np.nan)
-        for fold in np.unique(folds):
-            head = fit_head(leaf, clips, rows[folds != fold], kind)
-            held[folds == fold] = head.scores(leaf, rows[folds == fold])
-        temperatures[kind] = round(fit_temperature(held, clips.y[rows]), 4)
-        losses[kind] = log_loss(tempered(held, temperatures[kind]), clips.y[rows])
-    best = min(tried, key=lambda kind: losses[kind])
-    told = {str(kind): round(loss, 4) for kind, loss in losses.items()}
-    return Refit(best, fit_head(leaf, clips, rows, best), temperatures[best], told)

@@ -12,7 +12,8 @@ from facevoice.scores.metrics import log_loss
 from facevoice.scores.search import Fusion, Node, WeightTree, fit_log_loss, fit_shrunk, search_grid
 from facevoice.scores.table import ScoreTable
 from facevoice.train.adapt.features import LeafFeatures
-from facevoice.train.adapt.heads import FOLDS, Refit, adapted_name
+from facevoice.train.adapt.heads import FOLDS
+from facevoice.train.adapt.refit import Refit, adapted_name
 from facevoice.types import MODALITIES
 
 _LEAST_SHARE: Final = 0.01  # a branch that weighs less in its node is not worth its computing

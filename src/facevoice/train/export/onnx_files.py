@@ -16,11 +16,16 @@ from facevoice.errors import RecipeError
 from facevoice.scores.calibration import fit_temperature
 from facevoice.session import Session
 from facevoice.train.export.half_precision import halve
-from facevoice.train.fit.loop import build_blstm, build_net
 from facevoice.train.fit.sequence_features import SequenceNet
-from facevoice.train.fit.sources import face_input_of, spectrogram_settings
 from facevoice.train.nets import FeatureNet
-from facevoice.train.recipe import Recipe, recipe_from
+from facevoice.train.nets.build import build_blstm, build_net
+from facevoice.train.recipe import (
+    AnyRecipe,
+    FaceSequenceRecipe,
+    FunctionalsRecipe,
+    NetRecipe,
+    recipe_from,
+)
 
 PARITY: Final = 1e-4
 """The largest difference allowed between torch's output and onnxruntime's."""
@@ -36,7 +41,7 @@ class Run:
     """A finished run: its recipe, the facts it noted, and its validation scores."""
 
     folder: Path
-    recipe: Recipe
+    recipe: AnyRecipe
     facts: dict[str, Any]
 
     @classmethod
@@ -49,11 +54,11 @@ class Run:
         if not (folder / "run.json").exists():
             raise RecipeError(f"{folder} holds no run: run.json is absent")
         facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        recipe = recipe_from(facts["recipe"], source=str(folder))
-        model = "model.onnx" if recipe.branch == "functionals_svm" else "model.pt"
-        if not (folder / model).exists():
+        recipe = recipe_from(facts["recipe"], source=str(folder), ignore_unknown=True)
+        if not (folder / recipe.model_file).exists():
             raise RecipeError(
-                f"{folder} holds no finished run: {model} is absent; train it to its end"
+                f"{folder} holds no finished run: {recipe.model_file} is absent; train it to its"
+                " end"
             )
         return cls(folder, recipe, facts)
 
@@ -62,12 +67,12 @@ class Run:
         """What it scores."""
         return tuple(self.facts["labels"])
 
-    def net(self) -> FeatureNet | SequenceNet:
-        """The trained network, ready to evaluate."""
-        single = build_net(self.recipe, len(self.labels))
+    def net(self, recipe: NetRecipe) -> FeatureNet | SequenceNet:
+        """The trained network of the run's recipe, ready to evaluate."""
+        single = build_net(recipe, len(self.labels))
         net: FeatureNet | SequenceNet = single
-        if self.recipe.branch == "face_sequence":
-            net = SequenceNet(single, build_blstm(self.recipe, single, len(self.labels)))
+        if isinstance(recipe, FaceSequenceRecipe):
+            net = SequenceNet(single, build_blstm(recipe, single, len(self.labels)))
         net.load_state_dict(torch.load(self.folder / "model.pt", weights_only=True))
         return net.eval()
 
@@ -114,14 +119,14 @@ def export(run: Run, folder: Path) -> Exported:
         RecipeError: the difference from torch exceeds PARITY, or ROUNDING in half precision.
     """
     name = run.recipe.name
-    if run.recipe.branch == "functionals_svm":
+    if isinstance(run.recipe, FunctionalsRecipe):
         shutil.copyfile(run.folder / "model.onnx", folder / f"{name}.onnx")
         return Exported({"model": f"{name}.onnx"}, float(run.facts["parity"]))
-    net = run.net()
+    net = run.net(run.recipe)
     pictures = [(batch, *run.facts["input_shape"]) for batch in _BATCHES]
     if not isinstance(net, SequenceNet):
         only = _Part("model", f"{name}.onnx", net, ("pictures", "logits"), ("batch",), pictures)
-        return _all_exported(run, folder, [only])
+        return _all_exported(run, folder, [only], run.recipe.storage)
     width = net.net.feature_dim
     lengths = [(batch, length, width) for batch in _BATCHES for length in _LENGTHS]
     cnn = _Part(
@@ -131,7 +136,7 @@ def export(run: Run, folder: Path) -> Exported:
         "blstm", f"{name}_blstm.onnx", net.blstm, ("features", "logits"), ("batch", "length"),
         lengths,
     )  # fmt: skip
-    return _all_exported(run, folder, [cnn, blstm])
+    return _all_exported(run, folder, [cnn, blstm], run.recipe.storage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +155,13 @@ class _Part:
     shapes: Sequence[tuple[int, ...]]
 
 
-def _all_exported(run: Run, folder: Path, parts: Sequence[_Part]) -> Exported:
+def _all_exported(run: Run, folder: Path, parts: Sequence[_Part], storage: str) -> Exported:
     parity, rounding = 0.0, None
     for part in parts:
         path = folder / part.file
         _write(part, path)
         parity = max(parity, _difference(part, path))
-        if run.recipe.storage == "fp16":
+        if storage == "fp16":
             halve(path)
             rounding = max(rounding or 0.0, _difference(part, path))
     for found, allowed, cure in (
@@ -209,21 +214,13 @@ def _difference(part: _Part, path: Path) -> float:
 def node_of(run: Run, files: dict[str, str]) -> dict[str, Any]:
     """The bundle's node for a run with the given files, temperature fitted."""
     recipe = run.recipe
-    node: dict[str, Any] = {
+    return {
         "kind": recipe.branch,
         "name": recipe.name,
         **files,
         "temperature": _temperature(run),
+        **recipe.node(),
     }
-    if recipe.branch in {"face_vote", "face_sequence"}:
-        node["input"] = face_input_of(recipe).to_dict()
-    if recipe.branch == "face_vote":
-        node |= {"pooling": recipe.pooling, "mirror": recipe.mirror}
-    if recipe.branch == "spectrogram_net":
-        node |= {"input": spectrogram_settings(recipe).to_dict(), "channels": recipe.channels}
-    if recipe.branch == "functionals_svm":
-        node["feature_set"] = recipe.feature_set
-    return node
 
 
 def _temperature(run: Run) -> float:

@@ -1,4 +1,4 @@
-"""Training, top to bottom: one recipe, prepared data, one run folder (see ``runfolder``).
+"""Training, top to bottom: one recipe, prepared data, one run folder (see ``run_folder``).
 
 A branch that looks at one picture at a time has one stage. A face_sequence has two, and a third
 if the recipe asks for it:
@@ -14,48 +14,38 @@ from pathlib import Path
 from lightning_fabric import Fabric, seed_everything
 from torch import nn
 
-from facevoice.errors import RecipeError
 from facevoice.train.fit.initial_weights import load_initial
-from facevoice.train.fit.joined import TrainingData
 from facevoice.train.fit.run_folder import claim, save_scores, save_tensors
 from facevoice.train.fit.samples import split_of
 from facevoice.train.fit.sequence_features import SequenceNet, SequenceSource, cached_features
-from facevoice.train.fit.sources import Source, source_of, spectrogram_settings
+from facevoice.train.fit.sources import Source, source_of
 from facevoice.train.fit.stage import Progress, Report, Stage, Trainer
 from facevoice.train.fit.validation import score_rows
 from facevoice.train.nets import (
-    NETS,
     FeatureNet,
-    NetSize,
-    SummedBlstm,
     freeze_convolutions,
     multiply_adds,
     parameter_count,
 )
-from facevoice.train.recipe import Recipe
+from facevoice.train.nets.build import build_blstm, build_net
+from facevoice.train.prepare.folder import Prepared
+from facevoice.train.recipe import Faces, FaceSequenceRecipe, NetRecipe
 
 
-def train(
-    recipe: Recipe,
-    data: TrainingData,
+def train_net(
+    recipe: NetRecipe,
+    data: Prepared,
     run: Path,
     report: Report | None = None,
     *,
     progress: Progress | None = None,
     devices: int = 1,
 ) -> Path:
-    """Train, or go on where a killed run with the same recipe and data stopped.
-
-    devices: GPUs, or processes where there is none; they share each batch.
-    Returns the run folder.
+    """Train the network of a branch; see ``facevoice.train.run.train``.
 
     Raises:
         RecipeError: the recipe does not fit the data, or the folder holds another run.
     """
-    if recipe.branch == "functionals_svm":
-        return _train_on_functionals(recipe, data, run, report)
-    if recipe.net not in NETS:
-        raise RecipeError(f"unknown net {recipe.net!r}; known: {', '.join(NETS)}")
     strategy = "auto" if devices == 1 else "ddp_spawn"
     fabric = Fabric(
         accelerator="auto", devices=devices, strategy=strategy, precision=recipe.precision
@@ -68,35 +58,22 @@ def train(
     return run
 
 
-def _train_on_functionals(
-    recipe: Recipe, data: TrainingData, run: Path, report: Report | None
-) -> Path:
-    # scikit-learn takes seconds to import, for these alone
-    if recipe.net == "ensemble":
-        from facevoice.train.voice.ensemble import train_ensemble  # noqa: PLC0415
-
-        return train_ensemble(recipe, data, run, report)
-    from facevoice.train.voice.svm import train_svm  # noqa: PLC0415
-
-    return train_svm(recipe, data, run, report)
-
-
 def _train(
     fabric: Fabric,
     *,
-    recipe: Recipe,
-    data: TrainingData,
+    recipe: NetRecipe,
+    data: Prepared,
     run: Path,
     report: Report | None,
     progress: Progress | None,
 ) -> None:
     seed_everything(recipe.seed, verbose=False)
     source = source_of(data, recipe)
-    split = split_of(data, recipe).among(source.usable)
+    split = split_of(data, recipe).among(source.usable, recipe.modality)
     net = build_net(recipe, len(data.labels))
     came_from = load_initial(net, recipe.net, recipe.initial) if recipe.initial else "random"
     if fabric.is_global_zero:
-        shape = input_shape(recipe)
+        shape = recipe.input_shape
         size = {
             "input_shape": list(shape),
             "parameters": parameter_count(net),
@@ -116,59 +93,32 @@ def _train(
     else:
         fabric.to_device(net)
     module: nn.Module = net
-    if recipe.branch == "face_sequence":
-        module, source = _sequence_stages(trainer, data, net)
+    if isinstance(recipe, FaceSequenceRecipe):
+        module, source = _sequence_stages(trainer, data, net, recipe)
     if fabric.is_global_zero:
         for name, rows in (("val", split.val), ("test", split.test)):
             if len(rows):
-                scores = score_rows(module, source, rows, recipe)
+                scores = score_rows(module, source, rows)
                 save_scores(run / f"scores_{name}.npz", data, rows, scores)
         weights = {name: part.cpu() for name, part in module.state_dict().items()}
         save_tensors(run / "model.pt", weights)
-        for leftover in (*run.glob("stage-*.pt"), *run.glob("features-*.npz")):
+        for leftover in (*run.glob("stage-*.pt"), *run.glob("features-*.npy")):
             leftover.unlink()
     fabric.barrier()
 
 
-def build_net(recipe: Recipe, classes: int) -> FeatureNet:
-    """The recipe's network with random weights."""
-    size = NetSize(
-        channels=input_shape(recipe)[0],
-        classes=classes,
-        width=recipe.width,
-        dropout=recipe.dropout,
-        feature_dim=recipe.feature_dim,
-    )
-    return NETS[recipe.net](size)
-
-
-def build_blstm(recipe: Recipe, net: FeatureNet, classes: int) -> SummedBlstm:
-    """The recipe's BLSTM over the network's features, with random weights."""
-    return SummedBlstm(
-        net.feature_dim, classes, recipe.blstm_width, recipe.blstm_dropout, recipe.blstm_pooling
-    )
-
-
-def input_shape(recipe: Recipe) -> tuple[int, int, int]:
-    """(C, H, W) of one picture that the network sees."""
-    if recipe.branch == "spectrogram_net":
-        settings = spectrogram_settings(recipe)
-        return recipe.channels, settings.height, settings.width
-    return 1 if recipe.grey else 3, recipe.input_size, recipe.input_size
-
-
-def _net_stage(recipe: Recipe, net: FeatureNet, source: Source) -> Stage:
+def _net_stage(recipe: NetRecipe, net: FeatureNet, source: Source) -> Stage:
     return Stage(
         "net", 0, net, source, recipe.epochs, recipe.batch_size, recipe.learning_rate,
-        recipe.mixup, recipe.sizes,
+        recipe.mixup, recipe.sizes if isinstance(recipe, Faces) else (),
     )  # fmt: skip
 
 
 def _sequence_stages(
-    trainer: Trainer, data: TrainingData, net: FeatureNet
+    trainer: Trainer, data: Prepared, net: FeatureNet, recipe: FaceSequenceRecipe
 ) -> tuple[nn.Module, Source]:
     """The BLSTM on cached features, then both together if the recipe says so."""
-    recipe, fabric = trainer.recipe, trainer.fabric
+    fabric = trainer.fabric
     if fabric.is_global_zero:
         cached_features(net, data, recipe, trainer.split, trainer.run)
     fabric.barrier()

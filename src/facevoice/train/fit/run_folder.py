@@ -2,10 +2,10 @@
 
 It holds
     run.json        recipe as used, data fingerprint, split sizes, versions, hardware, git revision
-    log.jsonl       one line an epoch
+    log.jsonl       one line per epoch
     curves.png      loss and validation figures by epoch
     checkpoint.pt   the state after the last whole epoch: a killed run resumes from it
-    stage-*.pt, features-*.npz   what finished stages hand on, until the run is finished
+    stage-*.pt, features-*.npy   what finished stages hand on, until the run is finished
     model.pt        the final weights (model.onnx for a support vector machine)
     scores_val.npz, scores_test.npz   ids, groups, y, labels, scores (N, K): held-out scores
     trained_on.npy  keys of the samples that set the weights or the temperature
@@ -27,14 +27,14 @@ from numpy.typing import NDArray
 import facevoice
 from facevoice.bundle.trained_on import keys_of, read_keys, write_keys
 from facevoice.errors import RecipeError
-from facevoice.train.fit.joined import TrainingData
 from facevoice.train.fit.samples import Indices, Split
-from facevoice.train.recipe import Recipe
+from facevoice.train.prepare.folder import Prepared
+from facevoice.train.recipe import AnyRecipe, Network
 from facevoice.writing import replacing
 
 
 def claim(
-    run: Path, recipe: Recipe, data: TrainingData, split: Split, extra: Mapping[str, Any]
+    run: Path, recipe: AnyRecipe, data: Prepared, split: Split, extra: Mapping[str, Any]
 ) -> None:
     """Write ``run.json``, or check that the folder's own names the same recipe and data.
 
@@ -45,15 +45,11 @@ def claim(
     Raises:
         RecipeError: the folder holds another run.
     """
+    present = check_folder(run, recipe, data)
     _note_samples(run, recipe, data, split)
-    wanted = {"recipe": json.loads(json.dumps(recipe.to_dict())), "data": data.fingerprint}
-    path = run / "run.json"
-    if path.exists():
-        present = json.loads(path.read_text(encoding="utf-8"))
-        if {key: present.get(key) for key in wanted} != wanted:
-            raise RecipeError(f"{run} holds a run of another recipe or data; choose another folder")
+    if present:
         return
-    facts = wanted | {
+    facts = _identity(recipe, data) | {
         "labels": list(data.labels),
         "corpus": {key: data.meta[key] for key in ("corpus", "licence", "citation", "count")},
         "leaks": len(data.meta.get("leaks", ())),
@@ -67,15 +63,46 @@ def claim(
         },
         **extra,
     }
-    with replacing(path) as temporary:
+    _write_facts(run, facts)
+
+
+def check_folder(run: Path, recipe: AnyRecipe, data: Prepared) -> bool:
+    """Whether the folder holds this very run, begun or finished.
+
+    Raises:
+        RecipeError: it holds another run.
+    """
+    path = run / "run.json"
+    if not path.exists():
+        return False
+    present = json.loads(path.read_text(encoding="utf-8"))
+    wanted = _identity(recipe, data)
+    if {key: present.get(key) for key in wanted} != wanted:
+        raise RecipeError(f"{run} holds a run of another recipe or data; choose another folder")
+    return True
+
+
+def _identity(recipe: AnyRecipe, data: Prepared) -> dict[str, Any]:
+    return {"recipe": json.loads(json.dumps(recipe.to_dict())), "data": data.fingerprint}
+
+
+def note(run: Path, facts: Mapping[str, Any]) -> None:
+    """Add facts to ``run.json``."""
+    present = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    _write_facts(run, {**present, **facts})
+
+
+def _write_facts(run: Path, facts: Mapping[str, Any]) -> None:
+    with replacing(run / "run.json") as temporary:
         text = json.dumps(facts, indent=2, sort_keys=True) + "\n"
         temporary.write_text(text, encoding="utf-8")
 
 
-def _note_samples(run: Path, recipe: Recipe, data: TrainingData, split: Split) -> None:
+def _note_samples(run: Path, recipe: AnyRecipe, data: Prepared, split: Split) -> None:
     rows = np.concatenate([split.train, split.val])
     parts = [keys_of([data.ids[row] for row in rows], [data.labels[data.y[row]] for row in rows])]
-    earlier = read_keys(Path(recipe.initial)) if recipe.initial else None
+    initial = recipe.initial if isinstance(recipe, Network) else ""
+    earlier = read_keys(Path(initial)) if initial else None
     write_keys(run, parts if earlier is None else [*parts, earlier])
 
 
@@ -102,7 +129,7 @@ def keep_lines(run: Path, count: int) -> None:
             temporary.write_text(text, encoding="utf-8")
 
 
-def save_scores(path: Path, data: TrainingData, rows: Indices, scores: NDArray[np.float64]) -> None:
+def save_scores(path: Path, data: Prepared, rows: Indices, scores: NDArray[np.float64]) -> None:
     """Write the scores (R, K) of rows with all that is needed to judge them."""
     with replacing(path) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(

@@ -9,8 +9,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from facevoice.errors import RecipeError
-from facevoice.train.fit.joined import TrainingData
-from facevoice.train.recipe import Recipe
+from facevoice.train.prepare.folder import Prepared
+from facevoice.train.recipe import AnyRecipe, NetRecipe
+from facevoice.types import Modality
 
 Indices = NDArray[np.intp]
 
@@ -23,8 +24,8 @@ class Split:
     val: Indices
     test: Indices
 
-    def among(self, usable: NDArray[np.bool_]) -> "Split":
-        """The rows that a branch can use (a clip may lack its modality).
+    def among(self, usable: NDArray[np.bool_], modality: Modality) -> "Split":
+        """The rows that a branch can use: a clip may lack the modality.
 
         Raises:
             RecipeError: no training or no validation row is left.
@@ -33,7 +34,9 @@ class Split:
         for name in ("train", "val"):
             if not len(parts[name]):
                 count = len(self._parts()[name])
-                raise RecipeError(f"none of {count} {name} samples has what this branch reads")
+                raise RecipeError(
+                    f"none of {count} {name} samples has a {modality}, which this branch reads"
+                )
         return Split(**parts)
 
     def _parts(self) -> dict[str, Indices]:
@@ -44,7 +47,7 @@ class Split:
         return {name: len(rows) for name, rows in self._parts().items()}
 
 
-def split_of(prepared: TrainingData, recipe: Recipe) -> Split:
+def split_of(prepared: Prepared, recipe: AnyRecipe) -> Split:
     """The recipe's groups if it names them, else the corpus's splits and a share of the groups.
 
     Raises:
@@ -68,7 +71,7 @@ def split_of(prepared: TrainingData, recipe: Recipe) -> Split:
     return Split(np.flatnonzero(train), np.flatnonzero(val), np.flatnonzero(test))
 
 
-def drawing_order(y: NDArray[np.int64], recipe: Recipe, rng: np.random.Generator) -> Indices:
+def drawing_order(y: NDArray[np.int64], recipe: NetRecipe, rng: np.random.Generator) -> Indices:
     """Positions of one epoch: permutations, or draws that favour rare classes.
 
     y: (N,) labels of the training rows. Returns (N * draws,) positions.
@@ -80,7 +83,7 @@ def drawing_order(y: NDArray[np.int64], recipe: Recipe, rng: np.random.Generator
     return rng.choice(len(y), len(y) * recipe.draws, p=weight / weight.sum())
 
 
-def logit_adjustment_of(y: NDArray[np.int64], classes: int, recipe: Recipe) -> Tensor:
+def logit_adjustment_of(y: NDArray[np.int64], classes: int, recipe: AnyRecipe) -> Tensor:
     """(K,) added to the logits in training so that rare classes count as much as common ones.
 
     The log of each class's share, times ``balance_power`` (Menon et al., *Long-tail learning via

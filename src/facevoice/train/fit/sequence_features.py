@@ -1,6 +1,6 @@
 """The second stage of a face branch: features of the finished network, cached, as sequences."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
 
@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from facevoice.train.fit.joined import TrainingData
 from facevoice.train.fit.samples import Indices, Split
-from facevoice.train.fit.sources import FaceReader, Inputs, changed_faces
+from facevoice.train.fit.sources import FaceReader, Inputs, pooled_mean
 from facevoice.train.nets import FeatureNet
 from facevoice.train.nets.sequence import SummedBlstm
-from facevoice.train.recipe import Recipe
+from facevoice.train.prepare.folder import Prepared
+from facevoice.train.recipe import FaceSequenceRecipe
 from facevoice.types import Float32Array
 from facevoice.writing import replacing
 
@@ -51,7 +51,9 @@ class SequenceNet(nn.Module):
 class SequenceSource:
     """All selected faces of a clip together, for fine-tuning network and BLSTM at once."""
 
-    def __init__(self, data: TrainingData, recipe: Recipe) -> None:
+    pooled = staticmethod(pooled_mean)
+
+    def __init__(self, data: Prepared, recipe: FaceSequenceRecipe) -> None:
         self._faces = FaceReader(data, recipe)
         self._recipe = recipe
         self.usable = self._faces.usable
@@ -66,19 +68,16 @@ class SequenceSource:
 
     def _changed(self, row: int, rng: np.random.Generator, generator: torch.Generator) -> Tensor:
         seed = int(torch.randint(2**62, (1,), generator=generator))
-        framing = rng if self._recipe.augment > 0 else None
-        faces = self._faces.framed(self._faces.selected(row), framing)
+        faces = self._faces.framed(row, framing=rng if self._recipe.augment > 0 else None)
         same = torch.Generator()
         alike = [
-            changed_faces(face[None], self._faces.face_input, self._recipe, same.manual_seed(seed))
-            for face in faces
+            self._faces.changed(face[None], self._recipe, same.manual_seed(seed)) for face in faces
         ]
         return torch.cat(alike)
 
     def plain(self, row: int) -> Tensor:
         """(T, C, H, W) as a prediction sees them."""
-        faces = self._faces.framed(self._faces.selected(row))
-        return torch.from_numpy(self._faces.face_input.normalised(faces))
+        return torch.from_numpy(self._faces.face_input.normalised(self._faces.framed(row)))
 
     def evaluation(self, rows: Indices, size: int) -> Iterator[tuple[Indices, Inputs]]:
         """Clips as a prediction sees them."""
@@ -107,8 +106,10 @@ def _padded(sequences: list[Tensor], length: int) -> Inputs:
 class FeatureSource:
     """Cached features of every clip, several views of the training clips."""
 
+    pooled = staticmethod(pooled_mean)
+
     def __init__(
-        self, features: list[dict[int, Float32Array]], usable: NDArray[np.bool_], frames: int
+        self, features: Sequence[Mapping[int, Float32Array]], usable: NDArray[np.bool_], frames: int
     ) -> None:
         self._features = features
         self._frames = frames
@@ -131,31 +132,42 @@ class FeatureSource:
             yield chosen, _padded(found, self._frames)
 
 
-@torch.no_grad()
 def cached_features(
-    net: FeatureNet, data: TrainingData, recipe: Recipe, split: Split, run: Path
+    net: FeatureNet, data: Prepared, recipe: FaceSequenceRecipe, split: Split, run: Path
 ) -> FeatureSource:
     """Features (T, D) of every clip by the net as it is; each view is kept in a file of the run.
 
-    View 0 is what a prediction sees, of all clips; the others are changed training clips.
+    View 0 is what a prediction sees, of all clips; the others are changed training clips. The files
+    are memory-mapped.
     """
     source = SequenceSource(data, recipe)
     net.eval()
-    device = next(net.parameters()).device
     views = []
     for number in range(recipe.views if recipe.augment > 0 else 1):
-        path = run / f"features-{number}.npz"
+        path = run / f"features-{number}.npy"
         rows = np.concatenate([split.train, split.val, split.test]) if not number else split.train
+        counts = np.minimum(data.counts("face")[rows], recipe.frames)
+        starts = np.concatenate([[0], np.cumsum(counts)])
         if not path.exists():
-            found: dict[str, Float32Array] = {}
-            for row in rows:
-                faces = source.view(int(row), number).to(device)
-                parts = [
-                    net.features(part).float().cpu() for part in torch.split(faces, _FACES_AT_ONCE)
-                ]
-                found[str(row)] = torch.cat(parts).numpy()
-            with replacing(path) as temporary, temporary.open("wb") as stream:
-                np.savez(stream, **found)  # type: ignore[arg-type]  # it takes allow_pickle, too
-        with np.load(path, allow_pickle=False) as stored:
-            views.append({int(name): stored[name] for name in stored.files})
+            made = (_features(net, source.view(int(row), number)) for row in rows)
+            _write_rows(path, made, (int(starts[-1]), net.feature_dim))
+        stored = np.asarray(np.load(path, mmap_mode="r"))
+        views.append({int(row): stored[starts[at] : starts[at + 1]] for at, row in enumerate(rows)})
     return FeatureSource(views, source.usable, recipe.frames)
+
+
+@torch.no_grad()
+def _features(net: FeatureNet, faces: Tensor) -> Float32Array:
+    faces = faces.to(next(net.parameters()).device)
+    parts = [net.features(part).float().cpu() for part in torch.split(faces, _FACES_AT_ONCE)]
+    found: Float32Array = torch.cat(parts).numpy()
+    return found
+
+
+def _write_rows(path: Path, pieces: Iterable[Float32Array], shape: tuple[int, int]) -> None:
+    """Write arrays (T_i, D) end to end as one .npy file, one of them in memory at a time."""
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, header)
+        for piece in pieces:
+            stream.write(piece.astype("<f4").tobytes())

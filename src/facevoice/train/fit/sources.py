@@ -1,18 +1,18 @@
 """Prepared data -> batches for a network, made by the very functions that prediction uses."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Final, Protocol
+from functools import partial
+from typing import Any, Final, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from facevoice.branches.face_input import FaceInput
-from facevoice.errors import InvalidInputError, RecipeError
-from facevoice.faces.sample import Box, crop_and_resize
-from facevoice.speech.spectrogram import SpectrogramSettings, spectrogram_images
+from facevoice.errors import RecipeError
+from facevoice.faces.sample import crop_and_resize
+from facevoice.speech.spectrogram import spectrogram_images
 from facevoice.train.fit.augment import (
     change_faces,
     change_speech,
@@ -20,174 +20,162 @@ from facevoice.train.fit.augment import (
     mask_spectrograms,
     shift_spectrograms,
 )
-from facevoice.train.fit.joined import TrainingData
 from facevoice.train.fit.samples import Indices
-from facevoice.train.recipe import Recipe
-from facevoice.types import ALIGNED_SIZE, UInt8Array, Waveform
+from facevoice.train.prepare.folder import Prepared
+from facevoice.train.recipe import (
+    FaceRecipe,
+    FaceSequenceRecipe,
+    FaceVoteRecipe,
+    NetRecipe,
+    SpectrogramRecipe,
+)
+from facevoice.types import Float64Array, UInt8Array, Waveform
 
 Inputs = tuple[Tensor, ...]
 """What a network is called with; the first dimension of each is the batch."""
+
+
+Pool = Callable[[Float64Array], Float64Array]
+
+
+def pooled_mean(looks: Float64Array) -> Float64Array:
+    """(T, K) -> (K,): the mean."""
+    mean: Float64Array = looks.mean(axis=0)
+    return mean
+
+
+def pooled_votes(looks: Float64Array, *, mirror: bool) -> Float64Array:
+    """(T, K) -> (K,): how often each label is the most likely one; see ``FaceVote``.
+
+    mirror: the second half of the looks is at mirror images of the first.
+    """
+    if mirror:
+        looks = looks.reshape(2, -1, looks.shape[1]).mean(axis=0)
+    return np.bincount(looks.argmax(axis=1), minlength=looks.shape[1]) / len(looks)
 
 
 class Source(Protocol):
     """Samples as a network wants them.
 
     usable: (N,) bool, which rows have what is read (a clip may lack its face or voice).
+    pooled: distributions (T, K) of a row's inputs -> (K,), as the finished branch pools them.
     """
 
     usable: NDArray[np.bool_]
 
+    @property
+    def pooled(self) -> Pool: ...  # noqa: D102
+
     def training(
         self, rows: Indices, rng: np.random.Generator, generator: torch.Generator
     ) -> Inputs:
-        """One changed input a row."""
+        """One changed input per row."""
         ...
 
     def evaluation(self, rows: Indices, size: int) -> Iterator[tuple[Indices, Inputs]]:
         """The row of each input (M,) and the inputs, about ``size`` at a time.
 
-        A row may have several inputs; their scores are averaged.
+        A row may have several inputs; ``pooled`` makes one score of theirs.
         """
         ...
 
 
-def face_input_of(recipe: Recipe) -> FaceInput:
-    """What the branch's network sees of an aligned face."""
-    left, top, right, bottom = recipe.crop
-    mean, deviation = recipe.normalisation
-    return FaceInput(
-        frames=recipe.frames,
-        crop=(left, top, right, bottom),
-        size=recipe.input_size,
-        channels="grey" if recipe.grey else "rgb",
-        mean=mean,
-        std=deviation,
-    )
-
-
 class FaceReader:
-    """Faces of prepared rows, 256x256 aligned or framed as the corpus frames them.
-
-    Clips give several faces, pictures one. Pictures that come aligned are cropped as those of
-    clips; pictures that a corpus has cut itself (FER2013) are taken whole.
+    """Faces of prepared rows, cut out as a prediction cuts them out of aligned faces.
 
     most: faces that one row gives at most.
     """
 
-    def __init__(self, data: TrainingData, recipe: Recipe) -> None:
+    def __init__(self, data: Prepared, recipe: FaceRecipe) -> None:
         self._data = data
-        self._images = data.images() if data.content == "face_images" else None
-        self.face_input = face_input_of(recipe)
-        self.most = 1 if self._images is not None else recipe.frames
-        self.usable = data.has_face()
-        whole = self._images is not None and data.meta.get("read_as") != "pictures"
-        self._box: Box | None = None if whole else self.face_input.crop
+        self.face_input = recipe.face_input
+        self.most = recipe.frames
+        self.usable = data.has("face")
 
-    def selected(self, row: int) -> UInt8Array:
-        """The faces that a prediction would look at: (T, H, W, 3) uint8 RGB."""
-        if self._images is None:
-            return self._data.faces(row, self.face_input.frames)
-        return _colour(np.asarray(self._images[row]))[None]
+    def framed(
+        self,
+        row: int,
+        *,
+        one: np.random.Generator | None = None,
+        framing: np.random.Generator | None = None,
+    ) -> UInt8Array:
+        """The faces that a prediction looks at: (T, size, size, 3) uint8 RGB.
 
-    def one(self, row: int, rng: np.random.Generator) -> UInt8Array:
-        """One of them at random: (1, H, W, 3)."""
-        if self._images is None:
-            return self._data.faces(row, self.face_input.frames, rng)
-        return self.selected(row)
-
-    def framed(self, faces: UInt8Array, rng: np.random.Generator | None = None) -> UInt8Array:
-        """(T, H, W, 3) -> (T, size, size, 3), cut at the recipe's crop or, with rng, around it.
-
-        A random crop lies anywhere in the aligned face (the paper: 224 of 256).
+        one: give only one of them, at random. framing: place the crop anywhere in the stored
+            picture (the paper: 224 of 256) instead of where the recipe says.
         """
-        size = self.face_input.size
-        height, width = faces.shape[1:3]
-        box = self._box
-        if box is None:
-            if height == width == size:
-                return faces
-            return crop_and_resize(faces, (0.0, 0.0, float(width), float(height)), size)
-        scale = width / ALIGNED_SIZE
-        left, top, right, bottom = (edge * scale for edge in box)
-        if rng is not None:
-            across = rng.uniform(min(0.0, -left), max(0.0, width - right))
-            down = rng.uniform(min(0.0, -top), max(0.0, height - bottom))
-            left, right, top, bottom = left + across, right + across, top + down, bottom + down
-        return crop_and_resize(faces, (left, top, right, bottom), size)
+        pictures, place = self._data.pictures(row, self.most, one)
+        size, (height, width) = self.face_input.size, pictures.shape[1:3]
+        across, down = place[2] - place[0], place[3] - place[1]
+        crop = self.face_input.crop
+        left, right = ((edge - place[0]) * width / across for edge in (crop[0], crop[2]))
+        top, bottom = ((edge - place[1]) * height / down for edge in (crop[1], crop[3]))
+        if framing is not None:
+            aside = framing.uniform(min(0.0, -left), max(0.0, width - right))
+            below = framing.uniform(min(0.0, -top), max(0.0, height - bottom))
+            left, right, top, bottom = left + aside, right + aside, top + below, bottom + below
+        if (left, top, right, bottom) == (0, 0, size, size) and height == width == size:
+            return pictures
+        return crop_and_resize(pictures, (left, top, right, bottom), size)
+
+    def changed(self, faces: UInt8Array, recipe: FaceRecipe, generator: torch.Generator) -> Tensor:
+        """(N, size, size, 3) uint8 -> (N, C, size, size) float32, augmented and normalised."""
+        channels = len(self.face_input.mean)
+        plain = replace(self.face_input, mean=(0.0,) * channels, std=(1.0,) * channels)
+        pictures = torch.from_numpy(plain.normalised(faces))
+        if recipe.augmentation == "wild":
+            pictures = change_faces(pictures, recipe.augment, generator)
+        elif recipe.augment > 0:
+            pictures = flip_faces(pictures, generator)
+        mean = torch.tensor(self.face_input.mean).view(1, -1, 1, 1)
+        return (pictures - mean) / torch.tensor(self.face_input.std).view(1, -1, 1, 1)
 
 
 class FaceSource:
-    """Single faces for a network that looks at one at a time."""
+    """Single faces for a network that looks at one at a time.
 
-    def __init__(self, data: TrainingData, recipe: Recipe) -> None:
+    mirror: look at the mirror image of each face as well. votes: pool as ``pooled_votes`` does.
+    """
+
+    def __init__(
+        self, data: Prepared, recipe: FaceRecipe, *, mirror: bool = False, votes: bool = False
+    ) -> None:
         self._faces = FaceReader(data, recipe)
         self._recipe = recipe
+        self._mirror = mirror
         self.usable = self._faces.usable
+        self.pooled = partial(pooled_votes, mirror=mirror) if votes else pooled_mean
 
     def training(
         self, rows: Indices, rng: np.random.Generator, generator: torch.Generator
     ) -> Inputs:
         """(N, C, H, W): a face of each row, changed."""
         framing = rng if self._recipe.augment > 0 else None
-        faces = [self._faces.framed(self._faces.one(int(row), rng), framing) for row in rows]
-        changed = changed_faces(
-            np.concatenate(faces), self._faces.face_input, self._recipe, generator
-        )
-        return (changed,)
+        faces = [self._faces.framed(int(row), one=rng, framing=framing) for row in rows]
+        return (self._faces.changed(np.concatenate(faces), self._recipe, generator),)
 
     def evaluation(self, rows: Indices, size: int) -> Iterator[tuple[Indices, Inputs]]:
-        """Every face of a row, and its mirror image if the recipe says so."""
+        """Every face of a row, and its mirror image if that is asked for."""
         step = max(1, size // self._faces.most)
         for start in range(0, len(rows), step):
             chosen = rows[start : start + step]
-            found = [self._faces.framed(self._faces.selected(int(row))) for row in chosen]
+            found = [self._faces.framed(int(row)) for row in chosen]
             owners = np.repeat(chosen, [len(faces) for faces in found])
             pictures = self._faces.face_input.normalised(np.concatenate(found))
             yield owners, (torch.from_numpy(pictures),)
-            if self._recipe.mirror:
+            if self._mirror:
                 yield owners, (torch.from_numpy(np.ascontiguousarray(pictures[..., ::-1])),)
-
-
-def changed_faces(
-    faces: UInt8Array, face_input: FaceInput, recipe: Recipe, generator: torch.Generator
-) -> Tensor:
-    """(N, size, size, 3) uint8 -> (N, C, size, size) float32, augmented and normalised."""
-    channels = len(face_input.mean)
-    plain = replace(face_input, mean=(0.0,) * channels, std=(1.0,) * channels)
-    pictures = torch.from_numpy(plain.normalised(faces))
-    if recipe.augmentation == "wild":
-        pictures = change_faces(pictures, recipe.augment, generator)
-    elif recipe.augment > 0:
-        pictures = flip_faces(pictures, generator)
-    mean = torch.tensor(face_input.mean).view(1, -1, 1, 1)
-    return (pictures - mean) / torch.tensor(face_input.std).view(1, -1, 1, 1)
-
-
-def _colour(picture: UInt8Array) -> UInt8Array:
-    return np.repeat(picture[..., None], 3, axis=2) if picture.ndim == 2 else picture
-
-
-def spectrogram_settings(recipe: Recipe) -> SpectrogramSettings:
-    """The recipe's spectrogram: the defaults (the paper's 224x224) but for what it states.
-
-    Raises:
-        RecipeError: an unknown key or a wrong value.
-    """
-    try:
-        return SpectrogramSettings.from_dict(
-            SpectrogramSettings().to_dict() | dict(recipe.spectrogram)
-        )
-    except InvalidInputError as error:
-        raise RecipeError(f"recipe key spectrogram: {error}") from error
 
 
 class SpectrogramSource:
     """Spectrogram images of speech."""
 
-    def __init__(self, data: TrainingData, recipe: Recipe) -> None:
-        self._speech = data.speeches()
-        self.usable = np.array([speech is not None for speech in self._speech])
-        self._settings = spectrogram_settings(recipe)
+    pooled = staticmethod(pooled_mean)
+
+    def __init__(self, data: Prepared, recipe: SpectrogramRecipe) -> None:
+        self._data = data
+        self.usable = data.has("voice")
+        self._settings = recipe.settings
         self._recipe = recipe
         self._views: dict[tuple[int, int] | None, Tensor] = {}
 
@@ -227,37 +215,33 @@ class SpectrogramSource:
             yield np.repeat(chosen, [len(each) for each in images]), (torch.cat(images),)
 
     def _heard(self, row: int) -> Waveform:
-        speech = self._speech[row]
+        speech = self._data.speech(row)
         if speech is None:
             raise RecipeError(f"sample {row} has no speech")
         return speech
 
 
-_FACE_CONTENTS: Final = ("clips", "face_images")
-_READS: Final = {
-    "face_vote": _FACE_CONTENTS,
-    "face_sequence": ("clips",),
-    "spectrogram_net": ("clips", "speech"),
-    "functionals_svm": ("clips", "speech"),
+def _vote_source(data: Prepared, recipe: FaceVoteRecipe) -> Source:
+    return FaceSource(data, recipe, mirror=recipe.mirror, votes=recipe.pooling == "votes")
+
+
+def _sequence_source(data: Prepared, recipe: FaceSequenceRecipe) -> Source:
+    if data.counts("face").max() == 1:
+        raise RecipeError("a face_sequence recipe reads clips: no sample shows more than one face")
+    return FaceSource(data, recipe)
+
+
+_SOURCES: Final[Mapping[str, Callable[[Prepared, Any], Source]]] = {
+    "face_vote": _vote_source,
+    "face_sequence": _sequence_source,
+    "spectrogram_net": SpectrogramSource,
 }
 
 
-def check_content(data: TrainingData, recipe: Recipe) -> None:
-    """Raise RecipeError where the data holds nothing that the recipe's branch reads."""
-    wanted = _READS[recipe.branch]
-    if data.content not in wanted:
-        raise RecipeError(
-            f"a {recipe.branch} recipe reads {' or '.join(wanted)}; the data holds {data.content}"
-        )
-
-
-def source_of(data: TrainingData, recipe: Recipe) -> Source:
+def source_of(data: Prepared, recipe: NetRecipe) -> Source:
     """The source of the recipe's network.
 
     Raises:
-        RecipeError: the prepared folder holds another kind of data.
+        RecipeError: a face_sequence recipe is given pictures.
     """
-    check_content(data, recipe)
-    if recipe.branch in {"face_vote", "face_sequence"}:
-        return FaceSource(data, recipe)
-    return SpectrogramSource(data, recipe)
+    return _SOURCES[recipe.branch](data, recipe)

@@ -30,7 +30,7 @@ from facevoice.train.fit.samples import (
 )
 from facevoice.train.fit.sources import Inputs, Source
 from facevoice.train.fit.validation import placed, score_rows
-from facevoice.train.recipe import Recipe
+from facevoice.train.recipe import NetRecipe
 
 Report = Callable[[dict[str, Any]], None]
 """Told the log line of each epoch."""
@@ -51,7 +51,7 @@ class Stage:
     """A module, where its inputs come from, and how long and how fast it learns.
 
     number: of the stage within its run; seeds what is random in it.
-    sizes: side of the pictures in equal parts of the epochs, see ``Recipe``; empty: as they come.
+    sizes: side of the pictures in equal parts of the epochs (see ``Faces``); empty: as they come.
     """
 
     name: str
@@ -79,7 +79,7 @@ class Trainer:
     """
 
     fabric: Fabric
-    recipe: Recipe
+    recipe: NetRecipe
     run: Path
     y: NDArray[np.int64]
     labels: tuple[str, ...]
@@ -200,7 +200,7 @@ class Trainer:
         """WAR and UAR of the validation rows, measured by the first process for all."""
         figures = {"val_war": 0.0, "val_uar": 0.0}
         if self.fabric.is_global_zero:
-            scores = score_rows(stage.module, stage.source, self.split.val, self.recipe)
+            scores = score_rows(stage.module, stage.source, self.split.val)
             matrix = metrics.ConfusionMatrix.of_scores(scores, self.y[self.split.val], self.labels)
             figures = {"val_war": round(matrix.war, 4), "val_uar": round(matrix.uar, 4)}
         broadcast: dict[str, float] = self.fabric.broadcast(figures)
@@ -219,7 +219,7 @@ class _State:
     best_epoch: int = 0
 
     @classmethod
-    def fresh(cls, fabric: Fabric, stage: Stage, recipe: Recipe, rows: int) -> "_State":
+    def fresh(cls, fabric: Fabric, stage: Stage, recipe: NetRecipe, rows: int) -> "_State":
         stage.module.to(memory_format=torch.channels_last)
         groups = _parameter_groups(stage.module, recipe.weight_decay)
         optimizer = torch.optim.AdamW(groups, lr=stage.learning_rate)

@@ -46,12 +46,7 @@ def write_contact_sheet(prepared: Prepared, path: Path) -> int:
 
 
 def _faces(prepared: Prepared) -> Iterator[tuple[int, UInt8Array]]:
-    """Row and picture of each sample that shows a face: of a clip the one in the middle."""
-    if prepared.content == "face_images":
-        for row, image in enumerate(prepared.images()):
-            yield row, np.asarray(image)
-    elif prepared.content == "clips":
-        for row in range(len(prepared.ids)):
-            faces = prepared.evidence(row).faces
-            if faces is not None:
-                yield row, faces.images[len(faces) // 2]
+    """Row and middle picture of each sample that shows a face."""
+    for row in np.flatnonzero(prepared.has("face")).tolist():
+        pictures, _ = prepared.pictures(row, 1)
+        yield row, pictures[0]

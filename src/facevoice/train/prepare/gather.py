@@ -1,12 +1,13 @@
-"""One sample -> what is kept of it: evidence, a picture, or speech. Runs in the worker processes.
+"""One sample -> its evidence, or its picture of a face. Runs in the worker processes.
 
-A sample that cannot be used gives an ``Unusable`` with the reason; nothing is passed over silently.
+A sample that cannot be used gives an ``Unusable`` with the reason; nothing is skipped silently.
 """
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from typing import Final
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -25,7 +26,6 @@ from facevoice.types import (
     ALIGNED_SIZE,
     Evidence,
     FaceTrack,
-    Float32Array,
     MissingCode,
     Modality,
     Sample,
@@ -59,21 +59,23 @@ def _voice() -> SileroVoice:
     return SileroVoice()
 
 
-def evidence_of(sample: Sample, content: Content, threads: int | None) -> Evidence | Unusable:
-    """The evidence of a clip; Unusable if it cannot be read or holds neither face nor speech."""
+def evidence_of(sample: Sample, corpus: Corpus, threads: int | None) -> Evidence | Unusable:
+    """The evidence of a sample; Unusable if it cannot be read or holds neither face nor speech.
+
+    threads: of the networks, None for all cores.
+    """
     try:
-        if content == "clips":
-            evidence = joined(list(_reader(threads).clip(sample.path)))
-        elif content == "face_crops":
-            evidence = _of_crops(sample.path)
-        else:
-            evidence = _of_folder(sample)
+        evidence = _GATHER[corpus.content](sample, corpus, threads)
     except FacevoiceError as error:
         return Unusable(f"file: {error.kind}", str(error))
-    if evidence.faces is None and evidence.speech is None:
+    if isinstance(evidence, Evidence) and evidence.faces is None and evidence.speech is None:
         codes = ", ".join(evidence.missing.values())
         return Unusable(f"neither face nor speech: {codes}", str(sample.path))
     return evidence
+
+
+def _of_clip(sample: Sample, _corpus: Corpus, threads: int | None) -> Evidence:
+    return joined(list(_reader(threads).clip(sample.path)))
 
 
 def joined(windows: list[Evidence]) -> Evidence:
@@ -113,8 +115,9 @@ def joined(windows: list[Evidence]) -> Evidence:
     )
 
 
-def _of_crops(path: Path) -> Evidence:
+def _of_crops(sample: Sample, _corpus: Corpus, _threads: int | None) -> Evidence:
     """Evidence of a video whose whole picture is the face, sampled as often as any other."""
+    path = sample.path
     info = media.probe(path)
     plan = clip_plan(info, None, None)
     images, times, box = [], [], (0.0, 0.0, 0.0, 0.0)
@@ -131,7 +134,7 @@ def _of_crops(path: Path) -> Evidence:
     return _together(images, times, box, length, (plan.start, stop), speech)
 
 
-def _of_folder(sample: Sample) -> Evidence:
+def _of_folder(sample: Sample, _corpus: Corpus, _threads: int | None) -> Evidence:
     """Evidence of a folder of aligned faces, spread evenly over the sound's length if there is one.
 
     Without sound the pictures count as 25 a second, the rate of film and of AFEW.
@@ -188,37 +191,55 @@ def _together(
     )
 
 
-def picture_of(
-    sample: Sample, corpus: Corpus, size: int | None, threads: int | None
-) -> UInt8Array | Unusable:
-    """A picture of a face: as it is, or for photographs with the largest face aligned.
+def _of_photograph(sample: Sample, corpus: Corpus, threads: int | None) -> Evidence | Unusable:
+    """Evidence of a photograph: its largest face, aligned."""
+    picture = _read_picture(sample, corpus)
+    if isinstance(picture, Unusable):
+        return picture
+    colour = picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=2)
+    faces = _detector(threads)(colour)
+    if not faces:
+        return Unusable("no face found", str(sample.path))
+    face = max(faces, key=prominence)
+    track = FaceTrack(
+        images=align(colour, face.landmarks, ALIGNED_SIZE)[None],
+        times_seconds=np.zeros(1),
+        boxes=face.box[None],
+        quality=np.array([face.confidence], np.float32),
+        landmarks=face.landmarks[None],
+        seconds=1.0,
+    )
+    return Evidence(track, None, 0.0, 0.0, missing={"voice": "no_audio_stream"}, people=len(faces))
 
-    size: side of the result; None leaves it as it is (256 where it is aligned).
-    Returns (H, W) or (H, W, 3) uint8.
-    """
-    try:
-        picture = corpus.read(sample) if corpus.read is not None else _read_picture(sample.path)
-    except _BAD_PICTURE as error:
-        return Unusable("picture cannot be decoded", f"{sample.path}: {error}")
-    if corpus.content == "pictures":
-        colour = picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=2)
-        faces = _detector(threads)(colour)
-        if not faces:
-            return Unusable("no face found", str(sample.path))
-        picture = align(colour, max(faces, key=prominence).landmarks, ALIGNED_SIZE)
-    return picture if size is None else sized(picture, size)
 
-
-def speech_of(sample: Sample) -> Float32Array | Unusable:
-    """The speech of a file alone, (N,) float32 at 16 kHz."""
-    try:
-        waveform = media.read_waveform(sample.path, rate_hz=SPEECH_RATE_HZ)
-    except FacevoiceError as error:
-        return Unusable(f"sound: {error.kind}", str(error))
+def _of_speech(sample: Sample, _corpus: Corpus, _threads: int | None) -> Evidence | Unusable:
+    """Evidence of the speech of a file alone."""
+    waveform = media.read_waveform(sample.path, rate_hz=SPEECH_RATE_HZ)
     speech = find_speech(waveform, _voice())
-    if speech.waveform is None:
+    if waveform is None or speech.waveform is None:
         return Unusable(f"speech: {speech.missing}", str(sample.path))
-    return speech.waveform.samples
+    span = waveform.start_seconds, waveform.stop_seconds
+    return _together([], [], (0.0, 0.0, 0.0, 0.0), 0.0, span, speech)
+
+
+_GATHER: Final[Mapping[Content, Callable[[Sample, Corpus, int | None], Evidence | Unusable]]] = {
+    "clips": _of_clip,
+    "face_crops": _of_crops,
+    "face_folders": _of_folder,
+    "pictures": _of_photograph,
+    "speech": _of_speech,
+}
+
+
+def picture_of(sample: Sample, corpus: Corpus) -> UInt8Array | Unusable:
+    """A picture that shows nothing but a face: its middle square, at most 256 pixels wide.
+
+    Returns (H, H) or (H, H, 3) uint8.
+    """
+    picture = _read_picture(sample, corpus)
+    if isinstance(picture, Unusable):
+        return picture
+    return sized(picture, min(ALIGNED_SIZE, *picture.shape[:2]))
 
 
 def sized(picture: UInt8Array, side: int) -> UInt8Array:
@@ -232,7 +253,12 @@ def sized(picture: UInt8Array, side: int) -> UInt8Array:
     return np.asarray(square.resize((side, side), Image.Resampling.BILINEAR))
 
 
-def _read_picture(path: Path) -> UInt8Array:
-    with Image.open(path) as image:
-        mode = "L" if image.mode in {"L", "1", "I;16"} else "RGB"
-        return np.asarray(image.convert(mode))
+def _read_picture(sample: Sample, corpus: Corpus) -> UInt8Array | Unusable:
+    try:
+        if corpus.read is not None:
+            return corpus.read(sample)
+        with Image.open(sample.path) as image:
+            mode = "L" if image.mode in {"L", "1", "I;16"} else "RGB"
+            return np.asarray(image.convert(mode))
+    except _BAD_PICTURE as error:
+        return Unusable("picture cannot be decoded", f"{sample.path}: {error}")

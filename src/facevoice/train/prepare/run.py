@@ -1,7 +1,7 @@
 """Corpus folder -> prepared folder: decode, detect, align and clean each sample once.
 
-What is done stands in files of its own (``parts``), so an interrupted preparation goes on where it
-was, and ends with the very bytes of an uninterrupted one.
+Finished pieces stand in files of their own (``parts``), so an interrupted preparation resumes where
+it stopped, and ends with the very bytes of an uninterrupted one.
 """
 
 import csv
@@ -14,24 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from facevoice import __version__
 from facevoice.datasets import Corpus
 from facevoice.errors import DatasetError
-from facevoice.speech.voice import SPEECH_RATE_HZ
 from facevoice.train.prepare.contact_sheet import write_contact_sheet
 from facevoice.train.prepare.folder import FORMAT, Prepared, open_prepared
-from facevoice.train.prepare.parts import (
-    CLIPS,
-    PARTS,
-    Unit,
-    Work,
-    merge,
-    missing_of,
-    outcomes,
-    shapes_of,
-)
+from facevoice.train.prepare.gather import Unusable
+from facevoice.train.prepare.parts import PARTS, Unit, Work, merge
 from facevoice.train.prepare.selection import Choices, Selection, select
 from facevoice.workers import run, threads_each
 from facevoice.writing import replacing
@@ -67,26 +56,24 @@ def prepare(
         corpus = replace(corpus, content=choices.content)
     selection = select(corpus, root, choices)
     threads = threads if threads is not None else threads_each(workers)
-    work = Work(corpus, output, choices.size, threads)
+    work = Work(corpus, output, threads)
     units = work.units(selection.samples)
     source = _source_digest(units, selection)
     _claim(work)
-    done = _finished(output, source)
-    if done is not None:
-        return done
-    ready = [unit for unit in units if work.done(unit)]
-    count = sum(len(unit.samples) for unit in ready)
-    _show(progress, count, len(selection.samples))
-    waiting = [unit for unit in units if not work.done(unit)]
+    if (output / "prepared.json").is_file():
+        prepared = open_prepared(output)
+        if prepared.meta["source_sha256"] == source:
+            return prepared
+        work.take_over(units)
+    waiting = [unit for unit in units if not work.path(unit).is_file()]
+    total = len(selection.samples)
+    count = total - sum(len(unit.samples) for unit in waiting)
+    show = progress or (lambda _done, _total: None)
+    show(count, total)
     for unit in run(work, waiting, workers=workers, threads=threads):
         count += len(unit.samples)
-        _show(progress, count, len(selection.samples))
+        show(count, total)
     return _finish(work, units, selection, root, source)
-
-
-def _show(progress: Progress | None, done: int, total: int) -> None:
-    if progress is not None:
-        progress(done, total)
 
 
 def _source_digest(units: Sequence[Unit], selection: Selection) -> str:
@@ -108,7 +95,6 @@ def _claim(work: Work) -> None:
         "facevoice": __version__,
         "corpus": work.corpus.name,
         "content": work.corpus.content,
-        "size": work.size,
     }
     try:
         present = json.loads(path.read_text(encoding="utf-8"))
@@ -126,17 +112,9 @@ def _claim(work: Work) -> None:
     if present is None:
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
-    for folder in (work.output, work.output / CLIPS, work.output / PARTS):
+    for folder in (work.output, work.output / PARTS):
         for stale in folder.glob(".*.tmp"):  # of a process that was killed while it wrote
             stale.unlink(missing_ok=True)
-
-
-def _finished(output: Path, source: str) -> Prepared | None:
-    """The prepared folder if exactly this was finished in it before."""
-    if not (output / "prepared.json").is_file():
-        return None
-    prepared = open_prepared(output)
-    return prepared if prepared.meta.get("source_sha256") == source else None
 
 
 def _finish(
@@ -148,16 +126,13 @@ def _finish(
     rows: list[list[str]] = []
     dropped = [[_relative(item.path, root), item.reason, ""] for item in selection.dropped]
     for unit in units:
-        for sample, unusable in zip(unit.samples, outcomes(work, unit), strict=True):
+        for sample, found in zip(unit.samples, work.outcomes(unit), strict=True):
             place = _relative(sample.path, root)
-            if unusable is not None:
-                dropped.append([place, unusable.reason, unusable.detail.replace(str(root), "ROOT")])
-                continue
-            row = [sample.id, str(sample.label), sample.split, sample.group, place]
-            if work.has_clips:
-                path = work.path(unit)
-                row += [path.relative_to(output).as_posix(), *missing_of(path)]
-            rows.append(row)
+            if isinstance(found, Unusable):
+                dropped.append([place, found.reason, found.detail.replace(str(root), "ROOT")])
+            else:
+                row = [sample.id, str(sample.label), sample.split, sample.group, place]
+                rows.append([*row, *found])
     _table(output / "dropped.csv", ["file", "reason", "detail"], dropped)
     reasons = Counter(reason for _, reason, _ in dropped)
     if not rows:
@@ -165,10 +140,8 @@ def _finish(
             f"{corpus.name}: none of {len(selection.samples)} samples is usable: {dict(reasons)};"
             f" {output / 'dropped.csv'} lists them"
         )
-    if not work.has_clips:
-        _merge(work, units)
-    columns = ["id", "label", "split", "group", "source"]
-    columns += ["file", "missing_face", "missing_voice"] if work.has_clips else []
+    merge(work, units)
+    columns = ["id", "label", "split", "group", "source", "missing_face", "missing_voice"]
     _table(output / "samples.csv", columns, rows)
     meta = _meta(work, selection, len(rows), reasons, source)
     with replacing(output / "prepared.json") as path:
@@ -182,14 +155,11 @@ def _finish(
 def _meta(
     work: Work, selection: Selection, count: int, reasons: Counter[str], source: str
 ) -> dict[str, Any]:
-    content = work.corpus.content
-    packed = "face_images" if content in {"pictures", "face_images"} else content
     return {
         "format": FORMAT,
         "facevoice": __version__,
         "corpus": work.corpus.name,
-        "content": "clips" if work.has_clips else packed,
-        "read_as": content,
+        "read_as": work.corpus.content,
         "labels": list(selection.labels),
         "renamed": dict(selection.renamed),
         "licence": work.corpus.licence,
@@ -206,27 +176,8 @@ def _meta(
             }
             for leak in selection.leaks
         ],
-        "rate_hz": None if packed == "face_images" else SPEECH_RATE_HZ,
         "source_sha256": source,
     }
-
-
-def _merge(work: Work, units: Sequence[Unit]) -> None:
-    shapes = shapes_of(work, units)
-    if work.corpus.content == "speech":
-        offsets = np.cumsum([0, *(shape[0] for shape in shapes)]).astype(np.int64)
-        with replacing(work.output / "offsets.npy") as path, path.open("wb") as stream:
-            np.save(stream, offsets)
-        merge(work.output / "speech.npy", work, units, (int(offsets[-1]),))
-        return
-    counts = Counter(shapes)
-    if len(counts) > 1:
-        seen = ", ".join(f"{shape}: {count}" for shape, count in counts.most_common(4))
-        raise DatasetError(
-            f"{work.corpus.name}: pictures differ in shape ({seen}): state one side for all with"
-            " --size, in another folder"
-        )
-    merge(work.output / "images.npy", work, units, (len(shapes), *shapes[0]))
 
 
 def _table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -18,7 +18,6 @@ class Choices:
     content: how the files are to be read, where the corpus would be read otherwise.
     labels: keep only these, in this order; in any spelling that ``datasets.names`` knows.
     limit: take only so many samples, as many of each label as there are.
-    size: side of pictures (contents pictures and face_images); None: 256 aligned, else as is.
     allow_leaks: accept a split that leaks, and record it.
     drop_leaks: leave out the training and validation samples that leak.
     """
@@ -26,7 +25,6 @@ class Choices:
     content: Content | None = None
     labels: tuple[str, ...] = ()
     limit: int | None = None
-    size: int | None = None
     allow_leaks: bool = False
     drop_leaks: bool = False
 

@@ -1,18 +1,18 @@
 """Utterance features -> the mean of a logistic regression and two small networks, as one ONNX file.
 
 Both learn from the speech as it is and from changed copies of it (``speech_views``), so that a few
-dozen speakers stand for more. They err differently: their mean tells more than either.
+dozen speakers stand for more. They err differently: their mean does better than either.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import onnx
-import sklearn
 import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
@@ -21,14 +21,11 @@ from torch import nn
 from torch.nn import functional
 
 from facevoice.branches.base import softmax
-from facevoice.errors import RecipeError
-from facevoice.scores.metrics import ConfusionMatrix
-from facevoice.train.fit.joined import TrainingData
-from facevoice.train.fit.run_folder import add_line, claim, keep_lines, save_scores
-from facevoice.train.fit.samples import mixed, soft_targets, split_of
-from facevoice.train.recipe import Recipe
-from facevoice.train.voice.features import changed_features, functional_features
-from facevoice.train.voice.svm import note, parity_of
+from facevoice.train.fit.samples import Split, mixed, soft_targets
+from facevoice.train.prepare.folder import Prepared
+from facevoice.train.recipe import EnsembleRecipe
+from facevoice.train.voice.features import changed_features
+from facevoice.train.voice.machine import Fitted, Report
 from facevoice.types import Float32Array, Float64Array
 from facevoice.writing import replacing
 
@@ -39,7 +36,6 @@ _UNKNOWN: Final = -30.0  # logit of a class that training lacked
 _OPSET: Final = 17
 _IR_VERSION: Final = 9
 
-Report = Callable[[dict[str, Any]], None]
 Layer = tuple[Float64Array, Float64Array]
 """Weights (inputs, outputs) and biases (outputs,)."""
 
@@ -66,62 +62,24 @@ class Ensemble:
         return scores
 
 
-def train_ensemble(
-    recipe: Recipe, data: TrainingData, run: Path, report: Report | None = None
-) -> Path:
-    """Train; a finished run of the same recipe and data is left as it is.
+def fitted_ensemble(
+    features: Float32Array, data: Prepared, split: Split, recipe: EnsembleRecipe, _log: Report
+) -> Fitted:
+    """Fit twice: on the training rows alone, and for good on these and the validation rows.
 
-    The validation scores, by which the temperature is fitted, are of an ensemble that has not seen
-    the validation rows; the one that is kept has learnt from them as well.
-
-    Returns the run folder.
-
-    Raises:
-        RecipeError: the recipe does not fit the data, or the folder holds another run.
-        DatasetError: the data holds no speech.
+    The validation scores, by which the temperature is fitted, are those of the first.
     """
-    if len(recipe.svm_costs) != 1 or recipe.svm_costs[0] <= 0:
-        raise RecipeError(
-            "recipe key svm_costs must hold one positive number for net 'ensemble', got"
-            f" {list(recipe.svm_costs)}"
-        )
-    features, heard = functional_features(data, recipe.feature_set)
-    split = split_of(data, recipe).among(heard)
-    facts = {
-        "unusable": int((~heard).sum()),
-        "feature_count": features.shape[1],
-        "scikit_learn": sklearn.__version__,
-    }
-    claim(run, recipe, data, split, facts)
-    if (run / "model.onnx").exists():
-        return run
-    keep_lines(run, 0)
     looks = np.concatenate([features[None], changed_features(data, recipe)])
 
     def fitted(rows: NDArray[np.intp]) -> Ensemble:
         return fit(looks[:, rows], data.y[rows], len(data.labels), recipe)
 
-    # validation rows say how sure it is; then it learns from them, too
     first = fitted(split.train)
     model = fitted(np.sort(np.concatenate([split.train, split.val])))
-    line: dict[str, Any] = {"stage": "ensemble"}
-    for name, rows, judge in (("val", split.val, first), ("test", split.test, model)):
-        if len(rows):
-            scores = judge.scores(features[rows])
-            save_scores(run / f"scores_{name}.npz", data, rows, scores)
-            matrix = ConfusionMatrix.of_scores(scores, data.y[rows], data.labels)
-            line |= {f"{name}_war": round(matrix.war, 4), f"{name}_uar": round(matrix.uar, 4)}
-    add_line(run, line)
-    if report is not None:
-        report(line)
-    candidate = run / "candidate.onnx"  # model.onnx says that the run is finished
-    write_onnx(model, candidate)
-    note(run, {"parity": parity_of(model.scores, candidate, features[heard])})
-    candidate.replace(run / "model.onnx")
-    return run
+    return Fitted(model.scores, first.scores, partial(write_onnx, model), {"stage": "ensemble"})
 
 
-def fit(looks: Float32Array, y: NDArray[np.int64], size: int, recipe: Recipe) -> Ensemble:
+def fit(looks: Float32Array, y: NDArray[np.int64], size: int, recipe: EnsembleRecipe) -> Ensemble:
     """Fit on looks (V, N, D), the first unchanged, with labels (N,) below ``size``."""
     every = looks.reshape(-1, looks.shape[-1]).astype(np.float64)
     mean, scale = every.mean(axis=0), every.std(axis=0) + 1e-6
@@ -132,7 +90,9 @@ def fit(looks: Float32Array, y: NDArray[np.int64], size: int, recipe: Recipe) ->
     return Ensemble(mean, scale, linear, nets)
 
 
-def _regression(values: Float32Array, y: NDArray[np.int64], size: int, recipe: Recipe) -> Layer:
+def _regression(
+    values: Float32Array, y: NDArray[np.int64], size: int, recipe: EnsembleRecipe
+) -> Layer:
     power = 0.0 if recipe.balance == "none" else recipe.balance_power
     classes, counts = np.unique(y, return_counts=True)
     weights = (len(y) / (len(classes) * counts)) ** power
@@ -150,7 +110,7 @@ def _regression(values: Float32Array, y: NDArray[np.int64], size: int, recipe: R
 
 
 def _network(
-    looks: Float32Array, y: NDArray[np.int64], size: int, recipe: Recipe, number: int
+    looks: Float32Array, y: NDArray[np.int64], size: int, recipe: EnsembleRecipe, number: int
 ) -> tuple[Layer, ...]:
     """Train one network: one-cycle AdamW, mixup; each sample is drawn ``draws`` times an epoch."""
     torch.manual_seed(recipe.seed * _NETS + number)

@@ -1,7 +1,7 @@
 """Functionals of prepared folders, computed once and kept beside the data.
 
 ``functionals-<set>.npz`` in a prepared folder holds
-    features     (N, D) float32, NaN rows for clips without speech
+    features     (N, D) float32, NaN rows for samples without speech
     fingerprint  of the prepared folder that they were computed from
     opensmile    the version that computed them; of our own set its own version
 With this file there, training needs no openSMILE. ``functionals-<set>-changed.npz`` holds the same
@@ -12,82 +12,87 @@ import zipfile
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facevoice.errors import DatasetError, InvalidInputError
+from facevoice.errors import DatasetError
 from facevoice.speech.functionals import FEATURE_COUNTS, FeatureSet, functionals
 from facevoice.speech.prosody import VERSION
 from facevoice.train.fit.augment import change_speech
-from facevoice.train.fit.joined import Joined, TrainingData
 from facevoice.train.prepare.folder import Prepared
-from facevoice.train.recipe import Recipe
+from facevoice.train.prepare.store import Store
+from facevoice.train.recipe import EnsembleRecipe
 from facevoice.types import Float32Array, Waveform
 from facevoice.writing import replacing
 
 
 def functional_features(
-    data: TrainingData, feature_set: FeatureSet
+    data: Prepared, feature_set: FeatureSet
 ) -> tuple[Float32Array, NDArray[np.bool_]]:
     """Features of all samples, and which samples have any.
 
-    Returns (N, D) float32, NaN where a clip has no speech, and (N,) bool.
+    Returns (N, D) float32, NaN where a sample has no speech, and (N,) bool.
 
     Raises:
-        DatasetError: the data holds no speech, or the kept file is damaged.
+        DatasetError: the kept file is damaged.
         MissingDependencyError: nothing that fits is kept, and opensmile is not installed.
     """
-    if isinstance(data, Joined):
-        features = np.concatenate([_of_folder(part, feature_set) for part in data.parts])
-    elif isinstance(data, Prepared):
-        features = _of_folder(data, feature_set)
-    else:
-        raise InvalidInputError(f"functionals are kept in prepared folders, got {data!r}")
+    features = np.concatenate([_plain(store, feature_set) for store in data.stores])
     return features, ~np.isnan(features).any(axis=1)
 
 
-def changed_features(data: TrainingData, recipe: Recipe) -> Float32Array:
+def changed_features(data: Prepared, recipe: EnsembleRecipe) -> Float32Array:
     """Features of changed copies of all samples: (speech_views, N, D), NaN without speech.
 
     Raises:
         DatasetError, MissingDependencyError: see ``functional_features``.
     """
-    parts = data.parts if isinstance(data, Joined) else (data,)
-    return np.concatenate([_changed(part, recipe) for part in parts], axis=1)
+    return np.concatenate([_changed(store, recipe) for store in data.stores], axis=1)
 
 
-def _changed(prepared: Any, recipe: Recipe) -> Float32Array:
-    feature_set, views = recipe.feature_set, recipe.speech_views
-    made = f"{prepared.fingerprint} {views} views, strength {recipe.augment}, seed {recipe.seed}"
+def _plain(store: Store, feature_set: FeatureSet) -> Float32Array:
+    path = store.folder / f"functionals-{feature_set}.npz"
 
     def make() -> Float32Array:
-        speeches = prepared.speeches()
-        shape = (views, len(speeches), FEATURE_COUNTS[feature_set])
-        features = np.full(shape, np.nan, np.float32)
-        for row, waveform in enumerate(speeches):
-            for view in range(views if waveform is not None else 0):
-                rng = np.random.default_rng([recipe.seed, row, view])
-                samples = change_speech(waveform.samples, recipe.augment, rng)
-                changed = Waveform(samples, waveform.rate_hz)
-                features[view, row] = functionals(changed, feature_set)
-        return features
+        (features,) = _of_all(store, feature_set, 1, lambda _place, samples: samples)
+        return np.asarray(features)
 
-    path = prepared.folder / f"functionals-{feature_set}-changed.npz"
+    return _kept_or_made(path, store.fingerprint, feature_set, make)
+
+
+def _changed(store: Store, recipe: EnsembleRecipe) -> Float32Array:
+    feature_set, views = recipe.feature_set, recipe.speech_views
+    made = f"{store.fingerprint} {views} views, strength {recipe.augment}, seed {recipe.seed}"
+
+    def change(place: tuple[int, int], samples: Float32Array) -> Float32Array:
+        rng = np.random.default_rng([recipe.seed, *place])
+        return change_speech(samples, recipe.augment, rng)
+
+    def make() -> Float32Array:
+        return _of_all(store, feature_set, views, change)
+
+    path = store.folder / f"functionals-{feature_set}-changed.npz"
     return _kept_or_made(path, made, feature_set, make)
 
 
-def _of_folder(prepared: Prepared, feature_set: FeatureSet) -> Float32Array:
-    def make() -> Float32Array:
-        features = np.full((len(prepared.ids), FEATURE_COUNTS[feature_set]), np.nan, np.float32)
-        for row, waveform in enumerate(prepared.speeches()):
-            if waveform is not None:
-                features[row] = functionals(waveform, feature_set)
-        return features
-
-    path = prepared.folder / f"functionals-{feature_set}.npz"
-    return _kept_or_made(path, prepared.fingerprint, feature_set, make)
+def _of_all(
+    store: Store,
+    feature_set: FeatureSet,
+    views: int,
+    change: Callable[[tuple[int, int], Float32Array], Float32Array],
+) -> Float32Array:
+    """(views, N, D); change: makes a view of a sample's speech, given (row, view)."""
+    features = np.full((views, len(store), FEATURE_COUNTS[feature_set]), np.nan, np.float32)
+    for row in range(len(store)):
+        waveform = store.speech(row)
+        if waveform is None:
+            continue
+        for view in range(views):
+            samples = change((row, view), waveform.samples)
+            changed = Waveform(samples, waveform.rate_hz, waveform.start_seconds)
+            features[view, row] = functionals(changed, feature_set)
+    return features
 
 
 def _kept_or_made(

@@ -5,96 +5,43 @@ by UAR; the temperature is fitted on the same held-out scores; the machine is th
 training rows. Validation and test rows are only scored.
 """
 
-import json
 import warnings
-from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import product
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import sklearn
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
 from facevoice.errors import RecipeError
 from facevoice.scores.calibration import fit_temperature
 from facevoice.scores.metrics import ConfusionMatrix
-from facevoice.session import Session
-from facevoice.train.fit.joined import TrainingData
-from facevoice.train.fit.run_folder import add_line, claim, keep_lines, save_scores
-from facevoice.train.fit.samples import Indices, split_of
-from facevoice.train.recipe import Recipe
-from facevoice.train.voice.features import functional_features
+from facevoice.train.fit.samples import Indices, Split
+from facevoice.train.prepare.folder import Prepared
+from facevoice.train.recipe import SvmRecipe
+from facevoice.train.voice.machine import Fitted, Report
 from facevoice.train.voice.svm_model import KERNELS, Kernel, Svm, fit_svm, write_onnx
 from facevoice.types import Float32Array, Float64Array
-from facevoice.writing import replacing
 
-PARITY: Final = 1e-4
-"""The largest difference allowed between scikit-learn's probabilities and onnxruntime's."""
-_BATCHES: Final = (1, 2, 5)
 _FOLDS: Final = 5
 
-Report = Callable[[dict[str, Any]], None]
 
-
-def train_svm(recipe: Recipe, data: TrainingData, run: Path, report: Report | None = None) -> Path:
-    """Train; a finished run of the same recipe and data is left as it is.
-
-    report: called with each line of the log.
-    Returns the run folder.
+def fitted_svm(
+    features: Float32Array, data: Prepared, split: Split, recipe: SvmRecipe, log: Report
+) -> Fitted:
+    """Choose and fit on the training rows; log each candidate and what was chosen.
 
     Raises:
-        RecipeError: the recipe does not fit the data, or the folder holds another run.
-        DatasetError: the data holds no speech.
-        MissingDependencyError: see ``functional_features``.
+        RecipeError: see ``choose_svm``.
     """
-    _check(recipe)
-    features, heard = functional_features(data, recipe.feature_set)
-    split = split_of(data, recipe).among(heard)
-    y = data.y
-    absent = [data.labels[k] for k in range(len(data.labels)) if k not in y[split.train]]
-    facts = {
-        "unusable": int((~heard).sum()),
-        "feature_count": features.shape[1],
-        "never_answered": absent,
-        "scikit_learn": sklearn.__version__,
-    }
-    claim(run, recipe, data, split, facts)
-    if (run / "model.onnx").exists():
-        return run
-    keep_lines(run, 0)
-
-    def log(line: dict[str, Any]) -> None:
-        add_line(run, line)
-        if report is not None:
-            report(line)
-
-    train = split.train
-    groups = np.array(data.groups)[train]
-    model, chosen = choose_svm(features[train], y[train], groups, len(data.labels), recipe, log)
-    scores = {}
-    for name, rows in (("val", split.val), ("test", split.test)):
-        if len(rows):
-            scores[name] = model.scores(features[rows])
-            save_scores(run / f"scores_{name}.npz", data, rows, scores[name])
-    matrix = ConfusionMatrix.of_scores(scores["val"], y[split.val], data.labels)
-    log({**chosen, "val_war": round(matrix.war, 4), "val_uar": round(matrix.uar, 4)})
-    candidate = run / "candidate.onnx"  # model.onnx says that the run is finished
-    write_onnx(model, candidate)
-    note(run, {**chosen, "parity": parity_of(model.scores, candidate, features[heard])})
-    candidate.replace(run / "model.onnx")
-    return run
-
-
-def _check(recipe: Recipe) -> None:
-    if recipe.net != "svm":
-        raise RecipeError(f"recipe key net must be 'svm' for functionals_svm, got {recipe.net!r}")
-    if min(recipe.svm_costs, default=0) <= 0:
-        raise RecipeError(
-            f"recipe key svm_costs must hold positive numbers, got {list(recipe.svm_costs)}"
-        )
+    train, groups = split.train, np.array(data.groups)
+    size = len(data.labels)
+    model, chosen = choose_svm(features[train], data.y[train], groups[train], size, recipe, log)
+    absent = [data.labels[k] for k in range(size) if k not in data.y[train]]
+    facts = {"never_answered": absent, **chosen}
+    return Fitted(model.scores, model.scores, partial(write_onnx, model), chosen, facts)
 
 
 def choose_svm(
@@ -102,7 +49,7 @@ def choose_svm(
     y: NDArray[np.int64],
     groups: NDArray[np.str_],
     size: int,
-    recipe: Recipe,
+    recipe: SvmRecipe,
     log: Report | None = None,
 ) -> tuple[Svm, dict[str, Any]]:
     """The SVM of best UAR on held-out groups, calibrated on them and fitted on all rows.
@@ -113,14 +60,14 @@ def choose_svm(
     Returns it with its cost, kernel and temperature.
 
     Raises:
-        RecipeError: nothing can be held out, or nothing is to be chosen from.
+        RecipeError: nothing can be held out.
     """
     folds = grouped_folds(y, groups, recipe.seed)
     truth = _predictable(y, folds)
     power = 0.0 if recipe.balance == "none" else recipe.balance_power
     labels = tuple(str(k) for k in range(size))
     kernels = [kernel for kernel in KERNELS if kernel in recipe.svm_kernels]
-    best: tuple[float, float, Kernel, Float64Array] | None = None
+    best: tuple[float, float, Kernel, Float64Array] = (-1.0, 0.0, kernels[0], np.zeros(0))
     for cost, kernel in product(sorted(set(recipe.svm_costs)), kernels):
         scores = np.full((len(y), size), np.nan)
         for train, held in folds:
@@ -132,10 +79,8 @@ def choose_svm(
         uar = ConfusionMatrix.of_scores(scores, y, labels).uar
         if log is not None:
             log({"cost": cost, "kernel": kernel, "uar": round(uar, 4)})
-        if best is None or uar > best[0]:
+        if uar > best[0]:
             best = uar, cost, kernel, scores
-    if best is None:
-        raise RecipeError("recipe keys svm_costs and svm_kernels leave nothing to choose from")
     _, cost, kernel, scores = best
     temperature = round(fit_temperature(scores, truth), 6)
     model = fit_svm(features, y, size, cost=cost, kernel=kernel, balance_power=power)
@@ -177,34 +122,3 @@ def _predictable(y: NDArray[np.int64], folds: list[tuple[Indices, Indices]]) -> 
             " two classes must occur in two groups or more"
         )
     return truth
-
-
-def parity_of(
-    scores: Callable[[Float32Array], Float64Array], path: Path, features: Float32Array
-) -> float:
-    """The largest difference between probabilities (N, K) and the file's, on real rows.
-
-    Raises:
-        RecipeError: it exceeds PARITY.
-    """
-    session = Session(path)
-    worst = 0.0
-    for batch in _BATCHES:
-        rows = features[np.linspace(0, len(features) - 1, batch).astype(int)]
-        found = session.run(rows)[-1]
-        worst = max(worst, float(np.abs(found - scores(rows)).max()))
-    if worst > PARITY:
-        raise RecipeError(
-            f"{path}: the exported machine differs from the fitted one by {worst:.2g}, more than"
-            f" {PARITY:g}"
-        )
-    return worst
-
-
-def note(run: Path, facts: Mapping[str, Any]) -> None:
-    """Add facts to ``run.json``."""
-    path = run / "run.json"
-    present = json.loads(path.read_text(encoding="utf-8"))
-    with replacing(path) as temporary:
-        text = json.dumps({**present, **facts}, indent=2, sort_keys=True) + "\n"
-        temporary.write_text(text, encoding="utf-8")
