@@ -20,7 +20,7 @@ from facevoice.bundle.reweigh import bundle_fusion, reweighted, tree_of
 from facevoice.cli import fuse as fuse_verb
 from facevoice.cli import main
 from facevoice.datasets import read_labels
-from facevoice.errors import BundleError, InvalidInputError
+from facevoice.errors import BundleError, InvalidInputError, LabelMismatchError
 from facevoice.predict import load
 from facevoice.report.scoring import leaves_only, score_clips
 from facevoice.samples import SAMPLE
@@ -247,6 +247,19 @@ def test_the_tree_of_a_tables_bundle_is_the_default(toy_bundle: Path, tmp_path: 
     parts = load(folder)(SAMPLE).scores.parts
     assert set(parts) == {"face", "voice"}
     assert set(parts["face"].parts) == {"expression", "sequence"}
+
+
+def test_a_stack_is_not_applied_to_labels_in_another_order(
+    toy_bundle: Path, tmp_path: Path
+) -> None:
+    table = toy_table(toy_bundle)
+    stacked = fit_stacking(table)
+    swapped = replace(stacked, labels=stacked.labels[::-1])
+    with pytest.raises(LabelMismatchError, match="fitted on the labels"):
+        swapped.fuse(table)
+    with pytest.raises(LabelMismatchError, match="fitted on the labels"):
+        reweighted(toy_bundle, FittedFusion(swapped), tmp_path / "swapped")
+    assert not (tmp_path / "swapped").exists()
 
 
 def test_score_fuse_and_reweigh_keep_the_bundles_nodes(

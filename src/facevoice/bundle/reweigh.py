@@ -117,6 +117,7 @@ def reweighted(bundle: str | Path, fitted: FittedFusion, output: Path) -> Path:
     Raises:
         BundleError: the fusion names a branch that the bundle lacks or is for another number of
             labels, or something other than a bundle is at ``output``.
+        LabelMismatchError: a stacked regression was fitted on other labels, or in another order.
     """
     folder = bundle_folder(bundle)
     card = read_card(folder)
@@ -125,6 +126,8 @@ def reweighted(bundle: str | Path, fitted: FittedFusion, output: Path) -> Path:
     if not members_of(card["tree"]):
         raise BundleError("the bundle is a single branch: there is nothing to weigh")
     tree = tree_of(fitted.fusion, branches)
+    if isinstance(fitted.fusion, StackedRegression):
+        fitted.fusion.check_labels(card["labels"])
     used = {value for leaf in leaves(tree) for value in leaf.values() if isinstance(value, str)}
     files = {name: each for name, each in card["files"].items() if name in {*used, TRAINED_ON}}
     provenance = dict(card["provenance"]) | {"weights": _provenance(fitted)}

@@ -68,7 +68,7 @@ def write_card(folder: Path, card: Mapping[str, Any]) -> None:
     tree = card["tree"]
     every = [tree, *(node for _, node in nodes(tree))]
     newer = any(node.get("kind") == "stack" or node.get("rule", "sum") != "sum" for node in every)
-    if not newer:  # readers of format 1, such as facevoice 0.3, know kinds by their old names
+    if not newer:  # readers of format 1, such as facevoice 0.1, know kinds by their old names
         tree = renamed(tree, {new: old for old, new in OLD_KINDS.items()})
     whole = {"format": 2 if newer else 1} | {
         key: value for key, value in card.items() if key not in {"format", "files", "tree"}

@@ -185,7 +185,7 @@ def test_kill_9_in_the_middle_of_several_workers(tmp_path):
     assert 0 < kept < 8
     resumed = [*command, "-o", str(output), *options]
     said = subprocess.run(resumed, check=True, capture_output=True, text=True).stderr
-    assert f"{kept} of 8 samples were prepared before" in said
+    assert f"8/8 samples, {kept} known already" in said
     subprocess.run([*command, "-o", str(tmp_path / "whole"), "--threads", "1"], check=True)
     assert contents(output) == contents(tmp_path / "whole")
 

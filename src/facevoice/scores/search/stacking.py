@@ -8,7 +8,7 @@ import numpy as np
 
 from facevoice.branches.base import softmax
 from facevoice.branches.stack import stack, stacking_features
-from facevoice.errors import InvalidInputError
+from facevoice.errors import InvalidInputError, LabelMismatchError
 from facevoice.scores.newton import minimise
 from facevoice.scores.search.tree import check_format
 from facevoice.scores.table import ScoreTable
@@ -46,8 +46,21 @@ class StackedRegression:
         return self.members
 
     def fuse(self, table: ScoreTable) -> Float64Array:
-        """(N, K) scores; a row of NaN where no member has any."""
+        """(N, K) scores; a row of NaN where no member has any.
+
+        Raises:
+            LabelMismatchError: the table's labels are others, or in another order.
+        """
+        self.check_labels(table.labels)
         return stack(table.select(self.members).scores, self.coefficients)
+
+    def check_labels(self, labels: Sequence[str]) -> None:
+        """Raise LabelMismatchError unless these are the labels that it was fitted on, in order."""
+        if tuple(labels) != self.labels:
+            raise LabelMismatchError(
+                f"the regression was fitted on the labels {', '.join(self.labels)},"
+                f" not on {', '.join(labels)}"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """What weights.json holds."""
