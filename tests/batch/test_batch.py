@@ -193,7 +193,7 @@ def test_without_a_cache_nothing_stays(variants, toy_bundle, tmp_path, monkeypat
     predictions = predict_all(paths, bundle=toy_bundle, engine=Watched([]))
     next(predictions)
     assert list((tmp_path / "tmp").iterdir())
-    predictions.close()  # whoever takes no more ends the work
+    predictions.close()  # closing the generator ends the work
     assert not list((tmp_path / "tmp").iterdir())
 
 
@@ -209,7 +209,7 @@ def test_records_that_vanish_and_folders_that_refuse_are_told(variants, toy_bund
         cache=cache,
         progress=lambda _: shutil.rmtree(cache),
     )
-    with pytest.raises(OutputError, match="has gone"):
+    with pytest.raises(OutputError, match="has disappeared"):
         list(predictions)
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"):

@@ -18,7 +18,7 @@ LABELS = ("a", "b", "c")
 
 
 class Fixed:
-    """A branch that says what it is told."""
+    """A branch that gives preset scores."""
 
     labels, modality = LABELS, "face"
 
@@ -110,8 +110,8 @@ def test_it_survives_json_and_leaves_out_what_has_no_effect() -> None:
         ({"temperature": 0}, "temperature must be positive"),
         ({"temperature": float("inf")}, "temperature must be positive"),
         ({"class_offsets": [0, float("nan")]}, "class_offsets must be finite"),
-        ({"class_scale": ["wide"]}, "make no sense"),
-        ({"class_offsets": 3}, "make no sense"),
+        ({"class_scale": ["wide"]}, "not valid"),
+        ({"class_offsets": 3}, "not valid"),
     ],
 )
 def test_nonsense_is_refused(card: dict[str, object], message: str) -> None:

@@ -153,7 +153,7 @@ def test_evaluate_prints_figures_for_every_node(capsys, toy_bundle, tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("", "needs a column"), ("file,label\n", "no row"), ("file,label\na,\n", "line 2")],
+    [("", "needs the columns"), ("file,label\n", "no row"), ("file,label\na,\n", "line 2")],
 )
 def test_evaluate_refuses_bad_label_files(capsys, toy_bundle, tmp_path, text, message):
     labels = tmp_path / "labels.csv"

@@ -68,14 +68,14 @@ def test_a_report_of_a_table_needs_weights(
 ) -> None:
     write_score_table(skilled(1), tmp_path / "t.npz")
     assert facevoice("evaluate", tmp_path / "t.npz", "-o", tmp_path / "report") == 1
-    assert "name them by --weights" in capsys.readouterr().err
+    assert "score table needs --weights" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("row", "message"),
     [
         ("one,x,a,nan,nan,1", "NaN in a part"),
-        ("one,x,bored,.5,.5,0", "which is no label"),
+        ("one,x,bored,.5,.5,0", "which is not a label"),
         ("one,x,a,.5,.9,0", "sum that is not 1"),
     ],
 )
@@ -130,7 +130,7 @@ def test_a_card_s_figures_are_measured_again(
     assert facevoice("evaluate", *options, "--record", "ten faces") == 0
     assert "recorded as 'ten faces'" in capsys.readouterr().err
     assert facevoice("evaluate", *options) == 0
-    assert "as the card of toy says of 'ten faces'" in capsys.readouterr().err
+    assert "agree with the card of toy on 'ten faces'" in capsys.readouterr().err
     card = json.loads((measured_bundle / "bundle.json").read_text())
     card["measured"][0]["nodes"]["face"]["uar"] += 0.02
     (measured_bundle / "bundle.json").write_text(json.dumps(card))
@@ -154,7 +154,7 @@ def test_clips_that_taught_the_bundle_are_refused(
     with monkeypatch.context() as patch:  # refused before any is scored, which takes its time
         patch.setattr("facevoice.report.scoring.score_evidence", None)
         assert facevoice("evaluate", *options) == 1
-    assert "2 of 10 clips, such as train/2.jpg, taught the bundle toy" in capsys.readouterr().err
+    assert "toy was trained on 2 of 10 clips, such as train/2.jpg" in capsys.readouterr().err
     assert facevoice("evaluate", *options, "--allow-trained") == 0
 
 
@@ -193,7 +193,7 @@ def test_score_says_which_clips_taught_the_bundle(
     (measured_bundle / "bundle.json").write_text(json.dumps(card))
     out = ("--bundle", measured_bundle, "-o", tmp_path / "t.npz")
     assert facevoice("score", faces, "--split", "train", *out) == 0
-    assert "1 of 4 clips, such as train/2.jpg, taught the bundle toy" in capsys.readouterr().err
+    assert "toy was trained on 1 of 4 clips, such as train/2.jpg" in capsys.readouterr().err
     assert facevoice("score", faces, "--split", "test", *out) == 0
     assert "taught" not in capsys.readouterr().err
 

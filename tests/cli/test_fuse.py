@@ -20,7 +20,7 @@ from facevoice.bundle.reweigh import bundle_fusion, reweighted, tree_of
 from facevoice.cli import fuse as fuse_verb
 from facevoice.cli import main
 from facevoice.datasets import read_labels
-from facevoice.errors import BundleError, InvalidInputError
+from facevoice.errors import BundleError, InvalidInputError, LabelMismatchError
 from facevoice.predict import load
 from facevoice.report.scoring import leaves_only, score_clips
 from facevoice.samples import SAMPLE
@@ -110,7 +110,7 @@ def test_class_offsets_and_a_threshold_are_kept(
     assert fitted.fitted_on is not None  # equal weights, yet something was fitted
     text = capsys.readouterr().out
     assert "class offsets: a " in text
-    assert "with them, on folds held out: UAR " in text
+    assert "with them, on held-out folds: UAR " in text
     table = read_score_table(val)
     scores = fitted.fuse(table)
     taken = scores.max(axis=1) >= fitted.abstain_below
@@ -140,7 +140,7 @@ def test_offsets_are_the_mean_over_folds_and_help_clips_held_out(folds: int) -> 
     assert after > before + 0.02
     low, high = told["held_out"]["recall"]["d"]
     assert high > low + 0.2
-    other = lopsided(1)  # nobody has seen it
+    other = lopsided(1)  # unseen
     plain = WeightTree.equal(BRANCHES).fuse(other)
     recall = [(each.argmax(axis=1) == 3)[other.truth == 3].mean()
               for each in (plain, fitted.fuse(other))]  # fmt: skip
@@ -180,7 +180,7 @@ def test_where_branches_never_speak_together_nothing_is_calibrated() -> None:
         replace(table, scores=scores), SearchPlan("equal", {"system": BRANCHES})
     )
     assert choice.fitted.adjustment == Adjustment()
-    assert "several branches speak on no clip" in choice.notes[0]
+    assert "no clip has scores of several branches" in choice.notes[0]
 
 
 def test_the_temperature_changes_no_decision(val: Path) -> None:
@@ -249,6 +249,19 @@ def test_the_tree_of_a_tables_bundle_is_the_default(toy_bundle: Path, tmp_path: 
     assert set(parts["face"].parts) == {"expression", "sequence"}
 
 
+def test_a_stack_is_not_applied_to_labels_in_another_order(
+    toy_bundle: Path, tmp_path: Path
+) -> None:
+    table = toy_table(toy_bundle)
+    stacked = fit_stacking(table)
+    swapped = replace(stacked, labels=stacked.labels[::-1])
+    with pytest.raises(LabelMismatchError, match="fitted on the labels"):
+        swapped.fuse(table)
+    with pytest.raises(LabelMismatchError, match="fitted on the labels"):
+        reweighted(toy_bundle, FittedFusion(swapped), tmp_path / "swapped")
+    assert not (tmp_path / "swapped").exists()
+
+
 def test_score_fuse_and_reweigh_keep_the_bundles_nodes(
     capsys: pytest.CaptureFixture[str], toy_bundle: Path, tmp_path: Path
 ) -> None:
@@ -257,7 +270,7 @@ def test_score_fuse_and_reweigh_keep_the_bundles_nodes(
     table, weights = tmp_path / "t.csv", tmp_path / "weights.json"
     assert facevoice("score", labels, "--bundle", toy_bundle, "-o", table) == 0
     assert facevoice("fuse", table, "--search", "equal", "-o", weights) == 0
-    assert "holds no bundle's tree" not in capsys.readouterr().err
+    assert "records no tree" not in capsys.readouterr().err
     assert facevoice("reweigh", toy_bundle, "--weights", weights, "-o", tmp_path / "b2") == 0
     assert set(load(tmp_path / "b2")(SAMPLE).scores.parts) == {"face", "voice"}
 
@@ -281,7 +294,7 @@ def test_what_any_search_finds_can_be_put_into_a_bundle(
     table = toy_table(toy_bundle)
     nodes = {"seen": ("expression", "sequence"), "system": ("spectrogram", "seen")}
     if search == "stacking" and rule == "product":
-        with pytest.raises(InvalidInputError, match="has no rule to choose"):
+        with pytest.raises(InvalidInputError, match="cannot use a product"):
             SearchPlan(search, nodes, rule="product")
         return
     plan = SearchPlan(search, nodes, step=0.25, folds=3, rule=rule)
@@ -314,13 +327,13 @@ def test_the_product_is_offered_by_the_verb(
     shown = capsys.readouterr()
     assert "search log-loss, rule product" in shown.out
     assert "fused, held out" in shown.out
-    assert "holds no bundle's tree" in shown.err
+    assert "records no tree" in shown.err
     fitted = read_weights(out)
     assert weight_tree(fitted.fusion).root.rule == "product"
     assert fitted.search["rule"] == "product"
     assert "--rule product" in fitted.search["command"]
     assert facevoice("fuse", val, "--search", "stacking", "--rule", "product") == 1
-    assert "has no rule to choose" in capsys.readouterr().err
+    assert "cannot use a product" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -348,7 +361,7 @@ def test_several_splits_must_be_chosen_from(
 ) -> None:
     write_score_table(skilled().append(skilled(1, split="test")), tmp_path / "both.npz")
     assert facevoice("fuse", tmp_path / "both.npz") == 1
-    assert "holds the splits 'test', 'val': choose one (--split)" in capsys.readouterr().err
+    assert "has the splits 'test', 'val': choose one (--split)" in capsys.readouterr().err
     options = ("--split", "val", "--search", "equal")
     assert facevoice("fuse", tmp_path / "both.npz", *options) == 0
 
@@ -356,11 +369,11 @@ def test_several_splits_must_be_chosen_from(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "holds no weights"),
-        ("[]", "holds no object"),
+        ("", "does not hold weights"),
+        ("[]", "is not a JSON object"),
         ('{"format": 9}', "format 9"),
-        ('{"format": 1}', "lacks or misstates"),
-        ('{"format": 1, "kind": "stacking"}', "lack or misstate"),
+        ('{"format": 1}', "missing or wrong"),
+        ('{"format": 1, "kind": "stacking"}', "missing or wrong"),
     ],
 )
 def test_files_that_are_no_weights_are_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -373,7 +386,7 @@ def test_files_that_are_no_weights_are_refused(tmp_path: Path, text: str, messag
 def test_one_clip_can_be_fused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     write_score_table(skilled(count=1), tmp_path / "one.csv")
     assert facevoice("fuse", tmp_path / "one.csv", "--step", "0.1", "--folds", "5") == 0
-    assert "one group only: nothing can be held out" in capsys.readouterr().out
+    assert "only one group: nothing can be held out" in capsys.readouterr().out
     assert facevoice("fuse", tmp_path / "one.csv", "--search", "nested") == 1
 
 

@@ -122,7 +122,7 @@ def test_a_prepared_folder_goes_all_the_way_to_a_report(toy_bundle: Path, tmp_pa
     assert load(fused)(corpus / "one.mp4").emotion is not None
     options = ("--weights", weights, "--split", "val", "-o", tmp_path / "report")
     assert facevoice("evaluate", table, *options) == 0
-    assert "these very clips" in (tmp_path / "report" / "report.md").read_text()
+    assert "these same clips" in (tmp_path / "report" / "report.md").read_text()
 
 
 def test_face_pictures_are_not_cropped_twice(toy_bundle: Path, tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_groups_are_dealt_where_nobody_cut_the_clips(
     deal = ("--bundle", toy_bundle, "--deal", "val,test", "-o", out)
     assert facevoice("score", labels, *deal) == 0
     assert sorted(read_score_table(out).splits.tolist()) == ["test", "val"]
-    assert "split 'val': 1 clips of 1 groups, dealt from ''" in capsys.readouterr().err
+    assert "split 'val': 1 clips of 1 groups, taken from ''" in capsys.readouterr().err
     cut = [f"{row},{split}" for row, split in zip(rows, ("train", "dev"), strict=True)]
     labels.write_text("file,label,speaker,split\n" + "\n".join(cut) + "\n")
     assert facevoice("score", labels, *deal) == 0

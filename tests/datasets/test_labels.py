@@ -81,9 +81,9 @@ def test_a_known_group_needs_no_warning(tmp_path: Path) -> None:
     [
         ("name,label\na,happy\n", r"the columns name, label.*file or path; label or emotion"),
         ("file,label\na,calm\nb,calm\n", r"among angry.*Anger|anger.*found: calm 2"),
-        ("file,label\na,happy\na,sad\n", "a stands 2 times"),
+        ("file,label\na,happy\na,sad\n", "a occurs 2 times"),
         ("file,label\n,happy\n", "line 2: file ''"),
-        ("file,label\na,\n", "line 2 and all that follow lack the label"),
+        ("file,label\na,\n", "line 2 and all later lines lack the label"),
         ("file,label\n", "no row of labels"),
     ],
 )
@@ -104,7 +104,7 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     ):
         read_labels(tmp_path)
     (tmp_path / "labels.csv").write_bytes(b"file,label\n\xff\xfe,happy\n")
-    with pytest.raises(DatasetError, match="no CSV file of labels"):
+    with pytest.raises(DatasetError, match="not a CSV file of labels"):
         read_labels(tmp_path)
 
 

@@ -180,6 +180,15 @@ def test_a_short_remainder_belongs_to_the_last_window():
     assert ends == {0.5: [0.5], 3.2: [3.2], 4.4: [4.4], 4.6: [3.0, 4.6], 10.4: [3.0, 6.0, 10.4]}
 
 
+def test_a_gap_in_the_pictures_does_not_lengthen_the_source():
+    maker = WindowMaker(Plan(0.0, 9.0, 9.0, has_video=True, has_audio=False), nobody_speaks)
+    for time in (0.0, 0.04, 0.08, 8.92, 8.96):
+        maker.add_picture(Followed(time, None, cut=False, faces=None))
+    maker.end_pictures()
+    (window,) = maker.ready()
+    assert window.stop_seconds == pytest.approx(9.0)
+
+
 def test_a_face_counts_as_a_person_after_half_a_second(maker):
     """One false face in sixteen instants is not a person."""
     for number in range(16):
@@ -191,6 +200,23 @@ def test_a_face_counts_as_a_person_after_half_a_second(maker):
     assert not window.faces
     assert window.people == 0
     assert window.evidence(window.main_person).missing["face"] == "no_face"
+
+
+@pytest.mark.parametrize("window", [0.2, 0.5, 3.0])
+def test_a_face_is_seen_as_long_as_its_pictures_last(window):
+    """Short windows ask for more instants per second than the source has pictures."""
+    plan = Plan(0.0, window, window, has_video=True, has_audio=False)
+    maker, windows = WindowMaker(plan, nobody_speaks), []
+    for number in range(150):
+        sampled = window < 1 or number % 5 == 0
+        faces = ((7, face(20), ALIGNED),) if number >= 75 else ()
+        maker.add_picture(Followed(number / 25, None, cut=False, faces=faces if sampled else None))
+        windows += maker.ready()
+    maker.end_pictures()
+    windows += maker.ready()
+    seen = sum(track.seconds for each in windows for track in each.faces.values())
+    assert 2.4 <= seen <= 3.01
+    assert seen == pytest.approx(sum(s.seconds for each in windows for s in each.sights), abs=0.6)
 
 
 def test_only_pictures_of_the_largest_faces_are_kept_for_the_main_person():

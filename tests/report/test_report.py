@@ -86,7 +86,7 @@ def test_the_papers_confusion_gives_the_papers_figures() -> None:
     page = html_report(report_card(table, fusion, resamples=20))
     for value in ("62.8", "44.7", "43.4", "59.0–66.4", "72.45", "86.53"):
         assert value in page
-    assert "Never predicted: disgust. Predicted, yet never right: surprise." in page
+    assert "Never predicted: disgust. Predicted, but never correctly: surprise." in page
     assert table.labels == EMOTIONS
 
 
@@ -122,9 +122,9 @@ def test_the_page_is_whole_and_loads_nothing(card: ReportCard) -> None:
     for heading in (
         "Class by class",
         "Weights",
-        "What each branch brings",
+        "What each branch contributes",
         "Reliability",
-        "Silence when unsure",
+        "Abstaining when unsure",
         "Speakers or films",
         "Rare classes",
         card.data.sha256,
@@ -172,14 +172,14 @@ def test_a_leaking_split_is_found() -> None:
     test = replace(skilled(1, split="test"), groups=val.groups)
     card = report_card(val.append(test), fit(val), split="test", resamples=20)
     assert card.leak.verdict == "leak"
-    assert card.leak.findings[0].startswith("16 groups stand in several splits: speaker 0-0")
-    assert "do not believe" in html_report(card)
+    assert card.leak.findings[0].startswith("16 groups are in several splits: speaker 0-0")
+    assert "do not trust" in html_report(card)
 
 
 def test_weights_judged_on_their_own_clips_are_a_leak() -> None:
     card = report_card(skilled(), fit(skilled()), resamples=20)
     assert card.leak.verdict == "leak"
-    assert "these very clips" in card.leak.findings[0]
+    assert "these same clips" in card.leak.findings[0]
 
 
 def test_a_clip_under_another_name_is_found_again() -> None:
@@ -213,14 +213,14 @@ def test_a_class_that_does_not_occur_is_named_and_not_counted() -> None:
     recall = card.system.matrix.recall
     assert np.isnan(recall[2])
     assert card.system.matrix.uar == pytest.approx(np.nanmean(recall))
-    assert "Not among the clips, so not in the UAR: c." in html_report(card)
+    assert "Absent from the clips, so not in the UAR: c." in html_report(card)
 
 
 def test_one_clip_gives_a_report() -> None:
     card = report_card(skilled(1, count=1), fit(skilled()), resamples=20)
     assert card.data.labelled == 1
     assert card.rare is None
-    assert "No class offsets" in html_report(card) or "One group only" in html_report(card)
+    assert "No class offsets" in html_report(card) or "only one group" in html_report(card)
     latex_report(card)
     json.dumps(report_record(card), allow_nan=False)
 
@@ -236,7 +236,7 @@ def test_clips_that_no_branch_can_judge_count_as_wrong() -> None:
     assert card.system.matrix.unanswered.sum() == 40
     page = html_report(card)
     assert "no answer" in page
-    assert "strong is silent on 40 (no_face)" in page
+    assert "strong has no scores for 40 (no_face)" in page
 
 
 def test_nothing_answered_gives_a_report() -> None:
@@ -253,7 +253,7 @@ def test_nothing_answered_gives_a_report() -> None:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        (skilled().append(skilled(1, split="test")), "holds the splits 'test', 'val'"),
+        (skilled().append(skilled(1, split="test")), "has the splits 'test', 'val'"),
         (skilled().select(BRANCHES[:2]), "no branch 'blind' in the table"),
         (replace(skilled(), truth=np.full(160, -1)), "no clip to judge has a known truth"),
     ],
@@ -291,7 +291,7 @@ def test_vector_scaling_is_shown_by_class() -> None:
     plan = SearchPlan("equal", {"system": BRANCHES}, calibration="vector")
     card = report_card(skilled(1), choose_weights(skilled(), plan).fitted, resamples=20)
     page = html_report(card)
-    assert "What vector scaling changes" in page
+    assert "Effect of vector scaling" in page
     assert page.count("score to the power ") == len(LABELS)
     jsonschema.validate(report_record(card), json.loads(SCHEMA.read_text()))
 
@@ -318,7 +318,7 @@ def test_the_joint_search_stands_beside_the_one_node_by_node() -> None:
     assert joint.figures.matrix.war == matrix.war
     assert joint.war.difference == pytest.approx(card.system.matrix.war - matrix.war)
     for text in (html_report(card), markdown_report(card)):
-        assert "all branches weighed at once" in text
+        assert "all branches searched at once" in text
         assert f"{100 * matrix.war:.1f} % (" in text
         assert f"reached WAR {100 * joint.fitted:.1f} %" in text
     record = report_record(card)
@@ -348,5 +348,13 @@ def test_a_node_of_one_member_takes_no_table() -> None:
     nodes = {"voice": ("blind",), "system": ("strong", "middling", "voice")}
     fitted = choose_weights(skilled(), SearchPlan("grid", nodes, step=0.1)).fitted
     page = html_report(report_card(skilled(1), fitted, resamples=20))
-    assert "voice <small>only blind, so its weight is of no matter" in page
+    assert "voice <small>only blind: its weight has no effect" in page
     assert page.count('<div class="weights">') == 1
+
+
+def test_a_product_is_named_with_its_node() -> None:
+    for rule in ("sum", "product"):
+        plan = SearchPlan("grid", {"system": ("strong", "middling")}, step=0.5, rule=rule)
+        card = report_card(skilled(1), choose_weights(skilled(), plan).fitted, resamples=20)
+        assert ("<h3>system <small>product; " in html_report(card)) == (rule == "product")
+        assert ("system (product)" in markdown_report(card)) == (rule == "product")

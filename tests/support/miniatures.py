@@ -71,7 +71,7 @@ def afew_faces(root: Path) -> Expected:
             "val/000149120": ("sad", "val", "val/000149120"),
             "val/000149200": ("fear", "val", "val/000149200"),
         },
-        {"no <Emotion>/<clip>.avi tells the label": 1},
+        {"no <Emotion>/<clip>.avi gives the label": 1},
     )
 
 
@@ -187,7 +187,7 @@ def ravdess(root: Path) -> Expected:
         },
         {
             "label calm": 1,
-            "name is not RAVDESS's": 1,
+            "not a RAVDESS file name": 1,
             "picture-only copy of a recording with sound": 1,
             "song": 1,
         },
@@ -206,7 +206,7 @@ def ravdess_crops(root: Path) -> Expected:
     touch(root, "facecrop_01-01-05-01-01-01-01.mp4", "hd_01-01-05-01-01-01-01.mp4")
     return Expected(
         {"facecrop_01-01-05-01-01-01-01": ("angry", "train", "RAV01")},
-        {"name is not RAVDESS's": 1},
+        {"not a RAVDESS file name": 1},
     )
 
 
@@ -219,7 +219,7 @@ def crema_d(root: Path, suffix: str, folder: str) -> Expected:
             "1091_WSI_NEU_XX": ("neutral", "train", "CREMA1091"),
             "1002_IEO_SAD_HI": ("sad", "train", "CREMA1002"),
         },
-        {"name is not CREMA-D's": 1},
+        {"not a CREMA-D file name": 1},
     )
 
 
@@ -228,7 +228,7 @@ def emodb(root: Path) -> Expected:
     touch(root, *(f"wav/03a01{letter}a.wav" for letter in codes), "wav/16b10Lb.wav", "wav/x.wav")
     return Expected(
         {f"03a01{letter}a": (label, "train", "ED03") for letter, label in codes.items()},
-        {"label boredom": 1, "name is not EMO-DB's": 1},
+        {"label boredom": 1, "not an EMO-DB file name": 1},
     )
 
 
@@ -286,7 +286,7 @@ def caer(root: Path) -> Expected:
             "val/Anger/0001": ("angry", "val", "val/Anger/0001"),
             "test/Sad/0001": ("sad", "test", "test/Sad/0001"),
         },
-        {"folder Other is no emotion": 1},
+        {"folder Other is not an emotion": 1},
     )
 
 

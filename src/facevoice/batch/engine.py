@@ -14,7 +14,7 @@ class Engine(Protocol):
     def run(
         self, scoring: Scoring, units: Iterable[Unit]
     ) -> Generator[Outcome[Unit, str], None, None]:
-        """Yield the exact record of each unit as JSON, or why there is none, in any order.
+        """Yield the exact record of each unit as JSON, or why it has none, in any order.
 
         ``units`` may be produced meanwhile. Closing the generator ends the work.
         """

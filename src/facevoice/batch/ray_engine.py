@@ -1,7 +1,7 @@
 """The only importer of ray: a cluster of machines, or of processes here, by Ray Data.
 
 Each actor keeps a process of its own, as a worker on one machine does, so that a file that kills
-it can be told from a lost machine, whose work Ray repeats.
+it can be distinguished from a lost machine, whose work Ray repeats.
 """
 
 import importlib
@@ -22,7 +22,7 @@ from facevoice.errors import FacevoiceError, InvalidInputError, MissingDependenc
 from facevoice.workers import Crew, Outcome, cores
 
 _SHARE: Final = 0.5  # processors that an actor books; Ray Data hangs if actors book them all
-_BLOCKS: Final = 4000  # most pieces that the files are dealt out in: Ray keeps account of each
+_BLOCKS: Final = 4000  # pieces of work at most: Ray keeps account of each
 _ANSWER_SECONDS: Final = 10.0
 _CLIENT: Final = "ray://"
 _STORE: Final = 128 << 20  # bytes for objects in a local cluster; records are small
@@ -31,7 +31,7 @@ _QUIET: Final = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_enable_output_error_log_if_still_retry": "0",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else it warns of a coming change
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # otherwise it warns of a coming change
 }
 
 
@@ -42,7 +42,7 @@ class RayCluster:
     workers: actors in all; None: one per processor.
     threads: per actor; None: an equal share of the processors.
     address: of a running cluster ("auto", "ray://..."); None: the one this program has joined
-        already, or else one on this machine alone, ended afterwards.
+        already, or else one on this machine only, ended afterwards.
     """
 
     workers: int | None = None
@@ -161,7 +161,7 @@ def _silence(ray: Any) -> None:
 def _rows(
     ray: Any, units: Sequence[Unit], scoring: Scoring, workers: int, threads: int
 ) -> Iterator[dict[str, Any]]:
-    """What actors made of the units, as it comes."""
+    """The actors' outcomes of the units, as they come."""
     _silence(ray)
     table = ray.data.from_items(
         [asdict(unit) for unit in units], override_num_blocks=min(len(units), _BLOCKS)

@@ -44,7 +44,7 @@ class Records:
         return sum(1 for _ in self.folder.glob("??/*.json"))
 
     def sweep(self) -> None:
-        """Remove what killed processes left half-written."""
+        """Remove half-written records of killed processes."""
         for path in self.folder.glob("??/.*.tmp"):
             with suppress(OSError):
                 if time.time() - path.stat().st_mtime > _STALE:

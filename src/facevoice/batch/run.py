@@ -121,7 +121,7 @@ class _Batch:
             prediction = self._records.read(ready, path) if isinstance(ready, str) else ready
             if prediction is None:
                 raise OutputError(
-                    f"the record of {path} has gone from {self._records.folder}: leave the"
+                    f"the record of {path} has disappeared from {self._records.folder}: leave the"
                     " folder alone while files are predicted, and start again"
                 )
             self._next += 1

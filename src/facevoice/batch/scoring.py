@@ -49,11 +49,11 @@ class Scoring:
     def key_of(self, path: str) -> str | None:
         """A name for a file's record, made from its bytes and the settings; None if unreadable.
 
-        The suffix counts too, since decoders heed it, and so does the version of facevoice.
+        The suffix counts too, since decoders use it, and so does the version of facevoice.
         """
         digest = hashlib.sha256()
         try:
-            if not Path(path).is_file():  # reading a pipe would wait for ever
+            if not Path(path).is_file():  # reading a pipe would wait forever
                 return None
             with Path(path).open("rb") as stream:
                 while piece := stream.read(_PIECE):
@@ -89,7 +89,7 @@ class Scoring:
         if predictor.bundle.sha256 != self.bundle_sha256:
             raise BundleError(
                 f"the bundle {self.bundle} on {platform.node()} is not the one asked for: install"
-                " the same on each machine"
+                " the same bundle on each machine"
             )
 
         def score(unit: Unit) -> str:

@@ -15,7 +15,7 @@ from facevoice.types import Float64Array
 class Adjustment:
     """q = softmax((a * ln S + b) / T), class by class; S counts as 1e-12 at least.
 
-    temperature: T (Guo et al. 2017); moves no decision.
+    temperature: T (Guo et al. 2017); changes no decision.
     class_scale: (K,) a; empty for all ones (vector scaling, Guo et al. 2017).
     class_offsets: (K,) b in nats; empty for all zeros (logit adjustment, Menon et al. 2021):
         the score of a class is multiplied by exp(b) before all are scaled to sum 1.
@@ -34,11 +34,11 @@ class Adjustment:
 
     @property
     def moves_classes(self) -> bool:
-        """Whether decisions may differ from those of the scores as they are."""
+        """Whether decisions may change."""
         return bool(self.class_scale or self.class_offsets)
 
     def check_classes(self, count: int) -> None:
-        """Raise InvalidInputError unless each class has its number."""
+        """Raise InvalidInputError unless there is one number per class."""
         for name in ("class_scale", "class_offsets"):
             found = len(getattr(self, name))
             if found not in (0, count):
@@ -81,7 +81,7 @@ class Adjustment:
             )
         except (TypeError, ValueError) as error:
             raise InvalidInputError(
-                f"temperature, class_scale or class_offsets make no sense: {error}"
+                f"temperature, class_scale or class_offsets are not valid: {error}"
             ) from error
 
 

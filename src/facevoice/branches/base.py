@@ -16,7 +16,7 @@ Node = Mapping[str, Any]
 """A node of the tree in bundle.json."""
 
 SMALLEST_SCORE: Final = 1e-12
-"""What a score of 0 counts as where a logarithm is taken."""
+"""The floor of a score before its logarithm is taken."""
 
 
 @runtime_checkable
@@ -42,10 +42,10 @@ class Branch(Protocol):
 
 @runtime_checkable
 class PerFaceBranch(Branch, Protocol):
-    """A face branch whose network sees each face by itself.
+    """A face branch whose network sees each face on its own.
 
-    Nothing requires it. It saves time where windows overlap: a face that several of them share is
-    looked at once. ``score`` of T faces equals ``of_looks(look(images[chosen(T)]))`` exactly.
+    It is optional and saves time where windows overlap: a face that several share is evaluated
+    once. ``score`` of T faces equals ``of_looks(look(images[chosen(T)]))`` exactly.
     """
 
     def chosen(self, count: int) -> NDArray[np.intp]:
@@ -129,7 +129,7 @@ def score_faces(branch: PerFaceBranch, evidence: Evidence) -> Scores | None:
 
 @dataclass(frozen=True, repr=False, eq=False)
 class FusionBranch:
-    """A branch that makes its scores from those of other branches; a kind defines ``fused``.
+    """A branch that computes its scores from those of other branches; a kind defines ``fused``.
 
     members: branches with one label set and different names.
 

@@ -31,7 +31,7 @@ class Blend(FusionBranch):
     gets exactly the face's calibrated scores.
 
     weights: one per member, >= 0, not all 0; they need not sum to 1 (the paper's do not). A member
-        of weight 0 is shown among the parts and does not count.
+        of weight 0 is shown among the parts but does not count.
     adjustment: temperature, class scale and offsets, applied where two or more members count.
 
     Raises BundleError or LabelMismatchError if these do not fit together.

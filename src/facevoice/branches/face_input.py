@@ -39,7 +39,7 @@ class FaceInput:
         if len(self.mean) != wanted or len(self.std) != wanted:
             raise BundleError(f"mean and std must have {wanted} numbers for {self.channels}")
         if self.frames < 1 or self.size < 1 or len(self.crop) != 4:
-            raise BundleError(f"frames, size and crop do not make sense: {self}")
+            raise BundleError(f"frames, size or crop is not valid: {self}")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "FaceInput":

@@ -1,4 +1,4 @@
-"""Each frame by itself: the paper's VGG-16 on AffectNet, whose frames vote."""
+"""Each frame on its own: the paper's VGG-16 on AffectNet, whose frames vote."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
@@ -17,7 +17,7 @@ Pooling = Literal["votes", "mean"]
 
 @dataclass(frozen=True, repr=False, eq=False)
 class FaceVote(Leaf):
-    """A static network looks at each face; the clip's scores pool what it finds.
+    """A static network scores each face; these scores are pooled into those of the clip.
 
     pooling "votes": each frame votes for its arg-max, the clip's scores are the normalised
     frequencies (the paper, face stream, VGG-AffectNet). "mean": the mean of the frames' softmax.
@@ -78,7 +78,7 @@ class FaceVote(Leaf):
 
     def frames_of_looks(self, looks: Float64Array) -> Float64Array:
         """Calibrated scores (T, K) of each face."""
-        # votes count arg-maxes, which no temperature moves: there it belongs to the frequencies
+        # no temperature changes an arg-max: with votes it applies to the frequencies
         return tempered(looks, self.temperature if self.pooling == "mean" else 1.0)
 
     def __repr__(self) -> str:

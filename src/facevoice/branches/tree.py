@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -18,9 +18,9 @@ WindowScores = tuple[Mapping[Modality, float], Scores | None]
 
 def members_of(tree: Tree) -> Sequence[Tree]:
     """The members of a fusion, in order; empty for a leaf."""
-    found: Sequence[Tree]
-    found = tree.get("members", ()) if isinstance(tree, Mapping) else getattr(tree, "members", ())
-    return found
+    if isinstance(tree, FusionBranch):
+        return cast("Sequence[Tree]", tree.members)
+    return tree.get("members", ()) if isinstance(tree, Mapping) else ()
 
 
 def nodes(tree: Tree, prefix: str = "") -> Iterator[tuple[str, Tree]]:

@@ -1,4 +1,4 @@
-"""Models on disk: read, reweigh, and what taught and measured them."""
+"""Models on disk: reading, reweighing, and what they were trained and measured on."""
 
 from facevoice.bundle.read import (
     FORMATS,

@@ -1,7 +1,7 @@
 """The figures that a bundle's card records, and whether a new measurement agrees.
 
 ``bundle.json`` holds a row under ``measured`` for each set of labelled clips that the bundle was
-judged on. A set is known again by its samples (see ``trained_on.keys_of``), not by where it lies.
+judged on. A set is recognised by its samples (see ``trained_on.keys_of``), not by its location.
 """
 
 import hashlib
@@ -23,14 +23,14 @@ TOLERANCE: Final = 0.005
 FIGURES: Final = (
     "war", "war_low", "war_high", "uar", "ece", "ece_if_perfect", "log_loss", "brier", "recall",
 )  # fmt: skip
-"""What a row of the card says of each node, see ``Figures.rounded``."""
+"""The figures of each node in a row of the card, see ``Figures.rounded``."""
 _DIGEST_LETTERS: Final = 16
 
 Row = Mapping[str, Any]
 
 
 def row_of(table: ScoreTable, name: str) -> Row:
-    """A row for the card: figures of every node that answers, on the clips of a table.
+    """A row for the card: figures of every node that has scores, on the clips of a table.
 
     Clips without scores count as wrong. name: the set's name, for readers.
 
@@ -91,7 +91,7 @@ def _truth_names(table: ScoreTable) -> Sequence[str]:
 
 def _nodes(table: ScoreTable) -> dict[str, dict[str, Any]]:
     if not table.labelled.any():
-        raise BundleError("no clip has a label to judge by")
+        raise BundleError("no clip has a label")
     return {
         name: evaluate(table, name).rounded(*FIGURES)
         for name, coverage in table.coverage().items()

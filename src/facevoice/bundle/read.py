@@ -1,6 +1,6 @@
 """A model on disk: bundle.json, which holds the tree of branches, and its ONNX files.
 
-Everything that a branch needs to know about its model stands there: labels, sizes, means, rates,
+It holds everything that a branch needs to know about its model: labels, sizes, means, rates,
 hashes, licences of code, weights and data, provenance and validation figures. Nothing is pickled.
 
 Format 2 differs from 1 in the tree only: it may hold a ``stack``, or a ``blend`` with a ``rule``.
@@ -29,7 +29,7 @@ from facevoice.types import TIE_TOLERANCE, Scores
 FORMATS: Final = (1, 2)
 SHIPPED: Final = Path(__file__).parents[1] / "bundles"
 OLD_KINDS: Final = {"functionals_svm": "functionals"}
-"""Kinds by the name that format 1 gives them and by the name of today."""
+"""Names of kinds: format 1's to today's."""
 
 _Kind = Blend | Stack | FaceVote | FaceSequence | SpectrogramNet | Functionals
 _KINDS: Final[Mapping[str, type[_Kind]]] = {
@@ -59,7 +59,8 @@ class Bundle:
     sha256: of bundle.json, which holds the hashes of all other files: it identifies the model.
     card: bundle.json as ``read_card`` gives it.
     tree: the branch that scores evidence.
-    abstain_below: the model is unsure where its highest score is below this; None: it never is.
+    abstain_below: the model is unsure where its highest score is below this; None: it is never
+    unsure.
     """
 
     name: str
@@ -116,7 +117,7 @@ class _Context:
 
 
 def bundle_folder(name_or_folder: str | Path) -> Path:
-    """The folder of a bundle: a path as it is, else the name of one that ships.
+    """The folder of a bundle: a path, or the name of one that ships.
 
     Raises:
         BundleError: neither exists.
@@ -160,7 +161,7 @@ def read_card(folder: Path) -> dict[str, Any]:
         known = " and ".join(map(str, FORMATS))
         raise BundleError(
             f"{path} has format {card['format']!r}; this version reads {known}:"
-            " a newer bundle needs a newer facevoice, upgrade it"
+            " a newer bundle needs a newer facevoice: upgrade"
         )
     try:
         return card | {"tree": renamed(card["tree"], OLD_KINDS)}

@@ -1,4 +1,4 @@
-"""Fitted fusions and the trees of bundles: either way, and the same networks under a new tree."""
+"""Converts fitted fusions to bundle trees and back, and puts networks under a new tree."""
 
 import shutil
 from collections.abc import Iterator, Mapping
@@ -48,7 +48,7 @@ def bundle_fusion(card: Mapping[str, Any]) -> WeightTree | StackedRegression:
     """
     found = list(inner_nodes(card["tree"]))
     if not found:
-        raise BundleError("the bundle is a single branch: there are no weights in it")
+        raise BundleError("the bundle is a single branch: it has no weights")
     stacks = [(members, node) for _, members, node in found if node["kind"] == "stack"]
     if stacks and len(found) > 1:
         raise BundleError("a stack beside other fusions can predict, but cannot be evaluated")
@@ -116,7 +116,8 @@ def reweighted(bundle: str | Path, fitted: FittedFusion, output: Path) -> Path:
 
     Raises:
         BundleError: the fusion names a branch that the bundle lacks or is for another number of
-            labels, or something other than a bundle stands at ``output``.
+            labels, or something other than a bundle is at ``output``.
+        LabelMismatchError: a stacked regression was fitted on other labels, or in another order.
     """
     folder = bundle_folder(bundle)
     card = read_card(folder)
@@ -125,11 +126,13 @@ def reweighted(bundle: str | Path, fitted: FittedFusion, output: Path) -> Path:
     if not members_of(card["tree"]):
         raise BundleError("the bundle is a single branch: there is nothing to weigh")
     tree = tree_of(fitted.fusion, branches)
+    if isinstance(fitted.fusion, StackedRegression):
+        fitted.fusion.check_labels(card["labels"])
     used = {value for leaf in leaves(tree) for value in leaf.values() if isinstance(value, str)}
     files = {name: each for name, each in card["files"].items() if name in {*used, TRAINED_ON}}
     provenance = dict(card["provenance"]) | {"weights": _provenance(fitted)}
     new = dict(card) | {"tree": tree, "files": files, "provenance": provenance}
-    for old in ("abstain_below", "measured"):  # those were of other weights
+    for old in ("abstain_below", "measured"):  # these belong to the old weights
         new.pop(old, None)
     if fitted.abstain_below is not None:
         new["abstain_below"] = fitted.abstain_below

@@ -1,8 +1,8 @@
-"""Which samples a bundle's networks learnt from, so that it is not measured on them.
+"""Which samples a bundle's networks were trained on, so that it is not measured on them.
 
-A bundle keeps a key of every sample that set one of its numbers: an array of 8 bytes each, not the
-names themselves. A key is made of the file's name without folder and suffix and of the label, so
-that a sample is known again whatever folder it lies in and whatever format it was converted to.
+A bundle keeps an 8-byte key of every sample that any of its numbers was fitted on, not the names
+themselves. A key is made of the file's name without folder and suffix and of the label, so that a
+sample is recognised in any folder and after conversion to any format.
 """
 
 import hashlib
@@ -45,7 +45,7 @@ def write_keys(folder: Path, parts: Iterable[Keys]) -> None:
 
 
 def read_keys(folder: Path) -> Keys | None:
-    """The keys in a run folder or bundle, sorted; None where they were not noted.
+    """The keys in a run folder or bundle, sorted; None if they were not recorded.
 
     Raises:
         BundleError: the file is damaged.
@@ -65,7 +65,7 @@ def read_keys(folder: Path) -> Keys | None:
 def known(
     folder: Path, card: Mapping[str, Any], ids: Sequence[str], labels: Sequence[str]
 ) -> NDArray[np.bool_]:
-    """(N,) whether a bundle's networks learnt from each sample; False where none were noted.
+    """(N,) whether a bundle's networks were trained on each sample; False if none is recorded.
 
     Raises:
         BundleError: the bundle's file of keys is damaged.

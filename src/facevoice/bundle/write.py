@@ -20,10 +20,10 @@ def new_bundle(output: Path) -> Iterator[Path]:
     """Give a hidden folder beside ``output`` to fill, and move it there if the block succeeds.
 
     The block writes the files, then the card by ``write_card``. The folder takes the place of an
-    older bundle only after it loads; if anything fails, whatever stood at ``output`` stays.
+    older bundle only after it loads; if anything fails, whatever was at ``output`` stays.
 
     Raises:
-        BundleError: something other than a bundle stands at ``output``, or the new one is unsound.
+        BundleError: something other than a bundle is at ``output``, or the new one is unsound.
         OutputError: the folder cannot be written.
     """
     check_place(output)
@@ -47,7 +47,7 @@ def new_bundle(output: Path) -> Iterator[Path]:
 
 
 def check_place(output: Path) -> None:
-    """Raise BundleError if something other than a bundle or an empty folder stands there."""
+    """Raise BundleError if something other than a bundle or an empty folder is there."""
     taken = output.exists() and (not output.is_dir() or any(output.iterdir()))
     if taken and not (output / "bundle.json").is_file():
         raise BundleError(f"{output} exists and is not a bundle: choose another folder")
@@ -68,7 +68,7 @@ def write_card(folder: Path, card: Mapping[str, Any]) -> None:
     tree = card["tree"]
     every = [tree, *(node for _, node in nodes(tree))]
     newer = any(node.get("kind") == "stack" or node.get("rule", "sum") != "sum" for node in every)
-    if not newer:  # readers of format 1, facevoice 0.3 among them, know kinds by their old names
+    if not newer:  # readers of format 1, such as facevoice 0.1, know kinds by their old names
         tree = renamed(tree, {new: old for old, new in OLD_KINDS.items()})
     whole = {"format": 2 if newer else 1} | {
         key: value for key, value in card.items() if key not in {"format", "files", "tree"}

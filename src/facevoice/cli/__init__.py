@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(str(error))
         return FAILED
     except BrokenPipeError:
-        # the reader has gone, as `| head` does; keep the interpreter's own flush quiet as well
+        # the reader closed the pipe, as `| head` does; silence the interpreter's final flush too
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:

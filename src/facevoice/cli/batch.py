@@ -26,7 +26,7 @@ def run_batch(options: argparse.Namespace, form: "Format") -> int:
     from facevoice.bundle import load_bundle
     from facevoice.output.predictions import open_writer
 
-    bundle = load_bundle(options.bundle, threads=1)  # scores nothing: its tree names the columns
+    bundle = load_bundle(options.bundle, threads=1)  # used only for its tree
     batch = _Batch(options)
     try:
         with open_writer(form, options.output, bundle.tree) as write:
@@ -55,10 +55,10 @@ class _Batch:
         if self._parts is not None:
             kept = _claim(self._parts, options.output, resume=options.resume)
             if options.resume and not kept:
-                self.line.say(f"no run to {options.output} was interrupted: starting afresh")
+                self.line.say(f"found no interrupted run to {options.output}: starting afresh")
 
     def predictions(self, bundle: "Bundle") -> Iterator["Prediction"]:
-        """All of them: first the inputs that name nothing, then the files in order."""
+        """All predictions: first the inputs without media files, then the files in order."""
         from facevoice.batch import predict_all
         from facevoice.predict.prediction import Prediction
 
@@ -90,7 +90,7 @@ class _Batch:
         return prediction
 
     def how_to_continue(self) -> str:
-        """What is kept and how to use it, to end a message with; nothing if nothing is kept."""
+        """The end of a message: what is kept and how to continue; "" if nothing is kept."""
         from facevoice.batch import Records
 
         kept = self._options.cache or self._parts
@@ -98,16 +98,16 @@ class _Batch:
         if not count:
             self._discard()
             return ""
-        again = "the same command" if self._options.cache else "the same command and --resume"
-        return f"; {count} records are kept in {kept}: continue with {again}"
+        again = "the same command" if self._options.cache else "the same command with --resume"
+        return f"; {count} records are kept in {kept}: to continue, run {again}"
 
     def finish(self) -> None:
-        """Print a summary; the table now holds everything."""
+        """Print a summary, now that the table is complete."""
         self.line.wipe()
         self._discard()
         progress = self._progress
         if progress is not None:
-            progress.failed = self.failed  # with the inputs that name nothing
+            progress.failed = self.failed  # with the inputs without media files
             took = f"{progress.done} files in {duration(progress.seconds)}"
             why = ": their rows say why" if self.failed else ""
             self.line.say(", ".join([took, *facts(progress, left=False)]) + why)
@@ -128,16 +128,16 @@ def _engine(options: argparse.Namespace) -> "Engine":
 
 
 def _parts(options: argparse.Namespace) -> Path | None:
-    """Where records are kept until the table is written: beside it, unless there is a cache."""
+    """Where records are kept until the table is written: next to it, unless there is a cache."""
     if options.output is None and options.resume and options.cache is None:
-        raise InvalidInputError("--resume needs -o, the table that was being written, or --cache")
+        raise InvalidInputError("--resume needs the -o of the interrupted run, or --cache")
     if options.output is None or options.cache is not None:
         return None
     return Path(f"{options.output}.parts")
 
 
 def _claim(parts: Path, output: Path, *, resume: bool) -> int:
-    """Refuse records of an earlier run unless they are to be used; returns how many there are.
+    """Refuse records of an earlier run unless resuming; returns how many there are.
 
     Raises:
         InvalidInputError: another run was interrupted there.
@@ -148,14 +148,14 @@ def _claim(parts: Path, output: Path, *, resume: bool) -> int:
     count = Records(parts).count()
     if count and not resume:
         raise InvalidInputError(
-            f"{parts} keeps {count} records of a run that was interrupted: continue with --resume,"
+            f"{parts} holds {count} records of an interrupted run: continue it with --resume,"
             " or delete the folder to start afresh"
         )
     try:
         parts.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{output} cannot be written: {error.strerror or error}") from error
-    # what a run that was killed left half-written
+    # half-written records of a killed run
     for stale in output.parent.glob(f".{glob.escape(output.name)}.*.tmp"):
         with suppress(OSError):
             stale.unlink()

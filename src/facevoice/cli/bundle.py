@@ -19,7 +19,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Assemble a bundle and say where it is."""
+    """Assemble a bundle and print where it is."""
     try:
         from facevoice.train.export.assemble import assemble
         from facevoice.train.recipe import find_recipe

@@ -1,4 +1,4 @@
-"""What the verbs say on standard error: messages and the one progress line."""
+"""What the verbs print to standard error: messages and one progress line."""
 
 import math
 import sys
@@ -20,10 +20,10 @@ def say(message: str) -> None:
 
 
 class ProgressLine:
-    """How far a command is: a line that changes on a terminal, elsewhere a message now and then.
+    """A command's progress: a line updated in place on a terminal, elsewhere occasional messages.
 
     noun: what is counted, in the plural.
-    logged: whether anything is said where standard error is not a terminal.
+    logged: whether to print messages where standard error is not a terminal.
     last: whether that includes the last count, however soon it comes.
     """
 
@@ -43,7 +43,7 @@ class ProgressLine:
         self.wipe()
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
-        """Show that so many units are done.
+        """Show how many units are done.
 
         A first call with several units says that an earlier run did them; fewer units than before
         begin a new count.
@@ -86,7 +86,7 @@ class ProgressLine:
 
 
 def facts(progress: Progress, *, left: bool = True) -> list[str]:
-    """What was known already, rate, time left if asked for, and errors; nothing where none."""
+    """Units reused, rate, time left if asked for, and errors; each only if there are any."""
     found = [f"{progress.kept} known already"] if progress.kept else []
     if progress.rate is not None and progress.seconds_left is not None:
         found.append(speed(progress.rate))

@@ -22,7 +22,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         type=Path,
         default=Path("demo.html"),
         metavar="FILE",
-        help="write the page there (default: demo.html)",
+        help="the page to write (default: demo.html)",
     )
     add_model_options(command)
     command.set_defaults(run=run)

@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     for package in _NEEDED:
         version = _version(package)
         broken += version is None
-        print(f"  {package:18} {version or 'MISSING: install facevoice again'}")
+        print(f"  {package:18} {version or 'MISSING: reinstall facevoice'}")
     for extra, (packages, purpose) in _EXTRAS.items():
         versions = {package: _version(package) for package in packages}
         missing = [package for package, version in versions.items() if version is None]

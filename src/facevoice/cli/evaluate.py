@@ -1,4 +1,4 @@
-"""facevoice evaluate: what a bundle or a fusion is worth on labelled clips."""
+"""facevoice evaluate: how well a bundle or a fusion does on labelled clips."""
 
 import argparse
 import csv
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from facevoice.cli.console import say
-from facevoice.cli.labelled import add_input_options, is_prepared, score_labelled, taught
+from facevoice.cli.labelled import add_input_options, is_prepared, score_labelled, training_clips
 from facevoice.errors import DatasetError, InvalidInputError
 
 if TYPE_CHECKING:
@@ -30,30 +30,30 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         "evaluate",
         help="measure a bundle or a fusion on labelled clips: WAR, UAR, intervals, report card",
         description="Measure a bundle on labelled clips (LABELS.CSV or FOLDER), or the weights of"
-        " facevoice fuse on a score TABLE. Where the bundle's card has figures of the same clips,"
+        " facevoice fuse on a score TABLE. If the bundle's card has figures for the same clips,"
         " they must agree.",
     )
     add_input_options(command, also="TABLE")
     command.add_argument(
-        "--weights", type=Path, metavar="FILE", help="weights.json, as facevoice fuse writes it"
+        "--weights", type=Path, metavar="FILE", help="weights.json from facevoice fuse"
     )
     command.add_argument(
         "-o",
         "--output",
         type=Path,
         metavar="FOLDER|TABLE",
-        help="write the report card there (HTML, Markdown, JSON, LaTeX); of LABELS.CSV, a name"
-        " that ends in .npz .csv .parquet keeps the score table instead",
+        help="write the report card to this folder (HTML, Markdown, JSON, LaTeX); for labelled"
+        " clips, a name that ends in .npz .csv .parquet writes the score table instead",
     )
     command.add_argument("--title", default="Report card", help="heading of the report card")
-    command.add_argument("--json", action="store_true", help="figures as one JSON object")
+    command.add_argument("--json", action="store_true", help="print the figures as one JSON object")
     command.add_argument(
-        "--record", metavar="NAME", help="write the figures into the bundle's card, by this name"
+        "--record", metavar="NAME", help="write the figures into the bundle's card under this name"
     )
     command.add_argument(
         "--allow-trained",
         action="store_true",
-        help="measure clips that the bundle's networks learnt from, too",
+        help="also measure clips that the bundle's networks were trained on",
     )
     command.set_defaults(run=run)
 
@@ -61,7 +61,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the figures or write the report card.
 
-    Returns 1 if a clip could not be read, or if the bundle's card has other figures of these clips.
+    Returns 1 if a clip could not be read, or if the bundle's card has different figures.
     """
     options.input = options.data or options.input
     if _is_table(options.input):
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _is_table(path: Path) -> bool:
-    """Whether a file is a score table: a CSV is one if its header names branches."""
+    """Whether a file is a score table; a CSV file is one if it has the columns id and branch."""
     if is_prepared(path):
         return False
     if path.suffix.lower() != ".csv":
@@ -80,7 +80,7 @@ def _is_table(path: Path) -> bool:
             rows = csv.reader(line for line in stream if not line.startswith("# facevoice: "))
             header = next(rows, [])
     except (OSError, UnicodeDecodeError):
-        return False  # read_labels says what is wrong with it
+        return False  # read_labels reports what is wrong with it
     return "branch" in header and "id" in header
 
 
@@ -95,7 +95,7 @@ def _run_table(options: argparse.Namespace) -> int:
     if options.weights is not None:
         return _card(options, table, read_weights(options.weights))
     if options.output is not None:
-        raise InvalidInputError("a report card is about weights: name them by --weights")
+        raise InvalidInputError("a report card of a score table needs --weights")
     judged = one_split(table, options.split)
     figures = [evaluate(judged, name) for name in judged.branches]
     if options.json:
@@ -174,16 +174,16 @@ def _run_labels(options: argparse.Namespace) -> int:
 
 
 def _refuse_trained(bundle: "Bundle", samples: "Sequence[Sample]", *, allowed: bool) -> None:
-    told = "" if allowed else taught(bundle, samples)
-    if told:
+    trained = "" if allowed else training_clips(bundle, samples)
+    if trained:
         raise DatasetError(
-            f"{told}: figures on them say nothing about others. Leave them out, or ask for"
+            f"{trained}: figures on them say nothing about new clips. Leave them out, or use"
             " --allow-trained"
         )
 
 
 def _compare(options: argparse.Namespace, table: "ScoreTable", bundle: "Bundle") -> int:
-    """Write the figures into the card, or hold them against it; 1 if they differ."""
+    """Write the figures into the card, or compare them with it; 1 if they differ."""
     from facevoice.bundle.measured import differences, record, row_for, row_of
 
     if options.record is not None:
@@ -193,24 +193,24 @@ def _compare(options: argparse.Namespace, table: "ScoreTable", bundle: "Bundle")
     row = row_for(bundle.card, table)
     if row is None:
         return 0
-    told = differences(row, table)
-    if not told:
-        say(f"as the card of {bundle.name} says of {row['name']!r}")
-    for line in told:
+    found = differences(row, table)
+    if not found:
+        say(f"the figures agree with the card of {bundle.name} on {row['name']!r}")
+    for line in found:
         say(f"{row['name']}: {line}")
-    return 1 if told else 0
+    return 1 if found else 0
 
 
 def _fitted(options: argparse.Namespace, bundle: "Bundle") -> "FittedFusion":
-    """The weights asked for, or those of the bundle."""
+    """The weights of --weights, or those of the bundle."""
     from facevoice.bundle.reweigh import bundle_fusion
     from facevoice.scores.weights_file import FittedFusion, read_weights
 
     if options.weights is not None:
         return read_weights(options.weights)
-    told = {"search": f"weights of the bundle {bundle.name} {bundle.version}"}
+    search = {"search": f"weights of the bundle {bundle.name} {bundle.version}"}
     weights = bundle_fusion(bundle.card)
-    return FittedFusion(weights, search=told, abstain_below=bundle.abstain_below)
+    return FittedFusion(weights, search=search, abstain_below=bundle.abstain_below)
 
 
 def _record(
@@ -241,7 +241,7 @@ def _text(figures: "list[Figures]", left_out: dict[str, int], failed: int) -> st
     occurring = int((first.support > 0).sum())
     width = max(len(item.name) for item in figures)
     lines = [
-        f"{first.total} clips, {occurring} classes occur; chance is about {1 / occurring:.3f}",
+        f"{first.total} clips in {occurring} classes; chance is about {1 / occurring:.3f}",
         f"{'':{width}}    WAR  95 % Wilson     UAR  macro-F1  coverage",
     ]
     lines += [

@@ -1,4 +1,4 @@
-"""facevoice fuse: a score table -> weights of its branches, and what they are worth."""
+"""facevoice fuse: a score table -> weights of its branches, and how well they do."""
 
 import argparse
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from facevoice.scores.table import ScoreTable
 
 _SEARCHES = {
-    "grid": "every vector of the grid, exactly (the paper's search)",
-    "nested": "grid in each of several folds of groups, weights averaged",
-    "coarse": "a coarse grid, then a finer one around its choice",
-    "log-loss": "least log-loss on the simplex",
-    "shrunk": "grid, shrunk towards equal weights as far as does best on held-out groups",
+    "grid": "all weights on a grid, searched exactly (the paper's search)",
+    "nested": "a grid search in each of several folds of groups; the weights are averaged",
+    "coarse": "a coarse grid, then finer ones around each choice",
+    "log-loss": "the weights of least log-loss (>= 0, sum 1)",
+    "shrunk": "grid weights, shrunk towards equal ones by what does best on held-out groups",
     "stacking": "a multinomial logistic regression over all branches' scores",
     "equal": "all weights equal",
-    "published": "the paper's weights of the system node",
+    "published": "the paper's weights for the system node",
 }
 
 
@@ -30,8 +30,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         "fuse",
         help="choose the weights of a fusion from a score table",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Choose weights on the labelled clips of a score table (facevoice score, or"
-        " any model's scores).",
+        description="Choose fusion weights on labelled clips scored by facevoice or other models.",
         epilog="searches:\n" + "\n".join(f"  {name:10} {text}" for name, text in _SEARCHES.items()),
     )
     command.add_argument("table", type=Path, metavar="TABLE", help="a .parquet, .csv or .npz file")
@@ -41,32 +40,35 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
                          help="how weights combine scores: the paper's weighted sum, or the product"
                          " (log-opinion pool) (default: sum)")  # fmt: skip
     command.add_argument("--objective", choices=("war", "uar", "log-loss"), default="war",
-                         help="what a grid search makes best (default: war)")  # fmt: skip
+                         help="what a grid search optimises (default: war)")  # fmt: skip
     command.add_argument("--step", type=float, default=0.02, metavar="S",
-                         help="of the grid; 1/S is whole (default: 0.02)")  # fmt: skip
-    command.add_argument("--tree", action="append", default=[], metavar="NODE=A,B|BUNDLE",
-                         help="an inner node and its members, leaves first; or a bundle whose tree"
-                         " to take; or 'flat'. What is left goes into the last node (default: as in"
-                         " the bundle that gave the scores, if the table says so)")  # fmt: skip
+                         help="step of the grid; 1/S must be whole (default: 0.02)")  # fmt: skip
+    command.add_argument("--tree", action="append", default=[], metavar="NODE=A,B|BUNDLE|flat",
+                         help="an inner node and its members, lower nodes first, repeatable (the"
+                         " branches left over join the last node); or a bundle whose tree to use;"
+                         " or flat, one node of all branches (default: the tree that the table"
+                         " records, else flat)")  # fmt: skip
     command.add_argument("--joint", action="store_true",
-                         help="also search all branches at once, coarse to fine")  # fmt: skip
-    command.add_argument("--branches", metavar="A,B", help="only these (default: all)")
-    command.add_argument("--split", help="the clips to fit on, where the table has several splits")
+                         help="also search all branches in one node, coarse to fine")  # fmt: skip
+    command.add_argument("--branches", metavar="A,B", help="use only these branches (default: all)")
+    command.add_argument("--split", help="the split to fit on, if the table has several")
     command.add_argument("--folds", type=int, default=0, metavar="N",
-                         help="repeat the search over N folds of groups, to see what it is worth"
-                         " on other clips (default: 0; nested: 5)")  # fmt: skip
-    command.add_argument("--seed", type=int, default=0, help="of the folds (default: 0)")
+                         help="repeat the search over N folds of groups, to measure it on held-out"
+                         " clips (default: 0; nested: 5)")  # fmt: skip
+    command.add_argument("--seed", type=int, default=0, help="seed of the folds (default: 0)")
     command.add_argument("--calibration", choices=("temperature", "vector", "none"),
                          default="temperature",
-                         help="of the last node's scores: one temperature, which moves no decision;"
-                         " a scale and an offset for every class; or none (default: temperature)",
-                         )  # fmt: skip
+                         help="of the last node's scores: one temperature, which changes no"
+                         " decision; vector, a scale and an offset for every class; or none"
+                         " (default: temperature)")  # fmt: skip
     command.add_argument("--class-offsets", choices=("war", "uar"),
-                         help="also fit offsets for rare classes, over folds")  # fmt: skip
+                         help="also fit class offsets, over folds, to raise this")  # fmt: skip
     command.add_argument("--abstain-risk", type=float, metavar="R",
-                         help="also find the score below which to keep silent, so that at most"
+                         help="also find the score below which to abstain, so that at most"
                          " this share of the answers is wrong")  # fmt: skip
-    command.add_argument("-o", "--output", type=Path, metavar="FILE", help="write weights.json")
+    command.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="write the weights to this JSON file"
+    )
     command.set_defaults(run=run)
 
 
@@ -86,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
     choice = choose_weights(table, plan)
     print(fit_text(table, plan, choice, str(options.table)))
     if not options.tree and table.tree is None:
-        say("the table holds no bundle's tree: its branches were fused in one node (see --tree)")
+        say("the table records no tree: its branches were fused in one node (see --tree)")
     if options.output is not None:
         write_weights(choice.fitted, options.output)
         say(f"written to {options.output}; try: facevoice evaluate TABLE --weights"
@@ -114,7 +116,7 @@ def _plan(options: argparse.Namespace, table: "ScoreTable") -> "SearchPlan":
 
 
 def _nodes(texts: list[str], table: "ScoreTable") -> "Members":
-    """Members by node: as --tree says, else as in the bundle that gave the scores."""
+    """Members by node: from --tree, else from the bundle that gave the scores."""
     from facevoice.bundle import bundle_folder, read_card
     from facevoice.scores.choice import nodes_of
 
@@ -138,7 +140,7 @@ def _tree_nodes(tree: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 
 
 def _kept(nodes: dict[str, tuple[str, ...]], table: "ScoreTable") -> "Members":
-    """The nodes without members that the table lacks (--branches), and without empty nodes."""
+    """The nodes over branches that the table has (see --branches); empty nodes are dropped."""
     kept: dict[str, tuple[str, ...]] = {}
     for name, members in nodes.items():
         known = tuple(member for member in members if member in (*table.branches, *kept))

@@ -1,4 +1,4 @@
-"""The inputs of a command line, and what is said of one that cannot be read."""
+"""The inputs on a command line, and the message for one that cannot be read."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def find_inputs(texts: list[str]) -> tuple[list[Path], list[tuple[str, FacevoiceError]]]:
-    """The media files in files and folders; and the inputs that name none, each with the reason."""
+    """The media files in files and folders; and the inputs without any, each with the reason."""
     from facevoice.media import find_media
 
     paths: list[Path] = []

@@ -41,13 +41,13 @@ def add_input_options(command: argparse.ArgumentParser, *, also: str = "") -> No
         type=Path,
         metavar="|".join(["LABELS.CSV", "FOLDER", *([also] if also else [])]),
         help="a table (commas, semicolons or tabs) with the columns file (or path), label (or"
-        " emotion) and optionally split and group (or speaker); or a folder with such a table, one"
-        " of folders named by label, or one that facevoice prepare made"
+        " emotion) and optionally split and group (or speaker); or a folder that holds such a"
+        " table, has one subfolder per label, or was made by facevoice prepare"
         + ("; or a score table (.parquet .csv .npz)" if also else ""),
     )
-    source.add_argument("--data", type=Path, metavar="FOLDER", help="the same as FOLDER")
+    source.add_argument("--data", type=Path, metavar="FOLDER", help="another way to give FOLDER")
     command.add_argument(
-        "--split", help="only the clips of this split (train, val or test, by any usual name)"
+        "--split", help="only the clips of this split: train, val or test, by any usual name"
     )
     add_model_options(command)
 
@@ -77,7 +77,7 @@ def score_labelled(
 ) -> Labelled:
     """Score the clips of a table of labels, a folder or a prepared folder, or one split of them.
 
-    What was read, renamed and left out is said before any clip is scored.
+    Prints what was read, renamed and left out before any clip is scored.
 
     check: called with the bundle and the clips before any is scored; may raise.
 
@@ -105,7 +105,7 @@ def score_labelled(
 
 
 class _Watch:
-    """Shows how far it is, and says and counts what cannot be read."""
+    """Shows the progress; reports and counts the clips that cannot be read."""
 
     def __init__(self, total: int) -> None:
         self.line, self.failed, self._total = ProgressLine("clips"), 0, total
@@ -123,8 +123,8 @@ def _evidences(prepared: "Prepared", samples: "Sequence[Sample]") -> "Iterator[L
         yield sample, prepared.evidence(places[sample.id])
 
 
-def taught(bundle: "Bundle", samples: "Sequence[Sample]") -> str:
-    """Which of the clips the bundle's networks learnt from, in words; "" if none is known."""
+def training_clips(bundle: "Bundle", samples: "Sequence[Sample]") -> str:
+    """How many of the clips the bundle was trained on, in words; "" if none as far as known."""
     from facevoice.bundle.trained_on import known
 
     ids = [sample.id for sample in samples]
@@ -132,6 +132,6 @@ def taught(bundle: "Bundle", samples: "Sequence[Sample]") -> str:
     if not found.any():
         return ""
     return (
-        f"{int(found.sum())} of {len(ids)} clips, such as {ids[found.argmax()]}, taught the bundle"
-        f" {bundle.name} what it knows"
+        f"the bundle {bundle.name} was trained on {int(found.sum())} of {len(ids)} clips, such as"
+        f" {ids[found.argmax()]}"
     )

@@ -1,4 +1,4 @@
-"""facevoice models: the bundles that are here, with the licences of code, weights and data."""
+"""facevoice models: the available bundles, with the licences of code, weights and data."""
 
 import argparse
 import json
@@ -9,8 +9,8 @@ from pathlib import Path
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the verb."""
     command = verbs.add_parser("models", help="list bundles with their licences and figures")
-    command.add_argument("folders", nargs="*", type=Path, help="further bundles, by folder")
-    command.add_argument("--json", action="store_true", help="their cards as JSON Lines")
+    command.add_argument("folders", nargs="*", type=Path, help="folders of further bundles")
+    command.add_argument("--json", action="store_true", help="print the cards as JSON Lines")
     command.set_defaults(run=run)
 
 

@@ -9,13 +9,13 @@ INTERRUPTED: Final = 130
 
 
 def positive(text: str) -> int:
-    """A whole number from 1 up."""
+    """A whole number of at least 1."""
     try:
         number = int(text)
     except ValueError:
         number = 0
     if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return number
 
 
@@ -68,7 +68,7 @@ def add_window_options(command: argparse.ArgumentParser) -> None:
 
 
 def add_training_options(command: argparse.ArgumentParser) -> None:
-    """--data and --set: what recipes learn from, and changes to their keys."""
+    """--data and --set: what recipes are trained on, and changes to their keys."""
     command.add_argument(
         "--data",
         type=Path,

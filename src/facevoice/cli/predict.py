@@ -44,19 +44,23 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         help="write to this file; its suffix sets the format: .jsonl .json .csv .parquet .txt",
     )
     command.add_argument(
-        "--report", type=Path, metavar="FILE", help="also write an HTML page about the one input"
+        "--report",
+        type=Path,
+        metavar="FILE",
+        help="also write an HTML report; needs exactly one input",
     )
     add_span_options(command)
     add_model_options(command)
     batch = command.add_argument_group("options for thousands of files", "See docs/batch.md.")
-    batch.add_argument(
-        "--workers", type=positive, metavar="N", help="number of processes that share the work"
-    )
+    batch.add_argument("--workers", type=positive, metavar="N", help="number of worker processes")
     batch.add_argument(
         "--resume", action="store_true", help="continue an interrupted run to the same -o"
     )
     batch.add_argument(
-        "--cache", type=Path, metavar="FOLDER", help="keep records there and reuse those it holds"
+        "--cache",
+        type=Path,
+        metavar="FOLDER",
+        help="keep finished records in this folder and reuse them",
     )
     batch.add_argument(
         "--engine",
@@ -76,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
     if options.resume or any(value is not None for value in asked):
         if options.report is not None:
             raise InvalidInputError(
-                "--report is about one input: leave out the options for thousands of files"
+                "--report takes one input: leave out the options for thousands of files"
             )
         from facevoice.cli.batch import run_batch
 
@@ -134,7 +138,7 @@ def _reported(
     from facevoice.output.clip import write_clip_page
 
     if len(paths) != 1:
-        raise InvalidInputError(f"--report is about one input, got {len(paths)}")
+        raise InvalidInputError(f"--report takes one input, got {len(paths)}")
     prediction = write_clip_page(
         predictor,
         paths[0],

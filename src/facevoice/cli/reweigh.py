@@ -9,17 +9,17 @@ from facevoice.cli.console import say
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the verb."""
     command = verbs.add_parser(
-        "reweigh", help="put weights that facevoice fuse found into a copy of a bundle"
+        "reweigh", help="copy a bundle with the weights that facevoice fuse found"
     )
     command.add_argument("bundle", metavar="NAME|FOLDER", help="the bundle")
     command.add_argument("--weights", type=Path, required=True, metavar="FILE",
-                         help="weights.json, as facevoice fuse writes it")  # fmt: skip
+                         help="weights.json from facevoice fuse")  # fmt: skip
     command.add_argument("-o", "--output", type=Path, required=True, help="the new bundle folder")
     command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the bundle and say where it is."""
+    """Write the bundle and print where it is."""
     from facevoice.bundle.reweigh import reweighted
     from facevoice.scores.weights_file import read_weights
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facevoice.cli.console import say
-from facevoice.cli.labelled import add_input_options, score_labelled, taught
+from facevoice.cli.labelled import add_input_options, score_labelled, training_clips
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the verb."""
     command = verbs.add_parser(
-        "score", help="score labelled clips by every branch of a bundle: a table for fuse"
+        "score", help="score labelled clips with every branch of a bundle, for fuse"
     )
     add_input_options(command)
     command.add_argument(
@@ -27,16 +27,16 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         type=Path,
         required=True,
         metavar="TABLE",
-        help="the table (.parquet .csv .npz)",
+        help="the table to write (.parquet .csv .npz)",
     )
     command.add_argument(
         "--deal",
         metavar="A,B",
-        help="where all clips are of one split (or of none), deal whole groups to these splits in"
-        " equal parts; a name that stands twice gets two",
+        help="if all clips are in one split (or none), assign whole groups to these splits in"
+        " equal parts; a name given twice gets two parts",
     )
     command.add_argument(
-        "--nodes", action="store_true", help="keep the scores of the blends as well"
+        "--nodes", action="store_true", help="also keep the scores of the fusion nodes"
     )
     command.set_defaults(run=run)
 
@@ -60,9 +60,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _warn(bundle: "Bundle", samples: "Sequence[Sample]") -> None:
-    told = taught(bundle, samples)
-    if told:
-        say(f"{told}: weights that are fitted on their scores flatter it")
+    trained = training_clips(bundle, samples)
+    if trained:
+        say(f"{trained}: weights fitted on their scores overrate it")
 
 
 def _dealt(table: "ScoreTable", names: list[str]) -> "ScoreTable":
@@ -75,5 +75,5 @@ def _dealt(table: "ScoreTable", names: list[str]) -> "ScoreTable":
     for name in dict.fromkeys(names):
         part = dealt.split(name)
         groups = len(set(part.groups.tolist()))
-        say(f"split {name!r}: {len(part)} clips of {groups} groups, dealt from {found[0]!r}")
+        say(f"split {name!r}: {len(part)} clips of {groups} groups, taken from {found[0]!r}")
     return dealt

@@ -20,9 +20,9 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the verb."""
     command = verbs.add_parser(
         "timeline",
-        help="find out who shows which emotion when in a whole video",
-        description="Follow the people in one video through windows of time and recognise their"
-        " emotions in each.",
+        help="find out who shows which emotion, and when, in a whole video",
+        description="Follow the people in one video and recognise their emotions in windows of"
+        " time.",
     )
     command.add_argument("input", type=Path, metavar="FILE", help="a video or a sound file")
     command.add_argument(
@@ -30,7 +30,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         "--output",
         type=Path,
         metavar="FOLDER",
-        help="write files there (default: print only a summary)",
+        help="write the files to this folder (default: print only a summary)",
     )
     command.add_argument(
         "--formats",
@@ -116,6 +116,6 @@ def _formats(options: argparse.Namespace, known: tuple[str, ...]) -> tuple[str, 
     unknown = [name for name in names if name not in known]
     if unknown or not names:
         raise InvalidInputError(
-            f"--formats {options.formats!r}: known are {', '.join(known)}, separated by commas"
+            f"--formats {options.formats!r}: choose from {', '.join(known)}, separated by commas"
         )
     return names

@@ -1,9 +1,9 @@
 """AFEW, the corpus of the paper: clips of films and TV series (Dhall et al. 2012, EmotiW).
 
 ``afew`` reads the videos; ``afew-faces`` the aligned faces that come with them, with the sound of
-the videos where these are there too. The test set of the challenge carries no labels.
+the videos if these are there too. The test set of the challenge has no labels.
 
-Not verified (the corpus is given on request only): that file names tell the film. A clip is
+Not verified (the corpus is given on request only): that file names identify the film. A clip is
 therefore its own group. The organisers split the corpus by film. The places of the aligned faces
 are those that published readers of the corpus use.
 """
@@ -28,7 +28,7 @@ _VIDEO_LAYOUT: Final = (
 _FACE_LAYOUT: Final = (
     "Train_AFEW/AlignedFaces_LBPTOP_Points/Faces/<clip>/*.jpg and"
     " Val_AFEW/AlignedFaces_LBPTOP_Points_Val/Faces/<clip>/*.jpg (or .../<Emotion>/<clip>/*.jpg),"
-    " beside <Emotion>/<clip>.avi, which tell the labels and bring the sound"
+    " beside <Emotion>/<clip>.avi, which give the labels and the sound"
 )
 _FOLDERS: Final = {"train": "Train_AFEW", "val": "Val_AFEW", "test": "Test_AFEW"}
 UNLABELLED: Final = "no label (test set of the challenge)"
@@ -36,7 +36,7 @@ UNLABELLED: Final = "no label (test set of the challenge)"
 
 @dataclass(frozen=True, slots=True)
 class FaceFolder(Sample):
-    """A clip as a folder of aligned faces (``path``); sound: the file that it is heard in."""
+    """A clip as a folder of aligned faces (``path``); sound: the file that holds its sound."""
 
     sound: Path | None
 
@@ -47,7 +47,7 @@ def gather_video(root: Path, gathering: Gathering) -> None:
         for path in files_below(root / folder, VIDEO_SUFFIXES):
             name, identity = path.parent.name, f"{split}/{path.stem}"
             sample = Sample(identity, path, emotion_of(name), split, group=identity)
-            reason = UNLABELLED if split == "test" else f"folder {name} is no emotion"
+            reason = UNLABELLED if split == "test" else f"folder {name} is not an emotion"
             gathering.keep(sample, reason)
 
 
@@ -63,7 +63,7 @@ def gather_faces(root: Path, gathering: Gathering) -> None:
                 label = emotion_of(video.parent.name)
             identity = f"{split}/{folder.name}"
             sample = FaceFolder(identity, folder, label, split, identity, video)
-            reason = UNLABELLED if split == "test" else "no <Emotion>/<clip>.avi tells the label"
+            reason = UNLABELLED if split == "test" else "no <Emotion>/<clip>.avi gives the label"
             gathering.keep(sample, reason)
 
 
@@ -73,7 +73,7 @@ VIDEO: Final = Corpus(
     content="clips",
     labels=EMOTIONS,
     layout=_VIDEO_LAYOUT,
-    mapping="its seven are our seven; the unlabelled test set is dropped",
+    mapping="the same seven emotions; the unlabelled test set is dropped",
     splits="train and val (773 and 383 clips)",
     groups="",
     licence="on request, for academic research only",

@@ -1,9 +1,9 @@
 """AffectNet: photographs from the web with a face in eight expressions (Mollahosseini et al. 2017).
 
 Three published forms: tables (``training.csv``, ``validation.csv``) over the photographs, which
-also say where the face is; folders ``train_set`` and ``val_set`` with one annotation file a
-picture; and repackagings in folders named by number or expression. The face is found and aligned
-in each, as prediction does.
+also say where the face is; folders ``train_set`` and ``val_set`` with one annotation file per
+picture; and repackagings in folders named by number or expression. The face is found and aligned in
+each, as prediction does.
 
 Not verified (the corpus is given on request only): folder names are those that published readers
 of the corpus use; that numbered folders follow the order of the tables.
@@ -50,7 +50,7 @@ class BoxedSample(Sample):
 
 
 def gather(root: Path, gathering: Gathering) -> None:
-    """The photographs under root; contempt and what is no expression are dropped."""
+    """The photographs under root; contempt and pictures without an expression are dropped."""
     tables = {split: root / name for split, name in _TABLES.items() if (root / name).is_file()}
     if tables:
         for split, table in tables.items():

@@ -1,6 +1,6 @@
 """CAER: clips of TV shows in seven emotions (Lee et al. 2019).
 
-Not verified: that the numbers of the clips tell the show. A clip is therefore its own group.
+Not verified: that the numbers of the clips identify the show. A clip is therefore its own group.
 """
 
 from pathlib import Path
@@ -26,7 +26,7 @@ def gather(root: Path, gathering: Gathering) -> None:
             name = path.parent.name
             identity = f"{split}/{name}/{path.stem}"
             sample = Sample(identity, path, emotion_of(name), split, group=identity)
-            gathering.keep(sample, f"folder {name} is no emotion")
+            gathering.keep(sample, f"folder {name} is not an emotion")
 
 
 CORPUS: Final = Corpus(
@@ -35,7 +35,7 @@ CORPUS: Final = Corpus(
     content="clips",
     labels=EMOTIONS,
     layout=_LAYOUT,
-    mapping="Anger -> angry; the others are named as ours",
+    mapping="Anger -> angry; the others have the same names",
     splits="train, val (validation) and test",
     groups="",
     licence="for non-commercial research only",

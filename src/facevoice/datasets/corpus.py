@@ -12,11 +12,11 @@ from facevoice.errors import DatasetError
 from facevoice.types import Sample, UInt8Array
 
 Content = Literal["clips", "face_crops", "face_folders", "pictures", "face_images", "speech"]
-"""What the files of a corpus hold, and so what is done to prepare them.
+"""What the files of a corpus hold, and thus how they are prepared.
 
-clips: anything that plays or shows: faces are found and aligned, speech is found and cleaned.
+clips: videos, sound files or pictures: faces are found and aligned, speech is found and cleaned.
 face_crops: video whose whole picture is the face; nothing is detected. Sound as in clips.
-face_folders: a folder of aligned face pictures a clip; sound from a file beside it, if any.
+face_folders: one folder of aligned face pictures per clip; sound from a file next to it, if any.
 pictures: photographs in which the face is found and aligned.
 face_images: pictures that show nothing but the face, stored as they come.
 speech: the sound of any file, cleaned.
@@ -43,7 +43,7 @@ class Found:
     samples: in a fixed order.
     dropped: left out, each with its reason.
     labels: the label set, for corpora that bring their own; empty: that of the corpus.
-    renamed: labels and splits that were written otherwise, e.g. "Joy -> happy", with the number of
+    renamed: labels and splits that are spelled differently, e.g. "Joy -> happy", with the number of
         files.
     """
 
@@ -75,8 +75,8 @@ class Found:
         )
         if not kept:
             raise DatasetError(
-                f"of {len(self.samples)} samples none has a label among {', '.join(labels)} (in any"
-                f" case, also e.g. {', '.join(list(SYNONYMS)[:3])}); found: {counts(written)}"
+                f"none of {len(self.samples)} samples has a label among {', '.join(labels)} (in any"
+                f" case, or as e.g. {', '.join(list(SYNONYMS)[:3])}); found: {counts(written)}"
             )
         _check_names(kept)
         dropped = tuple(
@@ -103,7 +103,7 @@ class Found:
         return replace(self, samples=tuple(item for item in self.samples if item.split == split))
 
     def lines(self) -> Iterator[str]:
-        """What was read, for people: counts, what was renamed and left out, whether groups lack."""
+        """A summary for people: counts, what was renamed or left out, whether groups are known."""
         yield f"{_many(len(self.samples), 'file')}: {'; '.join(account(self.samples))}"
         if self.renamed:
             yield f"read as: {counts(self.renamed)}"
@@ -115,8 +115,8 @@ class Found:
 
 
 GROUPS_UNKNOWN: Final = (
-    "no speaker or group is known: one person may be in training and test alike, and figures may"
-    " flatter"
+    "no speakers or groups are known: one person may be in both training and test, and figures may"
+    " be too good"
 )
 
 
@@ -135,7 +135,7 @@ def _check_names(samples: Sequence[Sample]) -> None:
     identity, count = Counter(sample.id for sample in samples).most_common(1)[0]
     if count > 1:
         paths = [str(item.path) for item in samples if item.id == identity]
-        raise DatasetError(f"{identity} stands {count} times: {paths[:4]}")
+        raise DatasetError(f"{identity} occurs {count} times: {paths[:4]}")
 
 
 def _many(count: int, what: str) -> str:
@@ -155,11 +155,11 @@ class Corpus:
     layout: the folder structure expected, for people to read.
     mapping: how its labels become ours, and which are dropped.
     splits: the official splits, or that there are none.
-    groups: what a group is: speaker, dialogue, ...; "" where the corpus does not tell.
+    groups: what a group is: speaker, dialogue, ...; "" where the corpus does not say.
     gather: adds the samples under a root folder to a ``Gathering``.
     read: reads a sample's picture (H, W) or (H, W, 3), where pictures are not files of their own.
-    face_box: left, top, right, bottom of where its face pictures (content face_images) lie in the
-        256x256 picture that alignment gives.
+    face_box: where its face pictures (content face_images) lie in the 256x256 picture that
+        alignment gives: left, top, right, bottom.
     """
 
     name: str
@@ -181,7 +181,7 @@ class Corpus:
         """The samples under a root folder, and what is left out.
 
         Raises:
-            DatasetError: the layout is another, there is no sample, or two have one name.
+            DatasetError: the layout is different, there is no sample, or two share a name.
         """
         gathering = Gathering(self, root)
         self.gather(root, gathering)
@@ -198,7 +198,7 @@ class Gathering:
         folder = root.parent if root.is_file() else root
         if not folder.is_dir():
             raise DatasetError(
-                f"{corpus.name}: {root} is no folder; expected a root with {corpus.layout}"
+                f"{corpus.name}: {root} is not a folder; expected a root with {corpus.layout}"
             )
         self._corpus, self._root = corpus, folder
         self._samples: list[Sample] = []
@@ -224,7 +224,7 @@ class Gathering:
         """All of it.
 
         Raises:
-            DatasetError: no sample at all, or two samples of one name.
+            DatasetError: no sample at all, or two samples share a name.
         """
         if not self._samples:
             raise self._nothing()
@@ -257,7 +257,7 @@ def table_rows(table: Path, columns: Iterable[str]) -> list[dict[str, str]]:
 
 
 def files_below(root: Path, suffixes: Iterable[str], pattern: str = "**/*") -> list[Path]:
-    """Files with one of the suffixes, in the order of their paths; hidden ones are not seen."""
+    """Files with one of the suffixes, in the order of their paths; hidden ones are skipped."""
     wanted = frozenset(suffixes)
     return sorted(
         path

@@ -36,7 +36,7 @@ def gather(root: Path, gathering: Gathering, suffixes: frozenset[str]) -> None:
     for path in files_below(root, suffixes):
         match = _NAME.fullmatch(path.stem)
         if match is None or match["emotion"] not in _CODES:
-            gathering.drop(path, "name is not CREMA-D's")
+            gathering.drop(path, "not a CREMA-D file name")
             continue
         label, group = _CODES[match["emotion"]], f"CREMA{match['actor']}"
         gathering.keep(Sample(path.stem, path, label, "train", group))
@@ -48,7 +48,7 @@ VIDEO: Final = Corpus(
     content="clips",
     labels=EMOTIONS,
     layout=_VIDEO_LAYOUT,
-    mapping="its six are ours; there is no surprise",
+    mapping="six of the seven; there is no surprise",
     splits="none: leave actors out",
     groups="actor (CREMA1001 ... CREMA1091)",
     licence="Open Database License 1.0",

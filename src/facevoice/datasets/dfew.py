@@ -29,7 +29,7 @@ _CODES: Final = {
 
 
 def gather(root: Path, gathering: Gathering, fold: int) -> None:
-    """The clips that one fold's tables name; the corpus does not tell the film."""
+    """The clips that one fold's tables name; the corpus does not name the film."""
     videos = {_number(path.stem): path for path in files_below(root, VIDEO_SUFFIXES)}
     for split in ("train", "test"):
         pattern = f"{split}(single-labeled)/set_{fold}.csv"
@@ -58,7 +58,7 @@ def _corpus(fold: int) -> Corpus:
         content="clips",
         labels=EMOTIONS,
         layout=_LAYOUT.format(fold=fold),
-        mapping="1 to 7 -> happy sad neutral angry surprise disgust fear; clips of several labels"
+        mapping="1 to 7 -> happy sad neutral angry surprise disgust fear; clips with several labels"
         " are not in the tables",
         splits=f"train and test of fold {fold}",
         groups="",

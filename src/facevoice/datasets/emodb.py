@@ -1,7 +1,7 @@
 """EMO-DB: ten German actors speaking ten sentences in seven emotions (Burkhardt et al. 2005).
 
-Names are e.g. 03a01Fa: two digits speaker, three characters text, a letter emotion (of its German
-name), a letter version.
+Names are e.g. 03a01Fa: two digits for the speaker, three characters for the text, a letter for the
+emotion (of its German name), a letter for the version.
 """
 
 import re
@@ -29,7 +29,7 @@ def gather(root: Path, gathering: Gathering) -> None:
     for path in files_below(root, SOUND_SUFFIXES):
         match = _NAME.fullmatch(path.stem)
         if match is None:
-            gathering.drop(path, "name is not EMO-DB's")
+            gathering.drop(path, "not an EMO-DB file name")
         else:
             label, group = _CODES[match["emotion"]], f"ED{match['speaker']}"
             gathering.keep(Sample(path.stem, path, label, "train", group))

@@ -34,21 +34,21 @@ _SIDE: Final = 48
 class RowSample(Sample):
     """A picture in a row of a CSV file.
 
-    start, stop: where its pixels stand in the file, in bytes.
+    start, stop: where its pixels are in the file, in bytes.
     """
 
     start: int
     stop: int
 
     def content(self) -> bytes:
-        """The bytes that make the picture."""
+        """The bytes of the picture."""
         with self.path.open("rb") as stream:
             stream.seek(self.start)
             return stream.read(self.stop - self.start)
 
 
 def gather(root: Path, gathering: Gathering) -> None:
-    """The pictures under root; of the folder form both official test sets are "test"."""
+    """The pictures under root; in the folder form both official test sets are "test"."""
     table = next((root / name for name in _TABLES if (root / name).is_file()), None)
     if table is not None:
         _rows(table, gathering)
@@ -116,8 +116,8 @@ CORPUS: Final = Corpus(
     content="face_images",
     labels=EMOTIONS,
     layout=_LAYOUT,
-    mapping="its seven are our seven",
-    splits="train and test; of the CSV form also val (PublicTest)",
+    mapping="the same seven emotions",
+    splits="train and test; in the CSV form also val (PublicTest)",
     groups="",
     licence="no formal licence; published for the ICML 2013 challenge, for research",
     citation=(

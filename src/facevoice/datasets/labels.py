@@ -1,7 +1,7 @@
 """The one reader of labels: a table that names files and labels, or folders named by label.
 
 ``prepare`` reads both as the corpora ``manifest`` and ``folders``; ``score`` and ``evaluate`` read
-them through ``read_labels``. Any label set will do: see ``names`` for what spellings mean.
+them through ``read_labels``. Any label set works: see ``names`` for how spellings are matched.
 """
 
 import csv
@@ -43,11 +43,11 @@ _FOLDERS_LAYOUT: Final = (
 
 
 def read_labels(path: Path) -> Found:
-    """Read a table of labels, or a folder that holds one or is itself made of folders by label.
+    """Read a table of labels, or a folder that holds one or has one subfolder per label.
 
     Labels are given as they are written (see ``Found.over``). Names of splits become train, val
-    or test where ``names.SPLITS`` knows them, "" where there is none. Without a group a sample is
-    its own. Files need not exist. Rows without a label are left out.
+    or test where ``names.SPLITS`` knows them, "" where there is none. A sample without a group is
+    its own group. Files need not exist. Rows without a label are left out.
 
     Raises:
         DatasetError: there is no such file or folder, a column is missing, a row names no file, or
@@ -58,7 +58,7 @@ def read_labels(path: Path) -> Found:
         raise DatasetError(f"no file of labels {path}")
     if table is not None:
         found = _table(table)
-        lacking = ": line 2 and all that follow lack the label" if found.dropped else ""
+        lacking = ": line 2 and all later lines lack the label" if found.dropped else ""
         expected = f"{table} has no row of labels{lacking}"
     else:
         found = _folders(path)
@@ -80,7 +80,7 @@ def _table(table: Path, *, known_splits: bool = False) -> Found:
     try:
         text = table.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DatasetError(f"{table} is no CSV file of labels: {error}") from error
+        raise DatasetError(f"{table} is not a CSV file of labels: {error}") from error
     first = text.partition("\n")[0]
     reader = csv.DictReader(io.StringIO(text), delimiter=max(",;\t", key=first.count))
     columns = _columns(table, reader.fieldnames or ())
@@ -116,9 +116,9 @@ def _columns(table: Path, header: Sequence[str]) -> dict[str, str]:
     if not {"file", "label"} <= set(found):
         accepted = "; ".join(" or ".join(options) for options in _COLUMNS.values())
         raise DatasetError(
-            f"{table} needs a column file and a column label; it has the columns"
-            f" {', '.join(header) or 'none'}. Columns that are read: {accepted}; between them"
-            " stand commas, semicolons or tabs"
+            f"{table} needs the columns file and label; it has the columns"
+            f" {', '.join(header) or 'none'}. Columns that are read: {accepted}; separated"
+            " by commas, semicolons or tabs"
         )
     return found
 
@@ -140,7 +140,7 @@ def _folders(root: Path) -> Found:
 
 
 def _adopt(found: Found, gathering: Gathering) -> None:
-    """Gather for training: files that exist, labels of one set; without a split all is train."""
+    """Gather for training: files that exist, labels of one set; files without a split are train."""
     for dropped in found.dropped:
         gathering.drop(dropped.path, dropped.reason)
     if not found.samples:
@@ -160,7 +160,7 @@ def _adopt(found: Found, gathering: Gathering) -> None:
 def gather_manifest(root: Path, gathering: Gathering) -> None:
     """The files that a table names; root may be the folder or the table itself.
 
-    Without a column of splits all is "train"; without groups each file is its own.
+    Without a column of splits all are "train"; without groups each file is its own group.
     """
     table = _table_in(root)
     if table is not None:
@@ -178,9 +178,9 @@ MANIFEST: Final = Corpus(
     content="clips",
     labels=(),
     layout=_MANIFEST_LAYOUT,
-    mapping="any labels; if all mean one of the seven emotions, these",
-    splits="the column split; else all is train",
-    groups="the column group or speaker; else each file is its own",
+    mapping="any labels; if all mean one of the seven emotions, those",
+    splits="the column split; otherwise all are train",
+    groups="the column group or speaker; otherwise each file",
     licence="that of your files",
     citation="none",
     obtain="see docs/datasets.md",
@@ -192,7 +192,7 @@ FOLDERS: Final = replace(
     name="folders",
     title="your own files, in folders named by label",
     layout=_FOLDERS_LAYOUT,
-    splits="folders train, val, test above the labels; else all is train",
+    splits="folders train, val, test above the labels; otherwise all are train",
     groups="",
     gather=gather_folders,
 )

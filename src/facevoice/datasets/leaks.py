@@ -1,4 +1,4 @@
-"""A split leaks when a speaker, a film or a file's content stands on both sides of it."""
+"""A split leaks when a speaker, a film or a file's content is on both sides of it."""
 
 import hashlib
 from collections import defaultdict
@@ -15,11 +15,11 @@ _SHOWN: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """Something that stands in several splits.
+    """Something that is in several splits.
 
     kind: "group", or "content" (files of the same bytes).
     what: the group's name, or the first of the sample ids.
-    splits: where it stands.
+    splits: where it is.
     ids: of the samples concerned.
     """
 
@@ -30,9 +30,9 @@ class Leak:
 
 
 def find_leaks(samples: Iterable[Sample]) -> tuple[Leak, ...]:
-    """Groups and contents that stand in more than one split.
+    """Groups and contents that are in more than one split.
 
-    Content is compared by SHA-256, of such files only as have a twin of the same length.
+    Content is compared by SHA-256, only for files with a twin of the same length.
     Samples whose path is a folder are compared by group alone.
     """
     samples = list(samples)
@@ -54,9 +54,9 @@ def check_split(samples: Iterable[Sample], *, allow: bool = False) -> tuple[Leak
             f"{leak.kind} {leak.what} in {' and '.join(leak.splits)}" for leak in leaks[:_SHOWN]
         )
         raise DatasetError(
-            f"the split leaks {len(leaks)} times, so its figures would flatter: {shown}"
+            f"the split leaks {len(leaks)} times, so its figures would be too good: {shown}"
             f"{'; ...' if len(leaks) > _SHOWN else ''}. Leave the training copies out with"
-            " --drop-leaks, mend the split, or take it as it is with --allow-leaks: every report"
+            " --drop-leaks, fix the split, or accept it with --allow-leaks: every report"
             " will say so"
         )
     return leaks
@@ -65,7 +65,7 @@ def check_split(samples: Iterable[Sample], *, allow: bool = False) -> tuple[Leak
 def leaking_ids(samples: Sequence[Sample], leaks: Iterable[Leak]) -> frozenset[str]:
     """The samples to leave out for a clean split.
 
-    Of each leak the test samples stay; failing these the validation samples; the rest goes.
+    Of each leak the test samples stay, or failing these the validation samples; the rest go.
     """
     split_of = {sample.id: sample.split for sample in samples}
     going: set[str] = set()
@@ -112,5 +112,5 @@ def _digest(sample: Sample) -> str:
     try:
         with sample.path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError:  # whoever prepares it will say so; it equals no other file
+    except OSError:  # preparing it reports the error; it equals no other file
         return f"unreadable {sample.id}"

@@ -21,7 +21,8 @@ _PARTS: Final = {
 def gather(root: Path, gathering: Gathering) -> None:
     """The utterances that the tables name; the group is the dialogue.
 
-    The same six friends talk in every split: MELD does not tell how well unseen people are read.
+    The same six friends talk in every split: MELD does not show how well unseen people are
+    recognised.
     """
     for split, (table_name, folder_name) in _PARTS.items():
         table = next(iter(sorted(root.rglob(table_name))), None)
@@ -47,7 +48,7 @@ CORPUS: Final = Corpus(
     content="clips",
     labels=EMOTIONS,
     layout=_LAYOUT,
-    mapping="anger, joy, sadness -> angry, happy, sad; the others are named as ours",
+    mapping="anger, joy, sadness -> angry, happy, sad; the others have the same names",
     splits="train, val (dev) and test",
     groups="dialogue (the same actors speak in all splits)",
     licence="annotations GPL-3.0; the pictures and sound belong to the makers of the series",

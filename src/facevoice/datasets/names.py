@@ -31,7 +31,7 @@ def emotion_of(name: str) -> str | None:
 
 
 def meanings(names: Iterable[str], labels: Sequence[str]) -> dict[str, str]:
-    """Names as somebody wrote them -> the labels that they mean; those that mean none are absent.
+    """Names as written -> the labels that they mean; names that mean none are left out.
 
     A name means the label of just that spelling, or else a label that differs from it only in case
     or by ``SYNONYMS``.

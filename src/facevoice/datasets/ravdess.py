@@ -45,7 +45,7 @@ def gather(root: Path, gathering: Gathering, suffixes: frozenset[str], prefix: s
     for path in paths:
         match = _NAME.fullmatch(path.stem.removeprefix(prefix))
         if match is None or not path.stem.startswith(prefix):
-            gathering.drop(path, "name is not RAVDESS's")
+            gathering.drop(path, "not a RAVDESS file name")
         elif match["channel"] == "02":
             gathering.drop(path, "song")
         elif (

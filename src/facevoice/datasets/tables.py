@@ -5,12 +5,12 @@ from typing import Final
 
 from facevoice.datasets.corpus import Corpus
 
-_FURTHER_FOLDS: Final = "dfew-fold"  # they differ from the first fold in its number alone
+_FURTHER_FOLDS: Final = "dfew-fold"  # they differ from the first fold only in its number
 
 
 def overview(corpora: Iterable[Corpus]) -> str:
     """How each corpus is read: content, splits, groups, labels, licence; a Markdown table."""
-    head = "name | read as | splits | a group is | what becomes of its labels | licence"
+    head = "name | read as | splits | a group is | how its labels are mapped | licence"
     return _table(
         head,
         corpora,

@@ -155,8 +155,9 @@ class EvidenceReader:
             raise InvalidInputError(
                 f"{len(images)} frames but {len(times)} times: give one time per frame"
             )
-        if any(later <= earlier for earlier, later in pairwise(times)):
-            raise InvalidInputError("times_seconds must increase strictly")
+        increasing = all(earlier < later for earlier, later in pairwise(times))
+        if not (increasing and np.isfinite(times).all()):
+            raise InvalidInputError("times_seconds must be finite and increase strictly")
         if audio is not None and rate_hz is None:
             raise InvalidInputError("audio was given without rate_hz, its samples per second")
         if not images and audio is None:

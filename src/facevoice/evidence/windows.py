@@ -15,7 +15,7 @@ import numpy as np
 
 from facevoice.evidence.follow import Followed, Follower
 from facevoice.evidence.mouths import Mouths
-from facevoice.evidence.plan import Plan
+from facevoice.evidence.plan import FACES_WANTED, WINDOW_SECONDS, Plan
 from facevoice.evidence.soundtrack import Soundtrack
 from facevoice.evidence.speaker import MouthVoice, Verdict, features
 from facevoice.evidence.tracks import PATIENCE_SECONDS
@@ -30,6 +30,8 @@ PERSON_SECONDS: Final = 0.5
 NO_SPEECH: Final = Speech(None, np.zeros((0, 2)), "no_speech")
 
 _ROUNDING_SECONDS: Final = 1e-3  # an instant just before a bound counts as behind it
+_USUAL_HZ: Final = FACES_WANTED / WINDOW_SECONDS
+_RATE_SECONDS: Final = 1.0  # the source's own rate is measured over a window, or over this much
 _MEMORY: Final = 0.75  # weight of earlier fits of mouth and voice, for windows that overlap fully
 
 
@@ -39,6 +41,7 @@ class Sight:
 
     track: the number of its track. person: its number, once it has been seen long enough.
     aligned: (256, 256, 3) uint8 RGB; None if only the largest faces are kept.
+    seconds: how long the sight stands for: until the next sampled instant.
     """
 
     time_seconds: float
@@ -46,6 +49,7 @@ class Sight:
     face: Face
     aligned: UInt8Array | None
     person: int | None = None
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -135,7 +139,8 @@ class WindowMaker:
     mouth_voice: attributes speech to people; None: do not attribute it.
     follower: finds and follows faces; None if the pictures come in already followed.
     main_only: keep the aligned pictures of the largest faces only, enough for the main person.
-    rate_hz: sampled instants per second; None: the plan's.
+    rate_hz: sampled instants per second; None: the plan's, or the source's own where it has fewer
+        pictures.
     """
 
     def __init__(
@@ -149,7 +154,7 @@ class WindowMaker:
         rate_hz: float | None = None,
     ) -> None:
         self.plan = plan
-        self.rate_hz = plan.rate_hz if rate_hz is None else rate_hz
+        self._rate_hz = rate_hz
         self.stop_seconds = plan.start
         self._voice, self._follower, self._main_only = voice, follower, main_only
         self._mouth_voice = mouth_voice if plan.has_audio else None
@@ -163,6 +168,8 @@ class WindowMaker:
         self._new_cuts: list[float] = []
         # how far each stream has come; inf once it has ended, or if the source lacks it
         self._pictures_until = -np.inf if plan.has_video else np.inf
+        self._period = 0.0
+        self._instants: deque[float] = deque()
         self._sound_until = -np.inf if plan.has_audio else np.inf
 
     def add_view(self, view: View) -> None:
@@ -182,8 +189,11 @@ class WindowMaker:
         if picture.faces is not None:
             self._add_faces(time, picture.faces)
         period = time - before if np.isfinite(before) else 0.0
-        self.stop_seconds = max(self.stop_seconds, time + period)
-        self._pictures_until = time
+        # a picture lasts as long as the one before it, but not as long as a gap in the pictures
+        lasting = min(period, self._period or period)
+        self.stop_seconds = max(self.stop_seconds, time + lasting)
+        self._pictures_until, self._period = time, period
+        self._instants.append(time)
 
     def _add_faces(self, time: float, faces: tuple[tuple[int, Face, UInt8Array], ...]) -> None:
         """Keep the faces of a sampled picture."""
@@ -259,7 +269,8 @@ class WindowMaker:
             for sight in self._sights
             if not _is_before(sight, start) and (last or _is_before(sight, stop))
         ]
-        self._number_people(inside)
+        rate_hz = self._sampled_hz(stop)
+        self._number_people(inside, rate_hz)
         seen: dict[int, list[Sight]] = {}
         for sight in inside:
             person = self._known[sight.track].person
@@ -270,7 +281,7 @@ class WindowMaker:
         speaker = self._verdict(seen, sound, speech, start, stop)
         per_instant = Counter(sight.time_seconds for sights in seen.values() for sight in sights)
         cuts, self._new_cuts = tuple(self._new_cuts), []
-        tracks = {person: self._track(person, sights) for person, sights in seen.items()}
+        tracks = {person: self._track(person, sights, rate_hz) for person, sights in seen.items()}
         return EvidenceWindow(
             start_seconds=start,
             stop_seconds=stop,
@@ -279,11 +290,26 @@ class WindowMaker:
             speaker=speaker,
             people=max(per_instant.values(), default=0),
             has_video=self.plan.has_video,
-            sights=self._forget(np.inf if last else start + self.plan.hop),
+            sights=self._forget(np.inf if last else start + self.plan.hop, 1 / rate_hz),
             cuts=cuts,
         )
 
-    def _track(self, person: int, sights: list[Sight]) -> FaceTrack | None:
+    def _sampled_hz(self, stop: float) -> float:
+        """Sampled instants per second before an instant.
+
+        They are fewer than planned where the source has fewer pictures, which matters to windows of
+        less than a second. A source of few pictures counts as one that is sampled for 3 s windows.
+        """
+        if self._rate_hz is not None:
+            return self._rate_hz
+        rate_hz, since = self.plan.rate_hz, stop - max(self.plan.window, _RATE_SECONDS)
+        times = [time for time in self._instants if since <= time < stop]
+        if rate_hz <= _USUAL_HZ or len(times) < 2:
+            return rate_hz
+        period = float(np.median(np.diff(times)))
+        return min(rate_hz, max(1 / period if period > 0 else np.inf, _USUAL_HZ))
+
+    def _track(self, person: int, sights: list[Sight], rate_hz: float) -> FaceTrack | None:
         kept = [(sight, sight.aligned) for sight in sights if sight.aligned is not None]
         if not kept:
             return None
@@ -294,15 +320,15 @@ class WindowMaker:
             quality=np.array([sight.face.confidence for sight, _ in kept], np.float32),
             landmarks=np.stack([sight.face.landmarks for sight, _ in kept]),
             track_id=person,
-            seconds=len(kept) / self.rate_hz,
+            seconds=len(kept) / rate_hz,
         )
 
-    def _number_people(self, inside: list[Sight]) -> None:
+    def _number_people(self, inside: list[Sight], rate_hz: float) -> None:
         """Number the tracks that have been seen for half a second.
 
         In material of less than a second, half of its sampled instants are enough.
         """
-        needed = min(PERSON_SECONDS * self.rate_hz, self._sampled / 2)
+        needed = min(PERSON_SECONDS * rate_hz, self._sampled / 2)
         for sight in inside:
             track = self._known[sight.track]
             if track.person is None and track.sights >= needed:
@@ -335,14 +361,19 @@ class WindowMaker:
         }
         return self._mouth_voice.verdict(self._fits, len(seen))
 
-    def _forget(self, before: float) -> tuple[Sight, ...]:
-        """Forget what no later window needs; return the sights of numbered people among it."""
+    def _forget(self, before: float, seconds: float) -> tuple[Sight, ...]:
+        """Forget what no later window needs; return the sights of numbered people among it.
+
+        seconds: how long each sight stands for.
+        """
         leaving = []
         while self._sights and _is_before(self._sights[0], before):
             leaving.append(self._sights.popleft())
+        while self._instants and self._instants[0] < before - _RATE_SECONDS:
+            self._instants.popleft()
         self._sound.forget(before)
         numbered = tuple(
-            replace(sight, person=person)
+            replace(sight, person=person, seconds=seconds)
             for sight in leaving
             if (person := self._known[sight.track].person) is not None
         )

@@ -1,4 +1,4 @@
-"""Everything that a report shows; ``report_card`` fills it, the formats only write it down."""
+"""Everything that a report shows; ``report_card`` fills it, the formats only render it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ from facevoice.types import Float64Array
 class Data:
     """The clips: where from, how many, and what is missing.
 
-    name: of the file. coverage: share of the clips on which each branch speaks.
+    name: of the file. coverage: share of the clips that each branch scores.
     missing: clips by branch and reason.
-    groups: speakers or films; 0 if nobody named them.
+    groups: speakers or films; 0 if unknown.
     """
 
     name: str
@@ -39,6 +39,7 @@ class NodeWeights:
     share: (B,) weights scaled to sum 1. lowest, highest: (B,) range over all vectors that did
     equally well in the search, in the search's own scale; None without a grid.
     folds: (F, B) shares found in each fold; None without folds.
+    rule: "sum" or "product", see ``branches.Blend``.
     """
 
     name: str
@@ -50,11 +51,12 @@ class NodeWeights:
     optimal: int | None
     folds: Float64Array | None
     adjustment: Adjustment
+    rule: str
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class JointSearch:
-    """All branches weighed at once, beside the search node by node.
+    """A search over all branches at once, for comparison with the search node by node.
 
     share: (B,) weights scaled to sum 1. by_node: (B,) what each branch weighs in the whole tree.
     fitted, fitted_by_node: the objective on the clips fitted on; the latter None without a grid.
@@ -98,7 +100,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Ablation:
-    """What a branch brings: WAR and UAR with minus without."""
+    """What a branch contributes: WAR and UAR with it minus those without it."""
 
     branch: str
     war: Contribution
@@ -107,9 +109,9 @@ class Ablation:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ReportCard:
-    """What is worth knowing about a fusion on labelled clips.
+    """All figures of a fusion on labelled clips.
 
-    by_group: tests swap whole groups, since groups are known.
+    by_group: whether tests swap whole groups, because groups are known.
     notes: what could not be computed, and why.
     """
 

@@ -102,7 +102,7 @@ def share_bar(share: float, folds: Float64Array | None) -> str:
 
 
 def reliability(bins: ReliabilityBins) -> str:
-    """Confidence against accuracy; the wider the bar's foot, the more clips."""
+    """Accuracy against confidence; the darker a bar, the more clips it stands for."""
     most = max(int(bins.count.max()), 1)
     columns = (bins.edges[:-1], bins.edges[1:], bins.count, bins.accuracy, bins.confidence)
     filled = [each for each in zip(*columns, strict=True) if each[2]]
@@ -144,7 +144,7 @@ def risk_curve(curve: RiskCoverage, threshold: float | None) -> str:
     return _plot(
         f'<polyline class="curve" points="{points}"/>{mark}',
         "clips answered (%)",
-        "wrong among them (%)",
+        "wrong answers (%)",
         "Risk-coverage curve",
     )
 

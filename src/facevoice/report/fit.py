@@ -33,7 +33,7 @@ def _lines(known: ScoreTable, plan: SearchPlan, choice: Choice, name: str) -> It
     yield from _weights(choice)
     yield from _adjustment(known.labels, choice)
     if choice.fitted.abstain_below is not None:
-        yield f"keep silent below a score of {choice.fitted.abstain_below:.3f}"
+        yield f"abstain below a score of {choice.fitted.abstain_below:.3f}"
     yield ""
     yield from figure_lines(_figures(known, choice))
     yield ""
@@ -57,12 +57,12 @@ def _weights(choice: Choice) -> Iterator[str]:
             for member, weight in zip(node.members, node.weights, strict=True):
                 yield f"  {member:{width}}  {weight:6.3f}  {100 * weight / total:5.1f} %"
     if choice.joint is not None:
-        yield "beside it, all branches at once, coarse to fine:"
+        yield "for comparison, all branches at once, coarse to fine:"
         yield from search_lines(choice.joint)
 
 
 def _adjustment(labels: tuple[str, ...], choice: Choice) -> Iterator[str]:
-    """What the last node does to its blend, and what that changes on clips held out."""
+    """The last node's adjustment, and what it changes on held-out clips."""
     found = choice.fitted.adjustment
     if found.temperature != 1:
         yield f"temperature of the fused scores: {found.temperature:.2f}"
@@ -75,7 +75,7 @@ def _adjustment(labels: tuple[str, ...], choice: Choice) -> Iterator[str]:
             yield f"{name}: " + ", ".join(f"{label} {value:{form}}" for label, value in pairs)
     held = choice.fitted.search.get("class_offsets", {}).get("held_out")
     if held is not None:
-        yield "  with them, on folds held out: " + ", ".join(
+        yield "  with them, on held-out folds: " + ", ".join(
             f"{name} {percent(one)} -> {percent(two)}"
             for name, (one, two) in (
                 ("UAR", held["uar"]), ("WAR", held["war"]), *held["recall"].items()
@@ -95,7 +95,7 @@ def search_lines(found: GridResult) -> Iterator[str]:
     )
     width = max(map(len, found.members))
     total = float(found.weights.sum())
-    yield f"  {'':{width}}  weight    share  all that do as well"
+    yield f"  {'':{width}}  weight    share  equally good"
     for place, member in enumerate(found.members):
         weight = float(found.weights[place])
         yield (
@@ -113,7 +113,7 @@ def _figures(known: ScoreTable, choice: Choice) -> list[Figures]:
 
 
 def figure_lines(figures: list[Figures]) -> Iterator[str]:
-    """WAR, UAR and macro-F1 in percent with 95 % intervals, one system a line."""
+    """WAR, UAR and macro-F1 in percent with 95 % intervals, one line per system."""
     width = max(len(each.name) for each in figures)
     method = figures[0].uar.method.replace(" bootstrap", "s")
     yield (
@@ -136,11 +136,11 @@ def _comparison(known: ScoreTable, choice: Choice) -> Iterator[str]:
     told = choice.fitted
     if choice.held_out is None and told.search.get("search") not in ("equal", "published"):
         yield (
-            "The weights were chosen on these very clips, so their figures flatter: --folds 5"
-            " shows what the search is worth on others."
+            "The weights were chosen on these same clips, so the figures are optimistic: --folds 5"
+            " measures the search on held-out clips."
         )
     if not groups_known(known):
-        yield "Nobody named speakers or films: intervals and tests take clips for independent."
+        yield "Speakers and films are unknown: intervals and tests treat clips as independent."
 
 
 def _tests(known: ScoreTable, scores: Float64Array, best: str) -> str:

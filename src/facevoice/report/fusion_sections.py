@@ -17,7 +17,7 @@ def weights_section(card: ReportCard) -> str:
     if any(node.lowest is not None for node in card.weights):
         about += (
             " “Equally good” is the range of each weight over all vectors that do as well on the"
-            " clips fitted on: a wide range says that these clips do not determine the weight."
+            " clips fitted on: a wide range means that these clips do not determine the weight."
         )
     nodes = "".join(_node(node) for node in card.weights)
     return draw.section("Weights", about, nodes + _joint(card))
@@ -26,8 +26,8 @@ def weights_section(card: ReportCard) -> str:
 def _node(node: NodeWeights) -> str:
     if len(node.members) == 1:
         return (
-            f"<h3>{escape(node.name)} <small>only {escape(node.members[0])}, so its weight is of no"
-            " matter</small></h3>"
+            f"<h3>{escape(node.name)} <small>only {escape(node.members[0])}: its weight has no"
+            " effect</small></h3>"
         )
     rows = []
     for place, member in enumerate(node.members):
@@ -46,7 +46,9 @@ def _node(node: NodeWeights) -> str:
     head = ["", "", "Share", "Weight"]
     head += ["Equally good"] if node.lowest is not None else []
     head += ["In the folds"] if node.folds is not None else []
-    facts = [] if node.optimal is None else [f"{node.optimal:,} equally good weight vectors"]
+    facts = ["product"] if node.rule == "product" else []
+    if node.optimal is not None:
+        facts.append(f"{node.optimal:,} equally good weight vectors")
     adjustment = node.adjustment
     if adjustment.temperature != 1:
         facts.append(f"temperature {adjustment.temperature:.2f}")
@@ -54,8 +56,8 @@ def _node(node: NodeWeights) -> str:
         facts.append("vector scaling")
     elif adjustment.class_offsets:
         facts.append("class offsets")
-    told = f" <small>{'; '.join(facts)}</small>" if facts else ""
-    return f'<h3>{escape(node.name)}{told}</h3><div class="weights">{draw.table(head, rows)}</div>'
+    noted = f" <small>{'; '.join(facts)}</small>" if facts else ""
+    return f'<h3>{escape(node.name)}{noted}</h3><div class="weights">{draw.table(head, rows)}</div>'
 
 
 def _joint(card: ReportCard) -> str:
@@ -64,14 +66,14 @@ def _joint(card: ReportCard) -> str:
         return ""
     rows = [[escape(name), *shares] for name, *shares in words.joint_rows(card, joint)]
     return (
-        "<h3>Beside it: all branches weighed at once</h3>"
+        "<h3>For comparison: all branches searched at once</h3>"
         f'<p class="about">{escape(words.joint(joint))}</p>'
         f'<div class="weights">{draw.table(["", "Node by node", "At once"], rows)}</div>'
     )
 
 
 def ablation_section(card: ReportCard) -> str:
-    """Each branch silenced in turn."""
+    """Each branch left out in turn."""
     if not card.ablation:
         return ""
     rows = [
@@ -88,10 +90,10 @@ def ablation_section(card: ReportCard) -> str:
     ]
     unit = "groups" if card.by_group else "clips"
     return draw.section(
-        "What each branch brings",
-        "One branch silenced, the weights of the others scaled up. Changes in points against the"
-        f" whole fusion; p: two-sided paired permutation of {unit}, not corrected for the number"
-        " of tests.",
+        "What each branch contributes",
+        "One branch is left out, the weights of the others are scaled up. Changes are in points"
+        f" against the whole fusion; p: two-sided paired permutation test over {unit}, not"
+        " corrected for the number of tests.",
         draw.table(["", "UAR %", "change", "", "WAR %", "change", ""], rows),
     )
 

@@ -1,4 +1,4 @@
-"""Does anything that a figure rests on stand on both sides?"""
+"""Whether anything behind a figure is on both sides of a split."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,11 +13,11 @@ _MOST_NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class LeakStatus:
-    """The worst that was found, and what exactly.
+    """The worst that was found, with the details.
 
-    verdict: "leak": the figures are not to be believed; "suspect": look at the clips named;
-        "unknown": it cannot be told, e.g. since nobody named the speakers; "none found".
-    findings: a sentence each.
+    verdict: "leak": the figures cannot be trusted; "suspect": check the clips named;
+        "unknown": nothing can be ruled out, e.g. since speakers are unknown; "none found".
+    findings: one sentence each.
     """
 
     verdict: Verdict
@@ -36,24 +36,24 @@ def leak_status(whole: ScoreTable, judged: ScoreTable, fitted: FittedFusion | No
     shared = shared_groups(whole)
     if shared:
         names = [f"{group} ({', '.join(splits)})" for group, splits in shared.items()]
-        leaks.append(f"{len(shared)} groups stand in several splits: {_some(names)}.")
+        leaks.append(f"{len(shared)} groups are in several splits: {_some(names)}.")
     across, within = _twins(whole, judged)
     if across:
-        leaks.append(f"{len(across)} clips stand in several splits: {_some(across)}.")
+        leaks.append(f"{len(across)} clips are in several splits: {_some(across)}.")
     if within:
         suspects.append(
-            f"{len(within)} sets of clips have equal scores in every branch, as one clip under"
+            f"{len(within)} sets of clips have the same scores in every branch, as one clip under"
             f" several names has: {_some(within)}."
         )
     if not groups_known(judged):
         unknown.append(
-            "Nobody named the speakers or films of the clips: whether one stands on both sides"
-            " cannot be told, and the intervals take clips for independent."
+            "The speakers and films of the clips are unknown: one may be on both sides, and the"
+            " intervals treat clips as independent."
         )
     if fitted is not None and fitted.fitted_on is not None:
         leaks += _seen_before(judged, fitted, fitted.fitted_on)
         if not fitted.fitted_on.groups and groups_known(judged):
-            unknown.append("Nobody named the speakers or films of the clips fitted on.")
+            unknown.append("The speakers and films of the clips fitted on are unknown.")
     for verdict, findings in (("leak", leaks), ("suspect", suspects), ("unknown", unknown)):
         if findings:
             return LeakStatus(verdict, (*leaks, *suspects, *unknown))  # type: ignore[arg-type]
@@ -76,7 +76,7 @@ def _twins(whole: ScoreTable, judged: ScoreTable) -> tuple[list[str], list[str]]
 def _seen_before(judged: ScoreTable, fitted: FittedFusion, record: FitRecord) -> list[str]:
     known = judged.rows(judged.labelled)
     if record.sha256 == fingerprint(known):
-        return ["The weights were fitted on these very clips: the figures flatter them."]
+        return ["The weights were fitted on these same clips: the figures are optimistic."]
     digests = clip_digests(known, fitted.leaves)
     seen = set(record.digests) - {""}
     again = [str(name) for name, digest in zip(known.ids, digests, strict=True) if digest in seen]

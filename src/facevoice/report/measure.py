@@ -43,8 +43,8 @@ def report_card(
 
     Args:
         table: clips with all splits, so that leaks between them are found.
-        fitted: what to measure; ``FittedFusion(tree)`` for weights from anywhere.
-        split: the clips to judge; None judges all, and needs them to be of one split.
+        fitted: what to measure; ``FittedFusion(tree)`` for weights from elsewhere.
+        split: the clips to judge; None judges all clips, which must be of one split.
         name: of the data, as the report shows it.
         title: heading.
         command: the exact command, as the report shows it.
@@ -70,7 +70,7 @@ def report_card(
     system = figures(scores, "fusion")
     unread = [branch for branch in judged.branches if branch not in leaves.branches]
     if unread:
-        notes.append(f"Not read by the fusion: {', '.join(unread)}.")
+        notes.append(f"Not used by the fusion: {', '.join(unread)}.")
     return ReportCard(
         title=title,
         command=command,
@@ -106,7 +106,7 @@ def one_split(table: ScoreTable, split: str | None) -> ScoreTable:
     names = [str(name) for name in np.unique(table.splits)]
     if len(names) > 1:
         listed = ", ".join(repr(name) for name in names)
-        raise InvalidInputError(f"the table holds the splits {listed}: choose one (--split)")
+        raise InvalidInputError(f"the table has the splits {listed}: choose one (--split)")
     return table
 
 
@@ -176,6 +176,7 @@ def _weights(fitted: FittedFusion) -> tuple[NodeWeights, ...]:
                 None if found is None else int(found["optimal"]),
                 np.array(folds[node.name], np.float64) if node.name in folds else None,
                 node.adjustment,
+                node.rule,
             )
         )
     return tuple(nodes)
@@ -224,7 +225,7 @@ def _rare(
         nested, before = True, scores
         folds = min(5, len(np.unique(leaves.groups)))
         if folds < 2:
-            notes.append("One group only: no class offsets could be fitted on other groups.")
+            notes.append("There is only one group: no class offsets could be fitted on others.")
             return None
         fold_of = grouped_folds(leaves, folds, seed)
         try:

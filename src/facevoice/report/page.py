@@ -31,7 +31,7 @@ def html_report(card: ReportCard) -> str:
     )
     return html_page(
         card.title,
-        "What a fusion of branches is worth",
+        "How well a fusion of branches does",
         f"<p>{escape(_subtitle(card))}</p>",
         f"""<main>
 {"".join(sections)}
@@ -83,7 +83,7 @@ def _models(card: ReportCard) -> str:
         _model_row(each, chance, best=each is card.system) for each in (*card.branches, card.system)
     ]
     missing = "".join(
-        f"<li>{escape(branch)} is silent on "
+        f"<li>{escape(branch)} has no scores for "
         + escape(", ".join(f"{count} ({code})" for code, count in codes.items()))
         + "</li>"
         for branch, codes in card.data.missing.items()
@@ -93,8 +93,8 @@ def _models(card: ReportCard) -> str:
         for name in ("", "UAR %", "95 %", "WAR %", "95 %", "Macro-F1 %", "ECE %", "Coverage %")
     )
     about = (
-        "Each branch by itself, and the fusion. The mark is the figure, the line its interval, the"
-        f" tick what guessing gives ({percent(chance)} %). UAR: {words.method(card.system.uar)};"
+        "Each branch on its own, and the fusion. The mark is the figure, the line its interval, the"
+        f" tick the level of chance ({percent(chance)} %). UAR: {words.method(card.system.uar)};"
         f" WAR: {words.method(card.system.war)}. A clip without scores counts as wrong."
     )
     table = (
@@ -133,7 +133,7 @@ def _honesty(card: ReportCard) -> str:
         return ""
     facts = (
         f"Expected calibration error {percent(calibration.ece)} % in 15 bins (perfectly calibrated"
-        f" scores would show {percent(calibration.ece_calibrated)} % on so many clips). Log-loss"
+        f" scores would show {percent(calibration.ece_calibrated)} % on this many clips). Log-loss"
         f" {calibration.log_loss:.3f} nats, Brier score {calibration.brier:.3f} of 2."
     )
     answers = []
@@ -141,16 +141,16 @@ def _honesty(card: ReportCard) -> str:
         if curve.coverage[-1] >= share:
             place = int(np.argmax(curve.coverage >= share - 1e-12))
             answers.append(f"{percent(float(curve.risk[place]))} % at {share:.0%} answered")
-    risk = f"Wrong answers: {percent(float(curve.risk[-1]))} % of all answered"
+    risk = f"Wrong answers: {percent(float(curve.risk[-1]))} % of all answers"
     risk += f"; {', '.join(answers)}." if answers else "."
     if card.abstain_below is not None:
         risk += f" {_abstention(curve, card.abstain_below)}"
     return draw.section(
-        "How honest the scores are",
+        "How far the scores can be trusted",
         "",
         '<div class="two"><figure><h3>Reliability</h3>'
         f"{draw.reliability(calibration.bins)}<figcaption>{escape(facts)}</figcaption></figure>"
-        "<figure><h3>Silence when unsure</h3>"
+        "<figure><h3>Abstaining when unsure</h3>"
         f"{draw.risk_curve(curve, card.abstain_below)}<figcaption>{escape(risk)}</figcaption>"
         "</figure></div>",
     )
@@ -159,11 +159,12 @@ def _honesty(card: ReportCard) -> str:
 def _abstention(curve: RiskCoverage, threshold: float) -> str:
     answered = np.flatnonzero(curve.threshold >= threshold)
     if not len(answered):
-        return f"Below {threshold:.3f} it keeps silent: on all of these clips."
+        return f"Below {threshold:.3f} the fusion abstains: on all of these clips."
     place = answered[-1]
     return (
-        f"Below a score of {threshold:.3f} it keeps silent: {percent(curve.coverage[place])} % of"
-        f" these clips are answered, {percent(curve.risk[place])} % of them wrongly (the circle)."
+        f"Below a score of {threshold:.3f} the fusion abstains: {percent(curve.coverage[place])} %"
+        f" of these clips are answered, {percent(curve.risk[place])} % of them wrongly (the"
+        " circle)."
     )
 
 
@@ -194,7 +195,7 @@ def _provenance(card: ReportCard) -> str:
         ("Data", _subtitle(card)),
         ("SHA-256", data.sha256),
         ("Clips by class", ", ".join(f"{name} {count}" for name, count in data.support.items())),
-        ("Command", card.command or "made through the Python API"),
+        ("Command", card.command or "made with the Python API"),
         ("Search", words.searched(card)),
         ("Leaks", words.LEAK_HEADINGS[card.leak.verdict]),
         ("Versions", ", ".join(f"{name} {text}" for name, text in card.versions.items())),
@@ -205,4 +206,4 @@ def _provenance(card: ReportCard) -> str:
     facts = "".join(
         f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in rows
     )
-    return f"<section><h2>Where this comes from</h2><dl>{facts}</dl></section>"
+    return f"<section><h2>Provenance</h2><dl>{facts}</dl></section>"

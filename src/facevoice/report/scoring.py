@@ -1,6 +1,6 @@
 """Labelled clips -> a score table with a column for every node of a bundle's tree.
 
-Clips are files, or evidence that is made already (a prepared corpus). Their labels come from
+Clips are files, or evidence that already exists (a prepared corpus). Their labels come from
 ``datasets.read_labels`` or from the prepared folder, and become those of the bundle in one way:
 ``Found.over``.
 """
@@ -28,19 +28,19 @@ Watch = Callable[[int, Prediction], None]
 
 
 LabelledEvidence = tuple[Sample, Evidence]
-"""A clip whose evidence is made already."""
+"""A clip whose evidence already exists."""
 
 
 def score_clips(predictor: Predictor, found: Found, *, watch: Watch | None = None) -> ScoreTable:
-    """Predict every clip; a branch "fused" stands for the top of the tree.
+    """Predict every clip; the branch "fused" is the top of the tree.
 
     A clip that cannot be read has no scores and counts as wrong.
 
-    found: labelled files; those whose label means none of the bundle's are left out.
+    found: labelled files; those whose label is none of the bundle's are left out.
     watch: called after each clip with its number and prediction.
 
     Raises:
-        DatasetError: no clip has a label that the bundle knows, or two clips have one name.
+        DatasetError: no clip has a label that the bundle knows, or two clips share a name.
     """
     kept = found.over(predictor.bundle.labels)
     predictions = predictor.predict_many([sample.path for sample in kept.samples])
@@ -51,7 +51,7 @@ def score_clips(predictor: Predictor, found: Found, *, watch: Watch | None = Non
 def score_evidence(
     predictor: Predictor, items: Iterable[LabelledEvidence], *, watch: Watch | None = None
 ) -> ScoreTable:
-    """The same for clips whose evidence is made already, one at a time.
+    """The same for clips whose evidence already exists, one at a time.
 
     Their labels must be the bundle's; those without one (None) have an unknown truth.
     """
@@ -96,7 +96,7 @@ def structure(node: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def leaves_only(table: ScoreTable, tree: Branch) -> ScoreTable:
-    """The branches that are no blends, under the names that weights use: what fusion is fitted on.
+    """The branches that are not fusions, under the names that weights use: the input of a fit.
 
     table: with a column for every node, as ``score_clips`` gives it.
     """

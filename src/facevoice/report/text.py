@@ -61,7 +61,7 @@ def _markdown(card: ReportCard) -> Iterator[str]:
             ("node", "member", "weight", "share %", "equally good", "folds %"), _weights(card)
         )
     if card.joint is not None:
-        yield f"\n### Beside it: all branches weighed at once\n\n{words.joint(card.joint)}\n"
+        yield f"\n### For comparison: all branches searched at once\n\n{words.joint(card.joint)}\n"
         yield _table(("", "node by node", "at once"), words.joint_rows(card, card.joint))
     if card.ablation:
         yield "\n## Without one branch\n"
@@ -81,7 +81,7 @@ def _markdown(card: ReportCard) -> Iterator[str]:
             ),
         )
     yield from _markdown_rest(card)
-    yield "\n## Where this comes from\n"
+    yield "\n## Provenance\n"
     yield _table(
         ("", " "),
         [
@@ -133,6 +133,7 @@ def _figures_row(figures: Figures) -> list[str]:
 
 def _weights(card: ReportCard) -> Iterator[list[str]]:
     for node in card.weights:
+        name = node.name if node.rule == "sum" else f"{node.name} ({node.rule})"
         for place, member in enumerate(node.members):
             spread = ""
             if node.lowest is not None and node.highest is not None:
@@ -143,7 +144,7 @@ def _weights(card: ReportCard) -> Iterator[list[str]]:
                 else ", ".join(percent(fold[place], 0) for fold in node.folds)
             )
             yield [
-                node.name, member, words.weight(node.weights[place]), percent(node.share[place]),
+                name, member, words.weight(node.weights[place]), percent(node.share[place]),
                 spread, folds,
             ]  # fmt: skip
 

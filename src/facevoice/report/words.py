@@ -10,14 +10,14 @@ from facevoice.report.leaks import Verdict
 from facevoice.scores.metrics import Figures, Interval, PairedTest
 
 LEAK_HEADINGS: dict[Verdict, str] = {
-    "leak": "Leak found: do not believe these figures",
-    "suspect": "Possible leak: look at these clips",
+    "leak": "Leak found: do not trust these figures",
+    "suspect": "Possible leak: check these clips",
     "unknown": "Leaks cannot be ruled out",
     "none found": "No leak found",
 }
 LEAK_CHECKED = (
-    "No group stands in two splits, no clip has the scores of another, and nothing judged here was"
-    " fitted on, as far as the table and the weights tell."
+    "As far as the table and the weights show, no group is in two splits, no clip has the scores"
+    " of another, and no clip judged here was fitted on."
 )
 
 
@@ -50,14 +50,14 @@ def ece(figures: Figures, *, calibrated: bool = False) -> str:
 
 
 def p_value(test: PairedTest) -> str:
-    """A p-value as one writes it."""
+    """A p-value as it is usually written."""
     if test.p_value < 0.001:
         return "p < .001"
     return f"p = {test.p_value:.3f}".replace("0.", ".") if test.p_value < 1 else "p = 1"
 
 
 def method(interval: Interval, groups: str = "groups") -> str:
-    """How an interval came about."""
+    """How an interval was computed."""
     if interval.method == "wilson":
         return "Wilson"
     unit = groups if interval.method == "group bootstrap" else "clips"
@@ -76,7 +76,7 @@ def verdict(card: ReportCard) -> str:
         return f"The fusion is right on the same clips as the best single branch, {branch}."
     if test.p_value >= 0.05:
         return (
-            f"Against the best single branch, {branch}, the fusion makes {gain} {how}: these"
+            f"Compared with the best single branch, {branch}, the fusion gains {gain} {how}: these"
             f" clips do not show that they differ.{_too_few(test, by_group=card.by_group)}"
         )
     better = "better" if test.difference > 0 else "worse"
@@ -99,8 +99,8 @@ def silent_classes(figures: Figures) -> str:
     occurs, chosen = matrix.support > 0, matrix.counts.sum(axis=0) > 0
     found = {
         "Never predicted": occurs & ~chosen,
-        "Predicted, yet never right": occurs & chosen & (np.diag(matrix.counts) == 0),
-        "Not among the clips, so not in the UAR": ~occurs,
+        "Predicted, but never correctly": occurs & chosen & (np.diag(matrix.counts) == 0),
+        "Absent from the clips, so not in the UAR": ~occurs,
     }
     return " ".join(
         f"{what}: {', '.join(np.array(matrix.labels)[which])}."
@@ -110,7 +110,7 @@ def silent_classes(figures: Figures) -> str:
 
 
 def cautions(card: ReportCard) -> tuple[str, ...]:
-    """What a reader must know before trusting an interval."""
+    """What a reader needs to know before trusting an interval."""
     found = dict.fromkeys(
         interval.caution
         for interval in (card.system.war_by_group, card.system.uar)
@@ -123,7 +123,7 @@ def searched(card: ReportCard) -> str:
     """How the weights were found."""
     told = card.search
     if not told:
-        return "Weights as given; how they were found is not known."
+        return "Weights as given; how they were found is unknown."
     facts = {
         "search": f"Search: {told.get('search', 'unknown')}",
         "rule": f"rule {told.get('rule')}",
@@ -135,10 +135,10 @@ def searched(card: ReportCard) -> str:
 
 
 def joint(found: JointSearch) -> str:
-    """How all branches at once did against the search node by node, on the clips fitted on."""
+    """The search over all branches at once against that node by node, on the clips fitted on."""
     text = (
-        "Shares of the single branches where all of them speak. The search over all at once goes"
-        " coarse to fine"
+        "Shares of the single branches on clips that all of them score. The search over all at once"
+        " goes coarse to fine"
     )
     if found.fitted_by_node is None:
         return f"{text}."
@@ -171,15 +171,15 @@ def rare(card: ReportCard, found: RareClasses) -> str:
     """What was done for rare classes, and on which clips."""
     if found.nested:
         where = (
-            "fitted for the best UAR on other folds of these clips, so each clip is judged by"
-            " offsets that have not seen its group. They are not part of the fusion above"
+            "fitted for the best UAR on other folds of these clips, so each clip is judged with"
+            " offsets fitted without its group. They are not part of the fusion above"
         )
     else:
         where = "stored with the weights and part of the fusion above"
     what = (
-        "What vector scaling changes, a power and a factor for the score of every class"
+        "Effect of vector scaling, a power and a factor for the score of every class"
         if found.scale is not None
-        else "What it changes to raise some classes' scores by constant factors"
+        else "Effect of multiplying the scores of some classes by constant factors"
     )
     text = f"{what}: {where}."
     held = card.search.get("class_offsets", {}).get("held_out")

@@ -1,4 +1,4 @@
-"""Scores that mean what they say: temperature, vector scaling, class offsets, abstention.
+"""Calibrated scores: temperature, vector scaling, class offsets, abstention.
 
 Everything here is fitted on clips that neither trained the model nor are reported on. Scores are
 (N, K) distributions; rows of NaN (no prediction) stay so. Truth is (N,), -1 where unknown.
@@ -56,7 +56,7 @@ def fit_vector_scaling(
 
     Minimises log-loss plus penalty / 2 times the squared distance from (1, 0), by Newton's method.
 
-    penalty: keeps classes that hardly occur near where they were.
+    penalty: keeps classes that hardly occur near scale 1 and offset 0.
     """
     if penalty <= 0:
         raise InvalidInputError(f"penalty must be positive, got {penalty}")
@@ -110,11 +110,11 @@ def fit_class_offsets(
     step: float = 0.1,
     rounds: int = 10,
 ) -> Adjustment:
-    """Offsets, one class after the other, that make the goal greatest on these clips.
+    """Class offsets that maximise the goal on these clips, found one class after the other.
 
     Every class in turn gets the offset in -reach ... reach (multiples of step) of the best value;
-    among equal values the one nearest to 0. Deterministic. It fits its own clips too well: judge
-    it on others, e.g. by ``nested_class_offsets``.
+    among equal values the one nearest to 0. Deterministic. The offsets overfit these clips: judge
+    them on others, e.g. with ``nested_class_offsets``.
     """
     logits, known = _logits_and_truth(scores, truth)
     size = logits.shape[1]
@@ -144,7 +144,7 @@ def nested_class_offsets(
 ) -> tuple[Float64Array, tuple[Adjustment, ...]]:
     """Adjust every fold by offsets fitted on the others.
 
-    folds: (N,) fold of each clip, grouped (``scoretable.grouped_folds``).
+    folds: (N,) fold of each clip, grouped (``scores.table.grouped_folds``).
 
     Returns:
         (N, K) adjusted scores, each from clips of other groups, and the offsets of each fold.
@@ -164,9 +164,9 @@ def nested_class_offsets(
 
 @dataclass(frozen=True, slots=True)
 class RiskCoverage:
-    """What is gained by keeping silent when unsure (El-Yaniv and Wiener, 2010).
+    """What abstaining when unsure gains (El-Yaniv and Wiener, 2010).
 
-    threshold: (M,) falling; a clip is answered if its highest score is at least this.
+    threshold: (M,) decreasing; a clip is answered if its highest score is at least this.
     coverage: (M,) share of clips answered. risk: (M,) share of the answered that are wrong.
     """
 
@@ -205,6 +205,6 @@ def risk_coverage(scores: NDArray[Any], truth: NDArray[Any]) -> RiskCoverage:
     order = np.argsort(-confidence, kind="stable")
     wrong = np.cumsum((chosen != known)[answered][order])
     ranked = confidence[order]
-    last = np.flatnonzero(np.append(ranked[1:] < ranked[:-1], True))  # equals go together
+    last = np.flatnonzero(np.append(ranked[1:] < ranked[:-1], True))  # equal scores go together
     taken = last + 1.0
     return RiskCoverage(ranked[last], taken / len(known), wrong[last] / taken)

@@ -23,7 +23,7 @@ def fingerprint(table: ScoreTable) -> str:
 
 
 def clip_digests(table: ScoreTable, branches: Sequence[str]) -> tuple[str, ...]:
-    """A digest of each clip's scores, by which a clip is known again under another name.
+    """A digest of each clip's scores, by which a clip is recognised under another name.
 
     branches: which scores to look at, in order. A clip on which none of them has scores gets "".
     """
@@ -41,7 +41,7 @@ def groups_known(table: ScoreTable) -> bool:
 
 
 def versions() -> dict[str, str]:
-    """What the figures were computed with."""
+    """The versions of what the figures were computed with."""
     return {
         "facevoice": version("facevoice"),
         "numpy": version("numpy"),

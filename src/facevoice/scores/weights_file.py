@@ -101,7 +101,7 @@ class FittedFusion:
                 None if threshold is None else float(threshold),
             )
         except (KeyError, TypeError) as error:
-            raise InvalidInputError(f"weights lack or misstate {error}") from error
+            raise InvalidInputError(f"weights have a missing or wrong value: {error}") from error
 
 
 def _record(card: Mapping[str, Any]) -> FitRecord:
@@ -121,16 +121,16 @@ def read_weights(path: str | Path) -> FittedFusion:
     try:
         card = json.loads(source.read_text(encoding="utf-8"))
         if not isinstance(card, dict):
-            raise InvalidInputError("it holds no object")
+            raise InvalidInputError("it is not a JSON object")
         return FittedFusion.of_dict(card)
     except FileNotFoundError:
-        raise MediaNotFoundError(f"no weights at {source}: make them by facevoice fuse") from None
+        raise MediaNotFoundError(f"no weights at {source}: make them with facevoice fuse") from None
     except ValueError as error:  # what json raises, and ours
-        raise InvalidInputError(f"{source} holds no weights: {error}") from error
+        raise InvalidInputError(f"{source} does not hold weights: {error}") from error
 
 
 def write_weights(fitted: FittedFusion, path: str | Path) -> None:
-    """Write weights.json; the file appears whole or not.
+    """Write weights.json; the file is written completely or not at all.
 
     Raises:
         OutputError: it cannot be written.

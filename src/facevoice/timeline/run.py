@@ -68,7 +68,7 @@ def timeline(  # noqa: PLR0913 - one keyword per option
         kept.add(scored)
     rows = kept.of_main() if people == "main" else kept.rows
     cuts = np.array(kept.cuts, np.float64)
-    cores = Cores(rows, kept.sighted, cuts, plan.rate_hz)
+    cores = Cores(rows, kept.sighted, cuts)
     return Timeline(
         path=os.fspath(path),
         duration_seconds=info.duration_seconds,
@@ -80,7 +80,7 @@ def timeline(  # noqa: PLR0913 - one keyword per option
         bundle_name=bundle.name,
         bundle_sha256=bundle.sha256,
         cuts=cuts,
-        people=people_of(rows, kept.sighted, cores, plan.rate_hz),
+        people=people_of(rows, kept.sighted, cores),
         rows=tuple(rows),
         segments=segments_of(rows, cores),
         frames=_frame_table(kept.sights, rows, len(bundle.labels)) if frames else None,
@@ -147,8 +147,9 @@ class _Kept:
             self.sights += window.sights
         for sight in window.sights:
             time = sight.time_seconds
-            sighted = self.sighted.setdefault(sight.person, Sighted(time, time))
-            sighted.last_seconds, sighted.sights = time, sighted.sights + 1
+            sighted = self.sighted.setdefault(sight.person, Sighted(time, time, time))
+            sighted.last_seconds, sighted.stop_seconds = time, time + sight.seconds
+            sighted.seconds += sight.seconds
             sighted.prominence += prominence(sight.face)
 
     def of_main(self) -> list[Row]:

@@ -26,12 +26,14 @@ class FaceSight:
     """The face of a numbered person at one sampled instant.
 
     scores: (K,) of this face alone, NaN if no branch scores single faces; None if not requested.
+    seconds: how long the sight stands for: until the next sampled instant.
     """
 
     time_seconds: float
     person: int
     face: Face
     scores: Float64Array | None = None
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class WindowScorer:
                 sight.person or 0,
                 sight.face,
                 self._scores_alone(sight) if self._frame_scores else None,
+                sight.seconds,
             )
             for sight in window.sights
         )

@@ -31,12 +31,15 @@ Span = tuple[float, float]
 class Sighted:
     """Running totals of one person.
 
+    first_seconds, last_seconds: of the first and the last sight. stop_seconds: where that ends.
+    seconds: how long all sights last.
     prominence: face size times confidence, summed over the sampled instants.
     """
 
     first_seconds: float
     last_seconds: float
-    sights: int = 0
+    stop_seconds: float
+    seconds: float = 0.0
     prominence: float = 0.0
 
 
@@ -45,15 +48,11 @@ class Cores:
 
     A person's core extends neither beyond the first and last sight nor across a cut.
 
-    sighted: by person. cuts: (C,) seconds. rate_hz: sampled instants per second.
+    sighted: by person. cuts: (C,) seconds.
     """
 
     def __init__(
-        self,
-        rows: Sequence[Row],
-        sighted: Mapping[int, Sighted],
-        cuts: Float64Array,
-        rate_hz: float,
+        self, rows: Sequence[Row], sighted: Mapping[int, Sighted], cuts: Float64Array
     ) -> None:
         windows = sorted({(row.start_seconds, row.stop_seconds) for row in rows})
         middles = [(start + stop) / 2 for start, stop in windows]
@@ -64,7 +63,7 @@ class Cores:
         self._seen = {
             person: (
                 seen.first_seconds,
-                min([seen.last_seconds + 1 / rate_hz, *cuts[cuts > seen.last_seconds][:1]]),
+                min([seen.stop_seconds, *cuts[cuts > seen.last_seconds][:1]]),
             )
             for person, seen in sighted.items()
         }
@@ -98,7 +97,7 @@ def segments_of(rows: Sequence[Row], cores: Cores) -> tuple[Segment, ...]:
 
 
 def people_of(
-    rows: Sequence[Row], sighted: Mapping[int, Sighted], cores: Cores, rate_hz: float
+    rows: Sequence[Row], sighted: Mapping[int, Sighted], cores: Cores
 ) -> tuple[Person, ...]:
     """Totals of everyone who has a row."""
     people = []
@@ -109,7 +108,7 @@ def people_of(
                 id=person,
                 first_seen_seconds=sighted[person].first_seconds,
                 last_seen_seconds=sighted[person].last_seconds,
-                seconds_seen=sighted[person].sights / rate_hz,
+                seconds_seen=sighted[person].seconds,
                 seconds_speaking=_speaking(own, cores),
                 shares=_shares(own, cores),
             )

@@ -45,7 +45,8 @@ class Row:
     """One person in one window.
 
     A row whose person is None holds a window in which no one is seen, or speech that was
-    attributed to no one in view: no voice is lost, and none is given to a face without a reason.
+    attributed to no one in view: no speech is lost, and none is assigned to a face without
+    evidence.
 
     start_seconds, stop_seconds: the window.
     person: who, as in ``Timeline.people``.
@@ -241,7 +242,7 @@ class Timeline:
     def __post_init__(self) -> None:
         _require_span("Timeline", self.start_seconds, self.stop_seconds)
         positive = self.window_seconds >= self.hop_seconds > 0
-        require(positive, "Timeline needs 0 < hop <= window seconds: else instants are lost")
+        require(positive, "Timeline needs 0 < hop <= window seconds: otherwise instants are lost")
         increasing = self.cuts.ndim == 1 and bool(np.all(np.diff(self.cuts) > 0))
         require(increasing, "Timeline.cuts must be (C,) and increase")
         ids = [person.id for person in self.people]

@@ -61,7 +61,7 @@ def _given(work: Callable[[T], R]) -> Callable[[T], R]:
 
 
 class Crew(Generic[T, R]):
-    """Processes, started as there is work for them.
+    """Processes, started when there is work for them.
 
     opening: pickled and sent to each process.
     threads: what libraries in them are limited to; None: no limit.
@@ -74,8 +74,8 @@ class Crew(Generic[T, R]):
     def outcomes(self, units: Iterable[T]) -> Iterator[Outcome[T, R]]:
         """Work on all units; yields outcomes as they come, in no particular order.
 
-        A unit whose process died is tried once more at the end, alone: its neighbours may have
-        taken the memory.
+        A unit whose process died is retried once at the end, on its own: the others may have used
+        up the memory.
 
         Raises:
             WorkerError: a process died before its first unit. And whatever ``opening`` raises.

@@ -97,9 +97,9 @@ class Worker(Generic[T, R]):
         how = f"it ended with {_status(self._process.exitcode)}"
         if not self._opened:
             raise WorkerError(
-                f"a worker process could not start: {how}; is there memory for one more?"
+                f"a worker process could not start: {how}; is there enough memory for one more?"
             )
-        return WorkerError(f"a worker process was killed, perhaps for want of memory: {how}")
+        return WorkerError(f"a worker process was killed, perhaps because memory ran out: {how}")
 
     def dismiss(self, *, finish: bool) -> None:
         """Let it end: now, or after its unit."""

@@ -69,7 +69,7 @@ class Parsed(HTMLParser):
 
 
 class Told(Predictor):
-    """A predictor whose evidence was made up: its bundle scores what it is told."""
+    """A predictor whose evidence was made up: its bundle gives preset scores."""
 
     def __init__(self, bundle: Bundle, windows: Sequence[Evidence]) -> None:
         super().__init__(bundle, threads=1)
@@ -178,7 +178,7 @@ def test_a_long_clip_shows_its_course_and_at_most_16_faces(
     parsed = check(page)
     assert prediction.windows == 200
     assert "Over time" in parsed.text
-    assert "judged in 200 windows" in parsed.text
+    assert "analysed in 200 consecutive windows" in parsed.text
     assert "(here the mean of several)" in parsed.text
     assert "In 50 of 200 windows no face was found" in parsed.text
     assert "In 1 of 200 windows no speech was found" in parsed.text
@@ -337,7 +337,7 @@ def test_writing_is_atomic(predictor: Predictor, clip: Path, tmp_path: Path) -> 
     assert output.read_bytes() == before
     assert list(output.parent.iterdir()) == [output]
     with pytest.raises(OutputError):
-        write_clip_page(predictor, clip, output.parent)  # a folder stands there
+        write_clip_page(predictor, clip, output.parent)  # a folder is there
 
 
 def test_a_single_label_and_a_tie_are_put_into_words() -> None:

@@ -15,6 +15,7 @@ from facevoice.output.clip.nodes import by_modality, counted_modalities, node_of
 from facevoice.output.clip.over_time import stack
 from facevoice.output.clip.sound import COLUMNS, read_sound, spectrogram
 from facevoice.output.clip.strip import MOST_FACES, THUMBNAIL_SIZE, FaceStrip
+from facevoice.output.clip.words import role
 from facevoice.output.html.colours import COLOURS, colours_of
 from facevoice.output.html.page import html_page
 from facevoice.output.html.time_axis import axis, lane
@@ -132,6 +133,18 @@ def test_below_a_stack_members_count_and_have_no_share() -> None:
     single, whole = node.members
     assert (single.counted, single.share) == (True, None)
     assert (whole.counted, whole.scores) == (False, None)
+
+
+def test_a_fusion_is_named_by_the_way_it_combines_its_members() -> None:
+    members = [Single(), Whole()]
+    said = Scores(EMOTIONS, np.full(7, 1 / 7))
+    for fusion, words in (
+        (Blend("system", members, [1, 1]), "Weighted sum of"),
+        (Blend("system", members, [1, 1], rule="product"), "Weighted product of"),
+        (Stack("system", members, np.zeros((15, 7))), "Stack of"),
+    ):
+        node = node_of(fusion, fusion.combine({"single": said, "whole": said}))
+        assert role(node, "the result").startswith(f"{words} single and whole. ")
 
 
 def test_the_envelope_stands_where_the_sound_does(tmp_path: Path) -> None:

@@ -160,19 +160,19 @@ def test_tables_that_do_not_belong_together_are_told(tmp_path):
     path = written(make_timeline(), tmp_path, "csv")
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     path.write_text("".join(lines[:-1]), encoding="utf-8")
-    with pytest.raises(InvalidInputError, match="has 13 rows where 14 were written"):
+    with pytest.raises(InvalidInputError, match="has 13 rows instead of 14"):
         read(path)
 
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("talk.json", "{", "no timeline that can be read"),
-        ("talk.json", "[]", "no timeline that can be read"),
+        ("talk.json", "{", "not a timeline that can be read"),
+        ("talk.json", "[]", "not a timeline that can be read"),
         ("talk.json", '{"schema_version": "2.0"}', "version is 2.0"),
         ("talk.json", '{"schema_version": "1.0"}', "'labels' is absent"),
-        ("talk.about.csv", "version\n", "no timeline that can be read"),
-        ("talk.windows.parquet", "PAR1", "no timeline that can be read"),
+        ("talk.about.csv", "version\n", "not a timeline that can be read"),
+        ("talk.windows.parquet", "PAR1", "not a timeline that can be read"),
         ("talk.xlsx", "", r"NAME\.windows"),
         ("windows.csv", "", r"NAME\.windows"),
     ],

@@ -89,7 +89,7 @@ def test_every_format_counts_as_players_do(late_talk, tmp_path):
     vtt, grid = write(timeline, tmp_path, ["vtt", "textgrid"], film)
     assert cues(vtt.read_text(encoding="utf-8"))[0][:2] == (100.0, 105.0)
     marks = tgt.io.read_textgrid(grid).get_tier_by_name("person 0 emotion").annotations
-    assert float(marks[0].end_time) == pytest.approx(5.0, abs=0.07)  # Praat has the sound alone
+    assert float(marks[0].end_time) == pytest.approx(5.0, abs=0.07)  # Praat has only the sound
 
 
 def test_elan_gets_tiers_per_person_and_the_film_beside_it(talk, tmp_path):

@@ -180,7 +180,7 @@ def test_nested_folds_take_trees_and_refuse_leaks() -> None:
     assert not np.isnan(stacked.scores).any()
     with pytest.raises(InvalidInputError, match="holds no weights"):
         stacked.weights()
-    with pytest.raises(InvalidInputError, match="stands in 2 folds"):
+    with pytest.raises(InvalidInputError, match="is in 2 folds"):
         fit_nested(table, fit_stacking, folds=np.arange(240) // 120)
 
 

@@ -91,7 +91,7 @@ def test_a_single_clip_is_refused_where_folds_are_needed(
 
 def test_class_offsets_of_a_single_clip_are_noted_not_tried() -> None:
     choice = choose_weights(skilled(count=1), plan("equal", class_offsets="uar"))
-    assert "one group only: class offsets could not be tried on others" in choice.notes
+    assert "only one group: class offsets could not be tried on others" in choice.notes
 
 
 def test_a_branch_that_the_weights_read_and_the_table_lacks_is_named(

@@ -299,7 +299,7 @@ def test_other_wrong_searches_are_explained() -> None:
         search_grid(ScoreTable.of_arrays(table.scores, labels=table.labels))
     with pytest.raises(InvalidInputError, match="known: war, uar, log_loss"):
         search_grid(table, objective="f1")  # type: ignore[arg-type]
-    with pytest.raises(InvalidInputError, match="did not suffice"):
+    with pytest.raises(InvalidInputError, match="were not enough"):
         search_grid(table, step=0.02, max_boxes=3)
     with pytest.raises(InvalidInputError, match="too many to try"):
         search_grid(table1_scores(0), step=0.02, objective="log_loss")
@@ -307,7 +307,7 @@ def test_other_wrong_searches_are_explained() -> None:
         blend(table.scores, [0, 0, 0])
     with pytest.raises(InvalidInputError, match="before its member"):
         WeightTree((Node("top", ("low", "x"), (1, 1)), Node("low", ("y",), (1,))))
-    with pytest.raises(InvalidInputError, match="lacks or misstates"):
+    with pytest.raises(InvalidInputError, match="missing or wrong"):
         WeightTree.of_dict({"format": 1, "nodes": [{"name": "x"}]})
 
 

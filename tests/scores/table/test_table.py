@@ -130,7 +130,7 @@ def test_other_peoples_csv(tmp_path: Path) -> None:
         ("id,branch,happy,sad\na,x,1,none\n", "'sad' holds 'none'"),
         ("id,branch,happy,sad\na,x,1,\n", "clip 'a' .* NaN in a part"),
         ("id,branch,happy,sad\na,x,0.5,0.6\n", "sum that is not 1"),
-        ("id,branch,truth,happy,sad\na,x,angry,1,0\n", "'angry', which is no label"),
+        ("id,branch,truth,happy,sad\na,x,angry,1,0\n", "'angry', which is not a label"),
         ("id,branch,truth,happy,sad\na,x,happy,1,0\na,y,sad,1,0\n", "clip 'a' has truth 'happy'"),
         ("id,branch,happy,happy\na,x,1,0\n", "repeats a name"),
     ],

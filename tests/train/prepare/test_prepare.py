@@ -185,7 +185,7 @@ def test_kill_9_in_the_middle_of_several_workers(tmp_path):
     assert 0 < kept < 8
     resumed = [*command, "-o", str(output), *options]
     said = subprocess.run(resumed, check=True, capture_output=True, text=True).stderr
-    assert f"{kept} of 8 samples were prepared before" in said
+    assert f"8/8 samples, {kept} known already" in said
     subprocess.run([*command, "-o", str(tmp_path / "whole"), "--threads", "1"], check=True)
     assert contents(output) == contents(tmp_path / "whole")
 
@@ -312,7 +312,7 @@ def test_labels_and_limit_choose_samples(clips, tmp_path):
     assert prepared.meta["dropped"] == {"label happy": 2}
     limited = prepare(MANIFEST, root, tmp_path / "few", Choices(limit=2))
     assert sorted(limited.labels[k] for k in limited.y) == ["happy", "sad"]
-    with pytest.raises(DatasetError, match="none has a label among joyful"):
+    with pytest.raises(DatasetError, match="has a label among joyful"):
         prepare(MANIFEST, root, tmp_path / "none", Choices(labels=("joyful",)))
 
 
@@ -334,7 +334,7 @@ def test_the_command_says_how_labels_were_read_and_that_nobody_is_known(tmp_path
         err = capsys.readouterr().err
         assert "  happy 1; splits: train 1\n" in err
         assert "  read as: Happiness -> happy 1\n" in err
-        assert "  no speaker or group is known" in err
+        assert "  no speakers or groups are known" in err
         assert again or main(["prepare", "folders", *map(str, arguments)]) == 0
 
 

@@ -1,6 +1,6 @@
 """The report page of one clip: a single HTML file that shows what a prediction rests on.
 
-It loads nothing from anywhere, needs no JavaScript and holds its pictures itself.
+It loads no external content, needs no JavaScript and embeds its pictures.
 """
 
 import os
@@ -26,14 +26,14 @@ def clip_page(
 ) -> tuple[Prediction, str]:
     """Predict one video, sound file or picture and describe the prediction as an HTML page.
 
-    The evidence is made once and forgotten window by window; of a long clip some faces and an
+    The evidence is made once and discarded window by window; of a long clip, some faces and an
     outline of its sound are kept.
 
-    start_seconds, stop_seconds: the part to look at, in the container's presentation time.
-    title: heading of the page; None takes the file's name.
-    note: a remark that stands below the heading, as plain text.
+    start_seconds, stop_seconds: the part to analyse, in the container's presentation time.
+    title: heading of the page; None uses the file's name.
+    note: a remark below the heading, as plain text.
 
-    Returns the prediction, as calling the predictor gives it, and the page.
+    Returns the prediction, the same as from calling the predictor, and the page.
 
     Raises:
         FacevoiceError: the file cannot be read, or the part is empty.
@@ -52,7 +52,7 @@ def write_clip_page(
     title: str | None = None,
     note: str | None = None,
 ) -> Prediction:
-    """Predict one input and write its page; ``output`` is replaced only once the page is whole.
+    """Predict one input and write its page; ``output`` is replaced only once the page is complete.
 
     Raises:
         FacevoiceError: as ``clip_page``.

@@ -23,7 +23,7 @@ from facevoice.types import Evidence, Float64Array, MissingCode, Modality, Score
 MOST_STRETCHES: Final = 120
 """Windows of a longer clip are averaged into this many stretches."""
 _CUT_BY_A_WINDOW: Final = 0.05
-"""Seconds; stretches of speech that are no further apart were one, cut by a window's edge."""
+"""Seconds; stretches of speech no further apart are one stretch, cut by a window's edge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Clip:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What is scored, in the order of all tables."""
+        """The labels that are scored, in the order of all tables."""
         return self.bundle.tree.labels
 
     @property
@@ -96,7 +96,7 @@ def look_at(
     start_seconds: float | None = None,
     stop_seconds: float | None = None,
 ) -> Clip:
-    """Predict one input and keep what its page needs, in memory that does not grow with pixels.
+    """Predict one input and keep what its page needs, in memory that does not grow with the clip.
 
     Raises:
         FacevoiceError: the file cannot be read, or the part is empty.

@@ -33,7 +33,7 @@ _KINDS: Final = {
 def document(clip: Clip, *, title: str | None, note: str | None) -> str:
     """The whole page as HTML.
 
-    title: heading; None takes the file's name. note: a remark below it, plain text.
+    title: heading; None uses the file's name. note: a remark below it, plain text.
     """
     colours = colours_of(clip.labels)
     sections = [
@@ -47,7 +47,7 @@ def document(clip: Clip, *, title: str | None, note: str | None) -> str:
     remark = "" if note is None else f'<p class="note">{escape(note)}</p>'
     return html_page(
         clip.name if title is None else title,
-        "Emotion in face and voice, as a model guesses it",
+        "Emotion in face and voice, as guessed by a model",
         f"<p>{escape(_summary(clip))}</p>\n{remark}",
         f"""<main style="--name:{_name_width(clip.labels)}ch">
 {"".join(part for part in sections if part)}
@@ -108,14 +108,14 @@ def _branches(clip: Clip, colours: Colours) -> str:
         for modality, nodes in by_modality(clip.root)
     )
     about = (
-        "The model asks several branches; each scores every label by itself, and the scores of one"
-        " branch add up to 100%. The result is fused from them."
+        "The model consults several branches; each scores every label on its own, and the scores of"
+        " one branch add up to 100%. The result is fused from them."
     )
     return section("Where the answer comes from", groups, about)
 
 
 def _group(nodes: tuple[Node, ...], clip: Clip, colours: Colours) -> str:
-    """Panels of what one modality's branches say; one line if none of them says anything."""
+    """Panels of what one modality's branches say; one line if none of them has scores."""
     if any(node.scores is not None for node in nodes):
         return f'<div class="panels">{"".join(_panels(nodes, "the result", clip, colours))}</div>'
     names = listed([each.name for node in nodes for each in node.walk()])
@@ -158,7 +158,9 @@ def _faces(clip: Clip, colours: Colours) -> str:
     whose = "the main person" + (" of each window" if clip.prediction.windows > 1 else "")
     about = f"Faces of {whose}, upright and cropped alike, as the branches receive them."
     if clip.face_branch is not None:
-        about += f" Below each: what the branch “{clip.face_branch}” sees in that single picture."
+        about += (
+            f" Below each: what the branch “{clip.face_branch}” recognises in that picture alone."
+        )
     heading = "The faces over time" if len(clip.faces) > 1 else "The face"
     return section(heading, f'<ul class="faces">{"".join(items)}</ul>', about)
 

@@ -3,10 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
+from typing import Literal
 
-from facevoice.branches import Branch, leaves
+from facevoice.branches import Branch, Stack, leaves
 from facevoice.branches.tree import members_of
 from facevoice.types import Modality, Scores
+
+Fusion = Literal["sum", "product", "stack"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,7 @@ class Node:
     share: its weight in the node above, among the members that gave scores, 0 to 1; 1 at the
         root, None without scores and below a node that has no weights (a stack).
     counted: whether the result would differ without it.
+    fusion: how it combines its members: by a blend's rule, or as a stack.
     """
 
     name: str
@@ -26,6 +30,7 @@ class Node:
     share: float | None
     counted: bool
     members: tuple["Node", ...] = ()
+    fusion: Fusion = "sum"
 
     def walk(self) -> Iterator["Node"]:
         """This node and all below, depth first."""
@@ -57,7 +62,8 @@ def _node(branch: Branch, scores: Scores | None, share: float | None, *, counted
         own = weight / total if weight is not None and part is not None and total > 0 else None
         counts = counted and part is not None and (weight is None or bool(own))
         members.append(_node(member, part, own, counted=counts))
-    return Node(branch.name, modalities, scores, share, counted, tuple(members))
+    fusion: Fusion = "stack" if isinstance(branch, Stack) else getattr(branch, "rule", "sum")
+    return Node(branch.name, modalities, scores, share, counted, tuple(members), fusion)
 
 
 def counted_modalities(root: Node) -> frozenset[Modality]:

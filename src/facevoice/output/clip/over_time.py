@@ -37,7 +37,7 @@ def _scores(clip: Clip, colours: Colours) -> str:
     span, labels, windows = clip.span, clip.labels, clip.prediction.windows
     averaged = " (here the mean of several)" if windows > len(clip.stretches) else ""
     about = (
-        f"The clip was judged in {windows} windows, one after another. Each column shows how the"
+        f"The clip was analysed in {windows} consecutive windows. Each column shows how the"
         f" fused score of a window{averaged} is shared among the labels; the ribbon below names the"
         " highest."
     )
@@ -117,7 +117,7 @@ def _sound(clip: Clip) -> list[str]:
         found = f"{counted(len(clip.speech), 'stretch', 'stretches')} of speech, {spoken} in all"
     key = (
         '<ul class="legend"><li><i class="key voiced" aria-hidden="true"></i>speech, which the'
-        ' model hears</li><li><i class="key" aria-hidden="true"></i>the rest, which it does not'
+        ' model analyses</li><li><i class="key" aria-hidden="true"></i>the rest, which it ignores'
         "</li></ul>"
     )
     picture = "" if sound.spectrogram is None else _spectrogram(sound.spectrogram, clip.span)
@@ -160,7 +160,7 @@ def _spectrogram(spectrogram: Spectrogram, span: Span) -> str:
         for hertz in range(2000, int(spectrogram.top_hz), 2000)
     )
     return (
-        "<h3>Spectrogram: strong marks are loud, low tones at the bottom</h3>"
+        "<h3>Spectrogram: darker is louder, low frequencies at the bottom</h3>"
         f'<div class="spectrogram"><img src="{data_uri("image/png", spectrogram.png)}"'
         f' style="{place}" alt="Spectrogram of the sound, 0 to'
         f' {spectrogram.top_hz / 1000:g} kHz">{marks}</div>'

@@ -32,12 +32,12 @@ class Thumbnail:
 class FaceStrip:
     """Collects every n-th face; n doubles whenever twice as many as needed are collected.
 
-    The first branch of the tree that scores single faces says what each face shows; the strip
-    shows the faces that this branch reads. For that it scores the faces of each window once more.
+    The first branch of the tree that scores single faces labels each face; the strip
+    shows the faces that this branch reads. This scores the faces of each window a second time.
     """
 
     def __init__(self, tree: Branch) -> None:
-        # whether a branch scores single faces shows when it has seen some
+        # whether a branch scores single faces is known once it has seen some
         self._branches = [leaf for leaf in leaves(tree) if isinstance(leaf, PerFaceBranch)]
         self._kept: list[Thumbnail] = []
         self._every = 1

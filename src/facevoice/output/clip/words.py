@@ -15,6 +15,7 @@ MOSTLY: Final = 0.5
 UNDECIDED_MARGIN: Final = 0.1
 """A lead of the first label over the second that is smaller than this decides nothing."""
 
+_MADE_OF: Final = {"sum": "Weighted sum of", "product": "Weighted product of", "stack": "Stack of"}
 NO_ANSWER: Final = (
     "Neither a face nor a voice could be judged, so the model gives no answer. That is not the"
     " same as “neutral”."
@@ -30,7 +31,7 @@ def subject(root: Node) -> str:
 
 
 def verdict_heading(root: Node) -> str:
-    """What the verdict is about, in honest words."""
+    """What the verdict is about."""
     if len(counted_modalities(root)) == 1:
         return f"What {subject(root)} like to the model"
     return "What face and voice look and sound like to the model"
@@ -39,7 +40,7 @@ def verdict_heading(root: Node) -> str:
 def verdict(root: Node, unsure_below: float | None = None) -> tuple[str, ...]:
     """How sure the model is, and in what, as sentences.
 
-    unsure_below: the model's threshold if the scores are below it; None if it stands by them.
+    unsure_below: the model's threshold if the scores are below it; else None.
     """
     scores = root.scores
     if scores is None:
@@ -67,7 +68,7 @@ def verdict(root: Node, unsure_below: float | None = None) -> tuple[str, ...]:
     return (
         opening,
         (
-            f"“{first}” gets {percent(value)} of its score, “{second}” comes next with"
+            f"“{first}” gets {percent(value)} of the score; “{second}” comes next with"
             f" {percent(follower)}. A blind guess among the {count} labels would give each"
             f" {percent(1 / count)}."
         ),
@@ -83,7 +84,7 @@ def _agreement(root: Node) -> tuple[str, ...]:
         return ()
     if face.emotion == voice.emotion:
         return ("Face and voice point the same way.",)
-    return (f"The face alone points to “{face.emotion}”, the voice alone to “{voice.emotion}”.",)
+    return (f"The face points to “{face.emotion}”, the voice to “{voice.emotion}”.",)
 
 
 def reason(code: MissingCode, clip: Clip) -> str:
@@ -108,13 +109,13 @@ def silent_because(node: Node, clip: Clip) -> str:
     """Why a branch gave no scores."""
     missing = clip.prediction.missing
     codes = [missing[each] for each in MODALITIES if each in node.modalities and each in missing]
-    return " ".join(reason(each, clip) for each in codes) or "It found nothing that it could judge."
+    return " ".join(reason(each, clip) for each in codes) or "It found nothing that it could score."
 
 
 def role(node: Node, whole: str) -> str:
     """What a branch is made of, and how much it adds to ``whole``."""
     names = [each.name for each in node.members]
-    kind = "Blend of" if len(names) > 1 else "From one branch,"
+    kind = _MADE_OF[node.fusion] if len(names) > 1 else "From one branch,"
     made_of = f"{kind} {listed(names)}. " if names else ""
     if node.scores is None or node.share is None:
         return made_of.strip()

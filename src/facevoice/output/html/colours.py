@@ -1,9 +1,9 @@
-"""One colour for each label, the same all over the page.
+"""One colour for each label, the same throughout the page.
 
-The twelve colours stand in style.css, once for a light and once for a dark page. The first seven
+The twelve colours are in style.css, once for a light and once for a dark page. The first seven
 differ by 22 or more in CIELAB for normal and for red-, green- and blue-blind sight (Machado et
-al. 2009; the closest dark pair by 17); all stand out from the page by 3:1 or more. Colour never
-stands alone: a name is always beside it.
+al. 2009; the closest dark pair by 17); all contrast with the page by 3:1 or more. Colour is never
+the only cue: a name is always next to it.
 """
 
 from collections.abc import Sequence

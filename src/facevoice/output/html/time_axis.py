@@ -1,6 +1,6 @@
 """Drawings along a time axis: lanes, ribbons, ticks. All of it is escaped HTML.
 
-Shapes are stretched to the page's width, so text never stands inside an SVG: it would be
+Shapes are stretched to the page's width, so text is never inside an SVG: it would be
 stretched too, and too small on a phone.
 """
 
@@ -18,7 +18,7 @@ _MOST_TICKS: Final = 9
 _MOST_DASHES: Final = 200
 _WIDE_ENOUGH: Final = 0.2
 _WIDE_ON_DESK: Final = 0.06
-"""Shares of the width in which a name of a ribbon has room: on a phone, on a desk."""
+"""Shares of the width that a name in a ribbon needs: on a phone, on a desktop."""
 
 
 def share(seconds: float, span: Span) -> float:
@@ -46,7 +46,7 @@ def lane(spans: Iterable[Span], span: Span, name: str) -> str:
 
 
 def ribbon(parts: Iterable[tuple[Span, str | None]], colours: Colours, span: Span) -> str:
-    """Coloured bands that show an emotion each, None for no answer; named where there is room."""
+    """Coloured bands, one per emotion, None for no answer; named where there is room."""
     bands = []
     for (start, stop), label in parts:
         part = (max(start, span[0]), min(stop, span[1]))
@@ -62,7 +62,7 @@ def ribbon(parts: Iterable[tuple[Span, str | None]], colours: Colours, span: Spa
 
 
 def axis(span: Span) -> str:
-    """Times below a drawing, evenly spaced; every other one can go where space is scarce."""
+    """Times below a drawing, evenly spaced; every other one is hidden where space is scarce."""
     start, stop = span
     steps = [*_STEPS, *(3600 * hours for hours in range(2, 100))]
     step = next((each for each in steps if (stop - start) / each <= _MOST_TICKS), steps[-1])

@@ -20,8 +20,8 @@ from facevoice.writing import replacing
 Format = Literal["table", "json", "csv", "parquet"]
 Write = Callable[[Prediction], None]
 
-_GROUP: Final = 1000  # rows that Parquet keeps together, and that are in memory at most
-_ODD: Final = "backslashreplace"  # a file name that is not text must not stop the others
+_GROUP: Final = 1000  # rows in a Parquet row group, and at most in memory
+_ODD: Final = "backslashreplace"  # a file name that cannot be encoded must not stop the others
 _ARROW: Final[Mapping[Kind, str]] = {
     "text": "string",
     "truth": "bool",
@@ -32,7 +32,7 @@ _ARROW: Final[Mapping[Kind, str]] = {
 
 @contextmanager
 def open_writer(form: Format, output: Path | None, tree: Branch) -> Iterator[Write]:
-    """Give a function that writes one prediction after another, all made with ``tree``.
+    """Yield a function that writes predictions one by one, all made with ``tree``.
 
     A file appears under its name only once it is complete; a few rows are in memory at a time.
 

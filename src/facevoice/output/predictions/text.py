@@ -10,7 +10,7 @@ from facevoice.output.wording import counted
 from facevoice.predict.prediction import Prediction
 from facevoice.types import Scores
 
-UNSURE: Final = "unsure: the highest score is under this model's threshold for an answer"
+UNSURE: Final = "unsure: the highest score is below this model's threshold for an answer"
 
 
 def render(prediction: Prediction, tree: Branch) -> str:

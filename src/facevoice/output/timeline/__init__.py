@@ -24,15 +24,15 @@ from facevoice.writing import replacing
 __all__ = ["FORMATS", "write"]
 
 Content = str | bytes | Callable[[Path], None] | None
-"""Of one file; or what writes the file itself; or None: there is none, and no old one stays."""
+"""One file's content; or a function that writes it; or None: no file, and an old one is removed."""
 Format = Callable[[Timeline, Film], Mapping[str, Content]]
-"""The files of a format, by what follows the media file's name in theirs."""
+"""The files of a format by suffix: what follows the media file's name."""
 
 
 def _file(
     suffix: str, to: Callable[[Timeline], str | bytes], clock: Callable[[Path], float] | None = None
 ) -> Format:
-    """One file; clock: what time of the media file the format calls 0, by default 0."""
+    """One file; clock: the time of the media file that is 0 in the format, by default 0."""
     return lambda timeline, film: {
         suffix: to(timeline if clock is None else timeline.shifted(-clock(film.path)))
     }
@@ -68,7 +68,7 @@ FORMATS: Final = tuple(_FORMATS)
 def write(timeline: Timeline, folder: Path, formats: Sequence[str], source: Path) -> list[Path]:
     """Write a timeline in some formats and return the paths of the files.
 
-    Files are named after the media file; each appears under its name once it is whole.
+    Files are named after the media file; each appears under its name once it is complete.
 
     formats: of ``FORMATS``; one that is named twice is written once.
     source: the media file. CSV, Parquet and JSON need only its name.

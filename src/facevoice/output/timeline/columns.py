@@ -327,5 +327,5 @@ def _frames(frames: FrameTable, labels: tuple[str, ...]) -> Iterator[dict[str, A
 
 
 def printable(text: str) -> str:
-    """Text that can be written as UTF-8: bytes of a file name that are not are replaced."""
+    """Text that can be written as UTF-8: bytes of a file name that are not UTF-8 are replaced."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

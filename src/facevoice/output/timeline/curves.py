@@ -15,13 +15,13 @@ from facevoice.types import Float64Array
 Point = tuple[Span, Float64Array | None]
 """A cell and the scores in it; None in a gap."""
 
-_MOST_POINTS: Final = 1500  # more than a screen is wide
+_MOST_POINTS: Final = 1500  # more than a screen can show
 
 
 def points_of(rows: Sequence[Row], places: dict[float, Span]) -> list[Point]:
     """One person's fused scores cell by cell, with a gap where a window has no row of theirs.
 
-    Neighbours are averaged until a screen can show them; a gap stays one if nothing is in it.
+    Neighbours are averaged until a screen can show them; a gap without scores stays a gap.
     """
     scored = {row.start_seconds: row.scores.values for row in rows if row.scores is not None}
     points = [(span, scored.get(start)) for start, span in places.items()]

@@ -79,7 +79,7 @@ def _read_csv(path: Path) -> Cells:
     with path.open(encoding="utf-8", newline="") as stream:
         names, *lines = list(csv.reader(stream, strict=True))
     if any(len(line) != len(names) for line in lines):
-        raise InvalidInputError(f"{path.name} has lines that are shorter or longer than its head")
+        raise InvalidInputError(f"{path.name} has lines that are shorter or longer than its header")
     return {name: [line[number] for line in lines] for number, name in enumerate(names)}
 
 

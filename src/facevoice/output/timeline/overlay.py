@@ -105,7 +105,7 @@ def _rgb(digits: str) -> Colour:
 def place_label(
     label: tuple[int, int], box: Area, picture: tuple[int, int], taken: Sequence[Area]
 ) -> Area | None:
-    """Room for a label right or left of a face's box; None where it would cover what is taken.
+    """Room for a label right or left of a face's box; None where it would cover something.
 
     label: its width and height. picture: that of the picture. All in pixels.
     """
@@ -143,7 +143,7 @@ def draw_frame(image: UInt8Array, box: Area, colour: Colour) -> None:
 
 
 def lay(image: UInt8Array, label: UInt8Array, left: int, top: int) -> None:
-    """Lay a label over a picture, which shows through darkly; what does not fit is cut off."""
+    """Draw a label over a picture, which shows through darkened; what does not fit is cut off."""
     below = image[top : top + label.shape[0], left : left + label.shape[1]]
     part = label[: below.shape[0], : below.shape[1]]
     np.maximum(below // 4, part, out=below)

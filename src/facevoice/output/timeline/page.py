@@ -23,7 +23,7 @@ from facevoice.output.wording import clock, counted, duration, listed, percent
 from facevoice.timeline.table import Person, Segment, Timeline
 
 MOST_DRAWN: Final = 24
-"""People with curves; of more, those seen longest. The table has all."""
+"""The most people with curves: those seen longest. The table lists everyone."""
 
 _SCRIPT: Final = Path(__file__).with_name("page.js")
 _STYLE: Final = Path(__file__).with_name("page.css")
@@ -52,7 +52,7 @@ def to_html(timeline: Timeline, film: Film) -> str:
         care(),
     ]
     length = duration(timeline.stop_seconds - timeline.start_seconds, 1)
-    who = counted(len(timeline.people), "person", "people") if timeline.people else "nobody seen"
+    who = counted(len(timeline.people), "person", "people") if timeline.people else "no one seen"
     data = json.dumps([_shown(timeline, each) for each in people]).replace("<", "\\u003c")
     body = (
         f'<main data-hop="{timeline.hop_seconds:g}">{"".join(sections)}</main>'
@@ -62,7 +62,7 @@ def to_html(timeline: Timeline, film: Film) -> str:
     )
     return html_page(
         one_line(printable(film.path.name)),
-        "Emotion in face and voice over time, as a model guesses it",
+        "Emotion in face and voice over time, as guessed by a model",
         f"<p>{length}, {who}, model {escape(timeline.bundle_name)}</p>",
         body,
         _STYLE,
@@ -120,7 +120,7 @@ def _person(timeline: Timeline, person: Person | None, colours: Colours) -> str:
 def _mostly(person: Person) -> str:
     first = sorted(person.shares.items(), key=lambda item: -item[1])[:3]
     shares = [f"{one_line(label)} {percent(share)}" for label, share in first if share > 0]
-    return f"Of the time: {listed(shares)}." if shares else "Nothing could be scored."
+    return f"Share of the time: {listed(shares)}." if shares else "Nothing could be scored."
 
 
 def _lane(name: str, spans: Sequence[Span], span: Span) -> str:
@@ -167,7 +167,7 @@ def _score(segment: Segment) -> str:
 
 
 def _shown(timeline: Timeline, person: Person | None) -> dict[str, Any]:
-    """What the script says of a person at the play head."""
+    """What the script shows for a person at the playhead."""
 
     def rounded(spans: Sequence[Span]) -> list[list[float]]:
         return [[round(start, 3), round(stop, 3)] for start, stop in spans]

@@ -38,7 +38,7 @@ def read(path: str | os.PathLike[str]) -> Timeline:
     except KeyError as error:
         raise InvalidInputError(f"{path}: the field or column {error} is absent") from error
     except (ValueError, TypeError, AttributeError, OSError) as error:  # damaged content
-        raise InvalidInputError(f"{path} holds no timeline that can be read: {error}") from error
+        raise InvalidInputError(f"{path} is not a timeline that can be read: {error}") from error
 
 
 def _check_version(version: str) -> None:
@@ -57,9 +57,7 @@ def _table_record(path: Path) -> Record:
     stem, _, table = path.stem.rpartition(".")
     if path.suffix not in READERS or not stem or table not in TABLES:
         names = ", ".join(f"NAME.{name}" for name in TABLES)
-        raise InvalidInputError(
-            f"its name is none of those written: NAME.json, or {names} with .csv or .parquet"
-        )
+        raise InvalidInputError(f"its name must be NAME.json, or {names} with .csv or .parquet")
     place, cells = path.with_name(stem), READERS[path.suffix]
     about = cells(Path(f"{place}.about{path.suffix}"))
     (version,) = about["version"]
@@ -75,8 +73,8 @@ def _table_record(path: Path) -> Record:
         found, expected = len(record[name]), record[f"{name}_rows"]
         if found != expected:
             raise InvalidInputError(
-                f"the table {name} has {found} rows where {expected} were written: the files are"
-                " not of one timeline, or one was cut short"
+                f"the table {name} has {found} rows instead of {expected}: the files are"
+                " not of one timeline, or one is truncated"
             )
     return record
 

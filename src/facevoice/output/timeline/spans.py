@@ -1,7 +1,7 @@
 """Stretches of a timeline that several formats show: who is seen, who speaks, the shots.
 
-Windows overlap, marks on a time axis must not: the middle of each window, one hop long, stands for
-it (its *cell*); the first cell begins and the last one ends with the timeline.
+Windows overlap, but marks on a time axis must not: the middle of each window, one hop long,
+represents it (its *cell*); the first cell begins and the last one ends with the timeline.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ from facevoice.output.spans import Span, joined
 from facevoice.timeline.table import FrameTable, Timeline
 from facevoice.types import Float32Array, Float64Array
 
-NOBODY: Final = "voice of nobody seen"
+NOBODY: Final = "voice of no one in view"
 """Who a row or segment without a person is about."""
 
 _LOST: Final = 1.5

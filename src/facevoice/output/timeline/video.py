@@ -15,19 +15,18 @@ from facevoice.types import UInt8Array
 
 
 def annotation(timeline: Timeline) -> Callable[[Path, Path], None]:
-    """What writes the part of a film that the timeline is about as an annotated MP4 file.
+    """A function that writes the part of a film in the timeline as an annotated MP4 file.
 
     It takes the media file and the path to write to. Presentation times are the source's; a part
     that begins later than the file begins at 0.
 
     Raises:
-        InvalidInputError: the timeline has no frames. When it is called, the file no pictures.
+        InvalidInputError: the timeline has no frames; when it is called, the file has no pictures.
         FacevoiceError: when it is called, the media file cannot be read or the video not written.
     """
     if timeline.frames is None:
         raise InvalidInputError(
-            "the annotated video needs the faces of single frames: make the timeline with frames"
-            " (--frames)"
+            "the annotated video needs the faces of single frames: make the timeline with --frames"
         )
     painter = Painter(timeline, timeline.frames)
 
@@ -47,7 +46,7 @@ def annotation(timeline: Timeline) -> Callable[[Path, Path], None]:
 
 
 def _ends_early(timeline: Timeline, info: media.MediaInfo) -> bool:
-    """Whether the timeline stops before the file does; containers give their end loosely."""
+    """Whether the timeline stops before the file does; containers state their end imprecisely."""
     if info.duration_seconds is None:
         return True
     end = info.start_seconds + info.duration_seconds
@@ -55,7 +54,7 @@ def _ends_early(timeline: Timeline, info: media.MediaInfo) -> bool:
 
 
 class Painter:
-    """Draws on pictures what the timeline says of them."""
+    """Draws on pictures what the timeline says about them."""
 
     def __init__(self, timeline: Timeline, frames: FrameTable) -> None:
         self._runs = list(followed(timeline, frames, np.unique(frames.person).tolist()))
@@ -85,7 +84,7 @@ class Painter:
     ) -> None:
         """Lay a label beside a box and note its place in ``taken``; bars only where there is room.
 
-        A name without room either covers what is right of its box, so that every face has one.
+        A name that does not fit either covers what is right of its box: every face has a name.
         """
         picture = (image.shape[1], image.shape[0])
         for bars in (True, False):

@@ -1,6 +1,6 @@
 """Choosing weights by name of the search, and measuring the choice.
 
-The searches themselves stand in ``facevoice.scores.search``; here they run at every node of a
+The searches themselves are in ``facevoice.scores.search``; here they run at every node of a
 tree (the audio node first, then the system, as in the paper), and over folds.
 """
 

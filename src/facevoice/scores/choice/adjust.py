@@ -1,7 +1,7 @@
 """The last node's adjustment: class offsets and calibration, fitted after the weights.
 
-Both are fitted on the clips on which several members have scores, since a single one's scores pass
-unchanged.
+Both are fitted on the clips on which several members have scores, since the scores of a single
+member pass unchanged.
 """
 
 from dataclasses import dataclass, replace
@@ -29,7 +29,8 @@ _FOLDS = 5
 class _Blended:
     """Clips on which several members have scores, with the last node's blend before adjustment.
 
-    scores: (M, K). held_out: (M, K) blended by weights found without the clip's fold, if any were.
+    scores: (M, K). held_out: (M, K) blended with weights found without the clip's fold, if there
+    are any.
     """
 
     clips: ScoreTable
@@ -46,12 +47,12 @@ def adjusted(
 ) -> tuple[WeightTree, dict[str, Any]]:
     """The tree with the adjustment that the plan asks for, and what weights.json records about it.
 
-    known: labelled clips. notes: gets what could not be done.
+    known: labelled clips. notes: receives what could not be done.
     """
     blended = _blended(known, tree.adjusted(UNCHANGED), nested)
     if not len(blended.clips):
         if plan.calibration != "none" or plan.class_offsets is not None:
-            notes.append("several branches speak on no clip: nothing to calibrate")
+            notes.append("no clip has scores of several branches: nothing to calibrate")
         return tree, {}
     adjustment = UNCHANGED
     facts: dict[str, Any] = {}
@@ -78,7 +79,7 @@ def _blended(known: ScoreTable, bare: WeightTree, nested: NestedResult | None) -
 def _offsets(
     blended: _Blended, plan: SearchPlan, notes: list[str]
 ) -> tuple[Adjustment, dict[str, Any]]:
-    """The mean of the offsets fitted without each fold of groups; what they change held out.
+    """The mean of the offsets fitted without each fold of groups, and their held-out effect.
 
     Where the search was repeated over folds, its held-out scores are what offsets are fitted on:
     neither weights nor offsets have then seen the clips that judge them.
@@ -86,7 +87,7 @@ def _offsets(
     clips, goal = blended.clips, plan.class_offsets or "uar"
     folds = min(plan.folds or _FOLDS, len(np.unique(clips.groups)))
     if folds < 2:
-        notes.append("one group only: class offsets could not be tried on others")
+        notes.append("only one group: class offsets could not be tried on others")
         return fit_class_offsets(blended.scores, clips.truth, goal), {}
     scores = blended.scores if blended.held_out is None else blended.held_out
     fold_of = grouped_folds(clips, folds, plan.seed)

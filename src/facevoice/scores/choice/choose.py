@@ -71,7 +71,7 @@ def _nested(known: ScoreTable, plan: SearchPlan, notes: list[str]) -> NestedResu
     wanted = plan.folds or (5 if plan.search == "nested" else 0)
     folds = min(wanted, len(np.unique(known.groups)))
     if wanted and folds < 2:
-        notes.append("one group only: nothing can be held out")
+        notes.append("only one group: nothing can be held out")
         return None
     if wanted > folds:
         notes.append(f"{folds} folds instead of {wanted}: there are no more groups")

@@ -1,4 +1,4 @@
-"""What is asked of a search for weights, and what it found."""
+"""The settings of a search for weights, and what it found."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,20 +19,20 @@ CalibrationKind = Literal["temperature", "vector", "none"]
 
 @dataclass(frozen=True, slots=True)
 class SearchPlan:
-    """What is asked for.
+    """The settings of a search.
 
     search: a name of ``SEARCHES``. nodes: see ``Members``.
     rule: of every blend; see ``branches.Blend``.
     objective: of the grid searches. step: of the grid; 1 / step is a whole number.
-    folds: over which the search is repeated to see how well it does on other clips; groups are
-        never cut. 0: not at all. seed: of the folds.
+    folds: how many the search is repeated over, to measure it on held-out clips; groups stay whole.
+    0: none. seed: of the folds.
     joint: also search all branches at once.
     calibration: of the last node: one temperature (no decision changes), scale and offset of every
         class, or none. A stacked regression is left as it is.
     class_offsets: fit offsets for rare classes towards this figure.
     abstain_risk: find the threshold below which to abstain, so that no more than this share
         of the answers is wrong.
-    command: noted with the weights.
+    command: recorded with the weights.
 
     Raises InvalidInputError if the parts contradict each other.
     """
@@ -57,13 +57,13 @@ class SearchPlan:
             )
         if self.class_offsets is not None and self.search == "stacking":
             raise InvalidInputError(
-                "a stacked regression has an intercept for every class: class offsets are for"
-                " weights"
+                "a stacked regression has an intercept for every class: class offsets apply"
+                " to weights only"
             )
 
         if self.rule != "sum" and self.search in ("stacking", "published"):
             raise InvalidInputError(
-                f"the search {self.search} has no rule to choose: a product is for searches that"
+                f"the search {self.search} cannot use a product, which is for searches that"
                 " find their own weights"
             )
 
@@ -80,8 +80,8 @@ class Choice:
 
     fitted: what goes into weights.json.
     searches: grid results, leaves first; empty for searches without a grid.
-    scores: (N, K) fused scores of the clips that the weights were chosen on: flattering.
-    held_out: (N, K) each clip fused by what was found without its fold; None without folds.
+    scores: (N, K) fused scores of the clips that the weights were chosen on: optimistic.
+    held_out: (N, K) each clip fused with what was found without its fold; None without folds.
     joint: all branches in one node, where it was asked for.
     notes: what could not be done, and why.
     """
@@ -110,7 +110,7 @@ def nodes_of(
         unknown = [member for member in members if member not in known]
         if unknown:
             raise InvalidInputError(
-                f"node {name!r} has the member {unknown[0]!r}; there are: {', '.join(known)}"
+                f"node {name!r} has the member {unknown[0]!r}; known: {', '.join(known)}"
             )
         if name in known:
             raise InvalidInputError(f"node {name!r} has the name of a branch or of another node")

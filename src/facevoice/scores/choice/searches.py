@@ -76,7 +76,7 @@ def _published(table: ScoreTable, plan: SearchPlan) -> Fusion:
     if set(plan.nodes[root]) != set(published.leaves):
         raise InvalidInputError(
             f"the published weights are for {', '.join(published.leaves)}; the last node has"
-            f" {', '.join(plan.nodes[root])}: name the members of the audio node by --tree"
+            f" {', '.join(plan.nodes[root])}: name the members of the audio node with --tree"
         )
 
     def fit(part: ScoreTable, members: Sequence[str], name: str) -> GridResult | WeightTree:

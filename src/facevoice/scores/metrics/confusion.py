@@ -1,4 +1,4 @@
-"""Decisions and what they are judged by: accuracy in its forms, per class and per group.
+"""Decisions and their figures: accuracy overall, per class and per group.
 
 WAR (weighted average recall) is plain accuracy; UAR (unweighted average recall) is the mean of
 the recalls of the classes that occur. A clip without a prediction counts as wrong in both.
@@ -123,7 +123,7 @@ class ConfusionMatrix:
 
     @property
     def right(self) -> int:
-        """Clips predicted rightly."""
+        """Clips predicted correctly."""
         return int(np.trace(self.counts))
 
     @property

@@ -32,10 +32,10 @@ _DIGITS: Final = 4
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Calibration:
-    """How well the scores of the clips that have any match how often they are right.
+    """How well the scores match how often they are right, on the clips that have any.
 
     log_loss: nats. brier: 0 to 2. ece: 15 bins; ece_calibrated: the ECE that perfectly calibrated
-    scores would show on so many clips.
+    scores would show on this many clips.
     """
 
     log_loss: float
@@ -69,7 +69,7 @@ class Figures:
     labels: (K,) names.
     scores: (N, K) float64; a row of NaN is a clip without scores, which counts as wrong.
     truth: (N,) int64 label indices, -1 where unknown: such clips are left out.
-    groups: (N,) speakers or films, None where nobody knows them.
+    groups: (N,) speakers or films, None if unknown.
     resamples, seed: of each bootstrap.
     """
 
@@ -99,7 +99,7 @@ class Figures:
 
     @cached_property
     def war_by_group(self) -> Interval | None:
-        """95 % bootstrap interval of the WAR over groups; None where nobody knows them."""
+        """95 % bootstrap interval of the WAR over groups; None if these are unknown."""
         return None if self.groups is None else self._resampled(lambda matrix: matrix.war)
 
     @cached_property
@@ -119,7 +119,7 @@ class Figures:
 
     @cached_property
     def calibration(self) -> Calibration | None:
-        """How honest the scores are; None if no clip has any."""
+        """How well calibrated the scores are; None if no clip has any."""
         if not self.matrix.coverage > 0:
             return None
         return Calibration.of_scores(self.scores, self.truth)
@@ -137,7 +137,7 @@ class Figures:
             calibrated scores would show), log_loss, brier, recall (by label).
 
         Raises:
-            InvalidInputError: the scores' honesty is asked for and no clip has scores.
+            InvalidInputError: a calibration figure is asked for and no clip has scores.
         """
         values = {name: _NAMED[name](self) for name in names}
         return {

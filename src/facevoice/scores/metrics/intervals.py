@@ -1,4 +1,4 @@
-"""How sure a figure is: confidence intervals and paired tests.
+"""How certain a figure is: confidence intervals and paired tests.
 
 Clips of one speaker or film resemble each other: where groups are known, resample and permute
 whole groups. Everything random takes a seed.
@@ -41,7 +41,7 @@ class Interval:
 
     @property
     def caution(self) -> str:
-        """What a reader must know before trusting the interval; empty if nothing."""
+        """What a reader needs to know before trusting the interval; may be empty."""
         if self.method == "group bootstrap" and self.units < FEW_GROUPS:
             return f"only {self.units} groups: the true interval is wider"
         return ""
@@ -143,7 +143,7 @@ def paired_permutation(
 
     Args:
         first: (N,) a figure per clip, e.g. 1 where the first system is right.
-        second: (N,) the same of the second system.
+        second: (N,) the same for the second system.
         groups: (N,) units that are swapped as a whole.
         weights: (N,) weight of each clip, e.g. ``metrics.recall_weights`` for UAR.
         permutations: how many sign patterns to draw where they cannot be counted.

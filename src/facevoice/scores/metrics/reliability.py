@@ -1,4 +1,4 @@
-"""How honest scores are: log-loss, Brier score, calibration error.
+"""How well calibrated scores are: log-loss, Brier score, calibration error.
 
 Only clips that have both scores and a truth count here; every row is scaled to sum 1 first.
 """
@@ -99,7 +99,7 @@ def ece_when_calibrated(
 ) -> float:
     """The mean ECE that these scores would show if they were perfectly calibrated.
 
-    ECE is biased upwards on few clips; this is the value to hold a measured ECE against. Each
+    ECE is biased upwards on few clips; this is the value to compare a measured ECE with. Each
     simulation draws whether a clip is right with probability equal to its highest score.
     """
     values, _ = _answered(scores, truth)

@@ -2,8 +2,8 @@
 
 A clip is right if its true class leads every other class. With weights that are whole multiples
 of the step, a lead is a sum of weight times score difference, so over a box of weights (an
-interval for each) its least and greatest value stand at corners. Hence every clip is right all
-over the box, or wrong all over it, or undecided. A box is
+interval for each) its least and greatest value are at corners. Hence every clip is right in the
+whole box, wrong in the whole box, or undecided. A box is
 
 * dropped if even with all undecided clips right it falls short of the best count so far,
 * counted as a whole if nothing is undecided,
@@ -13,10 +13,10 @@ This is interval counting (for fixed other weights a clip is right on an interva
 in all weights at once. It visits every vector that could be optimal, so the best count, the
 number of optimal vectors and the chosen one are those of trying each vector.
 
-Floating point takes no part: scores are rounded once to multiples of 2^-40 (1e-12), weights are
-counted in steps, and every sum stays below 2^53, so it is exact in float64 in any order, also
+Floating-point error plays no part: scores are rounded once to multiples of 2^-40 (1e-12), weights
+are counted in steps, and every sum stays below 2^53, so it is exact in float64 in any order, also
 with fused multiply-add. Scores within ``TIE_TOLERANCE`` (2^-39) of each other, averaged over the
-weights, are equal, and the lowest class index of equals wins; this makes real ties of those that
+weights, are equal, and the lowest class index among equals wins; this makes real ties of those that
 rounding (0.1 + 0.2 against 0.3) would break at random.
 """
 
@@ -150,7 +150,7 @@ class Optimum:
     complete: bool = True
 
     def accept(self, low: IntArray, high: IntArray, gained: int) -> None:
-        """Take in a box, all of whose vectors give the same sum of gains."""
+        """Record a box whose vectors all give the same sum of gains."""
         if gained < self.best:
             return
         if gained > self.best or not self.count:
@@ -168,7 +168,7 @@ class Optimum:
 class _Box:
     """Weights low ... high, both inclusive.
 
-    gained: from clips right all over it. bound: with all undecided ones right, too.
+    gained: from clips right in the whole box. bound: with all undecided ones right, too.
     rows: leads that are undecided in it.
     """
 

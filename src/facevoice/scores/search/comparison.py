@@ -57,7 +57,7 @@ def compare(
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """One branch's part: the figure without it, and the test of with against without."""
+    """One branch's contribution: the figure without it, and the test of with against without."""
 
     branch: str
     without: float
@@ -72,7 +72,7 @@ def leave_one_branch_out(
     by_group: bool = True,
     seed: int = 0,
 ) -> tuple[Contribution, ...]:
-    """Silence each branch in turn, under frozen weights, as if the clips lacked it.
+    """Leave out each branch in turn, with frozen weights, as if the clips lacked it.
 
     The weights of the others are scaled up as in any clip without a modality. Branches that the
     fusion does not read show a difference of 0.

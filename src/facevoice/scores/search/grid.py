@@ -30,8 +30,8 @@ class GridResult:
     members: names. weights: (B,) chosen, each a whole multiple of the step in 0 ... 1.
     objective, value: what was optimised, and the best value (WAR and UAR 0 to 1; log-loss nats).
     optimal: how many weight vectors reach it. vectors: how many the grid has (all 0 left out).
-    lowest, highest: (B,) range of each weight over the optimal vectors: a wide range says that
-        the clips do not determine the weight.
+    lowest, highest: (B,) range of each weight over the optimal vectors: a wide range means that the
+    clips do not determine the weight.
     boxes: how many boxes of the grid the exact search looked at.
     name, rule: of the node.
     """
@@ -70,12 +70,11 @@ def search_grid(
 ) -> GridResult:
     """Try every weight vector whose weights are 0, step, 2 step ... 1 (not all 0).
 
-    For WAR and UAR no vector is tried one by one, yet the answer is that of trying all: see
+    For WAR and UAR vectors are not tried one by one, yet the result is that of trying all: see
     ``facevoice.scores.search.boxes``. Ties: the lowest class index wins among equal scores. Among
-    equally good vectors the one nearest to all ones is chosen (least sum of (1 - w)^2: large
-    weights, and alike), and among equally near ones the lexicographically largest. A clip on which
-    no member of positive weight has scores counts as wrong (for log-loss, as scored
-    uniformly).
+    equally good vectors the one nearest to all ones is chosen (least sum of (1 - w)^2: large and
+    similar weights), and among equally near ones the lexicographically largest. A clip on which no
+    member of positive weight has scores counts as wrong (for log-loss, as scored uniformly).
 
     Args:
         table: validation clips; those of unknown truth are left out.
@@ -84,7 +83,7 @@ def search_grid(
         objective: "war", "uar", or "log_loss", which tries each vector and so needs a coarse grid.
         name: of the node.
         rule: of the blend; see ``branches.Blend``.
-        max_boxes: give up beyond; a million take some ten seconds.
+        max_boxes: give up after so many; a million take about ten seconds.
 
     Raises:
         InvalidInputError: no labelled clip, an unusable step, or the search is too long.
@@ -187,7 +186,7 @@ def _steps(step: float) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Grid:
-    """Weights low ... high, (B,) in steps, both inclusive, and what they are to make best."""
+    """Weights low ... high, (B,) in steps, both inclusive, and the objective."""
 
     low: IntArray
     high: IntArray
@@ -212,10 +211,10 @@ def _search(table: ScoreTable, grid: _Grid, max_boxes: int) -> GridResult:
         if not optimum.complete:
             raise InvalidInputError(
                 f"{grid.vectors} weight vectors are too many for an exact search ({max_boxes} boxes"
-                " did not suffice): take a larger step, fewer members, or coarse to fine"
+                " were not enough): use a larger step, fewer members, or coarse to fine"
             )
         value = optimum.best / leads.unit
-        if optimum.best == 0:  # every vector is as good, all zeros are not one
+        if optimum.best == 0:  # all vectors are equally good; all zeros is not one
             optimum.count -= int(not low.any())
     else:
         raise InvalidInputError(f"unknown objective {grid.objective!r}; known: war, uar, log_loss")
@@ -242,7 +241,7 @@ def _least_log_loss(table: ScoreTable, grid: _Grid) -> tuple[Optimum, float]:
     if grid.vectors > _MOST_LOG_LOSS_VECTORS:
         raise InvalidInputError(
             f"{grid.vectors} weight vectors are too many to try for log-loss (at most"
-            f" {_MOST_LOG_LOSS_VECTORS}): take a larger step, or the optimum on the simplex"
+            f" {_MOST_LOG_LOSS_VECTORS}): use a larger step, or the optimum on the simplex"
         )
     chunks = list(_chunks(grid.low, grid.high))
     point = np.concatenate(chunks)

@@ -1,4 +1,4 @@
-"""How well a way of choosing weights does on clips that it has not seen."""
+"""How well a search for weights does on clips that it has not seen."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ Fit = Callable[[ScoreTable], Fusion]
 class NestedResult:
     """Out-of-fold predictions, and how much the weights vary.
 
-    scores: (N, K) each clip fused by what was fitted without its fold; NaN where none has
+    scores: (N, K) each clip fused with what was fitted without its fold; NaN where none has
         scores.
     folds: (N,) fold of each clip. fitted: one for each fold.
     """
@@ -45,7 +45,7 @@ class NestedResult:
 
     @property
     def mean_tree(self) -> WeightTree:
-        """A tree whose weights are the means over folds: weights that hold up."""
+        """A tree with the mean weights of the folds, which vary less."""
         nodes = weight_tree(self.fitted[0]).nodes
         means = (self.weights(node.name)[1].mean(axis=0).tolist() for node in nodes)
         return WeightTree(
@@ -68,12 +68,12 @@ def fit_nested(
     Args:
         table: clips; those of unknown truth are predicted, never fitted on.
         fit: chooses weights, by itself or by folds of its own inside the training clips.
-        n_folds: groups are never cut.
+        n_folds: groups stay whole.
         seed: of the folds.
         folds: (N,) fold of each clip, instead of n_folds and seed.
 
     Raises:
-        InvalidInputError: a group stands in two folds, or there are too few groups.
+        InvalidInputError: a group is in two folds, or there are too few groups.
     """
     fold_of = grouped_folds(table, n_folds, seed) if folds is None else np.asarray(folds)
     if fold_of.shape != (len(table),) or len(np.unique(fold_of)) < 2:
@@ -93,6 +93,6 @@ def _check_groups(table: ScoreTable, folds: IntArray) -> None:
     names, counts = np.unique(pairs[0], return_counts=True)
     if (counts > 1).any():
         raise InvalidInputError(
-            f"group {str(names[counts > 1][0])!r} stands in {counts.max()} folds: the weights"
+            f"group {str(names[counts > 1][0])!r} is in {counts.max()} folds: the weights"
             " would be judged on people they were fitted on"
         )

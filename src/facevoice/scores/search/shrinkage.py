@@ -58,7 +58,7 @@ def fit_shrunk(
         fit: gives a tree of one node, or a result with a ``tree``.
         amounts: what to try, ascending.
         objective: "war" or "uar".
-        n_folds: groups are never cut.
+        n_folds: groups stay whole.
         seed: of the folds.
     """
     known = table.rows(table.labelled)

@@ -52,7 +52,7 @@ def fit_log_loss(
     convex where all members have scores.
 
     The result is within 1e-7 nats of the optimum where all have scores. No weight is below 1e-6, so
-    a clip that one member alone can judge is still answered.
+    a clip that only one member can score is still answered.
 
     Raises:
         InvalidInputError: no labelled clip on which a member gives the truth a positive score.

@@ -8,7 +8,7 @@ import numpy as np
 
 from facevoice.branches.base import softmax
 from facevoice.branches.stack import stack, stacking_features
-from facevoice.errors import InvalidInputError
+from facevoice.errors import InvalidInputError, LabelMismatchError
 from facevoice.scores.newton import minimise
 from facevoice.scores.search.tree import check_format
 from facevoice.scores.table import ScoreTable
@@ -20,7 +20,7 @@ _INTERCEPT_PENALTY: Final = 1e-8
 
 @dataclass(frozen=True, slots=True, repr=False)
 class StackedRegression:
-    """A fitted regression; ``branches.Stack`` does the same to the scores of one clip.
+    """A fitted regression; ``branches.Stack`` applies it to the scores of one clip.
 
     members: (B,) branches read. labels: (K,). inverse_penalty: C, as in scikit-learn.
     coefficients: (B x K + 1, K); the last row is the intercept. name: of the node.
@@ -42,12 +42,25 @@ class StackedRegression:
 
     @property
     def leaves(self) -> tuple[str, ...]:
-        """The branches read, as a tree of weights calls them."""
+        """The branches read, under the name that ``WeightTree`` uses."""
         return self.members
 
     def fuse(self, table: ScoreTable) -> Float64Array:
-        """(N, K) scores; a row of NaN where no member has any."""
+        """(N, K) scores; a row of NaN where no member has any.
+
+        Raises:
+            LabelMismatchError: the table's labels are others, or in another order.
+        """
+        self.check_labels(table.labels)
         return stack(table.select(self.members).scores, self.coefficients)
+
+    def check_labels(self, labels: Sequence[str]) -> None:
+        """Raise LabelMismatchError unless these are the labels that it was fitted on, in order."""
+        if tuple(labels) != self.labels:
+            raise LabelMismatchError(
+                f"the regression was fitted on the labels {', '.join(self.labels)},"
+                f" not on {', '.join(labels)}"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """What weights.json holds."""
@@ -87,8 +100,8 @@ def fit_stacking(
     """Fit by Newton's method on the labelled clips on which a member has scores.
 
     Minimises C x (sum of log-losses) + half the squared coefficients, intercepts free: the
-    objective of scikit-learn's ``LogisticRegression``. A class that never occurs gets next to no
-    score, as its intercept falls.
+    objective of scikit-learn's ``LogisticRegression``. A class that never occurs gets almost no
+    score, since its intercept falls.
 
     Args:
         table: training clips.

@@ -42,7 +42,7 @@ class Fusion(Protocol):
 class Node:
     """One blend: its name, its members (branches or earlier nodes), one weight per member.
 
-    adjustment, rule: see ``branches.Blend``, which does the same to the scores of one clip.
+    adjustment, rule: see ``branches.Blend``, which does this to the scores of one clip.
     """
 
     name: str
@@ -89,7 +89,7 @@ class WeightTree:
         for place, node in enumerate(self.nodes):
             late = set(node.members) & set(names[place:])
             if late:
-                raise InvalidInputError(f"node {node.name!r} stands before its member {late.pop()}")
+                raise InvalidInputError(f"node {node.name!r} comes before its member {late.pop()}")
 
     @classmethod
     def of(
@@ -116,14 +116,14 @@ class WeightTree:
         return self.nodes[-1]
 
     def adjusted(self, adjustment: Adjustment) -> "WeightTree":
-        """The same weights; the last node adjusts its blend in this way and in no other."""
+        """The same weights; the last node's adjustment is replaced."""
         return WeightTree((*self.nodes[:-1], replace(self.root, adjustment=adjustment)))
 
     def node(self, name: str) -> Node:
         """A node by name.
 
         Raises:
-            InvalidInputError: there is none; the message lists those there are.
+            InvalidInputError: there is none; the message lists the known ones.
         """
         for node in self.nodes:
             if node.name == name:
@@ -187,7 +187,9 @@ class WeightTree:
                 for node in card["nodes"]
             )
         except (KeyError, TypeError) as error:
-            raise InvalidInputError(f"weights: a node lacks or misstates {error}") from error
+            raise InvalidInputError(
+                f"weights: a node has a missing or wrong value: {error}"
+            ) from error
         return cls(nodes)
 
 

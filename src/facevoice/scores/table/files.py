@@ -10,12 +10,12 @@ branch     name of the branch
 split      e.g. val; optional, else empty
 group      speaker or film; optional, else the id
 truth      name of the true label; optional, empty where unknown
-missing    why the branch is silent; optional, see ``types.MISSING_CODES``
-the rest   one column for each label, in order: the scores; empty where silent
+missing    why it has no scores; optional, see ``types.MISSING_CODES``
+the rest   one column for each label, in order: the scores; empty where absent
 =========  ======================================================================
 
-A clip and branch without a row is silent. Columns may stand in any order. An npz holds the arrays
-of ``ScoreTable`` under the names of its fields.
+A branch has no scores for a clip without a row for it. Columns may be in any order. An npz holds
+the arrays of ``ScoreTable`` under the names of its fields.
 
 The bundle that gave the scores and its tree are one JSON object, {"bundle": {"name", "sha256"},
 "tree": {...}}: in CSV a first line ``# facevoice: {...}``, in an npz the entry ``origin``, in
@@ -79,7 +79,7 @@ def read_score_table(path: str | Path) -> ScoreTable:
 
 
 def write_score_table(table: ScoreTable, path: str | Path) -> None:
-    """Write a table; the suffix says how: .csv, .npz or .parquet. The file appears whole or not.
+    """Write a table; the suffix says how: .csv, .npz or .parquet. Written whole or not at all.
 
     Numbers are written so that reading gives the same float64.
 
@@ -126,7 +126,7 @@ def _optional(module: str, what: str) -> Any:
 
 
 def _origin(table: ScoreTable) -> dict[str, Any]:
-    """Which bundle gave the scores, and its tree, as JSON keeps it; empty if nobody knows."""
+    """Which bundle gave the scores, and its tree, as JSON keeps it; empty if unknown."""
     bundle = None if table.bundle is None else asdict(table.bundle)
     found = {"bundle": bundle, "tree": table.tree}
     return {key: value for key, value in found.items() if value is not None}
@@ -166,7 +166,7 @@ def _of_columns(columns: Columns, origin: Mapping[str, Any]) -> ScoreTable:
         )
     row_ids, row_branches = ([_text(value) for value in columns[key]] for key in ("id", "branch"))
     if not row_ids:
-        raise InvalidInputError("there is a header and no row")
+        raise InvalidInputError("it has a header but no rows")
     (clip, branch), count = Counter(zip(row_ids, row_branches, strict=True)).most_common(1)[0]
     if count > 1:
         raise InvalidInputError(f"clip {clip!r} has {count} rows for branch {branch!r}")
@@ -214,7 +214,7 @@ def _number(value: object, label: str) -> float:
     try:
         return float(text) if text else float("nan")
     except ValueError:
-        raise InvalidInputError(f"column {label!r} holds {text!r}, which is no number") from None
+        raise InvalidInputError(f"column {label!r} holds {text!r}, which is not a number") from None
 
 
 def _read_csv(path: Path) -> ScoreTable:

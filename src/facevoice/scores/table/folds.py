@@ -1,4 +1,4 @@
-"""Cutting a table so that nothing leaks, and finding where it does."""
+"""Splitting a table so that nothing leaks, and finding leaks."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,9 +10,9 @@ from facevoice.scores.table.table import IntArray, ScoreTable
 
 
 def grouped_folds(table: ScoreTable, n_folds: int = 5, seed: int = 0) -> IntArray:
-    """Cut the clips into folds of about equal size and class mix; no group is cut in two.
+    """Split the clips into folds of about equal size and class mix; groups stay whole.
 
-    Groups are dealt from the largest to the smallest (equals in a seeded random order), each to
+    Groups are assigned from the largest to the smallest (equals in a seeded random order), each to
     the fold whose class counts it evens out best.
 
     Returns:
@@ -50,9 +50,9 @@ def grouped_folds(table: ScoreTable, n_folds: int = 5, seed: int = 0) -> IntArra
 
 
 def deal_splits(table: ScoreTable, splits: Sequence[str], seed: int = 0) -> ScoreTable:
-    """Deal whole groups to splits in equal parts of about equal class mix.
+    """Assign whole groups to splits in equal parts of about equal class mix.
 
-    splits: names; one that stands twice gets two parts.
+    splits: names; one given twice gets two parts.
 
     Raises:
         InvalidInputError: fewer groups than parts, or fewer than two parts.
@@ -62,7 +62,7 @@ def deal_splits(table: ScoreTable, splits: Sequence[str], seed: int = 0) -> Scor
 
 
 def shared_groups(table: ScoreTable) -> dict[str, tuple[str, ...]]:
-    """Groups that stand in more than one split, with those splits: each is a leak."""
+    """Groups that are in more than one split, with those splits: each is a leak."""
     pairs = {
         (str(group), str(split)) for group, split in zip(table.groups, table.splits, strict=True)
     }
@@ -73,10 +73,10 @@ def shared_groups(table: ScoreTable) -> dict[str, tuple[str, ...]]:
 
 
 def twins(table: ScoreTable) -> list[tuple[str, ...]]:
-    """Clips whose scores are the same to the last bit in every branch that speaks.
+    """Clips whose scores are identical to the last bit in every branch that has any.
 
-    They are suspects: most likely one clip under several names. Clips on which every branch is
-    silent are left out. Scores that are coarse by nature (votes of few frames) may coincide.
+    They are most likely one clip under several names. Clips without any scores are left out. Scores
+    that are coarse by nature (votes of few frames) may coincide.
     """
     seen: dict[bytes, list[str]] = {}
     for row in np.flatnonzero(table.answered):

@@ -13,14 +13,14 @@ from facevoice.scores.table.table import ScoreTable
 def join(first: ScoreTable, second: ScoreTable) -> ScoreTable:
     """The branches of two tables side by side, matched by clip id.
 
-    A clip that only one table knows is kept; the other's branches are silent on it. Where both
+    A clip in only one table is kept; the other's branches have no scores for it. Where both
     know its truth, group or split they must agree; an unknown truth (-1), a group that is just
     the clip's id, and an empty split give way. The bundle and its tree are kept where both tables
     have the same.
 
     Raises:
         LabelMismatchError: the label sets differ.
-        InvalidInputError: a branch stands in both tables, or a clip's facts contradict.
+        InvalidInputError: a branch is in both tables, or a clip's facts contradict each other.
     """
     if first.labels != second.labels:
         raise LabelMismatchError(f"tables over {first.labels} and {second.labels} cannot join")
@@ -43,7 +43,7 @@ def join(first: ScoreTable, second: ScoreTable) -> ScoreTable:
 
 
 def _spread(table: ScoreTable, other: ScoreTable) -> ScoreTable:
-    """The table with silent rows for the clips that only the other one has."""
+    """The table with empty rows for the clips that only the other one has."""
     extra = other.rows(~np.isin(other.ids, table.ids))
     shape = (len(extra), len(table.branches))
     silent = replace(

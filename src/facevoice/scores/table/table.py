@@ -1,4 +1,4 @@
-"""The score table: clips x branches x labels, checked at birth."""
+"""The score table: clips x branches x labels, checked when it is made."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,25 +28,25 @@ class ScoredBy:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ScoreTable:
-    """What each branch says about each clip.
+    """The scores of each branch for each clip.
 
     ids: (N,) names of the clips, all different.
     branches: (B,) names. labels: (K,) names.
-    scores: (N, B, K) float64, each row >= 0 and summing to 1; a row of NaN where the branch has
-        nothing to say because the clip lacks its modality.
+    scores: (N, B, K) float64, each row >= 0 and summing to 1; a row of NaN where the branch has no
+    scores because the clip lacks its modality.
     truth: (N,) int64 label indices, -1 where unknown.
-    groups: (N,) speaker or film, never to stand on both sides of a split; the clip's own id
-        where nobody knows better.
+    groups: (N,) speaker or film, which must not be on both sides of a split; the clip's own id if
+    unknown.
     splits: (N,) e.g. "train", "val", "test"; "" if there is none.
-    missing: (N, B) a missing code of ``types.MISSING_CODES`` where a branch is silent; "" where
-        it speaks or where nobody noted the reason.
+    missing: (N, B) a missing code of ``types.MISSING_CODES`` where a branch has no scores; "" where
+    it has, or if the reason is unknown.
     bundle: the bundle that gave the scores; None if they come from elsewhere.
     tree: the structure of that bundle's tree, as plain JSON: the root's ``name``, ``kind`` and
         ``members``, inner nodes with all their settings, branches with ``name``, ``kind`` and
         ``weight``; None if it is not known.
 
-    Scores are kept exactly as given. Raises InvalidInputError (which row, what was found) at
-    birth; use ``of_arrays`` for other people's arrays.
+    Scores are kept exactly as given. Raises InvalidInputError, which names the row and what was
+    found; use ``of_arrays`` for arrays from elsewhere.
     """
 
     ids: StrArray
@@ -158,10 +158,10 @@ class ScoreTable:
         return self.scores[:, self.branch_index(branch)]
 
     def branch_index(self, branch: str) -> int:
-        """Where a branch stands.
+        """The index of a branch.
 
         Raises:
-            InvalidInputError: there is none of that name; the message lists those there are.
+            InvalidInputError: there is none of that name; the message lists the known ones.
         """
         if branch not in self.branches:
             known = ", ".join(self.branches)
@@ -196,7 +196,7 @@ class ScoreTable:
         )
 
     def with_branch(self, name: str, scores: Float64Array) -> "ScoreTable":
-        """One more branch, e.g. a blend of others; scores: (N, K), rows of NaN where silent."""
+        """One more branch, e.g. a blend of others; scores: (N, K), rows of NaN where none."""
         reasons = np.full((len(self), 1), "", dtype="<U1")
         return replace(
             self,
@@ -252,7 +252,7 @@ def _truth_indices(
     for row, name in enumerate(names):
         if name not in known:
             raise InvalidInputError(
-                f"truth of row {row} is {name!r}, which is no label; labels: {', '.join(labels)}"
+                f"truth of row {row} is {name!r}, which is not a label; labels: {', '.join(labels)}"
             )
     return np.array([known[name] for name in names], np.int64)
 
@@ -300,7 +300,7 @@ def _check_scores(table: ScoreTable) -> None:
             found = np.round(scores[row, branch], 6).tolist()
             raise InvalidInputError(
                 f"clip {str(table.ids[row])!r} (row {row}), branch {table.branches[branch]!r}"
-                f" has {fault}: {found}; {int(where.sum())} such in the table"
+                f" has {fault}: {found}; {int(where.sum())} such rows in the table"
             )
 
 
@@ -315,5 +315,5 @@ def _check_missing(table: ScoreTable) -> None:
         row, branch = (int(place) for place in np.argwhere(clash)[0])
         raise InvalidInputError(
             f"clip {str(table.ids[row])!r}, branch {table.branches[branch]!r} has scores and"
-            f" yet the missing code {str(table.missing[row, branch])!r}"
+            f" also the missing code {str(table.missing[row, branch])!r}"
         )
