@@ -1,4 +1,4 @@
-"""Convert the first blocks of smart-turn's Whisper encoder to the ONNX file that facevoice ships.
+"""Convert the first blocks of smart-turn's Whisper encoder to one ONNX file.
 
     python scripts/convert_smart_turn.py            # writes src/facevoice/speech/models/
     python scripts/convert_smart_turn.py --to DIR
