@@ -1,5 +1,7 @@
 """Every recipe of the paper, at toy size: it trains, resumes exactly, bundles and predicts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -71,9 +73,10 @@ def test_a_recipe_trains_resumes_bundles_and_predicts(name, clips, tmp_path):
     tree = tmp_path / "tree.toml"
     tree.write_text(TREE.format(name=recipe.name))
     (branch,) = leaves(load_bundle(assemble([whole], tree, tmp_path / "bundle")).tree)
-    branch.temperature = 1.0
     stored = Run.open(whole).scores("val")
-    found = branch.score(clips.evidence(clips.ids.index(str(stored["ids"][0]))))
+    found = replace(branch, temperature=1.0).score(
+        clips.evidence(clips.ids.index(str(stored["ids"][0])))
+    )
     np.testing.assert_allclose(found.values, stored["scores"][0], atol=1e-4)
 
 
