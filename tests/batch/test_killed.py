@@ -187,7 +187,7 @@ def test_a_cache_serves_other_tables(corpus, toy_bundle, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--resume"], "needs -o"),
+        (["--resume"], "needs the -o"),
         (["--address", "auto"], "--engine ray"),
         (["--workers", "2", "--report", "page.html"], "one input"),
         (["--workers", "2", "-o", "file/table.csv"], "cannot be written"),

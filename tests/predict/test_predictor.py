@@ -84,7 +84,7 @@ def test_a_guess_below_the_threshold_of_the_bundle_is_marked(cautious, sample):
     text = render(unsure, predictor.bundle.tree)
     assert f"unsure: {sample.emotion} " in text.splitlines()[2]
     assert text.count("unsure") == 2  # at the root of the tree alone, and its explanation
-    assert "under this model's threshold" in text
+    assert "below this model's threshold" in text
     assert not cautious(0.0)(SAMPLE).abstained  # exactly at the threshold it is not marked
 
 
