@@ -25,6 +25,7 @@ _LIKENESS: Final = ((0.5, 1.5), (0.93, 2.5))
 """(likeness, factor): up to that likeness (see ``_likeness``), the change at a cut must exceed the
 changes before and after it by that factor. A swinging camera leaves a likeness of 0.63 and more;
 two speakers in front of one studio wall share 0.48 to 0.92."""
+_LEAST_FACTOR: Final = min(factor for _, factor in _LIKENESS)
 _SAME_AFTER_BLANK: Final = 0.6
 _DOUBTFUL: Final = 2.5
 """A change larger than usual by this factor is a cut if the faces before and after it differ."""
@@ -80,11 +81,16 @@ class CutFinder:
         range_ = int(thumbnail.max()) - int(thumbnail.min())
         blank = range_ < 12 * _BLANK and float(thumbnail.std(axis=(0, 1)).max()) < _BLANK
         plain = 0.0 if self._last is None else _difference(self._last, thumbnail)
+        upper = sorted(self._past)[len(self._past) // 2 :]
+        usual = float(np.mean(upper)) if upper else 0.0
         shifted, likeness = plain, 1.0
         if self._shown is not None and (self._after_blank or plain >= _LEAST_CHANGE):
             # after a blank, compare with the last picture that showed something
-            shifted = _least_difference(self._shown, thumbnail)
-            likeness = _likeness(self._shown, thumbnail)
+            shifted = _difference(_inner(self._shown), _inner(thumbnail))
+            # trying the shifts is slow, and they can only make the change smaller
+            if self._after_blank or shifted >= _LEAST_FACTOR * max(usual, _QUIET):
+                shifted = _least_difference(self._shown, thumbnail)
+                likeness = _likeness(self._shown, thumbnail)
         kind: Kind | None = None
         if self._after_blank and not blank:
             # the first picture of all to show something starts no shot, but all of it is new;
@@ -93,8 +99,6 @@ class CutFinder:
             kind = "doubt" if self._shown is None else "same" if same else "cut"
         elif blank or shifted < _LEAST_CHANGE:
             kind = "same"
-        upper = sorted(self._past)[len(self._past) // 2 :]
-        usual = float(np.mean(upper)) if upper else 0.0
         self._waiting.append(_Change(time, plain, shifted, likeness, usual, kind))
         self._past.append(plain)
         self._last = thumbnail
