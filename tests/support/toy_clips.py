@@ -9,6 +9,15 @@ from support.prepared_folders import write_folder
 LABELS = ("calm", "contempt", "pain", "joy")
 COUNT = 48
 GROUPS = 6
+ONE_BRANCH_TREE = """
+name = "one"
+version = "0"
+description = "for a test"
+licences = {{ code = "MIT", weights = "MIT", data = "none" }}
+[tree]
+name = "system"
+members = [{{ run = "{name}" }}]
+"""
 
 
 def toy_evidence(number, *, face=True, voice=True):

@@ -15,17 +15,8 @@ from facevoice.train.nets.build import build_net
 from facevoice.train.recipe import load_recipe
 from facevoice.train.run import train
 from support.places import RECIPES
-from support.toy_clips import write_clips
+from support.toy_clips import ONE_BRANCH_TREE, write_clips
 
-TREE = """
-name = "one"
-version = "0"
-description = "for a test"
-licences = {{ code = "MIT", weights = "MIT", data = "none" }}
-[tree]
-name = "system"
-members = [{{ run = "{name}" }}]
-"""
 TOY = (
     "width=8", "initial=", "dropout=0.0", "epochs=2", "draws=1", "batch_size=16", "patience=0",
     "val_groups=['s1']", "test_groups=['s2']",
@@ -71,7 +62,7 @@ def test_a_recipe_trains_resumes_bundles_and_predicts(name, clips, tmp_path):
     assert all(torch.equal(first[key], second[key]) for key in first)
 
     tree = tmp_path / "tree.toml"
-    tree.write_text(TREE.format(name=recipe.name))
+    tree.write_text(ONE_BRANCH_TREE.format(name=recipe.name))
     (branch,) = leaves(load_bundle(assemble([whole], tree, tmp_path / "bundle")).tree)
     stored = Run.open(whole).scores("val")
     found = replace(branch, temperature=1.0).score(

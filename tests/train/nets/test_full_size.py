@@ -11,7 +11,7 @@ from facevoice.train.export.assemble import assemble
 from facevoice.train.recipe import load_recipe
 from facevoice.train.run import train
 from support.places import RECIPES
-from support.toy_clips import LABELS, write_clips
+from support.toy_clips import LABELS, ONE_BRANCH_TREE, write_clips
 
 pytestmark = pytest.mark.slow
 
@@ -19,15 +19,6 @@ ONE_STEP = (
     "initial=", "epochs=1", "draws=1", "batch_size=4", "patience=0", "augment=0.0",
     "val_groups=['s1']", "balance=none", "storage=fp16",
 )  # fmt: skip
-TREE = """
-name = "full"
-version = "0"
-description = "for a test"
-licences = {{ code = "MIT", weights = "MIT", data = "none" }}
-[tree]
-name = "system"
-members = [{{ run = "{name}" }}]
-"""
 PARAMETERS = {
     "vggface_blstm": 138_000_000,  # 134 million of VGG-16, and the BLSTM
     "resnet18_blstm": 13_000_000,
@@ -50,7 +41,7 @@ def test_one_step_bundle_parity_and_prediction(name, clips, tmp_path):
     facts = json.loads((run / "run.json").read_text())
     assert facts["parameters"] == pytest.approx(PARAMETERS[name], rel=0.2)
     tree = tmp_path / "tree.toml"
-    tree.write_text(TREE.format(name=recipe.name))
+    tree.write_text(ONE_BRANCH_TREE.format(name=recipe.name))
     folder = assemble([run], tree, tmp_path / "bundle")
     card = json.loads((folder / "bundle.json").read_text())
     branch = card["provenance"]["branches"][recipe.name]
