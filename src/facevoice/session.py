@@ -32,8 +32,10 @@ def available_devices() -> tuple[Device, ...]:
     return ("cpu", "cuda") if "CUDAExecutionProvider" in providers else ("cpu",)
 
 
-def shipped_models(folder: Path) -> list[Path]:
-    """The networks in a folder of this package, checked against their manifest, in its order.
+def shipped_models(folder: Path, names: Sequence[str] = ()) -> list[Path]:
+    """Networks in a folder of this package, checked against their manifest.
+
+    names: of files, in the order wanted; by default all in the manifest, in its order.
 
     Raises:
         BundleError: a network or the manifest is missing.
@@ -41,7 +43,10 @@ def shipped_models(folder: Path) -> list[Path]:
     """
     try:
         files = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["files"]
-        found = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files}
+        found = {
+            name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
+            for name in names or files
+        }
     except FileNotFoundError as error:
         raise BundleError(f"{error.filename} is missing: reinstall facevoice") from error
     for name, digest in found.items():
@@ -50,7 +55,7 @@ def shipped_models(folder: Path) -> list[Path]:
                 f"{folder / name} has sha256 {digest}, the manifest says {files[name]['sha256']}:"
                 " reinstall facevoice"
             )
-    return [folder / name for name in files]
+    return [folder / name for name in found]
 
 
 class Session:

@@ -74,7 +74,8 @@ class Mtcnn:
         self.thresholds = thresholds
         self.repair_border = repair_border
         self._propose, self._refine, self._output = (
-            Session(path, device=device, threads=threads) for path in shipped_models(MODELS)
+            Session(path, device=device, threads=threads)
+            for path in shipped_models(MODELS, ["pnet.onnx", "rnet.onnx", "onet.onnx"])
         )
 
     def __call__(self, image: UInt8Array) -> list[Face]:

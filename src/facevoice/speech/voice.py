@@ -139,7 +139,7 @@ class SileroVoice:
         self, *, device: Device = "cpu", threads: int = 1, rules: VoiceRules = DEFAULT_RULES
     ) -> None:
         self.rules = rules
-        (network,) = shipped_models(_MODELS)
+        (network,) = shipped_models(_MODELS, ["silero_vad_16k_sequence.onnx"])
         self._session = Session(network, device=device, threads=threads)
 
     def probabilities(self, waveform: Waveform) -> Float32Array:
