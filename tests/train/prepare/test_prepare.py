@@ -19,7 +19,7 @@ from facevoice.errors import DatasetError, FacevoiceError, OutputError
 from facevoice.evidence import EvidenceReader
 from facevoice.samples import SAMPLE
 from facevoice.train.prepare import gather, parts
-from facevoice.train.prepare.folder import open_prepared
+from facevoice.train.prepare.folder import FORMAT, open_prepared
 from facevoice.train.prepare.packed import pack
 from facevoice.train.prepare.run import prepare
 from facevoice.train.prepare.selection import Choices
@@ -157,8 +157,8 @@ def test_an_older_preparation_is_refused(clips, tmp_path):
     root, prepared = clips
     shutil.copytree(prepared.folder, tmp_path / "out")
     path = tmp_path / "out" / "settings.json"
-    path.write_text(path.read_text().replace('"format": 3', '"format": 2'))
-    with pytest.raises(DatasetError, match=r"another preparation.*format 2, not 3"):
+    path.write_text(path.read_text().replace(f'"format": {FORMAT}', '"format": 2'))
+    with pytest.raises(DatasetError, match=f"another preparation.*format 2, not {FORMAT}"):
         prepare(MANIFEST, root, tmp_path / "out")
 
 

@@ -27,7 +27,8 @@ from facevoice.faces.sample import Box
 from facevoice.train.prepare.store import Store
 from facevoice.types import Evidence, Modality, UInt8Array, Waveform
 
-FORMAT: Final = 3
+FORMAT: Final = 4
+"""Changes whenever what a folder holds means something else: 4, speech without inaudible lows."""
 
 
 @dataclass(frozen=True, slots=True)
