@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from facevoice.session import Device, Session, shipped_models
+from facevoice.session import Device, Session, shipped_model
 from facevoice.speech.denoise import remove_noise
 from facevoice.speech.high_pass import EDGE_SECONDS, high_pass
 from facevoice.speech.splice import cut
@@ -149,7 +149,7 @@ class SileroVoice:
         self, *, device: Device = "cpu", threads: int = 1, rules: VoiceRules = DEFAULT_RULES
     ) -> None:
         self.rules = rules
-        (network,) = shipped_models(_MODELS)
+        network = shipped_model(_MODELS, "silero_vad_16k_sequence.onnx")
         self._session = Session(network, device=device, threads=threads)
 
     def probabilities(self, waveform: Waveform) -> Float32Array:

@@ -252,6 +252,24 @@ def test_a_clip_that_lacks_a_modality_is_kept_with_the_reason(tmp_path):
     assert (row["missing_face"], row["missing_voice"]) == ("no_face", "")
 
 
+def test_corpus_and_note_of_a_sample_are_kept(tmp_path):
+    root = corpus_of_clips(tmp_path / "corpus", 2)
+    names = ("clip0.mp4", "clip1.mp4")
+    table = [
+        "file,label,speaker,corpus,note",
+        f"{names[0]},happy,a,pl,plain",
+        f"{names[1]},sad,b,,",
+    ]
+    (root / "labels.csv").write_text("\n".join(table) + "\n")
+    prepared = prepare(MANIFEST, root, tmp_path / "out", Choices(content="speech"))
+    assert prepared.corpora == ("pl", "manifest")
+    assert prepared.notes == ("plain", "")
+    again = (root / "labels.csv").read_text().replace("plain", "noisy")
+    (root / "labels.csv").write_text(again)
+    prepared = prepare(MANIFEST, root, tmp_path / "out", Choices(content="speech"))
+    assert prepared.notes == ("noisy", "")
+
+
 def test_nothing_usable_says_so(tmp_path):
     root = tmp_path / "corpus"
     root.mkdir()
