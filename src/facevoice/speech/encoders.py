@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, get_args
 import numpy as np
 
 from facevoice.errors import BundleError
-from facevoice.session import Session, shipped_models
+from facevoice.session import Session, shipped_model
 from facevoice.speech.log_mel import log_mel
 from facevoice.speech.voice import SPEECH_RATE_HZ, require_speech_rate
 from facevoice.types import Float32Array, Float64Array, Waveform
@@ -102,10 +102,9 @@ def shipped_encoders(*, threads: int | None = 1) -> tuple[Encoder, ...]:
         BundleError: a network is missing.
         HashMismatchError: a network is not the one that was shipped.
     """
-    paths = shipped_models(_MODELS, [part.file for part in SHIPPED_ENCODERS])
     return tuple(
-        Encoder(part, Session(path, threads=threads))
-        for part, path in zip(SHIPPED_ENCODERS, paths, strict=True)
+        Encoder(part, Session(shipped_model(_MODELS, part.file), threads=threads))
+        for part in SHIPPED_ENCODERS
     )
 
 
