@@ -12,7 +12,9 @@ import facevoice
 from facevoice.bundle.trained_on import keys_of, known, read_keys, write_keys
 from facevoice.errors import DatasetError, OutputError, RecipeError
 from facevoice.samples import SAMPLE
+from facevoice.scores.table import ScoreTable, write_score_table
 from facevoice.train.export.assemble import assemble
+from facevoice.train.export.onnx_files import Run
 from facevoice.train.fit.samples import drawing_order, split_of
 from facevoice.train.nets import NETS, NetSize, multiply_adds, parameter_count
 from facevoice.train.nets.small import SmallResNet
@@ -207,6 +209,26 @@ def test_a_tree_must_use_the_runs_and_no_others(runs, tmp_path):
         assemble(runs, tree, tmp_path / "bundle")
     with pytest.raises(RecipeError, match="names the runs tiny_face; given"):
         assemble(runs[1:], tree, tmp_path / "bundle")
+    tree.write_text(TREE.replace('{ run = "tiny_voice", temperature = 2.0 }', '{ name = "voice" }'))
+    with pytest.raises(RecipeError, match="a branch needs a run, or a name and a kind"):
+        assemble(runs, tree, tmp_path / "bundle")
+
+
+def test_a_score_table_gives_a_temperature(runs, tmp_path):
+    """The clips of speaker s5, whom the voice has not met."""
+    stored = Run.open(runs[1]).scores("test")
+    table = ScoreTable.of_arrays(
+        stored["scores"], stored["y"], branches=["tiny_voice"], labels=LABELS, ids=stored["ids"]
+    )
+    write_score_table(table, tmp_path / "new.npz")
+    tree = tmp_path / "tree.toml"
+    tree.write_text(TREE.replace("temperature = 2.0", f'calibrate = "{tmp_path / "new.npz"}"'))
+    card = json.loads((assemble(runs, tree, tmp_path / "bundle") / "bundle.json").read_text())
+    voice = card["tree"]["members"][1]["members"][0]
+    fitted = card["provenance"]["temperatures"]["tiny_voice"]
+    assert fitted["temperature"][1] == voice["temperature"] != fitted["temperature"][0]
+    assert fitted["clips"] == len(table)
+    assert "calibrate" not in voice
 
 
 def test_a_run_can_start_from_another(runs, faces, tmp_path):
