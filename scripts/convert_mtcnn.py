@@ -234,7 +234,8 @@ def main() -> None:
         ("onet", output_net, ONet(), [[1, 3, 48, 48], [7, 3, 48, 48]]),
     ]
     target.mkdir(parents=True, exist_ok=True)
-    files = {}
+    manifest = target / "manifest.json"
+    files = json.loads(manifest.read_text())["files"] if manifest.exists() else {}
     for name, build, original, shapes in nets:
         model = build(read_weights(source / f"{name}.pt"))
         worst = verify(model, original, shapes)
@@ -251,7 +252,7 @@ def main() -> None:
             "converted_from_sha256": SHA256[name],
             "licence": "MIT",
         }
-    (target / "manifest.json").write_text(json.dumps({"files": files}, indent=2) + "\n")
+    manifest.write_text(json.dumps({"files": files}, indent=2) + "\n")
     (target / "NOTICE").write_text(CREDIT + licence_text())
 
 

@@ -32,25 +32,27 @@ def available_devices() -> tuple[Device, ...]:
     return ("cpu", "cuda") if "CUDAExecutionProvider" in providers else ("cpu",)
 
 
-def shipped_models(folder: Path) -> list[Path]:
-    """The networks in a folder of this package, checked against their manifest, in its order.
+def shipped_model(folder: Path, name: str) -> Path:
+    """A network in a folder of this package, checked against the folder's manifest.
 
     Raises:
-        BundleError: a network or the manifest is missing.
-        HashMismatchError: a network is not the one that was shipped.
+        BundleError: the network or the manifest is missing, or the manifest lists no such network.
+        HashMismatchError: the network is not the one that was shipped.
     """
+    path = folder / name
     try:
         files = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["files"]
-        found = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files}
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
     except FileNotFoundError as error:
         raise BundleError(f"{error.filename} is missing: reinstall facevoice") from error
-    for name, digest in found.items():
-        if digest != files[name]["sha256"]:
-            raise HashMismatchError(
-                f"{folder / name} has sha256 {digest}, the manifest says {files[name]['sha256']}:"
-                " reinstall facevoice"
-            )
-    return [folder / name for name in files]
+    if name not in files:
+        raise BundleError(f"{folder / 'manifest.json'} lists no {name}: reinstall facevoice")
+    if found != files[name]["sha256"]:
+        raise HashMismatchError(
+            f"{path} has sha256 {found}, the manifest says {files[name]['sha256']}:"
+            " reinstall facevoice"
+        )
+    return path
 
 
 class Session:

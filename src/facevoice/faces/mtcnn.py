@@ -20,10 +20,11 @@ from facevoice.faces.crop_batches import run_on_crops
 from facevoice.faces.detect import Boxes, check_picture, prominence, suppress
 from facevoice.faces.integral_image import IntegralImage
 from facevoice.faces.sample import padded_crop
-from facevoice.session import Device, Session, shipped_models
+from facevoice.session import Device, Session, shipped_model
 from facevoice.types import Face, Float32Array, UInt8Array, require
 
 MODELS: Final = Path(__file__).parent / "models"
+NETWORKS: Final = ("pnet.onnx", "rnet.onnx", "onet.onnx")
 
 _CELL: Final = 12  # side of the P-Net's window
 _STRIDE: Final = 2
@@ -74,7 +75,8 @@ class Mtcnn:
         self.thresholds = thresholds
         self.repair_border = repair_border
         self._propose, self._refine, self._output = (
-            Session(path, device=device, threads=threads) for path in shipped_models(MODELS)
+            Session(shipped_model(MODELS, name), device=device, threads=threads)
+            for name in NETWORKS
         )
 
     def __call__(self, image: UInt8Array) -> list[Face]:
