@@ -14,13 +14,16 @@ from facevoice.branches import (
 )
 from facevoice.branches.base import softmax, tempered
 from facevoice.branches.face_input import FaceInput
+from facevoice.branches.tree import nodes
+from facevoice.bundle import load_bundle
 from facevoice.errors import BundleError
 from facevoice.session import Session
+from facevoice.speech.encoders import encoder_features
 from facevoice.speech.spectrogram import SpectrogramSettings
 from facevoice.types import EMOTIONS, FaceTrack
 from support.branch_contract import BranchContract
 from support.evidence_factory import make_evidence
-from support.toy_bundle import save_features_net
+from support.toy_bundle import add_speech_encoder, save_features_net
 
 GREY = FaceInput(16, (3.0, 3.0, 253.0, 253.0), 48, "grey", (0.0,), (1.0,))
 COLOUR = FaceInput(4, (16.0, 16.0, 240.0, 240.0), 64, "rgb", (0.5,) * 3, (0.5,) * 3)
@@ -101,6 +104,23 @@ class TestFunctionals(BranchContract):
     def test_an_unknown_feature_set_is_refused(self, sessions):
         with pytest.raises(BundleError, match="known: is09, is10"):
             Functionals("svm", EMOTIONS, sessions["expression"], "is11")  # type: ignore[arg-type]
+
+
+class TestSpeechEncoder(BranchContract):
+    @pytest.fixture
+    def branch(self, toy_bundle, tmp_path):
+        bundle = load_bundle(add_speech_encoder(toy_bundle, tmp_path / "encoded"))
+        return dict(nodes(bundle.tree))["voice.encoded"]
+
+    def test_its_head_scores_the_encoders_features(self, branch):
+        evidence = make_evidence()
+        features = encoder_features(branch.encoders, evidence.speech)
+        _, wanted = branch.session.run(features[None])
+        np.testing.assert_allclose(branch.score(evidence).values, wanted[0], rtol=1e-6)
+
+    def test_it_needs_an_encoder(self, branch):
+        with pytest.raises(BundleError, match="has no encoder"):
+            replace(branch, encoders=())
 
 
 class TestBlend(BranchContract):

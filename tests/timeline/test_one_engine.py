@@ -9,6 +9,7 @@ import facevoice
 from facevoice import media
 from facevoice.samples import SAMPLE
 from facevoice.timeline import Row, timeline
+from support.toy_bundle import add_speech_encoder
 
 
 def row_of_one_window(path: Path, predictor: facevoice.Predictor) -> Row:
@@ -48,6 +49,13 @@ def test_the_prediction_of_the_sample_equals_its_timeline_of_one_window():
     predictor = facevoice.load(threads=1)
     row = row_of_one_window(SAMPLE, predictor)
     assert row.speaker == "this"
+    assert_equal(predictor(SAMPLE), row)
+
+
+def test_so_does_that_of_a_bundle_with_a_speech_encoder(toy_bundle, tmp_path):
+    predictor = facevoice.load(add_speech_encoder(toy_bundle, tmp_path / "encoded"), threads=1)
+    row = row_of_one_window(SAMPLE, predictor)
+    assert "encoded" in row.voice.parts["voice"].parts
     assert_equal(predictor(SAMPLE), row)
 
 

@@ -118,6 +118,12 @@ class Leaf:
                 f" the bundle has {len(self.labels)} labels"
             )
 
+    def of_probabilities(self, probabilities: NDArray[Any]) -> Scores:
+        """The scores of what a model gives: (1, K), >= 0, scaled here to sum 1."""
+        self.check_outputs(probabilities.shape[1])
+        values = np.asarray(probabilities[0], np.float64)
+        return Scores(self.labels, tempered(values / values.sum(), self.temperature))
+
 
 def score_faces(branch: PerFaceBranch, evidence: Evidence) -> Scores | None:
     """The scores of a branch that looks at faces one by one; None without faces."""
