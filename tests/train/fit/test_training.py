@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import facevoice
+from facevoice.bundle.licences import branch_licences
 from facevoice.bundle.trained_on import keys_of, known, read_keys, write_keys
 from facevoice.errors import DatasetError, OutputError, RecipeError
 from facevoice.samples import SAMPLE
@@ -157,6 +158,22 @@ def test_a_run_notes_what_it_learnt_from(runs, faces, voices, tmp_path):
     folder = assemble(runs, tree, tmp_path / "bundle")
     card = json.loads((folder / "bundle.json").read_text())
     assert known(folder, card, faces.ids, [LABELS[k] for k in faces.y]).all()
+
+
+def test_branches_carry_the_licences_of_all_they_learnt_from(runs, faces, tmp_path):
+    later = recipe_from(FACE.to_dict() | {"initial": str(runs[0]), "epochs": 1}, "test")
+    meta = faces.meta | {"corpus": "others", "licence": "CC0"}
+    again = train(later, replace(faces, meta=meta), tmp_path / "later")
+    tree = tmp_path / "tree.toml"
+    tree.write_text(TREE.replace(', data = "none"', ""))
+    folder = assemble([again, runs[1]], tree, tmp_path / "bundle")
+    card = json.loads((folder / "bundle.json").read_text())
+    found = branch_licences(card)
+    assert found["face.tiny_face"].data == {faces.meta["corpus"]: "none", "others": "CC0"}
+    assert found["voice.tiny_voice"].code == "MIT"
+    own = found["voice.tiny_voice"].data
+    whole = {**found["face.tiny_face"].data, **own}
+    assert card["licences"]["data"] == "; ".join(f"{name}: {text}" for name, text in whole.items())
 
 
 def test_a_model_card_goes_along(runs, tmp_path):

@@ -10,12 +10,14 @@ from typing import Any
 from facevoice import __version__
 from facevoice.branches import leaves
 from facevoice.bundle.files import shipped_parts
+from facevoice.bundle.licences import Licences, all_data, part_licences
 from facevoice.bundle.trained_on import read_keys, write_keys
 from facevoice.bundle.write import files_of, new_bundle, write_card
 from facevoice.errors import RecipeError
 from facevoice.scores.metrics import Figures
 from facevoice.train.export.calibrate import CALIBRATE, Calibrations
 from facevoice.train.export.onnx_files import Exported, Run, export, node_of
+from facevoice.train.fit.run_folder import licences_of
 
 MODEL_CARD = "MODEL_CARD.md"
 _NET_FACTS = ("parameters", "multiply_adds", "initial_weights", "unusable", "leaks")
@@ -48,10 +50,11 @@ def assemble(runs: Sequence[Path], tree_file: Path, output: Path) -> Path:
         used: dict[str, Exported] = {}
         calibrations = Calibrations(next(iter(labels)))
         tree = _node(spec["tree"], by_name, folder, used, calibrations)
+        tree = _licensed(tree, calibrations.runs, spec["licences"])
         _write_keys(by_name.values(), folder)
         if "model_card" in spec:
             shutil.copyfile(tree_file.parent / spec["model_card"], folder / MODEL_CARD)
-        card = _card(spec, by_name, used, calibrations.facts)
+        card = _card(spec, by_name, used, calibrations.facts, tree)
         files = files_of(folder, tree, shared_parts=spec.get("shared_parts", False))
         write_card(folder, card | {"files": files, "tree": tree})
     return output
@@ -125,11 +128,30 @@ def _node(
     return calibrations.calibrated(made, node[CALIBRATE]) if CALIBRATE in node else made
 
 
+def _licensed(
+    node: Mapping[str, Any], runs: Mapping[str, Run], whole: Mapping[str, str]
+) -> dict[str, Any]:
+    """The tree with the licences of each branch; what the tree file says at a branch stands."""
+    if "members" in node:
+        members = [_licensed(member, runs, whole) for member in node["members"]]
+        return {**node, "members": members}
+    run, parts = runs.get(node["name"]), part_licences(node)
+    shipped = "; ".join(part["licence"] for part in parts.values())
+    found = Licences(
+        code=whole.get("code", ""),
+        weights=whole.get("weights", "") if run or not parts else shipped,
+        data=licences_of(run.facts) if run else {},
+        parts=parts,
+    )
+    return {**node, "licences": found.to_dict() | node.get("licences", {})}
+
+
 def _card(
     spec: Mapping[str, Any],
     runs: Mapping[str, Run],
     exported: Mapping[str, Exported],
     temperatures: Mapping[str, Any],
+    tree: Mapping[str, Any],
 ) -> dict[str, Any]:
     first = next(iter(runs.values()))
     return {
@@ -137,7 +159,7 @@ def _card(
         "version": spec["version"],
         "description": spec["description"],
         "labels": list(first.facts["labels"]),
-        "licences": spec["licences"],
+        "licences": {"data": all_data(tree)} | spec["licences"],
         "provenance": {
             "made_with": f"facevoice {__version__}",
             "date": dt.datetime.now(dt.UTC).date().isoformat(),
