@@ -6,6 +6,7 @@ A prepared folder holds
     dropped.csv    file, reason, detail: everything that was left out
     samples.npy, faces.npy, pictures.npy, spans.npy, speech.npy
                    the evidence of all samples in the order of the table (see ``packed``)
+    votes.npz      raters' votes as a score table, where the corpus has any
     functionals-*.npz  features of the speech, once they were computed (see ``voice.features``)
     settings.json  what a restart must agree with
     contact_sheet.jpg  a face of each of the first samples, to check by eye
@@ -28,6 +29,7 @@ from facevoice.train.prepare.store import Store
 from facevoice.types import Evidence, Modality, UInt8Array, Waveform
 
 FORMAT: Final = 3
+VOTES: Final = "votes.npz"
 
 
 @dataclass(frozen=True, slots=True)
