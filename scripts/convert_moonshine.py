@@ -1,5 +1,6 @@
 """Convert the first layers of Moonshine's speech encoder to an ONNX file.
 
+    python scripts/convert_moonshine.py            # writes src/facevoice/speech/models/
     python scripts/convert_moonshine.py --to DIR
 
 Reads the English tiny encoder out of the wheel moonshine-voice 0.0.62 (needs pip), refuses a file
@@ -31,6 +32,7 @@ HEADS: Final = 8
 LAYERS: Final = 2
 ROTATED: Final = 32  # of the 36 numbers of a head
 SMALLEST_COSINE: Final = 0.99
+DEFAULT_TARGET: Final = Path(__file__).parents[1] / "src" / "facevoice" / "speech" / "models"
 FACTS: Final = {
     "converted_from": f"{REQUIREMENT}: {FILE}",
     "converted_from_sha256": SHA256,
@@ -196,7 +198,7 @@ def smallest_cosine(model: onnx.ModelProto, original: onnx.ModelProto) -> float:
 def main() -> None:
     """Convert, compare, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--to", type=Path, required=True, help="folder to write to")
+    parser.add_argument("--to", type=Path, default=DEFAULT_TARGET, help="folder to write to")
     target: Path = parser.parse_args().to
     with wheel(REQUIREMENT) as read:
         original = as_onnx(verified(read, FILE, SHA256))

@@ -16,7 +16,6 @@ float rounding:
 import argparse
 import hashlib
 import importlib.metadata
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +28,7 @@ import torch
 from facenet_pytorch.models.mtcnn import ONet, PNet, RNet
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from packages import write_part
 
 VERSION: Final = "2.5.3"
 SHA256: Final = {
@@ -233,9 +233,6 @@ def main() -> None:
         ("rnet", refinement_net, RNet(), [[1, 3, 24, 24], [7, 3, 24, 24]]),
         ("onet", output_net, ONet(), [[1, 3, 48, 48], [7, 3, 48, 48]]),
     ]
-    target.mkdir(parents=True, exist_ok=True)
-    manifest = target / "manifest.json"
-    files = json.loads(manifest.read_text())["files"] if manifest.exists() else {}
     for name, build, original, shapes in nets:
         model = build(read_weights(source / f"{name}.pt"))
         worst = verify(model, original, shapes)
@@ -244,15 +241,12 @@ def main() -> None:
             raise SystemExit(
                 f"{name} differs from torch by {worst:.1e}; at most {TOLERANCE:.0e} is allowed"
             )
-        content = model.SerializeToString()
-        (target / f"{name}.onnx").write_bytes(content)
-        files[f"{name}.onnx"] = {
-            "sha256": hashlib.sha256(content).hexdigest(),
+        facts = {
             "converted_from": f"facenet-pytorch {VERSION}: data/{name}.pt",
             "converted_from_sha256": SHA256[name],
             "licence": "MIT",
         }
-    manifest.write_text(json.dumps({"files": files}, indent=2) + "\n")
+        write_part(target, f"{name}.onnx", model.SerializeToString(), facts)
     (target / "NOTICE").write_text(CREDIT + licence_text())
 
 

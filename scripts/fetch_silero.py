@@ -18,17 +18,19 @@ MODELS = Path(__file__).resolve().parent.parent / "src" / "facevoice" / "speech"
 
 
 def main() -> None:
-    """Copy every file that the manifest lists; stop at the first wrong hash."""
+    """Copy the files that the manifest finds in the wheel; stop at the first wrong hash."""
     manifest = json.loads((MODELS / "manifest.json").read_text(encoding="utf-8"))
     wheel = metadata.distribution("silero-vad")
     for name, entry in manifest["files"].items():
+        if "path_in_wheel" not in entry:
+            continue
         source = Path(str(wheel.locate_file(entry["path_in_wheel"])))
         content = source.read_bytes()
         found = hashlib.sha256(content).hexdigest()
         if found != entry["sha256"]:
             sys.exit(
                 f"{source} has sha256 {found}, the manifest lists {entry['sha256']};"
-                f" install silero-vad=={manifest['version']} (found {wheel.version})"
+                f" install silero-vad=={entry['version']} (found {wheel.version})"
             )
         target = MODELS / name
         with tempfile.NamedTemporaryFile(dir=MODELS, delete=False) as file:

@@ -66,10 +66,11 @@ def verified(read: Reader, name: str, sha256: str) -> bytes:
 
 
 def write_part(folder: Path, name: str, content: bytes, facts: Mapping[str, Any]) -> None:
-    """Write ``name`` and, beside it, ``<stem>.json`` with its hash and where it comes from."""
+    """Write ``name``, and its hash and where it comes from into ``manifest.json`` beside it."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / name).write_bytes(content)
-    record = {"name": name, "sha256": hashlib.sha256(content).hexdigest(), **facts}
-    target = folder / f"{Path(name).stem}.json"
-    target.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    path = folder / "manifest.json"
+    files = json.loads(path.read_text(encoding="utf-8"))["files"] if path.exists() else {}
+    files[name] = {"sha256": hashlib.sha256(content).hexdigest(), **facts}
+    path.write_text(json.dumps({"files": files}, indent=2) + "\n", encoding="utf-8")
     print(f"{folder / name}: {len(content):,} bytes")

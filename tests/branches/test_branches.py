@@ -14,13 +14,16 @@ from facevoice.branches import (
 )
 from facevoice.branches.base import softmax, tempered
 from facevoice.branches.face_input import FaceInput
+from facevoice.branches.tree import nodes
+from facevoice.bundle import load_bundle
 from facevoice.errors import BundleError
 from facevoice.session import Session
+from facevoice.speech.encoders import encoder_features
 from facevoice.speech.spectrogram import SpectrogramSettings
 from facevoice.types import EMOTIONS, FaceTrack
 from support.branch_contract import BranchContract
 from support.evidence_factory import make_evidence
-from support.toy_bundle import save_features_net
+from support.toy_bundle import add_speech_encoder, save_features_net
 
 GREY = FaceInput(16, (3.0, 3.0, 253.0, 253.0), 48, "grey", (0.0,), (1.0,))
 COLOUR = FaceInput(4, (16.0, 16.0, 240.0, 240.0), 64, "rgb", (0.5,) * 3, (0.5,) * 3)
@@ -53,8 +56,23 @@ class TestFaceVote(BranchContract):
         evidence = make_evidence(faces=5)
         assert vote.chosen(5).tolist() == [0, 1, 2, 3, 4]
         each = each_frame(vote, evidence)
-        expected = np.bincount(each.argmax(axis=1), minlength=7) / 5
+        quality = evidence.faces.quality.astype(np.float64)
+        expected = np.bincount(each.argmax(axis=1), quality, minlength=7) / quality.sum()
         np.testing.assert_allclose(vote.score(evidence).values, expected)
+
+    def test_a_poor_face_hardly_counts(self, branch):
+        evidence = make_evidence(faces=4)
+        good = evidence.faces.take(np.array([0, 1, 2]))
+        poor = replace(evidence.faces, quality=np.array([0.9, 0.9, 0.9, 0.003]))
+        even = replace(good, quality=np.full(3, 0.9))
+        whole, without = (branch.score(make_evidence_with(track)).values for track in (poor, even))
+        np.testing.assert_allclose(whole, without, atol=2e-3)
+
+    def test_faces_of_no_quality_count_alike(self, branch):
+        track = replace(make_evidence(faces=4).faces, quality=np.zeros(4))
+        alike = replace(track, quality=np.ones(4))
+        found = [branch.score(make_evidence_with(each)).values for each in (track, alike)]
+        np.testing.assert_allclose(*found)
 
     def test_the_mirror_makes_a_face_and_its_mirror_image_equal(self, sessions):
         vote = FaceVote("vote", EMOTIONS, sessions["expression"], GREY, pooling="mean", mirror=True)
@@ -101,6 +119,23 @@ class TestFunctionals(BranchContract):
     def test_an_unknown_feature_set_is_refused(self, sessions):
         with pytest.raises(BundleError, match="known: is09, is10"):
             Functionals("svm", EMOTIONS, sessions["expression"], "is11")  # type: ignore[arg-type]
+
+
+class TestSpeechEncoder(BranchContract):
+    @pytest.fixture
+    def branch(self, toy_bundle, tmp_path):
+        bundle = load_bundle(add_speech_encoder(toy_bundle, tmp_path / "encoded"))
+        return dict(nodes(bundle.tree))["voice.encoded"]
+
+    def test_its_head_scores_the_encoders_features(self, branch):
+        evidence = make_evidence()
+        features = encoder_features(branch.encoders, evidence.speech)
+        _, wanted = branch.session.run(features[None])
+        np.testing.assert_allclose(branch.score(evidence).values, wanted[0], rtol=1e-6)
+
+    def test_it_needs_an_encoder(self, branch):
+        with pytest.raises(BundleError, match="has no encoder"):
+            replace(branch, encoders=())
 
 
 class TestBlend(BranchContract):

@@ -72,7 +72,7 @@ def test_a_file_that_is_no_model_is_refused(copy):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 99}, "format 99; this version reads 1 and 2: .*upgrade"),
+        ({"format": 99}, "format 99; this version reads 1 to 3: .*upgrade"),
         ({"tree": {"kind": "blend", "name": "x", "members": ["y"]}}, "tree is malformed"),
         (
             {"tree": {"kind": "oracle", "name": "x"}},

@@ -16,7 +16,8 @@ from support.toy_bundle import add_functionals
 def fill(folder: Path, source: Path, **changes: Any) -> None:
     for path in source.glob("*.onnx"):
         shutil.copyfile(path, folder / path.name)
-    write_card(folder, read_card(source) | changes | {"files": files_of(folder)})
+    card = read_card(source) | changes
+    write_card(folder, card | {"files": files_of(folder, card["tree"])})
 
 
 def test_a_new_bundle_appears_whole_and_takes_an_older_ones_place(

@@ -13,7 +13,17 @@ from facevoice.datasets.names import label_set
 from facevoice.datasets.tables import layouts, overview
 from facevoice.errors import DatasetError
 from facevoice.types import EMOTIONS, Sample
-from support.miniatures import MINIATURES, affectnet, fer2013, fer2013_rows, picture, table, touch
+from support.miniatures import (
+    MINIATURES,
+    affectnet,
+    emodb,
+    fer2013,
+    fer2013_rows,
+    picture,
+    speech_world,
+    table,
+    touch,
+)
 from support.places import DOCS
 
 CASES = [
@@ -202,3 +212,21 @@ def test_the_documentation_knows_every_corpus():
             assert row in text
     for corpus in CORPORA.values():
         assert corpus.citation == "none" or f"- {corpus.citation}\n" in text
+
+
+def test_a_folder_of_several_corpora_says_which_sample_is_whose(tmp_path):
+    """The rest of EMO-DB belongs to EMO-DB, by name and by speaker."""
+    speech_world(tmp_path / "a")
+    found = {item.id: item for item in CORPORA["speech-world"].find(tmp_path / "a").samples}
+    assert {name: item.corpus for name, item in found.items()} == {
+        "pl_1.opus": "pl", "am_1.opus": "am", "de_1.opus": CORPORA["emodb"].name,
+    }  # fmt: skip
+    assert found["am_1.opus"].note == "emotion_specific_sentence"
+    emodb(tmp_path / "b")
+    assert {item.group for item in CORPORA["emodb"].find(tmp_path / "b").samples} == {"ED03"}
+    touch(tmp_path / "c", "a.mp4", "b.mp4")
+    rows = [("a.mp4", "happy", "mine", "noisy"), ("b.mp4", "sad", "", "")]
+    table(tmp_path / "c/labels.csv", ("file", "label", "corpus", "note"), rows)
+    first, second = CORPORA["manifest"].find(tmp_path / "c").samples
+    assert (first.corpus, first.note) == ("mine", "noisy")
+    assert (second.corpus, second.note) == ("", "")

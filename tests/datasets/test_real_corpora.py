@@ -26,6 +26,7 @@ def data():
         ("ravdess-speech", "ravdess_speech", 1248, 24),  # without 192 of calm
         ("ravdess-facecrops", "ravdess_av", 52, 1),
         ("emodb", "emodb", 353, 10),  # without 9 of boredom
+        ("speech-world", "speech_world", 2556, 78),
     ],
 )
 def test_a_corpus_is_found_whole(corpus, folder, count, groups):

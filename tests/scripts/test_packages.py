@@ -17,8 +17,11 @@ def test_a_file_with_another_hash_ends_the_script() -> None:
 def test_a_part_is_written_with_its_hash_and_its_origin(tmp_path: Path) -> None:
     write_part(tmp_path / "new", "net.onnx", b"weights", {"licence": "MIT"})
     assert (tmp_path / "new" / "net.onnx").read_bytes() == b"weights"
-    assert json.loads((tmp_path / "new" / "net.json").read_text()) == {
-        "name": "net.onnx",
+    write_part(tmp_path / "new", "other.onnx", b"other", {"licence": "BSD"})
+    write_part(tmp_path / "new", "net.onnx", b"weights", {"licence": "MIT"})
+    found = json.loads((tmp_path / "new" / "manifest.json").read_text())["files"]
+    assert found["net.onnx"] == {
         "sha256": hashlib.sha256(b"weights").hexdigest(),
         "licence": "MIT",
     }
+    assert found["other.onnx"]["licence"] == "BSD"

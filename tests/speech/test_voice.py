@@ -125,7 +125,11 @@ def test_speech_is_cut_and_joined(silero: SileroVoice) -> None:
         (np.zeros(48000, np.float32), "silent"),
         (white(48000, 1e-4), "silent"),
         (voiced(1.0) * np.float32(3e-3), "silent"),
-        (white(1), "too_short"),
+        (np.full(48000, 0.5, np.float32), "silent"),
+        (tone(3.0, 15), "silent"),
+        (np.cos(2 * np.pi * 10 * np.arange(48000) / RATE_HZ).astype(np.float32), "silent"),
+        (white(1), "silent"),
+        (white(10), "too_short"),
         (voiced(0.2), "too_short"),
         (tone(2.0, 1000), "no_speech"),
         (white(48000), "no_speech"),
@@ -151,6 +155,17 @@ def test_very_little_speech_is_too_short() -> None:
 def test_quiet_speech_is_found(silero: SileroVoice) -> None:
     quiet = sentence() / np.float32(10)  # peak -30 dBFS
     assert find_speech(wave(quiet), silero).missing is None
+
+
+@pytest.mark.parametrize("unheard", [np.full(56000, 0.1, np.float32), tone(3.5, 10, 0.1)])
+def test_what_nobody_hears_changes_nothing(silero: SileroVoice, unheard: np.ndarray) -> None:
+    plain, moved = (
+        find_speech(wave(sound), silero) for sound in (sentence(), sentence() + unheard)
+    )
+    np.testing.assert_array_equal(plain.spans, moved.spans)
+    assert plain.waveform is not None
+    assert moved.waveform is not None
+    assert np.abs(plain.waveform.samples - moved.waveform.samples).max() < 1e-3
 
 
 def test_joints_do_not_click() -> None:

@@ -268,6 +268,30 @@ def emodb(root: Path) -> Expected:
     )
 
 
+def speech_world(root: Path) -> Expected:
+    touch(root, "pl_1.opus", "am_1.opus", "de_1.opus", "ko_1.opus")
+    columns = ("file", "emotion", "speaker", "language", "licence", "note")
+    table(
+        root / "labels.csv",
+        columns,
+        [
+            ("pl_1.opus", "surprise", "NEMO_A", "pl", "CC BY-NC-SA 4.0", ""),
+            ("am_1.opus", "fear", "ASED_05", "am", "none stated", "emotion_specific_sentence"),
+            ("de_1.opus", "disgust", "ED08", "de", "free", "whole"),
+            ("ko_1.opus", "boredom", "S_1", "ko", "CC BY-NC-SA 4.0", "plain_text"),
+            ("ko_2.opus", "happy", "S_1", "ko", "CC BY-NC-SA 4.0", "plain_text"),
+        ],
+    )
+    return Expected(
+        {
+            "pl_1.opus": ("surprise", "train", "NEMO_A"),
+            "am_1.opus": ("fear", "train", "ASED_05"),
+            "de_1.opus": ("disgust", "train", "ED08"),
+        },
+        {"label boredom": 1, "file of the table is absent": 1},
+    )
+
+
 MELD_COLUMNS = ("Sr No.", "Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID")
 
 
@@ -390,6 +414,7 @@ MINIATURES: dict[str, list[Maker]] = {
     "crema-d": [partial(crema_d, suffix="flv", folder="VideoFlash")],
     "crema-d-speech": [partial(crema_d, suffix="wav", folder="AudioWAV")],
     "emodb": [emodb],
+    "speech-world": [speech_world],
     "meld": [meld],
     "dfew": [partial(dfew, fold=1)],
     **{f"dfew-fold{fold}": [partial(dfew, fold=fold)] for fold in (2, 3, 4, 5)},

@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from facevoice.bundle.write import files_of, write_card
 from facevoice.speech.functionals import FEATURE_COUNTS
 from facevoice.speech.spectrogram import SpectrogramSettings
 from facevoice.types import EMOTIONS
@@ -163,6 +164,68 @@ def save_features_net(path: Path, features: int, *, seed: int = 0) -> None:
     )
     opsets = [helper.make_opsetid("", 17)]
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
+
+
+def save_encoder(path: Path, *, log_mel: bool) -> None:
+    """Two layers over 80 bands, or over blocks of 320 samples: (1, T, 3) and (1, T, 2)."""
+    width = 80 if log_mel else 320
+    if log_mel:
+        states = [helper.make_node("Transpose", ["read"], ["rows"], perm=[0, 2, 1])]
+    else:
+        states = [
+            helper.make_node("Shape", ["read"], ["shape"]),
+            helper.make_node("Gather", ["shape", "one"], ["count"]),
+            helper.make_node("Div", ["count", "block"], ["blocks"]),
+            helper.make_node("Mul", ["blocks", "block"], ["whole"]),
+            helper.make_node("Slice", ["read", "zero", "whole", "one"], ["sliced"]),
+            helper.make_node("Reshape", ["sliced", "split"], ["rows"]),
+        ]
+    nodes = [
+        *states,
+        helper.make_node("MatMul", ["rows", "first"], ["early"]),
+        helper.make_node("Tanh", ["early"], ["layer_1"]),
+        helper.make_node("MatMul", ["layer_1", "second"], ["layer_2"]),
+    ]
+    weights = {
+        "first": _linear(width, 3, 5),
+        "second": _linear(3, 2, 6),
+        "zero": np.array([0], np.int64),
+        "one": np.array([1], np.int64),
+        "block": np.array([width], np.int64),
+        "split": np.array([1, -1, width], np.int64),
+    }
+    values = {name: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in
+              {"read": [1, 80, "t"] if log_mel else [1, "n"], "layer_1": [1, "s", 3],
+               "layer_2": [1, "s", 2]}.items()}  # fmt: skip
+    graph = helper.make_graph(
+        nodes,
+        path.stem,
+        [values.pop("read")],
+        [*values.values()],
+        [numpy_helper.from_array(value, name) for name, value in weights.items()],
+    )
+    opsets = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
+
+
+TOY_ENCODERS = (
+    {"file": "bands.onnx", "reads": "log_mel", "layers": ["layer_1", "layer_2"]},
+    {"file": "blocks.onnx", "reads": "samples", "layers": ["layer_2"]},
+)
+TOY_ENCODER_FEATURES = 2 * (3 + 2 + 2)
+
+
+def add_speech_encoder(bundle: Path, folder: Path) -> Path:
+    """A copy of a toy bundle whose voice node has one more member, ``encoded``."""
+    shutil.copytree(bundle, folder)
+    save_encoder(folder / "bands.onnx", log_mel=True)
+    save_encoder(folder / "blocks.onnx", log_mel=False)
+    save_features_net(folder / "head.onnx", TOY_ENCODER_FEATURES)
+    node = {"kind": "speech_encoder", "name": "encoded", "model": "head.onnx", "weight": 0.5}
+    card = json.loads((folder / "bundle.json").read_text())
+    card["tree"]["members"][1]["members"].append(node | {"encoders": list(TOY_ENCODERS)})
+    write_card(folder, card | {"files": files_of(folder, card["tree"])})
+    return folder
 
 
 def add_functionals(bundle: Path, folder: Path, feature_set: str) -> Path:

@@ -9,6 +9,7 @@ import facevoice
 from facevoice import media
 from facevoice.samples import SAMPLE
 from facevoice.timeline import Row, timeline
+from support.toy_bundle import add_speech_encoder
 
 
 def row_of_one_window(path: Path, predictor: facevoice.Predictor) -> Row:
@@ -51,6 +52,13 @@ def test_the_prediction_of_the_sample_equals_its_timeline_of_one_window():
     assert_equal(predictor(SAMPLE), row)
 
 
+def test_so_does_that_of_a_bundle_with_a_speech_encoder(toy_bundle, tmp_path):
+    predictor = facevoice.load(add_speech_encoder(toy_bundle, tmp_path / "encoded"), threads=1)
+    row = row_of_one_window(SAMPLE, predictor)
+    assert "encoded" in row.voice.parts["voice"].parts
+    assert_equal(predictor(SAMPLE), row)
+
+
 @pytest.mark.slow
 def test_so_does_that_of_every_real_clip_of_up_to_ten_seconds(data_folder):
     """If the speech was attributed to the main person, or no one is in view."""
@@ -80,6 +88,7 @@ def test_a_long_film_is_the_mean_of_its_windows(data_folder):
         if row.person is not None
     ]
     assert prediction.windows == len({row.start_seconds for row in rows}) == 4
-    weights = [row.seen_seconds for row in rows]
+    trace = predictor.trace(path, stop_seconds=12.0)
+    weights = [evidence.face_seconds * evidence.faces.quality.mean() for evidence, _ in trace]
     mean = np.average([row.face.values for row in rows], axis=0, weights=weights)
     np.testing.assert_allclose(prediction.scores.parts["face"].values, mean, atol=1e-12)

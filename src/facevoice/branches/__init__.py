@@ -7,6 +7,7 @@ from facevoice.branches.face_sequence import FaceSequence
 from facevoice.branches.face_vote import FaceVote
 from facevoice.branches.functionals import Functionals
 from facevoice.branches.spectrogram_net import SpectrogramNet
+from facevoice.branches.speech_encoder import SpeechEncoder
 from facevoice.branches.stack import Stack
 from facevoice.branches.tree import WindowScores, average, leaves, nodes, score_tree
 
@@ -20,6 +21,7 @@ __all__ = [
     "FusionBranch",
     "PerFaceBranch",
     "SpectrogramNet",
+    "SpeechEncoder",
     "Stack",
     "WindowScores",
     "average",

@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
-from facevoice.branches.base import Context, Leaf, Node, tempered
+from facevoice.branches.base import Context, Leaf, Node
 from facevoice.errors import BundleError
 from facevoice.session import Session
 from facevoice.speech.functionals import FEATURE_COUNTS, FeatureSet, functionals
@@ -51,10 +49,7 @@ class Functionals(Leaf):
         if evidence.speech is None:
             return None
         features = functionals(evidence.speech, self.feature_set)
-        probabilities = self.session.run(features[None])[-1]
-        self.check_outputs(probabilities.shape[1])
-        values = np.asarray(probabilities[0], np.float64)
-        return Scores(self.labels, tempered(values / values.sum(), self.temperature))
+        return self.of_probabilities(self.session.run(features[None])[-1])
 
     def __repr__(self) -> str:
         return f"Functionals({self.name}: {self.feature_set})"

@@ -3,13 +3,14 @@
 It holds everything that a branch needs to know about its model: labels, sizes, means, rates,
 hashes, licences of code, weights and data, provenance and validation figures. Nothing is pickled.
 
-Format 2 differs from 1 in the tree only: it may hold a ``stack``, or a ``blend`` with a ``rule``.
+Later formats differ from 1 in the tree and its files only. From 2 on, there may be a ``stack`` or a
+``blend`` with a ``rule``; from 3 on, a ``speech_encoder``, and files that are not in the bundle's
+folder because the package ships them (see ``files``).
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,18 +21,20 @@ from facevoice.branches import (
     FaceVote,
     Functionals,
     SpectrogramNet,
+    SpeechEncoder,
     Stack,
 )
-from facevoice.errors import BundleError, FacevoiceError, HashMismatchError
+from facevoice.bundle.files import check_files, file_path, hash_of
+from facevoice.errors import BundleError, FacevoiceError
 from facevoice.session import Device, Session
 from facevoice.types import TIE_TOLERANCE, Scores
 
-FORMATS: Final = (1, 2)
+FORMATS: Final = (1, 2, 3)
 SHIPPED: Final = Path(__file__).parents[1] / "bundles"
 OLD_KINDS: Final = {"functionals_svm": "functionals"}
 """Names of kinds: format 1's to today's."""
 
-_Kind = Blend | Stack | FaceVote | FaceSequence | SpectrogramNet | Functionals
+_Kind = Blend | Stack | FaceVote | FaceSequence | SpectrogramNet | Functionals | SpeechEncoder
 _KINDS: Final[Mapping[str, type[_Kind]]] = {
     "blend": Blend,
     "stack": Stack,
@@ -39,6 +42,7 @@ _KINDS: Final[Mapping[str, type[_Kind]]] = {
     "face_sequence": FaceSequence,
     "spectrogram_net": SpectrogramNet,
     "functionals": Functionals,
+    "speech_encoder": SpeechEncoder,
 }
 _REQUIRED: Final = (
     "format",
@@ -78,6 +82,10 @@ class Bundle:
             return False
         return scores.confidence < self.abstain_below - TIE_TOLERANCE
 
+    def path(self, file: str) -> Path:
+        """Where a file of the bundle lies; see ``files``."""
+        return file_path(self.folder, file)
+
     def __repr__(self) -> str:
         return f"Bundle({self.name} {self.version}, {len(self.labels)} labels, {self.tree!r})"
 
@@ -91,11 +99,15 @@ class _Context:
     files: Mapping[str, str]
     device: Device
     threads: int | None
+    sessions: dict[str, Session] = field(default_factory=dict)
 
     def session(self, file: str) -> Session:
         if file not in self.files:
             raise BundleError(f"{self.folder}: {file} is used in the tree but not listed in files")
-        return Session(self.folder / file, device=self.device, threads=self.threads)
+        if file not in self.sessions:  # branches may share an encoder
+            path = file_path(self.folder, file)
+            self.sessions[file] = Session(path, device=self.device, threads=self.threads)
+        return self.sessions[file]
 
     def branch(self, node: Mapping[str, Any]) -> Branch:
         kind, name = str(node.get("kind")), node.get("name")
@@ -158,7 +170,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     if absent:
         raise BundleError(f"{path} lacks {', '.join(absent)}")
     if card["format"] not in FORMATS:
-        known = " and ".join(map(str, FORMATS))
+        known = f"{FORMATS[0]} to {FORMATS[-1]}"
         raise BundleError(
             f"{path} has format {card['format']!r}; this version reads {known}:"
             " a newer bundle needs a newer facevoice: upgrade"
@@ -194,7 +206,7 @@ def load_bundle(
     check_files(folder, card)
     labels = tuple(card["labels"])
     tree = _Context(folder, labels, card["files"], device, threads).branch(card["tree"])
-    sha256 = hashlib.sha256((folder / "bundle.json").read_bytes()).hexdigest()
+    sha256 = hash_of(folder / "bundle.json")
     below = _threshold(card, folder)
     return Bundle(card["name"], card["version"], sha256, folder, labels, card, tree, below)
 
@@ -206,25 +218,3 @@ def _threshold(card: Mapping[str, Any], folder: Path) -> float | None:
     if isinstance(below, bool) or not isinstance(below, int | float) or not 0 <= below <= 1:
         raise BundleError(f"{folder}: abstain_below must be a score from 0 to 1, got {below!r}")
     return float(below)
-
-
-def check_files(folder: Path, card: Mapping[str, Any]) -> None:
-    """Check that the files of a bundle are those that its card lists.
-
-    Raises:
-        BundleError: one is missing, or its name leads out of the folder.
-        HashMismatchError: one has other bytes.
-    """
-    for name, sha256 in card["files"].items():
-        path = folder / name
-        if path.resolve().parent != folder.resolve():
-            raise BundleError(f"{folder}: file name {name!r} leads out of the bundle")
-        try:
-            found = hashlib.sha256(path.read_bytes()).hexdigest()
-        except FileNotFoundError:
-            raise BundleError(f"{folder} lacks {name}, which its bundle.json lists") from None
-        if found != sha256:
-            raise HashMismatchError(
-                f"{path} has sha256 {found[:12]}..., bundle.json says {sha256[:12]}...: the file"
-                " was changed or damaged; install the bundle again"
-            )

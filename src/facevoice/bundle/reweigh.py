@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from facevoice.branches import Adjustment
-from facevoice.branches.tree import leaves, members_of, named_leaves
-from facevoice.bundle.read import bundle_folder, check_files, read_card
+from facevoice.branches.tree import members_of, named_leaves
+from facevoice.bundle.files import check_files, file_path, files_named
+from facevoice.bundle.read import bundle_folder, read_card
 from facevoice.bundle.trained_on import TRAINED_ON
 from facevoice.bundle.write import new_bundle, write_card
 from facevoice.errors import BundleError
@@ -128,8 +129,8 @@ def reweighted(bundle: str | Path, fitted: FittedFusion, output: Path) -> Path:
     tree = tree_of(fitted.fusion, branches)
     if isinstance(fitted.fusion, StackedRegression):
         fitted.fusion.check_labels(card["labels"])
-    used = {value for leaf in leaves(tree) for value in leaf.values() if isinstance(value, str)}
-    files = {name: each for name, each in card["files"].items() if name in {*used, TRAINED_ON}}
+    used = {*files_named(tree, card["files"]), TRAINED_ON}
+    files = {name: each for name, each in card["files"].items() if name in used}
     provenance = dict(card["provenance"]) | {"weights": _provenance(fitted)}
     new = dict(card) | {"tree": tree, "files": files, "provenance": provenance}
     for old in ("abstain_below", "measured"):  # these belong to the old weights
@@ -138,7 +139,7 @@ def reweighted(bundle: str | Path, fitted: FittedFusion, output: Path) -> Path:
         new["abstain_below"] = fitted.abstain_below
     with new_bundle(output) as building:
         extras = (*folder.glob("*.md"), *folder.glob("LICENSE*"), *folder.glob("NOTICE*"))
-        for path in (*(folder / name for name in files), *extras):
+        for path in (*(file_path(folder, name) for name in files), *extras):
             shutil.copyfile(path, building / path.name)
         write_card(building, new)
     return output

@@ -1,14 +1,14 @@
 """Writing bundles: a hidden folder is filled, checked, and put in place in one step."""
 
-import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from facevoice.branches.tree import nodes
+from facevoice.bundle.files import files_named, hash_of, shipped_parts
 from facevoice.bundle.read import OLD_KINDS, load_bundle, renamed
 from facevoice.bundle.trained_on import TRAINED_ON
 from facevoice.errors import BundleError, FacevoiceError, OutputError
@@ -53,10 +53,32 @@ def check_place(output: Path) -> None:
         raise BundleError(f"{output} exists and is not a bundle: choose another folder")
 
 
-def files_of(folder: Path) -> dict[str, str]:
-    """The sha256 of every file that belongs under ``files`` of a card, by name."""
-    paths = sorted((*folder.glob("*.onnx"), *folder.glob(TRAINED_ON)))
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+def files_of(
+    folder: Path, tree: Mapping[str, Any], *, shared_parts: bool = False
+) -> dict[str, str]:
+    """The sha256 of every file that belongs under ``files`` of a card, by name.
+
+    Shipped parts that the tree names and the folder lacks are copied there first, so that the
+    bundle is complete by itself; with ``shared_parts`` they are listed only, and the bundle works
+    where facevoice ships these very parts.
+    """
+    parts = shipped_parts()
+    missing = [name for name in files_named(tree, parts) if not (folder / name).exists()]
+    if not shared_parts:
+        for name in missing:
+            shutil.copyfile(parts[name], folder / name)
+    paths = {path.name: path for path in (*folder.glob("*.onnx"), *folder.glob(TRAINED_ON))}
+    paths |= {name: parts[name] for name in missing}
+    return {name: hash_of(path) for name, path in sorted(paths.items())}
+
+
+_FIRST_FORMATS: Final = {"stack": 2, "speech_encoder": 3}
+"""The first format that knows a kind, where that is not 1."""
+
+
+def _oldest_format(node: Mapping[str, Any]) -> int:
+    with_rule = 2 if node.get("rule", "sum") != "sum" else 1
+    return max(with_rule, _FIRST_FORMATS.get(str(node.get("kind")), 1))
 
 
 def write_card(folder: Path, card: Mapping[str, Any]) -> None:
@@ -67,10 +89,11 @@ def write_card(folder: Path, card: Mapping[str, Any]) -> None:
     """
     tree = card["tree"]
     every = [tree, *(node for _, node in nodes(tree))]
-    newer = any(node.get("kind") == "stack" or node.get("rule", "sum") != "sum" for node in every)
-    if not newer:  # readers of format 1, such as facevoice 0.1, know kinds by their old names
+    shared = any(not (folder / name).exists() for name in card["files"])
+    oldest = max(3 if shared else 1, *(_oldest_format(node) for node in every))
+    if oldest == 1:  # readers of format 1, such as facevoice 0.1, know kinds by their old names
         tree = renamed(tree, {new: old for old, new in OLD_KINDS.items()})
-    whole = {"format": 2 if newer else 1} | {
+    whole = {"format": oldest} | {
         key: value for key, value in card.items() if key not in {"format", "files", "tree"}
     }
     whole |= {"files": card["files"], "tree": tree}

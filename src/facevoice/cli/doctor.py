@@ -55,13 +55,23 @@ def _version(package: str) -> str | None:
 
 
 def _check_models() -> int:
-    """Load every shipped bundle, with its hashes checked; returns how many are broken."""
+    """Check all networks and load the bundles that ship; returns how many are broken."""
     from facevoice.bundle import load_bundle, shipped_bundles
+    from facevoice.bundle.files import PART_FOLDERS
     from facevoice.errors import FacevoiceError
-    from facevoice.session import available_devices
+    from facevoice.session import available_devices, shipped_model
 
     print(f"  devices            {', '.join(available_devices())}")
     broken = 0
+    for folder in PART_FOLDERS:
+        name = f"{folder.parent.name}/{folder.name}"
+        try:
+            networks = [shipped_model(folder, path.name) for path in folder.glob("*.onnx")]
+        except FacevoiceError as error:
+            broken += 1
+            print(f"  {name:18} BROKEN: {error}")
+        else:
+            print(f"  {name:18} {len(networks)} networks, files intact")
     for folder in shipped_bundles():
         try:
             bundle = load_bundle(folder)

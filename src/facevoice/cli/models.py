@@ -17,13 +17,14 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 def run(options: argparse.Namespace) -> int:
     """Print each bundle's card."""
     from facevoice.bundle import read_card, shipped_bundles
+    from facevoice.bundle.files import file_path
 
     for folder in [*shipped_bundles(), *options.folders]:
         card = read_card(folder)
         if options.json:
             print(json.dumps(card, ensure_ascii=False))
             continue
-        size = sum((folder / name).stat().st_size for name in card["files"])
+        size = sum(file_path(folder, name).stat().st_size for name in card["files"])
         print(f"{card['name']} {card['version']}  ({size / 1e6:.1f} MB)  {folder}")
         print(f"  {card.get('description', '')}")
         print(f"  labels: {', '.join(card['labels'])}")

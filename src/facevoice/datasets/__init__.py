@@ -17,6 +17,7 @@ from facevoice.datasets import (
     labels,
     meld,
     ravdess,
+    speech_world,
 )
 from facevoice.datasets.corpus import CONTENTS, Content, Corpus, Dropped, Found
 from facevoice.datasets.labels import read_labels
@@ -36,6 +37,7 @@ CORPORA: Final[dict[str, Corpus]] = {
         crema_d.VIDEO,
         crema_d.SPEECH,
         emodb.CORPUS,
+        speech_world.CORPUS,
         meld.CORPUS,
         *dfew.CORPORA,
         caer.CORPUS,

@@ -32,10 +32,12 @@ _COLUMNS: Final = {
     "label": ("label", "emotion"),
     "split": ("split",),
     "group": ("group", "speaker"),
+    "corpus": ("corpus",),
+    "note": ("note",),
 }
 _MANIFEST_LAYOUT: Final = (
     "manifest.csv or labels.csv with the columns file and label (or emotion), optionally split"
-    " (train, val, test) and group (or speaker); files are relative to the table"
+    " (train, val, test), group (or speaker), corpus and note; files are relative to the table"
 )
 _FOLDERS_LAYOUT: Final = (
     "<label>/<file>, or train/<label>/<file> with val/<label>/<file> or test/<label>/<file>"
@@ -101,7 +103,8 @@ def _table(table: Path, *, known_splits: bool = False) -> Found:
             continue
         renamed.update([f"split {written} -> {split}"] if split != written else [])
         group = cells.get("group") or name
-        samples.append(Sample(name, table.parent / name, cells["label"], split, group))
+        further = {key: cells.get(key, "") for key in ("corpus", "note")}
+        samples.append(Sample(name, table.parent / name, cells["label"], split, group, **further))
     return Found(tuple(samples), tuple(dropped), renamed=renamed)
 
 

@@ -139,7 +139,8 @@ def _sound(samples: Float32Array, start: float, clock: Float64Array) -> Float64A
     bands = [
         power[:, (hertz >= low) & (hertz < high)].sum(axis=1) for low, high in pairwise(_EDGES)
     ]
-    levels = 10 * np.log10(np.stack([power.sum(axis=1), *bands]) + _QUIET_POWER)
+    whole = power[:, hertz >= _EDGES[0]].sum(axis=1)  # an offset or rumble is not loudness
+    levels = 10 * np.log10(np.stack([whole, *bands]) + _QUIET_POWER)
     levels = np.maximum(levels, levels.max(axis=1, keepdims=True) - _FLOOR_DB)
     steps = np.diff(levels[1:], axis=1, prepend=levels[1:, :1])
     return np.stack(

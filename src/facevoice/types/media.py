@@ -1,6 +1,6 @@
 """The content of files: labelled samples, pictures and sound."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,8 @@ class Sample:
     """One item of a corpus; ``label`` is None if it has no label.
 
     ``group`` names a speaker, film or dialogue that must never be on both sides of a split.
+    ``corpus`` names the corpus that it belongs to, where a folder holds several, and ``note`` is
+    what its makers remark about it; "" if there is nothing to say.
     """
 
     id: str
@@ -20,6 +22,8 @@ class Sample:
     label: str | None
     split: str
     group: str
+    corpus: str = field(default="", kw_only=True)
+    note: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

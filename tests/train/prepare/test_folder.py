@@ -163,7 +163,7 @@ def test_a_table_must_fit_its_arrays(prepared):
         open_prepared(prepared.folder)
 
 
-@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("number", [1, 2, 3])
 def test_an_older_folder_names_the_command_that_makes_a_new_one(prepared, number):
     path = prepared.folder / "prepared.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": number}))

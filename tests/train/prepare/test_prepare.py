@@ -19,7 +19,7 @@ from facevoice.errors import DatasetError, FacevoiceError, OutputError
 from facevoice.evidence import EvidenceReader
 from facevoice.samples import SAMPLE
 from facevoice.train.prepare import gather, parts
-from facevoice.train.prepare.folder import open_prepared
+from facevoice.train.prepare.folder import FORMAT, open_prepared
 from facevoice.train.prepare.packed import pack
 from facevoice.train.prepare.run import prepare
 from facevoice.train.prepare.selection import Choices
@@ -157,8 +157,8 @@ def test_an_older_preparation_is_refused(clips, tmp_path):
     root, prepared = clips
     shutil.copytree(prepared.folder, tmp_path / "out")
     path = tmp_path / "out" / "settings.json"
-    path.write_text(path.read_text().replace('"format": 3', '"format": 2'))
-    with pytest.raises(DatasetError, match=r"another preparation.*format 2, not 3"):
+    path.write_text(path.read_text().replace(f'"format": {FORMAT}', '"format": 2'))
+    with pytest.raises(DatasetError, match=f"another preparation.*format 2, not {FORMAT}"):
         prepare(MANIFEST, root, tmp_path / "out")
 
 
@@ -250,6 +250,24 @@ def test_a_clip_that_lacks_a_modality_is_kept_with_the_reason(tmp_path):
     with (tmp_path / "out/samples.csv").open(newline="") as stream:
         row = list(csv.DictReader(stream))[1]
     assert (row["missing_face"], row["missing_voice"]) == ("no_face", "")
+
+
+def test_corpus_and_note_of_a_sample_are_kept(tmp_path):
+    root = corpus_of_clips(tmp_path / "corpus", 2)
+    names = ("clip0.mp4", "clip1.mp4")
+    table = [
+        "file,label,speaker,corpus,note",
+        f"{names[0]},happy,a,pl,plain",
+        f"{names[1]},sad,b,,",
+    ]
+    (root / "labels.csv").write_text("\n".join(table) + "\n")
+    prepared = prepare(MANIFEST, root, tmp_path / "out", Choices(content="speech"))
+    assert prepared.corpora == ("pl", "manifest")
+    assert prepared.notes == ("plain", "")
+    again = (root / "labels.csv").read_text().replace("plain", "noisy")
+    (root / "labels.csv").write_text(again)
+    prepared = prepare(MANIFEST, root, tmp_path / "out", Choices(content="speech"))
+    assert prepared.notes == ("noisy", "")
 
 
 def test_nothing_usable_says_so(tmp_path):

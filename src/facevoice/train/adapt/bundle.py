@@ -13,6 +13,7 @@ import onnx
 from facevoice import __version__
 from facevoice.branches import leaves as leaves_of
 from facevoice.bundle import Bundle, load_bundle
+from facevoice.bundle.files import files_named
 from facevoice.bundle.reweigh import tree_of
 from facevoice.bundle.trained_on import keys_of, read_keys, write_keys
 from facevoice.bundle.write import check_place, files_of, new_bundle, write_card
@@ -79,7 +80,9 @@ def write_bundle(
         earlier = read_keys(base.folder)
         write_keys(folder, [keys_of(data.ids, names), *([] if earlier is None else [earlier])])
         card = _card(base, data, settings, adapted, figures)
-        write_card(folder, card | {"files": files_of(folder), "tree": tree_of(tree, nodes)})
+        tree_nodes = tree_of(tree, nodes)
+        files = files_of(folder, tree_nodes)
+        write_card(folder, card | {"files": files, "tree": tree_nodes})
         _check_parity(load_bundle(folder), data, leaves, adapted.refits)
 
 
@@ -94,8 +97,8 @@ def _leaf_nodes(
     nodes = {}
     for leaf in leaves:
         if leaf.name in used:
-            for key in {"model", "cnn", "blstm"} & set(leaf.node):
-                shutil.copyfile(base.folder / leaf.node[key], folder / leaf.node[key])
+            for file in files_named(leaf.node, base.card["files"]):
+                shutil.copyfile(base.path(file), folder / file)
             nodes[leaf.name] = {**leaf.node, "name": leaf.name}
         name = adapted_name(leaf.name)
         if name in used:
@@ -124,7 +127,7 @@ def _refit_node(base: Bundle, leaf: LeafFeatures, refit: Refit, folder: Path) ->
         }
     if leaf.temporal is not None:  # its network of single faces stays
         cnn = str(leaf.node["cnn"])
-        shutil.copyfile(base.folder / cnn, folder / cnn)
+        shutil.copyfile(base.path(cnn), folder / cnn)
         return node | {"kind": "face_sequence", "cnn": cnn, "blstm": f"{name}.onnx"}
     return node | {"kind": "face_sequence", "cnn": f"{name}.onnx", "blstm": f"{name}_time.onnx"}
 

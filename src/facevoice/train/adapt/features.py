@@ -122,15 +122,15 @@ class _Reader:
         self.machine: onnx.ModelProto | None = None
         self.trunk: Trunk | None = None
         if self.kind == "functionals":
-            self.session = Session(bundle.folder / node["model"])
-            self.machine = load(bundle.folder / node["model"])
+            self.session = Session(bundle.path(node["model"]))
+            self.machine = load(bundle.path(node["model"]))
             return
         if self.kind == "face_sequence":
-            self.session = Session(bundle.folder / node["cnn"])
-            self._old = Session(bundle.folder / node["blstm"])
-            self.temporal = load(bundle.folder / node["blstm"])
+            self.session = Session(bundle.path(node["cnn"]))
+            self._old = Session(bundle.path(node["blstm"]))
+            self.temporal = load(bundle.path(node["blstm"]))
             return
-        self.trunk = cut(bundle.folder / node["model"])
+        self.trunk = cut(bundle.path(node["model"]))
         path = work / f"{node['name']}.onnx"
         with replacing(path) as temporary:
             onnx.save(feature_model(self.trunk, levels=True), temporary)

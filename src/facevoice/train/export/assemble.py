@@ -9,6 +9,7 @@ from typing import Any
 
 from facevoice import __version__
 from facevoice.branches import leaves
+from facevoice.bundle.files import shipped_parts
 from facevoice.bundle.trained_on import read_keys, write_keys
 from facevoice.bundle.write import files_of, new_bundle, write_card
 from facevoice.errors import RecipeError
@@ -18,7 +19,7 @@ from facevoice.train.export.onnx_files import Exported, Run, export, node_of
 MODEL_CARD = "MODEL_CARD.md"
 _NET_FACTS = ("parameters", "multiply_adds", "initial_weights", "unusable", "leaks")
 _TREE_KEYS = frozenset({"name", "version", "description", "licences", "tree"})
-_FURTHER_KEYS = frozenset({"model_card"})
+_FURTHER_KEYS = frozenset({"model_card", "shared_parts"})
 
 
 def assemble(runs: Sequence[Path], tree_file: Path, output: Path) -> Path:
@@ -26,7 +27,8 @@ def assemble(runs: Sequence[Path], tree_file: Path, output: Path) -> Path:
 
     The tree names a run by ``run = "NAME"``, the name in its recipe. Every other node is a blend
     unless it names another ``kind``.
-    ``model_card`` may name a text that goes along, as a path from the tree file.
+    ``model_card`` may name a text that goes along, as a path from the tree file. With
+    ``shared_parts = true``, networks that ship with the package are not copied into the bundle.
     The folder appears under its name when all of it is written and loads.
 
     Raises:
@@ -45,7 +47,8 @@ def assemble(runs: Sequence[Path], tree_file: Path, output: Path) -> Path:
         if "model_card" in spec:
             shutil.copyfile(tree_file.parent / spec["model_card"], folder / MODEL_CARD)
         card = _card(spec, by_name, used)
-        write_card(folder, card | {"files": files_of(folder), "tree": tree})
+        files = files_of(folder, tree, shared_parts=spec.get("shared_parts", False))
+        write_card(folder, card | {"files": files, "tree": tree})
     return output
 
 
@@ -69,6 +72,8 @@ def _read_tree(path: Path) -> dict[str, Any]:
             f"{path} must have the keys {sorted(_TREE_KEYS)} and may have {sorted(_FURTHER_KEYS)},"
             f" got {sorted(spec)}"
         )
+    if not isinstance(spec.get("shared_parts", False), bool):
+        raise RecipeError(f"{path}: shared_parts must be true or false")
     text = spec.get("model_card")
     if text is not None and not (path.parent / text).is_file():
         raise RecipeError(f"{path} names the model card {text}: there is no such file")
@@ -81,6 +86,12 @@ def _check_names(tree: Mapping[str, Any], runs: Mapping[str, Run], tree_file: Pa
     unknown, unused = sorted(named - set(runs)), sorted(set(runs) - named)
     if unknown:
         raise RecipeError(f"{tree_file} names the runs {', '.join(unknown)}; given: {list(runs)}")
+    taken = sorted(set(runs) & {Path(part).stem for part in shipped_parts()})
+    if taken:
+        raise RecipeError(
+            f"the runs {', '.join(taken)} have the names of parts that ship with facevoice: rename"
+            " them, since a run's networks are stored under its name"
+        )
     if unused:
         raise RecipeError(f"{tree_file} does not use the runs {', '.join(unused)}")
 

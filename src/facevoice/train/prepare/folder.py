@@ -2,7 +2,7 @@
 
 A prepared folder holds
     prepared.json  corpus, labels, licence, citation, counts, what was dropped, leaks
-    samples.csv    id, label, split, group, source, missing_face, missing_voice: one row per sample
+    samples.csv    one row per sample, see ``COLUMNS``
     dropped.csv    file, reason, detail: everything that was left out
     samples.npy, faces.npy, pictures.npy, spans.npy, speech.npy
                    the evidence of all samples in the order of the table (see ``packed``)
@@ -28,7 +28,13 @@ from facevoice.faces.sample import Box
 from facevoice.train.prepare.store import Store
 from facevoice.types import Evidence, Modality, UInt8Array, Waveform
 
-FORMAT: Final = 3
+FORMAT: Final = 4
+"""Changes whenever what a folder holds means something else: 4, speech without inaudible lows."""
+COLUMNS: Final = (
+    *("id", "label", "split", "group", "source", "missing_face", "missing_voice"),
+    *("corpus", "note"),
+)
+"""Of ``samples.csv``; corpus and note are often empty."""
 VOTES: Final = "votes.npz"
 
 
@@ -37,7 +43,8 @@ class Prepared:
     """A prepared folder, opened, or several that are read as one: an index over their stores.
 
     labels: names; y: (N,) int64 indices into them.
-    ids, splits, groups: N strings each; of several folders the ids start with the corpus's name.
+    ids, splits, groups, corpora, notes: N strings each, see ``types.Sample``; of several folders
+        the ids start with the corpus's name. A sample that names no corpus is of the folder's.
     """
 
     stores: tuple[Store, ...]
@@ -47,6 +54,7 @@ class Prepared:
     groups: tuple[str, ...]
     y: NDArray[np.int64]
     corpora: tuple[str, ...]
+    notes: tuple[str, ...]
 
     @property
     def folder(self) -> Path:
@@ -141,6 +149,7 @@ def join(parts: Sequence[Prepared]) -> Prepared:
         groups=tuple(group for part in parts for group in part.groups),
         y=np.concatenate([part.y for part in parts]),
         corpora=tuple(corpus for part in parts for corpus in part.corpora),
+        notes=tuple(note for part in parts for note in part.notes),
     )
 
 
@@ -179,5 +188,6 @@ def open_prepared(folder: Path) -> Prepared:
         splits=tuple(row["split"] for row in rows),
         groups=tuple(row["group"] for row in rows),
         y=np.array([index[row["label"]] for row in rows], np.int64),
-        corpora=(str(meta["corpus"]),) * len(rows),
+        corpora=tuple(row.get("corpus") or str(meta["corpus"]) for row in rows),
+        notes=tuple(row.get("note") or "" for row in rows),
     )

@@ -21,7 +21,7 @@ from facevoice.datasets import Corpus
 from facevoice.errors import DatasetError
 from facevoice.scores.table import ScoreTable, write_score_table
 from facevoice.train.prepare.contact_sheet import write_contact_sheet
-from facevoice.train.prepare.folder import FORMAT, VOTES, Prepared, open_prepared
+from facevoice.train.prepare.folder import COLUMNS, FORMAT, VOTES, Prepared, open_prepared
 from facevoice.train.prepare.gather import Unusable
 from facevoice.train.prepare.parts import PARTS, Unit, Work, merge
 from facevoice.train.prepare.selection import Choices, Selection, select
@@ -80,13 +80,14 @@ def prepare(
 
 
 def _source_digest(units: Sequence[Unit], selection: Selection) -> str:
-    """A hash of what goes in: units by their keys, labels, splits, groups."""
+    """A hash of what goes in: units by their keys, and the samples' facts."""
     digest = hashlib.sha256(repr(selection.labels).encode())
     digest.update(repr(selection.leaks).encode())
     for unit in units:
         digest.update(unit.key.encode())
         for sample in unit.samples:
-            digest.update(f"{sample.label}\0{sample.split}\0{sample.group}\0".encode())
+            facts = (sample.label, sample.split, sample.group, sample.corpus, sample.note)
+            digest.update("".join(f"{fact}\0" for fact in facts).encode())
     for name, votes in selection.votes.items():
         digest.update(name.encode() + votes.tobytes())
     return digest.hexdigest()
@@ -136,8 +137,8 @@ def _finish(
             if isinstance(found, Unusable):
                 dropped.append([place, found.reason, found.detail.replace(str(root), "ROOT")])
             else:
-                row = [sample.id, str(sample.label), sample.split, sample.group, place]
-                rows.append([*row, *found])
+                row = [sample.id, str(sample.label), sample.split, sample.group, place, *found]
+                rows.append([*row, sample.corpus, sample.note])
     _table(output / "dropped.csv", ["file", "reason", "detail"], dropped)
     reasons = Counter(reason for _, reason, _ in dropped)
     if not rows:
@@ -146,8 +147,7 @@ def _finish(
             f" {output / 'dropped.csv'} lists them"
         )
     merge(work, units)
-    columns = ["id", "label", "split", "group", "source", "missing_face", "missing_voice"]
-    _table(output / "samples.csv", columns, rows)
+    _table(output / "samples.csv", COLUMNS, rows)
     _write_votes(output, rows, selection)
     meta = _meta(work, selection, len(rows), reasons, source)
     with replacing(output / "prepared.json") as path:

@@ -1,0 +1,163 @@
+"""Features of speech by networks that have learnt to recognise words: their early layers, pooled.
+
+Early layers of speech encoders hold how something is said beside what is said. The features of an
+utterance are the mean and then the deviation over time of each chosen layer.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+import numpy as np
+
+from facevoice.errors import BundleError
+from facevoice.session import Session, shipped_model
+from facevoice.speech.log_mel import log_mel
+from facevoice.speech.voice import SPEECH_RATE_HZ, require_speech_rate
+from facevoice.types import Float32Array, Float64Array, Waveform
+from facevoice.types.checks import set_field
+
+Reads = Literal["log_mel", "samples"]
+
+_MODELS: Final = Path(__file__).parent / "models"
+_LONGEST: Final = 8 * SPEECH_RATE_HZ  # samples: 800 columns, the most that Whisper's part reads
+_LEVEL: Final = np.float32(0.1)  # root mean square of what a network of samples reads
+_SHORTEST: Final = 895  # samples: Moonshine's three convolutions need as many
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderPart:
+    """Which network to use and what of it, as a node of bundle.json says.
+
+    file: its name in the bundle or among the shipped parts.
+    reads: "log_mel": (1, 80, T) float32, see ``log_mel``; "samples": (1, N) float32, brought to a
+        root mean square of 0.1. Neither depends on the gain of the recording.
+    layers: its outputs to pool, (1, steps, width) each, in the order of the features.
+
+    Raises BundleError if a value is not one of these.
+    """
+
+    file: str
+    reads: Reads
+    layers: Sequence[str]
+
+    def __post_init__(self) -> None:
+        if self.reads not in get_args(Reads):
+            known = " or ".join(get_args(Reads))
+            raise BundleError(f"encoder {self.file}: it reads {known}, not {self.reads!r}")
+        if not (isinstance(self.layers, list | tuple) and self.layers):
+            raise BundleError(f"encoder {self.file}: layers must name its outputs")
+        set_field(self, "layers", tuple(self.layers))
+
+    def to_dict(self) -> dict[str, Any]:
+        """An item of ``encoders`` in a node."""
+        return asdict(self) | {"layers": list(self.layers)}
+
+    @classmethod
+    def of_dict(cls, item: Mapping[str, Any]) -> "EncoderPart":
+        """Read back what ``to_dict`` gave."""
+        return cls(item["file"], item["reads"], item["layers"])
+
+
+SHIPPED_ENCODERS: Final = (
+    EncoderPart("speech_encoder.onnx", "log_mel", ("block_1", "block_2")),
+    EncoderPart("moonshine_encoder.onnx", "samples", ("layer_1", "layer_2")),
+)
+"""smart-turn's Whisper tiny, two blocks of 384, and Moonshine tiny, two layers of 288."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Encoder:
+    """A part that is loaded.
+
+    Raises BundleError if the network lacks one of the layers.
+    """
+
+    part: EncoderPart
+    session: Session
+
+    def __post_init__(self) -> None:
+        absent = [layer for layer in self.part.layers if layer not in self.session.outputs]
+        if absent:
+            raise BundleError(
+                f"encoder {self.part.file} has no output {', '.join(absent)};"
+                f" it has {', '.join(self.session.outputs)}"
+            )
+
+    def states(self, piece: Waveform) -> list[Float32Array]:
+        """The chosen layers' states: (steps, width) each; piece: 895 to 128,000 samples."""
+        whole = log_mel(piece) if self.part.reads == "log_mel" else _levelled(piece.samples)
+        found = dict(zip(self.session.outputs, self.session.run(whole[None]), strict=True))
+        return [found[layer][0] for layer in self.part.layers]
+
+    def __repr__(self) -> str:
+        return f"Encoder({self.part.file}: {', '.join(self.part.layers)})"
+
+
+def shipped_encoders(*, threads: int | None = 1) -> tuple[Encoder, ...]:
+    """``SHIPPED_ENCODERS``, loaded and checked against the manifest.
+
+    Raises:
+        BundleError: a network is missing.
+        HashMismatchError: a network is not the one that was shipped.
+    """
+    return tuple(
+        Encoder(part, Session(shipped_model(_MODELS, part.file), threads=threads))
+        for part in SHIPPED_ENCODERS
+    )
+
+
+def encoder_features(encoders: Sequence[Encoder], waveform: Waveform) -> Float32Array:
+    """Mean, then deviation over time of each layer of each encoder, in order.
+
+    waveform: speech at 16 kHz. More than 8 s are read in equal pieces of at most 8 s and pooled
+        together; less than 895 samples are padded with silence.
+
+    Returns:
+        (D,) float32, D = twice the sum of the layers' widths; 2688 for ``SHIPPED_ENCODERS``.
+
+    Raises:
+        InvalidInputError: the sound is not at 16 kHz.
+    """
+    return pooled([sums for encoder in encoders for sums in layer_sums(encoder, waveform)])
+
+
+def layer_sums(encoder: Encoder, waveform: Waveform) -> list[Float64Array]:
+    """What ``pooled`` needs of each layer: (3, width), the number of steps, sums, sums of squares.
+
+    Those of consecutive stretches of speech add up to those of the whole.
+    """
+    sums: list[Float64Array] = []
+    for piece in _pieces(waveform):
+        each = [_sums(states) for states in encoder.states(piece)]
+        sums = [old + new for old, new in zip(sums, each, strict=True)] if sums else each
+    return sums
+
+
+def pooled(sums: Sequence[Float64Array]) -> Float32Array:
+    """Means and deviations of layers from their sums, (3, width) each: (D,) float32."""
+    parts = []
+    for steps, total, squares in sums:
+        mean = total / steps
+        parts += [mean, np.sqrt(np.maximum(squares / steps - mean**2, 0))]
+    return np.concatenate(parts).astype(np.float32)
+
+
+def _levelled(samples: Float32Array) -> Float32Array:
+    power = np.mean(np.square(samples)) + np.float32(1e-12)
+    return np.asarray(samples * (_LEVEL / np.sqrt(power)), np.float32)
+
+
+def _sums(states: Float32Array) -> Float64Array:
+    exact = states.astype(np.float64)
+    steps = np.full(exact.shape[1], len(exact), np.float64)
+    return np.stack([steps, exact.sum(axis=0), np.square(exact).sum(axis=0)])
+
+
+def _pieces(waveform: Waveform) -> list[Waveform]:
+    require_speech_rate(waveform)
+    samples = waveform.samples
+    samples = np.pad(samples, (0, max(0, _SHORTEST - len(samples))))
+    count = -(-len(samples) // _LONGEST)
+    return [Waveform(piece, SPEECH_RATE_HZ) for piece in np.array_split(samples, count)]
