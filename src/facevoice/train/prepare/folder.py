@@ -6,6 +6,7 @@ A prepared folder holds
     dropped.csv    file, reason, detail: everything that was left out
     samples.npy, faces.npy, pictures.npy, spans.npy, speech.npy
                    the evidence of all samples in the order of the table (see ``packed``)
+    votes.npz      raters' votes as a score table, where the corpus has any
     functionals-*.npz  features of the speech, once they were computed (see ``voice.features``)
     settings.json  what a restart must agree with
     contact_sheet.jpg  a face of each of the first samples, to check by eye
@@ -34,6 +35,7 @@ COLUMNS: Final = (
     *("corpus", "note"),
 )
 """Of ``samples.csv``; corpus and note are often empty."""
+VOTES: Final = "votes.npz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,12 @@ class Prepared:
     def labels(self) -> tuple[str, ...]:
         """The label set, in order."""
         return tuple(self.meta["labels"])
+
+    @property
+    def licences(self) -> dict[str, str]:
+        """The licence of each corpus, by its name."""
+        own = {str(self.meta["corpus"]): str(self.meta["licence"])}
+        return dict(self.meta.get("licences", own))
 
     @property
     def leaks(self) -> tuple[dict[str, Any], ...]:
@@ -140,6 +148,7 @@ def join(parts: Sequence[Prepared]) -> Prepared:
         | {
             "count": sum(len(part.ids) for part in parts),
             "labels": list(first.labels),
+            "licences": {name: text for part in parts for name, text in part.licences.items()},
             "leaks": [leak for part in parts for leak in part.leaks],
         },
         ids=tuple(f"{part.meta['corpus']}/{name}" for part in parts for name in part.ids),
