@@ -56,8 +56,23 @@ class TestFaceVote(BranchContract):
         evidence = make_evidence(faces=5)
         assert vote.chosen(5).tolist() == [0, 1, 2, 3, 4]
         each = each_frame(vote, evidence)
-        expected = np.bincount(each.argmax(axis=1), minlength=7) / 5
+        quality = evidence.faces.quality.astype(np.float64)
+        expected = np.bincount(each.argmax(axis=1), quality, minlength=7) / quality.sum()
         np.testing.assert_allclose(vote.score(evidence).values, expected)
+
+    def test_a_poor_face_hardly_counts(self, branch):
+        evidence = make_evidence(faces=4)
+        good = evidence.faces.take(np.array([0, 1, 2]))
+        poor = replace(evidence.faces, quality=np.array([0.9, 0.9, 0.9, 0.003]))
+        even = replace(good, quality=np.full(3, 0.9))
+        whole, without = (branch.score(make_evidence_with(track)).values for track in (poor, even))
+        np.testing.assert_allclose(whole, without, atol=2e-3)
+
+    def test_faces_of_no_quality_count_alike(self, branch):
+        track = replace(make_evidence(faces=4).faces, quality=np.zeros(4))
+        alike = replace(track, quality=np.ones(4))
+        found = [branch.score(make_evidence_with(each)).values for each in (track, alike)]
+        np.testing.assert_allclose(*found)
 
     def test_the_mirror_makes_a_face_and_its_mirror_image_equal(self, sessions):
         vote = FaceVote("vote", EMOTIONS, sessions["expression"], GREY, pooling="mean", mirror=True)

@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
 
 from facevoice.bundle import read_card
-from facevoice.bundle.measured import differences, record, row_for, row_of
+from facevoice.bundle.measured import differences, record, record_left_out, row_for, row_of
 from facevoice.errors import BundleError
 from support.score_tables import skilled
 from support.toy_bundle import make_toy_bundle
@@ -82,3 +82,13 @@ def test_a_row_replaces_the_one_of_its_name_or_clips(tmp_path) -> None:
     assert [row["name"] for row in rows] == ["mine", "renamed"]
     assert row_for(read_card(folder), skilled(6)) is not None
     assert row_for(read_card(folder), table) is None
+
+
+def test_what_is_left_out_is_recorded_anew(tmp_path) -> None:
+    folder = make_toy_bundle(tmp_path / "toy")
+    before = read_card(folder)
+    record_left_out(folder, {"emodb": {"speech": {"war": 0.5}}})
+    record_left_out(folder, {"ravdess": {"speech": {"war": 0.4}}})
+    after = read_card(folder)
+    assert after.pop("left_out") == {"ravdess": {"speech": {"war": 0.4}}}
+    assert after == before

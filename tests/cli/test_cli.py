@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import shutil
 import subprocess
 import sys
 
@@ -115,6 +116,42 @@ def test_models_shows_the_licences(capsys, toy_bundle):
     assert facevoice("models", "--json", toy_bundle) == 0
     cards = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert cards[-1]["name"] == "toy"
+
+
+def test_models_shows_branches_and_what_they_never_met_at_any_width(
+    capsys, toy_bundle, tmp_path, monkeypatch
+):
+    folder = tmp_path / "made"
+    shutil.copytree(toy_bundle, folder)
+    card = json.loads((folder / "bundle.json").read_text())
+    voice = card["tree"]["members"][1]["members"][0]
+    voice["licences"] = {
+        "code": "MIT", "weights": "share alike", "data": {"ravdess": "CC BY-NC-SA 4.0"},
+        "parts": {"speech_encoder.onnx": {"licence": "BSD-2", "learnt_from": "speech of the web"}},
+    }  # fmt: skip
+    card["provenance"]["temperatures"] = {
+        "spectrogram": {"table": "held_out.npz", "clips": 90, "log_loss": [1.5, 1.25]}
+    }
+    figures = {"clips": 90, "war": 0.5, "war_low": 0.4, "war_high": 0.6, "uar": 0.45}
+    card["left_out"] = {"emodb": {"speech": figures | {"own_classes": {"uar": 0.625}}}}
+    (folder / "bundle.json").write_text(json.dumps(card))
+    for width in ("40", "200"):
+        monkeypatch.setenv("COLUMNS", width)
+        assert facevoice("models", folder) == 0
+        lines = capsys.readouterr().out.split("\n\n")[-2].splitlines()
+        assert all(len(line) <= max(int(width), 50) for line in lines[1:])
+        out = " ".join(" ".join(lines).split())
+        for told in (
+            "branch voice.spectrogram: code: MIT weights: share alike",
+            "learnt from ravdess: CC BY-NC-SA 4.0",
+            "uses speech_encoder.onnx: BSD-2; learnt from speech of the web",
+            "of spectrogram: fitted on 90 clips new to it, held_out.npz; log-loss 1.500 -> 1.250",
+            (
+                "emodb left out of training, 90 clips: speech WAR 0.500 (0.400-0.600), UAR 0.450;"
+                " UAR among its own classes: speech 0.625"
+            ),
+        ):
+            assert told in out
 
 
 def test_doctor_names_what_is_there(capsys):

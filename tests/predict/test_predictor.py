@@ -166,9 +166,9 @@ def test_a_long_clip_is_scored_in_windows_and_averaged(predictor, sample, monkey
     whole = predictor(SAMPLE)
     assert whole.windows == 4
     for leaf in ("expression", "sequence"):
-        seconds = [evidence.face_seconds for evidence, _ in windows]
+        weights = [e.face_seconds * e.faces.quality.mean() for e, _ in windows]
         values = [scores.parts["face"].parts[leaf].values for _, scores in windows]
-        expected = np.average(values, axis=0, weights=seconds)
+        expected = np.average(values, axis=0, weights=weights)
         np.testing.assert_allclose(whole.scores.parts["face"].parts[leaf].values, expected)
     face = whole.scores.parts["face"]
     parts = face.parts["expression"].values, face.parts["sequence"].values

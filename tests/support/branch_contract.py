@@ -51,7 +51,8 @@ class BranchContract:
             assert chosen.max() < faces
             looks = branch.look(evidence.faces.images[chosen])
             whole = branch.score(evidence)
-            np.testing.assert_array_equal(branch.of_looks(looks).values, whole.values)
+            of_looks = branch.of_looks(looks, evidence.faces.quality[chosen])
+            np.testing.assert_array_equal(of_looks.values, whole.values)
             frames = branch.frames_of_looks(looks)
             assert frames is None or frames.shape == (len(chosen), len(branch.labels))
 

@@ -1,5 +1,7 @@
 """Made-up evidence of any kind."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from facevoice.types import Evidence, FaceTrack, MissingCode, Modality, Waveform
@@ -16,7 +18,8 @@ def make_evidence(
     track = None
     if faces:
         images = rng.integers(0, 256, (faces, 256, 256, 3), np.uint8)
-        track = FaceTrack.of_images(images)
+        quality = np.linspace(0.7, 1.0, faces)
+        track = replace(FaceTrack.of_images(images), quality=quality)
     else:
         missing["face"] = "no_face"
     speech = None

@@ -88,6 +88,7 @@ def test_a_long_film_is_the_mean_of_its_windows(data_folder):
         if row.person is not None
     ]
     assert prediction.windows == len({row.start_seconds for row in rows}) == 4
-    weights = [row.seen_seconds for row in rows]
+    trace = predictor.trace(path, stop_seconds=12.0)
+    weights = [evidence.face_seconds * evidence.faces.quality.mean() for evidence, _ in trace]
     mean = np.average([row.face.values for row in rows], axis=0, weights=weights)
     np.testing.assert_allclose(prediction.scores.parts["face"].values, mean, atol=1e-12)

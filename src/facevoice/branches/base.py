@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from facevoice.errors import BundleError, LabelMismatchError
 from facevoice.session import Session
-from facevoice.types import Evidence, Float64Array, Modality, Scores, UInt8Array
+from facevoice.types import Evidence, Float32Array, Float64Array, Modality, Scores, UInt8Array
 from facevoice.types.checks import set_field
 
 Node = Mapping[str, Any]
@@ -45,7 +45,8 @@ class PerFaceBranch(Branch, Protocol):
     """A face branch whose network sees each face on its own.
 
     It is optional and saves time where windows overlap: a face that several share is evaluated
-    once. ``score`` of T faces equals ``of_looks(look(images[chosen(T)]))`` exactly.
+    once. ``score`` of T faces equals ``of_looks(look(images[chosen]), quality[chosen])`` exactly,
+    where ``chosen = branch.chosen(T)``.
     """
 
     def chosen(self, count: int) -> NDArray[np.intp]:
@@ -56,8 +57,12 @@ class PerFaceBranch(Branch, Protocol):
         """What the network finds in each face: (N, 256, 256, 3) uint8 RGB -> (N, D)."""
         ...
 
-    def of_looks(self, looks: Float64Array) -> Scores:
-        """The clip's scores, from the looks (M, D) at its chosen faces in order of time."""
+    def of_looks(self, looks: Float64Array, quality: Float32Array) -> Scores:
+        """The clip's scores, from the looks (M, D) at its chosen faces in order of time.
+
+        quality: (M,) of these faces, see ``FaceTrack``; a branch that pools faces weighs them by it
+            (``face_shares``).
+        """
         ...
 
     def frames_of_looks(self, looks: Float64Array) -> Float64Array | None:
@@ -130,7 +135,15 @@ def score_faces(branch: PerFaceBranch, evidence: Evidence) -> Scores | None:
     if evidence.faces is None:
         return None
     images = evidence.faces.images
-    return branch.of_looks(branch.look(images[branch.chosen(len(images))]))
+    chosen = branch.chosen(len(images))
+    return branch.of_looks(branch.look(images[chosen]), evidence.faces.quality[chosen])
+
+
+def face_shares(quality: Float32Array) -> Float64Array:
+    """How much each of several faces counts: (M,), sum 1, in proportion to its quality (M,)."""
+    weights = np.maximum(np.asarray(quality, np.float64), SMALLEST_SCORE)
+    shares: Float64Array = weights / weights.sum()
+    return shares
 
 
 @dataclass(frozen=True, repr=False, eq=False)

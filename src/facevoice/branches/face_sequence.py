@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from facevoice.branches.base import Context, Leaf, Node, score_faces, softmax, tempered
 from facevoice.branches.face_input import FaceInput
 from facevoice.session import Session
-from facevoice.types import Evidence, Float64Array, Modality, Scores, UInt8Array
+from facevoice.types import Evidence, Float32Array, Float64Array, Modality, Scores, UInt8Array
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -49,7 +49,7 @@ class FaceSequence(Leaf):
         (features,) = self.cnn.run(self.face_input.pictures(images))
         return features.astype(np.float64)
 
-    def of_looks(self, looks: Float64Array) -> Scores:
+    def of_looks(self, looks: Float64Array, quality: Float32Array) -> Scores:  # noqa: ARG002
         """Score the features (M, D) of the chosen faces as a sequence; see PerFaceBranch."""
         (logits,) = self.blstm.run(looks.astype(np.float32)[None])
         self.check_outputs(logits.shape[1])

@@ -6,11 +6,11 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from facevoice.branches.base import Context, Leaf, Node, score_faces, softmax, tempered
+from facevoice.branches.base import Context, Leaf, Node, face_shares, score_faces, softmax, tempered
 from facevoice.branches.face_input import FaceInput
 from facevoice.errors import BundleError
 from facevoice.session import Session
-from facevoice.types import Evidence, Float64Array, Modality, Scores, UInt8Array
+from facevoice.types import Evidence, Float32Array, Float64Array, Modality, Scores, UInt8Array
 
 Pooling = Literal["votes", "mean"]
 
@@ -21,6 +21,7 @@ class FaceVote(Leaf):
 
     pooling "votes": each frame votes for its arg-max, the clip's scores are the normalised
     frequencies (the paper, face stream, VGG-AffectNet). "mean": the mean of the frames' softmax.
+    In both, a face counts by its quality, so that a poor one decides nothing.
 
     session: (N, C, H, W) float32 -> logits (N, K).
     mirror: average the softmax of a face and of its mirror image.
@@ -69,12 +70,13 @@ class FaceVote(Leaf):
         each = softmax(logits)
         return (each[: len(images)] + each[len(images) :]) / 2 if self.mirror else each
 
-    def of_looks(self, looks: Float64Array) -> Scores:
+    def of_looks(self, looks: Float64Array, quality: Float32Array) -> Scores:
         """Pool the distributions (M, K) of the chosen faces; see PerFaceBranch."""
+        shares = face_shares(quality)
         if self.pooling == "mean":
-            return Scores(self.labels, tempered(looks, self.temperature).mean(axis=0))
-        votes = np.bincount(looks.argmax(axis=1), minlength=len(self.labels))
-        return Scores(self.labels, tempered(votes / len(looks), self.temperature))
+            return Scores(self.labels, shares @ tempered(looks, self.temperature))
+        votes = shares @ np.eye(len(self.labels))[looks.argmax(axis=1)]
+        return Scores(self.labels, tempered(votes, self.temperature))
 
     def frames_of_looks(self, looks: Float64Array) -> Float64Array:
         """Calibrated scores (T, K) of each face."""

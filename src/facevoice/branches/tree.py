@@ -13,7 +13,7 @@ Tree = TypeVar("Tree")
 """A branch, or a node of bundle.json: both are walked alike."""
 
 WindowScores = tuple[Mapping[Modality, float], Scores | None]
-"""One window: seconds of evidence by modality, and a branch's scores of the window."""
+"""One window: the weight of its evidence by modality, and a branch's scores of the window."""
 
 
 def members_of(tree: Tree) -> Sequence[Tree]:
@@ -67,30 +67,30 @@ def score_tree(branch: Branch, leaf_score: Callable[[Branch], Scores | None]) ->
 def average(branch: Branch, windows: Sequence[WindowScores]) -> Scores | None:
     """One result for consecutive windows of a long clip; None if no window has scores.
 
-    Each leaf is averaged over the windows, weighted by its modality's seconds of evidence (by all
-    seconds if it reads both). Fusions are formed from these averages, so that each still follows
-    from its parts.
+    Each leaf is averaged over the windows, weighted by the evidence of its modality (by all of it
+    if it reads both): see ``Evidence.weight``. Fusions are formed from these averages, so that each
+    still follows from its parts.
 
-    windows: each window's seconds by modality and this branch's scores of it.
+    windows: the weight of each window by modality, and this branch's scores of it.
     """
     if isinstance(branch, FusionBranch):
         parts = {
             member.name: average(
                 member,
-                [(seconds, each and each.parts.get(member.name)) for seconds, each in windows],
+                [(weights, each and each.parts.get(member.name)) for weights, each in windows],
             )
             for member in branch.members
         }
         return branch.combine(parts)
     read: tuple[Modality, ...] = (branch.modality,) if branch.modality else MODALITIES
     present = [
-        (sum(seconds[modality] for modality in read), scores.values)
-        for seconds, scores in windows
+        (sum(weights[modality] for modality in read), scores.values)
+        for weights, scores in windows
         if scores is not None
     ]
     if not present:
         return None
-    weights = np.array([seconds for seconds, _ in present])
-    if weights.sum() <= 0:  # a single picture has no duration
-        weights = np.ones(len(present))
-    return Scores(branch.labels, weights @ np.stack([each for _, each in present]) / weights.sum())
+    shares = np.array([weight for weight, _ in present])
+    if shares.sum() <= 0:  # a single picture has no duration
+        shares = np.ones(len(present))
+    return Scores(branch.labels, shares @ np.stack([each for _, each in present]) / shares.sum())

@@ -2,6 +2,7 @@
 
 ``bundle.json`` holds a row under ``measured`` for each set of labelled clips that the bundle was
 judged on. A set is recognised by its samples (see ``trained_on.keys_of``), not by its location.
+Under ``left_out`` it holds what its way of training is worth on whole corpora left out of it.
 """
 
 import hashlib
@@ -77,6 +78,18 @@ def record(folder: Path, row: Row) -> None:
         if old["name"] != row["name"] and old["data"] != row["data"]
     ]
     write_card(folder, card | {"measured": [*kept, row]})
+
+
+def record_left_out(folder: Path, found: Mapping[str, Mapping[str, Row]]) -> None:
+    """Put the figures of ``folds --leave corpus`` into a bundle's card, in place of older ones.
+
+    found: corpus -> branch -> figures, by networks trained like the bundle's without that corpus.
+
+    Raises:
+        BundleError: there is no bundle in the folder.
+        OutputError: the card cannot be written.
+    """
+    write_card(folder, read_card(folder) | {"left_out": found})
 
 
 def _digest(table: ScoreTable) -> str:

@@ -1,9 +1,17 @@
-"""facevoice models: the available bundles, with the licences of code, weights and data."""
+"""facevoice models: the available bundles, what they learnt from, their figures and licences."""
 
 import argparse
 import json
-from collections.abc import Mapping
+import shutil
+import textwrap
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any, Final
+
+_LEAST_WIDTH: Final = 40
+_MOST_WIDTH: Final = 120
+
+Card = Mapping[str, Any]
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -19,6 +27,7 @@ def run(options: argparse.Namespace) -> int:
     from facevoice.bundle import read_card, shipped_bundles
     from facevoice.bundle.files import file_path
 
+    width = min(max(shutil.get_terminal_size((100, 24)).columns, _LEAST_WIDTH), _MOST_WIDTH)
     for folder in [*shipped_bundles(), *options.folders]:
         card = read_card(folder)
         if options.json:
@@ -26,16 +35,63 @@ def run(options: argparse.Namespace) -> int:
             continue
         size = sum(file_path(folder, name).stat().st_size for name in card["files"])
         print(f"{card['name']} {card['version']}  ({size / 1e6:.1f} MB)  {folder}")
-        print(f"  {card.get('description', '')}")
-        print(f"  labels: {', '.join(card['labels'])}")
-        for subject, licence in card["licences"].items():
-            print(f"  licence of {subject}: {licence}")
-        for row in card.get("measured", ()):
-            print(f"  measured on {row['name']}, {row['clips']} clips: {_measured(row['nodes'])}")
-        for name, figure in card.get("figures", {}).items():
-            print(f"  {name}, when it was trained: {_figure(figure)}")
+        for depth, line in _lines(card):
+            indent = "  " * depth
+            print(textwrap.fill(line, width, initial_indent=indent,
+                                subsequent_indent=f"{indent}    ", break_on_hyphens=False,
+                                break_long_words=False))  # fmt: skip
         print()
     return 0
+
+
+def _lines(card: Card) -> Iterator[tuple[int, str]]:
+    """How deep to indent each line of a card, and the line."""
+    yield 1, card.get("description", "")
+    yield 1, f"labels: {', '.join(card['labels'])}"
+    for subject, licence in card["licences"].items():
+        yield 1, f"licence of {subject}: {licence}"
+    yield from _branches(card)
+    yield from _never_met(card)
+    figures = card.get("figures", {})
+    if figures:
+        yield 1, "in training:"
+    for name, figure in figures.items():
+        yield 2, f"{name}: {_figure(figure)}"
+
+
+def _branches(card: Card) -> Iterator[tuple[int, str]]:
+    from facevoice.bundle.licences import branch_licences
+
+    for name, licences in branch_licences(card).items():
+        yield 1, f"branch {name}:"
+        for subject, text in licences.lines():
+            yield 2, f"{subject}: {text}"
+    for name, fitted in card["provenance"].get("temperatures", {}).items():
+        before, after = fitted["log_loss"]
+        yield (
+            1,
+            (
+                f"temperature of {name}: fitted on {fitted['clips']} clips new to it,"
+                f" {fitted['table']}; log-loss {before:.3f} -> {after:.3f}"
+            ),
+        )
+
+
+def _never_met(card: Card) -> Iterator[tuple[int, str]]:
+    measured, left_out = card.get("measured", ()), card.get("left_out", {})
+    if measured or left_out:
+        yield 1, "on people it has never met:"
+    for row in measured:
+        yield 2, f"{row['name']}, {row['clips']} clips: {_measured(row['nodes'])}"
+    for corpus, branches in left_out.items():
+        clips = next(iter(branches.values()))["clips"]
+        own = "; ".join(
+            f"{name} {each['own_classes']['uar']:.3f}"
+            for name, each in branches.items()
+            if "own_classes" in each
+        )
+        among = f"; UAR among its own classes: {own}" if own else ""
+        yield 2, f"{corpus} left out of training, {clips} clips: {_measured(branches)}{among}"
 
 
 def _measured(nodes: Mapping[str, Mapping[str, float]]) -> str:

@@ -32,6 +32,7 @@ class _Window(NamedTuple):
     """What is kept of a window once it is scored: no pictures, no sound."""
 
     evidence: EvidenceSummary
+    weights: Mapping[Modality, float]
     scores: Scores | None
     missing: Mapping[Modality, MissingCode]
     start_seconds: float
@@ -148,6 +149,7 @@ class Predictor:
         windows = [
             _Window(
                 EvidenceSummary.of(evidence),
+                {modality: evidence.weight(modality) for modality in MODALITIES},
                 scores,
                 evidence.missing,
                 evidence.start_seconds,
@@ -157,14 +159,8 @@ class Predictor:
         ]
         scores = windows[0].scores
         if len(windows) > 1:
-            seconds: list[dict[Modality, float]] = [
-                {"face": found.face_seconds, "voice": found.speech_seconds}
-                for found in (window.evidence for window in windows)
-            ]
-            scores = average(
-                self.bundle.tree,
-                list(zip(seconds, (window.scores for window in windows), strict=True)),
-            )
+            weighed = [(window.weights, window.scores) for window in windows]
+            scores = average(self.bundle.tree, weighed)
         return Prediction(
             path=path,
             bundle_name=self.bundle.name,

@@ -112,6 +112,7 @@ def _node(node: NodeWeights) -> dict[str, Any]:
         "members": list(node.members),
         "weights": _numbers(node.weights),
         "share": _numbers(node.share),
+        "rule": node.rule,
         "temperature": _number(node.adjustment.temperature),
         "class_scale": _optional(node.adjustment.class_scale),
         "class_offsets": _optional(node.adjustment.class_offsets),

@@ -104,7 +104,7 @@ class WindowScorer:
                 chosen = leaf.chosen(len(faces))
                 times = faces.times_seconds[chosen].tolist()
                 looks = self._looks_at(leaf, faces.track_id, times, faces.images[chosen])
-                self._leaf_scores[key] = leaf.of_looks(looks)
+                self._leaf_scores[key] = leaf.of_looks(looks, faces.quality[chosen])
             else:
                 self._leaf_scores[key] = leaf.score(evidence)
         return self._leaf_scores[key]

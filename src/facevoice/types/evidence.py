@@ -66,9 +66,11 @@ class Evidence:
         """Duration of the speech in seconds."""
         return self.speech.duration_seconds if self.speech is not None else 0.0
 
-    def seconds(self, modality: Modality) -> float:
-        """Amount of evidence for one modality, in seconds."""
-        return self.face_seconds if modality == "face" else self.speech_seconds
+    def weight(self, modality: Modality) -> float:
+        """How much evidence for one modality there is: its seconds, a face's times its quality."""
+        if modality == "voice" or self.faces is None:
+            return self.speech_seconds if modality == "voice" else 0.0
+        return self.face_seconds * float(self.faces.quality.mean())
 
     def __repr__(self) -> str:
         missing = "".join(f", no {name}: {code}" for name, code in self.missing.items())

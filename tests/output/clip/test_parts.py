@@ -25,6 +25,7 @@ from facevoice.types import (
     EMOTIONS,
     Evidence,
     FaceTrack,
+    Float32Array,
     Float64Array,
     Modality,
     Scores,
@@ -51,7 +52,7 @@ class Single:
     def look(self, images: UInt8Array) -> Float64Array:
         return np.eye(len(self.labels))[np.arange(len(images)) % len(self.labels)]
 
-    def of_looks(self, looks: Float64Array) -> Scores:
+    def of_looks(self, looks: Float64Array, quality: Float32Array) -> Scores:
         return Scores(self.labels, looks.mean(axis=0))
 
     def frames_of_looks(self, looks: Float64Array) -> Float64Array | None:

@@ -9,10 +9,13 @@ import pytest
 import torch
 
 import facevoice
+from facevoice.bundle.licences import branch_licences
 from facevoice.bundle.trained_on import keys_of, known, read_keys, write_keys
 from facevoice.errors import DatasetError, OutputError, RecipeError
 from facevoice.samples import SAMPLE
+from facevoice.scores.table import ScoreTable, write_score_table
 from facevoice.train.export.assemble import assemble
+from facevoice.train.export.onnx_files import Run
 from facevoice.train.fit.samples import drawing_order, split_of
 from facevoice.train.nets import NETS, NetSize, multiply_adds, parameter_count
 from facevoice.train.nets.small import SmallResNet
@@ -157,6 +160,22 @@ def test_a_run_notes_what_it_learnt_from(runs, faces, voices, tmp_path):
     assert known(folder, card, faces.ids, [LABELS[k] for k in faces.y]).all()
 
 
+def test_branches_carry_the_licences_of_all_they_learnt_from(runs, faces, tmp_path):
+    later = recipe_from(FACE.to_dict() | {"initial": str(runs[0]), "epochs": 1}, "test")
+    meta = faces.meta | {"corpus": "others", "licence": "CC0"}
+    again = train(later, replace(faces, meta=meta), tmp_path / "later")
+    tree = tmp_path / "tree.toml"
+    tree.write_text(TREE.replace(', data = "none"', ""))
+    folder = assemble([again, runs[1]], tree, tmp_path / "bundle")
+    card = json.loads((folder / "bundle.json").read_text())
+    found = branch_licences(card)
+    assert found["face.tiny_face"].data == {faces.meta["corpus"]: "none", "others": "CC0"}
+    assert found["voice.tiny_voice"].code == "MIT"
+    own = found["voice.tiny_voice"].data
+    whole = {**found["face.tiny_face"].data, **own}
+    assert card["licences"]["data"] == "; ".join(f"{name}: {text}" for name, text in whole.items())
+
+
 def test_a_model_card_goes_along(runs, tmp_path):
     tree = tmp_path / "tree.toml"
     tree.write_text('model_card = "card.md"\n' + TREE)
@@ -207,6 +226,26 @@ def test_a_tree_must_use_the_runs_and_no_others(runs, tmp_path):
         assemble(runs, tree, tmp_path / "bundle")
     with pytest.raises(RecipeError, match="names the runs tiny_face; given"):
         assemble(runs[1:], tree, tmp_path / "bundle")
+    tree.write_text(TREE.replace('{ run = "tiny_voice", temperature = 2.0 }', '{ name = "voice" }'))
+    with pytest.raises(RecipeError, match="a branch needs a run, or a name and a kind"):
+        assemble(runs, tree, tmp_path / "bundle")
+
+
+def test_a_score_table_gives_a_temperature(runs, tmp_path):
+    """The clips of speaker s5, whom the voice has not met."""
+    stored = Run.open(runs[1]).scores("test")
+    table = ScoreTable.of_arrays(
+        stored["scores"], stored["y"], branches=["tiny_voice"], labels=LABELS, ids=stored["ids"]
+    )
+    write_score_table(table, tmp_path / "new.npz")
+    tree = tmp_path / "tree.toml"
+    tree.write_text(TREE.replace("temperature = 2.0", f'calibrate = "{tmp_path / "new.npz"}"'))
+    card = json.loads((assemble(runs, tree, tmp_path / "bundle") / "bundle.json").read_text())
+    voice = card["tree"]["members"][1]["members"][0]
+    fitted = card["provenance"]["temperatures"]["tiny_voice"]
+    assert fitted["temperature"][1] == voice["temperature"] != fitted["temperature"][0]
+    assert fitted["clips"] == len(table)
+    assert "calibrate" not in voice
 
 
 def test_a_run_can_start_from_another(runs, faces, tmp_path):

@@ -5,6 +5,7 @@ from html import escape
 from importlib.metadata import version
 from typing import Any, Final
 
+from facevoice.bundle.licences import branch_licences
 from facevoice.output.clip import words
 from facevoice.output.clip.content import Clip
 from facevoice.output.clip.nodes import Node, by_modality
@@ -207,6 +208,11 @@ def _model(clip: Clip) -> str:
         ("SHA-256", f"{bundle.sha256[:16]}…"),
     ]
     rows += [(f"Licence of {name}", _plain(text)) for name, text in _items(card.get("licences"))]
+    rows += [
+        (f"Branch {name}", "; ".join(f"{subject}: {text}" for subject, text in licences.lines()))
+        for name, licences in branch_licences(card).items()
+        if licences.lines()
+    ]
     figures = [(name, _plain(value)) for name, value in _items(card.get("figures"))]
     measured = f"<h3>How well it did in validation</h3>{facts(figures)}" if figures else ""
     return section("The model", facts(rows) + measured, str(card.get("description") or ""))

@@ -10,11 +10,14 @@ from typing import Any
 from facevoice import __version__
 from facevoice.branches import leaves
 from facevoice.bundle.files import shipped_parts
+from facevoice.bundle.licences import Licences, all_data, part_licences
 from facevoice.bundle.trained_on import read_keys, write_keys
 from facevoice.bundle.write import files_of, new_bundle, write_card
 from facevoice.errors import RecipeError
 from facevoice.scores.metrics import Figures
+from facevoice.train.export.calibrate import CALIBRATE, Calibrations
 from facevoice.train.export.onnx_files import Exported, Run, export, node_of
+from facevoice.train.fit.run_folder import licences_of
 
 MODEL_CARD = "MODEL_CARD.md"
 _NET_FACTS = ("parameters", "multiply_adds", "initial_weights", "unusable", "leaks")
@@ -25,14 +28,17 @@ _FURTHER_KEYS = frozenset({"model_card", "shared_parts"})
 def assemble(runs: Sequence[Path], tree_file: Path, output: Path) -> Path:
     """Export each run, check it against torch, fit its temperature, and write the bundle.
 
-    The tree names a run by ``run = "NAME"``, the name in its recipe. Every other node is a blend
-    unless it names another ``kind``.
+    The tree names a run by ``run = "NAME"``, the name in its recipe. A node with ``members`` is a
+    blend unless it names another ``kind``; any other node is a branch as bundle.json holds it, such
+    as a network that ships with facevoice. Any node may name a score table by ``calibrate``, see
+    ``export.calibrate``; without it a run's temperature is that of its validation rows.
     ``model_card`` may name a text that goes along, as a path from the tree file. With
     ``shared_parts = true``, networks that ship with the package are not copied into the bundle.
     The folder appears under its name when all of it is written and loads.
 
     Raises:
-        RecipeError: the tree names an unknown run, a run is not used, or labels differ.
+        RecipeError: the tree names an unknown run, a run is not used, labels differ, or a table
+            cannot give a temperature.
     """
     spec = _read_tree(tree_file)
     by_name = {run.recipe.name: run for run in map(Run.open, runs)}
@@ -42,11 +48,13 @@ def assemble(runs: Sequence[Path], tree_file: Path, output: Path) -> Path:
     _check_names(spec["tree"], by_name, tree_file)
     with new_bundle(output) as folder:
         used: dict[str, Exported] = {}
-        tree = _node(spec["tree"], by_name, folder, used)
+        calibrations = Calibrations(next(iter(labels)))
+        tree = _node(spec["tree"], by_name, folder, used, calibrations)
+        tree = _licensed(tree, calibrations.runs, spec["licences"])
         _write_keys(by_name.values(), folder)
         if "model_card" in spec:
             shutil.copyfile(tree_file.parent / spec["model_card"], folder / MODEL_CARD)
-        card = _card(spec, by_name, used)
+        card = _card(spec, by_name, used, calibrations.facts, tree)
         files = files_of(folder, tree, shared_parts=spec.get("shared_parts", False))
         write_card(folder, card | {"files": files, "tree": tree})
     return output
@@ -84,6 +92,9 @@ def _check_names(tree: Mapping[str, Any], runs: Mapping[str, Run], tree_file: Pa
     """Exporting takes minutes for large nets: find a wrong name before."""
     named = {str(leaf["run"]) for leaf in leaves(tree) if "run" in leaf}
     unknown, unused = sorted(named - set(runs)), sorted(set(runs) - named)
+    for leaf in leaves(tree):
+        if "run" not in leaf and not {"name", "kind"} <= set(leaf):
+            raise RecipeError(f"{tree_file}: a branch needs a run, or a name and a kind: {leaf}")
     if unknown:
         raise RecipeError(f"{tree_file} names the runs {', '.join(unknown)}; given: {list(runs)}")
     taken = sorted(set(runs) & {Path(part).stem for part in shipped_parts()})
@@ -97,23 +108,50 @@ def _check_names(tree: Mapping[str, Any], runs: Mapping[str, Run], tree_file: Pa
 
 
 def _node(
-    node: Mapping[str, Any], runs: Mapping[str, Run], folder: Path, used: dict[str, Exported]
+    node: Mapping[str, Any],
+    runs: Mapping[str, Run],
+    folder: Path,
+    used: dict[str, Exported],
+    calibrations: Calibrations,
 ) -> dict[str, Any]:
-    if "run" not in node:
-        members = [_node(member, runs, folder, used) for member in node["members"]]
-        return {
-            **{key: value for key, value in node.items() if key != "members"},
-            "kind": node.get("kind", "blend"),
-            "members": members,
-        }
-    name = node["run"]
-    used[name] = export(runs[name], folder)
-    rest = {key: value for key, value in node.items() if key != "run"}
-    return {**node_of(runs[name], used[name].files), **rest}
+    rest = {key: value for key, value in node.items() if key not in {"run", "members", CALIBRATE}}
+    if "run" in node:
+        name = node["run"]
+        used[name] = export(runs[name], folder)
+        made = {**node_of(runs[name], used[name].files), **rest}
+        calibrations.runs[made["name"]] = runs[name]
+    elif "members" in node:
+        members = [_node(member, runs, folder, used, calibrations) for member in node["members"]]
+        made = {**rest, "kind": node.get("kind", "blend"), "members": members}
+    else:
+        made = rest
+    return calibrations.calibrated(made, node[CALIBRATE]) if CALIBRATE in node else made
+
+
+def _licensed(
+    node: Mapping[str, Any], runs: Mapping[str, Run], whole: Mapping[str, str]
+) -> dict[str, Any]:
+    """The tree with the licences of each branch; what the tree file says at a branch stands."""
+    if "members" in node:
+        members = [_licensed(member, runs, whole) for member in node["members"]]
+        return {**node, "members": members}
+    run, parts = runs.get(node["name"]), part_licences(node)
+    shipped = "; ".join(part["licence"] for part in parts.values())
+    found = Licences(
+        code=whole.get("code", ""),
+        weights=whole.get("weights", "") if run or not parts else shipped,
+        data=licences_of(run.facts) if run else {},
+        parts=parts,
+    )
+    return {**node, "licences": found.to_dict() | node.get("licences", {})}
 
 
 def _card(
-    spec: Mapping[str, Any], runs: Mapping[str, Run], exported: Mapping[str, Exported]
+    spec: Mapping[str, Any],
+    runs: Mapping[str, Run],
+    exported: Mapping[str, Exported],
+    temperatures: Mapping[str, Any],
+    tree: Mapping[str, Any],
 ) -> dict[str, Any]:
     first = next(iter(runs.values()))
     return {
@@ -121,7 +159,7 @@ def _card(
         "version": spec["version"],
         "description": spec["description"],
         "labels": list(first.facts["labels"]),
-        "licences": spec["licences"],
+        "licences": {"data": all_data(tree)} | spec["licences"],
         "provenance": {
             "made_with": f"facevoice {__version__}",
             "date": dt.datetime.now(dt.UTC).date().isoformat(),
@@ -136,6 +174,7 @@ def _card(
                 }
                 for name, run in runs.items()
             },
+            **({"temperatures": dict(temperatures)} if temperatures else {}),
         },
         "figures": {name: _figures(run) for name, run in runs.items()},
     }

@@ -52,6 +52,7 @@ def claim(
     facts = _identity(recipe, data) | {
         "labels": list(data.labels),
         "corpus": {key: data.meta[key] for key in ("corpus", "licence", "citation", "count")},
+        "licences": _earlier_licences(recipe) | data.licences,
         "leaks": len(data.meta.get("leaks", ())),
         "rows": split.sizes(),
         "revision": _git_revision(),
@@ -104,6 +105,21 @@ def _note_samples(run: Path, recipe: AnyRecipe, data: Prepared, split: Split) ->
     initial = recipe.initial if isinstance(recipe, Network) else ""
     earlier = read_keys(Path(initial)) if initial else None
     write_keys(run, parts if earlier is None else [*parts, earlier])
+
+
+def _earlier_licences(recipe: AnyRecipe) -> dict[str, str]:
+    """Of the corpora that the initial weights learnt from, where they are those of a run."""
+    initial = recipe.initial if isinstance(recipe, Network) else ""
+    path = Path(initial) / "run.json"
+    if not initial or not path.is_file():
+        return {}
+    return licences_of(json.loads(path.read_text(encoding="utf-8")))
+
+
+def licences_of(facts: Mapping[str, Any]) -> dict[str, str]:
+    """The licences of all corpora that a run learnt from, by name; facts: its ``run.json``."""
+    corpus = facts["corpus"]
+    return dict(facts.get("licences", {corpus["corpus"]: corpus["licence"]}))
 
 
 def add_line(run: Path, line: Mapping[str, Any]) -> None:

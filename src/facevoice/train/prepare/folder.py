@@ -65,6 +65,12 @@ class Prepared:
         return tuple(self.meta["labels"])
 
     @property
+    def licences(self) -> dict[str, str]:
+        """The licence of each corpus, by its name."""
+        own = {str(self.meta["corpus"]): str(self.meta["licence"])}
+        return dict(self.meta.get("licences", own))
+
+    @property
     def leaks(self) -> tuple[dict[str, Any], ...]:
         """Groups and contents on several sides of the split that were allowed."""
         return tuple(self.meta.get("leaks", ()))
@@ -140,6 +146,7 @@ def join(parts: Sequence[Prepared]) -> Prepared:
         | {
             "count": sum(len(part.ids) for part in parts),
             "labels": list(first.labels),
+            "licences": {name: text for part in parts for name, text in part.licences.items()},
             "leaks": [leak for part in parts for leak in part.leaks],
         },
         ids=tuple(f"{part.meta['corpus']}/{name}" for part in parts for name in part.ids),
