@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from facevoice.branches import Adjustment
+from facevoice.bundle import read_card
 from facevoice.cli import main
 from facevoice.errors import RecipeError
 from facevoice.scores.calibration import fit_temperature
@@ -26,6 +27,7 @@ from facevoice.train.folds import (
 from facevoice.train.prepare.folder import join
 from facevoice.train.recipe import recipe_from
 from support.prepared_folders import COUNT, LABELS, VOICE, heard, write_prepared
+from support.toy_bundle import make_toy_bundle
 
 SHORT = recipe_from(VOICE.to_dict() | {"epochs": 2, "test_groups": []}, "test")
 
@@ -227,7 +229,7 @@ def test_the_command_prints_figures_and_keeps_scores(two_corpora, tmp_path, caps
     assert main(["folds", str(recipes[0]), *options[:-1], str(tmp_path / "x"), *leave, "four"]) == 1
     assert "no corpus four" in capsys.readouterr().err
     assert main(["folds", str(recipes[0]), *options, "--corpora", "two"]) == 1
-    assert "--corpora belongs to --leave corpus" in capsys.readouterr().err
+    assert "--corpora and --record belong to --leave corpus" in capsys.readouterr().err
     fresh = [*options[:-1], str(tmp_path / "fresh")]
     assert main(["folds", *map(str, recipes), *fresh, "--weights", "1"]) == 1
     said = capsys.readouterr().err
@@ -266,8 +268,10 @@ def test_the_command_leaves_corpora_out(two_corpora, tmp_path, capsys):
     assert "among its own 3 classes: UAR" in said.out
     assert "others answered: joy" in said.out
     assert "mean of one, two: v UAR" in said.out
-    assert main([*options, "--json"]) == 0
+    bundle = make_toy_bundle(tmp_path / "bundle")
+    assert main([*options, "--json", "--record", str(bundle)]) == 0
     found = json.loads(capsys.readouterr().out)["two"]["v"]
+    assert read_card(bundle)["left_out"]["two"]["v"] == found
     assert found["own_classes"]["count"] == 3
     assert found["uar_low"] <= found["uar"] <= found["own_classes"]["uar"] + 1e-9
     assert set(found["other_classes"]) == {"joy"}

@@ -41,6 +41,9 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
                          help="of groups (default: 5)")  # fmt: skip
     command.add_argument("--corpora", type=names, default=(), metavar="A,B",
                          help="the corpora to leave out in turn (default: all)")  # fmt: skip
+    command.add_argument("--record", type=Path, metavar="BUNDLE",
+                         help="write the figures into a bundle's card (--leave corpus)",
+                         )  # fmt: skip
     command.add_argument("--among", action="append", default=[], metavar="CORPUS=A,B",
                          help="judge a corpus among these labels alone")  # fmt: skip
     command.add_argument("--weights", type=numbers, metavar="W,W",
@@ -102,6 +105,10 @@ def run(options: argparse.Namespace) -> int:
         corpus: {branch: _figures(part, branch) for branch in part.branches}
         for corpus, part in by_corpus(table, data, among).items()
     }
+    if options.record is not None:
+        from facevoice.bundle.measured import record_left_out
+
+        record_left_out(options.record, found)
     if options.json:
         print(json.dumps(found))
     else:
@@ -128,8 +135,8 @@ def _folds(options: argparse.Namespace, data: "Prepared") -> "list[Fold]":
 
     if options.leave == "corpus":
         return folds_of_corpora(data, options.corpora)
-    if options.corpora:
-        raise InvalidInputError("--corpora belongs to --leave corpus")
+    if options.corpora or options.record:
+        raise InvalidInputError("--corpora and --record belong to --leave corpus")
     return folds_of_groups(data, options.folds)
 
 
