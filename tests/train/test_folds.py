@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from facevoice.branches import Adjustment
+from facevoice.bundle import read_card
 from facevoice.cli import main
 from facevoice.errors import RecipeError
 from facevoice.scores.calibration import fit_temperature
@@ -26,6 +27,7 @@ from facevoice.train.folds import (
 from facevoice.train.prepare.folder import join
 from facevoice.train.recipe import recipe_from
 from support.prepared_folders import COUNT, LABELS, VOICE, heard, write_prepared
+from support.toy_bundle import make_toy_bundle
 
 SHORT = recipe_from(VOICE.to_dict() | {"epochs": 2, "test_groups": []}, "test")
 
@@ -266,8 +268,15 @@ def test_the_command_leaves_corpora_out(two_corpora, tmp_path, capsys):
     assert "among its own 3 classes: UAR" in said.out
     assert "others answered: joy" in said.out
     assert "mean of one, two: v UAR" in said.out
-    assert main([*options, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)["two"]["v"]
+    toy = make_toy_bundle(tmp_path / "toy")
+    assert main([*options, "--json", "--record", str(toy)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert read_card(toy)["left_out"] == {corpus: found[corpus] for corpus in ("one", "two")}
+    found = found["two"]["v"]
+    assert main([*options[:-2], "--record", str(toy)]) == 1
+    assert "--record belongs to --leave corpus" in capsys.readouterr().err
+    assert main([*options, "--record", str(tmp_path)]) == 1
+    assert "no folder of that name holds a bundle.json" in capsys.readouterr().err
     assert found["own_classes"]["count"] == 3
     assert found["uar_low"] <= found["uar"] <= found["own_classes"]["uar"] + 1e-9
     assert set(found["other_classes"]) == {"joy"}
