@@ -51,7 +51,6 @@ def main() -> None:
         example_pictures(SIDE, 3),
         tolerance=TOLERANCE,
         facts=FACTS,
-        description=(__doc__ or "").splitlines()[0],
     )
 
 

@@ -1,4 +1,4 @@
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import FrozenInstanceError, astuple, replace
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ from facevoice.speech.spectrogram import SpectrogramSettings
 from facevoice.types import EMOTIONS, FaceTrack
 from support.branch_contract import BranchContract
 from support.evidence_factory import make_evidence
-from support.toy_bundle import add_speech_encoder, save_features_net
+from support.toy_bundle import add_face_mesh, add_speech_encoder, save_features_net
 
 GREY = FaceInput(16, (3.0, 3.0, 253.0, 253.0), 48, "grey", (0.0,), (1.0,))
 COLOUR = FaceInput(4, (16.0, 16.0, 240.0, 240.0), 64, "rgb", (0.5,) * 3, (0.5,) * 3)
@@ -119,6 +119,33 @@ class TestFunctionals(BranchContract):
     def test_an_unknown_feature_set_is_refused(self, sessions):
         with pytest.raises(BundleError, match="known: is09, is10"):
             Functionals("svm", EMOTIONS, sessions["expression"], "is11")  # type: ignore[arg-type]
+
+
+class TestFaceMeshMoments(BranchContract):
+    @pytest.fixture
+    def branch(self, toy_bundle, tmp_path):
+        bundle = load_bundle(add_face_mesh(toy_bundle, tmp_path / "mesh"))
+        return dict(nodes(bundle.tree))["face.shown"]
+
+    def test_its_head_scores_mean_and_deviation_of_blendshapes_and_pose(self, branch):
+        evidence = make_evidence(faces=20)
+        assert len(branch.chosen(20)) == 16
+        shown = [branch.expressions(image) for image in evidence.faces.images[branch.chosen(20)]]
+        looks = np.array([(*each.blendshapes, *astuple(each.pose)) for each in shown])
+        quality = evidence.faces.quality[branch.chosen(20)].astype(np.float64)
+        mean = np.average(looks, axis=0, weights=quality)
+        variance = np.average((looks - mean) ** 2, axis=0, weights=quality)
+        features = np.concatenate([mean, np.sqrt(variance)])
+        _, wanted = branch.session.run(features[None].astype(np.float32))
+        np.testing.assert_allclose(branch.score(evidence).values, wanted[0], rtol=1e-5)
+
+    def test_a_single_face_has_no_scores_of_its_own(self, branch):
+        images = make_evidence(faces=2).faces.images
+        assert branch.frames_of_looks(branch.look(images)) is None
+
+    def test_it_needs_a_face(self, branch):
+        with pytest.raises(BundleError, match="frames must be 1 or more"):
+            replace(branch, frames=0)
 
 
 class TestSpeechEncoder(BranchContract):

@@ -154,6 +154,42 @@ def fer2013(root: Path) -> Expected:
     )
 
 
+def ferplus(root: Path) -> Expected:
+    fer2013(root)
+    columns = ("file", *(f"v_{name}" for name in EMOTIONS), "v_contempt", "v_unknown", "v_NF")
+    rows = [
+        ("train/angry/a.jpg", 6, 0, 0, 0, 4, 0, 0, 0, 0, 0),
+        ("train/happy/b.png", 0, 0, 0, 5, 0, 0, 1, 4, 0, 0),
+        ("test/sad/a.jpg", 0, 0, 0, 0, 9, 1, 0, 0, 0, 0),
+    ]
+    table(root / "ferplus.csv", columns, rows)
+    return Expected(
+        {
+            "train/angry/a.jpg": ("angry", "train", "train/angry/a.jpg"),
+            "test/sad/a.jpg": ("neutral", "test", "test/sad/a.jpg"),
+        },
+        {"no clear majority": 1, "folder angry, suffix .txt": 1, "folder contempt, suffix .jpg": 1},
+    )
+
+
+def ferplus_rows(root: Path) -> Expected:
+    fer2013_rows(root)
+    names = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear")
+    columns = ("Usage", "Image name", *names, "contempt", "unknown", "NF")
+    rows = [
+        ("Training", "fer0000000.png", 0, 0, 0, 0, 6, 0, 4, 0, 0, 0),
+        ("Training", "", 0, 0, 0, 0, 0, 0, 0, 0, 0, 10),
+        ("PublicTest", "fer0028638.png", 0, 10, 0, 0, 0, 0, 0, 0, 0, 0),
+        ("PrivateTest", "fer0032220.png", 5, 0, 5, 0, 0, 0, 0, 0, 0, 0),
+    ]
+    table(root / "fer2013new.csv", columns, rows)
+    samples = {
+        "train/00001": ("angry", "train", "train/00001"),
+        "val/00003": ("happy", "val", "val/00003"),
+    }
+    return Expected(samples, {"no clear majority": 2, "row of emotion 9, usage Training": 1})
+
+
 def fer2013_rows(root: Path, *, icml: bool = False) -> Expected:
     rng = np.random.default_rng(0)
     rows = []
@@ -371,6 +407,7 @@ MINIATURES: dict[str, list[Maker]] = {
     "afew-faces": [afew_faces],
     "affectnet": [affectnet, affectnet_annotations, affectnet_folders],
     "fer2013": [fer2013, fer2013_rows, partial(fer2013_rows, icml=True)],
+    "ferplus": [ferplus, ferplus_rows],
     "ravdess": [ravdess],
     "ravdess-speech": [ravdess_speech],
     "ravdess-facecrops": [ravdess_crops],

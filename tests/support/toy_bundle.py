@@ -228,6 +228,63 @@ def add_speech_encoder(bundle: Path, folder: Path) -> Path:
     return folder
 
 
+MESH_OUTPUTS = {
+    "mesh": 3 * 468, "lips": 160, "left_eye": 142, "right_eye": 142, "left_iris": 10,
+    "right_iris": 10, "face": 1,
+}  # fmt: skip
+
+
+def save_face_mesh(path: Path) -> None:
+    """Random points that move a little with the mean colour of the crop (1, 192, 192, 3)."""
+    nodes = [helper.make_node("ReduceMean", ["crop"], ["colour"], axes=[1, 2], keepdims=1)]
+    weights = {}
+    for seed, (name, count) in enumerate(MESH_OUTPUTS.items()):
+        rest = np.random.default_rng(seed).uniform(40, 150, (1, 1, 1, count)).astype(np.float32)
+        weights |= {f"{name}_turn": 30 * _linear(3, count, seed), f"{name}_rest": rest}
+        nodes += [
+            helper.make_node("MatMul", ["colour", f"{name}_turn"], [f"{name}_moved"]),
+            helper.make_node("Add", [f"{name}_moved", f"{name}_rest"], [name]),
+        ]
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes,
+        path.stem,
+        [value("crop", TensorProto.FLOAT, [1, 192, 192, 3])],
+        [value(name, TensorProto.FLOAT, [1, 1, 1, count]) for name, count in MESH_OUTPUTS.items()],
+        [numpy_helper.from_array(array, name) for name, array in weights.items()],
+    )
+    opsets = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
+
+
+def save_blendshape_layer(path: Path) -> None:
+    """Points (N, 1434) -> 52 numbers."""
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["points", "weight"], ["blendshapes"])],
+        path.stem,
+        [value("points", TensorProto.FLOAT, ["n", 1434])],
+        [value("blendshapes", TensorProto.FLOAT, ["n", 52])],
+        [numpy_helper.from_array(_linear(1434, 52, 9), "weight")],
+    )
+    opsets = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
+
+
+def add_face_mesh(bundle: Path, folder: Path) -> Path:
+    """A copy of a toy bundle whose face node has one more member, ``shown``."""
+    shutil.copytree(bundle, folder)
+    save_face_mesh(folder / "points.onnx")
+    save_blendshape_layer(folder / "shapes.onnx")
+    save_features_net(folder / "head.onnx", 110)
+    node = {"kind": "face_mesh", "name": "shown", "model": "head.onnx", "weight": 0.5}
+    node |= {"mesh": "points.onnx", "blendshapes": "shapes.onnx", "frames": 16}
+    card = json.loads((folder / "bundle.json").read_text())
+    card["tree"]["members"][0]["members"].append(node)
+    write_card(folder, card | {"files": files_of(folder, card["tree"])})
+    return folder
+
+
 def add_functionals(bundle: Path, folder: Path, feature_set: str) -> Path:
     """A copy of a toy bundle whose voice node has one more member: functionals, so called."""
     shutil.copytree(bundle, folder)

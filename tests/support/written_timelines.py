@@ -1,7 +1,7 @@
 """Timelines made by hand for the writers' tests, and a comparison that knows NaN and arrays."""
 
 import math
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +82,27 @@ def frames(times, people, labels):
         landmarks=np.full((count, 5, 2), 12.3, np.float32),
         quality=np.full(count, 0.95, np.float32),
         scores=values,
+    )
+
+
+def with_blendshapes(timeline):
+    """The first face is not measured."""
+    count = len(timeline.frames)
+    random = np.random.default_rng(0)
+    shapes = random.random((count, 52), np.float32)
+    poses = random.normal(0, 20, (count, 3)).astype(np.float32)
+    shapes[:1], poses[:1] = np.nan, np.nan
+    return replace(timeline, frames=replace(timeline.frames, blendshapes=shapes, head_poses=poses))
+
+
+def without_faces(timeline):
+    """A table of frames without rows."""
+    table = timeline.frames
+    return replace(
+        timeline,
+        frames=replace(
+            table, **{each.name: getattr(table, each.name)[:0] for each in fields(table)[:6]}
+        ),
     )
 
 

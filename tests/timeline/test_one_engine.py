@@ -9,7 +9,7 @@ import facevoice
 from facevoice import media
 from facevoice.samples import SAMPLE
 from facevoice.timeline import Row, timeline
-from support.toy_bundle import add_speech_encoder
+from support.toy_bundle import add_face_mesh, add_speech_encoder
 
 
 def row_of_one_window(path: Path, predictor: facevoice.Predictor) -> Row:
@@ -56,6 +56,13 @@ def test_so_does_that_of_a_bundle_with_a_speech_encoder(toy_bundle, tmp_path):
     predictor = facevoice.load(add_speech_encoder(toy_bundle, tmp_path / "encoded"), threads=1)
     row = row_of_one_window(SAMPLE, predictor)
     assert "encoded" in row.voice.parts["voice"].parts
+    assert_equal(predictor(SAMPLE), row)
+
+
+def test_so_does_that_of_a_bundle_with_a_face_mesh(toy_bundle, tmp_path):
+    predictor = facevoice.load(add_face_mesh(toy_bundle, tmp_path / "mesh"), threads=1)
+    row = row_of_one_window(SAMPLE, predictor)
+    assert "shown" in row.face.parts["face"].parts
     assert_equal(predictor(SAMPLE), row)
 
 

@@ -10,6 +10,8 @@ import facevoice
 from facevoice.bundle import load_bundle
 from facevoice.cli import main
 from facevoice.errors import InvalidInputError
+from facevoice.faces.blendshapes import BLENDSHAPES
+from facevoice.output.timeline.reading import read
 from facevoice.samples import SAMPLE
 from facevoice.timeline import Timeline, iter_windows, timeline
 from support.joined_clips import joined, read_clip, speakers, write_film
@@ -72,6 +74,36 @@ def test_frames_hold_every_sight_once(sample):
     assert np.isfinite(frames.scores).all()
     assert len(set(zip(frames.times_seconds, frames.person, strict=True))) == len(frames)
     assert sample.people[0].seconds_seen == pytest.approx(len(frames) * 3 / 16)
+
+
+def test_blendshapes_and_poses_are_measured_if_asked_for(toy, sample):
+    measured = timeline(SAMPLE, toy, frames=True, blendshapes=True, threads=1)
+    frames = measured.frames
+    assert sample.frames.blendshapes is None
+    np.testing.assert_array_equal(frames.scores, sample.frames.scores)
+    assert frames.blendshapes.shape == (len(frames), 52)
+    assert np.isfinite(frames.blendshapes).all()
+    smile = frames.blendshapes[:, BLENDSHAPES.index("mouthSmileLeft")]
+    assert np.median(smile) > 0.4  # Eileen Collins smiles at the camera
+    yaw, pitch, roll = np.median(frames.head_poses, axis=0)
+    assert (abs(yaw), abs(pitch + 9), abs(roll - 3)) < (4, 5, 3)
+
+
+def test_blendshapes_need_frames(toy, tmp_path, capsys):
+    with pytest.raises(InvalidInputError, match="ask for frames"):
+        timeline(SAMPLE, toy, blendshapes=True)
+    assert main(["timeline", str(SAMPLE), "-o", str(tmp_path), "--blendshapes"]) == 1
+    assert "--frames" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command_writes_blendshapes(toy_bundle, tmp_path):
+    words = ["timeline", str(SAMPLE), "--bundle", str(toy_bundle), "--stop", "1.5"]
+    assert main([*words, "-o", str(tmp_path), "--frames", "--blendshapes"]) == 0
+    for name in ("sample.json", "sample.frames.csv"):
+        frames = read(tmp_path / name).frames
+        assert frames.blendshapes.shape == (len(frames), 52)
+        assert len(frames) > 5
 
 
 def test_summary_and_segments_fit_the_rows(sample):

@@ -3,6 +3,7 @@
 from facevoice.branches.adjustment import Adjustment
 from facevoice.branches.base import Branch, FusionBranch, PerFaceBranch
 from facevoice.branches.blend import Blend
+from facevoice.branches.face_mesh import FaceMeshMoments
 from facevoice.branches.face_sequence import FaceSequence
 from facevoice.branches.face_vote import FaceVote
 from facevoice.branches.functionals import Functionals
@@ -15,6 +16,7 @@ __all__ = [
     "Adjustment",
     "Blend",
     "Branch",
+    "FaceMeshMoments",
     "FaceSequence",
     "FaceVote",
     "Functionals",

@@ -4,8 +4,8 @@ It holds everything that a branch needs to know about its model: labels, sizes, 
 hashes, licences of code, weights and data, provenance and validation figures. Nothing is pickled.
 
 Later formats differ from 1 in the tree and its files only. From 2 on, there may be a ``stack`` or a
-``blend`` with a ``rule``; from 3 on, a ``speech_encoder``, and files that are not in the bundle's
-folder because the package ships them (see ``files``).
+``blend`` with a ``rule``; from 3 on, a ``speech_encoder`` or a ``face_mesh``, and files that are
+not in the bundle's folder because the package ships them (see ``files``).
 """
 
 import json
@@ -17,6 +17,7 @@ from typing import Any, Final
 from facevoice.branches import (
     Blend,
     Branch,
+    FaceMeshMoments,
     FaceSequence,
     FaceVote,
     Functionals,
@@ -34,12 +35,22 @@ SHIPPED: Final = Path(__file__).parents[1] / "bundles"
 OLD_KINDS: Final = {"functionals_svm": "functionals"}
 """Names of kinds: format 1's to today's."""
 
-_Kind = Blend | Stack | FaceVote | FaceSequence | SpectrogramNet | Functionals | SpeechEncoder
+_Kind = (
+    Blend
+    | Stack
+    | FaceVote
+    | FaceSequence
+    | FaceMeshMoments
+    | SpectrogramNet
+    | Functionals
+    | SpeechEncoder
+)
 _KINDS: Final[Mapping[str, type[_Kind]]] = {
     "blend": Blend,
     "stack": Stack,
     "face_vote": FaceVote,
     "face_sequence": FaceSequence,
+    "face_mesh": FaceMeshMoments,
     "spectrogram_net": SpectrogramNet,
     "functionals": Functionals,
     "speech_encoder": SpeechEncoder,

@@ -72,7 +72,7 @@ def files_of(
     return {name: hash_of(path) for name, path in sorted(paths.items())}
 
 
-_FIRST_FORMATS: Final = {"stack": 2, "speech_encoder": 3}
+_FIRST_FORMATS: Final = {"stack": 2, "speech_encoder": 3, "face_mesh": 3}
 """The first format that knows a kind, where that is not 1."""
 
 

@@ -49,6 +49,11 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command.add_argument(
         "--frames", action="store_true", help="also write a row for every face that was analysed"
     )
+    command.add_argument(
+        "--blendshapes",
+        action="store_true",
+        help="also measure 52 blendshapes and the head's pose in each of these faces",
+    )
     add_span_options(command)
     add_model_options(command, threads=1)  # its stages run in parallel
     command.set_defaults(run=run)
@@ -61,6 +66,8 @@ def run(options: argparse.Namespace) -> int:
     from facevoice.timeline import timeline
 
     formats = _formats(options, FORMATS)
+    if options.blendshapes and not options.frames:
+        raise InvalidInputError("--blendshapes adds columns to the table of --frames: give both")
     bundle = load_bundle(options.bundle, device=options.device, threads=options.threads)
     result = timeline(
         options.input,
@@ -69,6 +76,7 @@ def run(options: argparse.Namespace) -> int:
         hop=options.hop,
         people=options.people,
         frames=options.frames or "mp4" in formats,  # boxes are drawn where faces were
+        blendshapes=options.blendshapes,
         start=options.start,
         stop=options.stop,
         device=options.device,

@@ -9,7 +9,7 @@ from typing import Final, Literal, get_args
 
 from facevoice.datasets.names import SPLITS, SYNONYMS, meanings
 from facevoice.errors import DatasetError
-from facevoice.types import Sample, UInt8Array
+from facevoice.types import Float64Array, Sample, UInt8Array
 
 Content = Literal["clips", "face_crops", "face_folders", "pictures", "face_images", "speech"]
 """What the files of a corpus hold, and thus how they are prepared.
@@ -160,6 +160,8 @@ class Corpus:
     read: reads a sample's picture (H, W) or (H, W, 3), where pictures are not files of their own.
     face_box: where its face pictures (content face_images) lie in the 256x256 picture that
         alignment gives: left, top, right, bottom.
+    votes: how many raters chose each of ``labels`` (K,) by the sample's id; empty where a root
+        folder holds no votes.
     """
 
     name: str
@@ -176,6 +178,7 @@ class Corpus:
     gather: Callable[[Path, "Gathering"], None]
     read: Callable[[Sample], UInt8Array] | None = None
     face_box: tuple[float, float, float, float] = (0.0, 0.0, 256.0, 256.0)
+    votes: Callable[[Path], Mapping[str, Float64Array]] | None = None
 
     def find(self, root: Path) -> Found:
         """The samples under a root folder, and what is left out.

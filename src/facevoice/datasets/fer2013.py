@@ -16,6 +16,7 @@ from facevoice.datasets.corpus import (
     Corpus,
     Gathering,
 )
+from facevoice.datasets.ferplus_votes import SPLITS, row_id, votes
 from facevoice.datasets.names import emotion_of
 from facevoice.errors import DatasetError
 from facevoice.types import EMOTIONS, Sample, UInt8Array
@@ -26,7 +27,6 @@ _LAYOUT: Final = (
 )
 _TABLES: Final = ("fer2013.csv", "icml_face_data.csv")
 _CODES: Final = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-_SPLITS: Final = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
 _SIDE: Final = 48
 
 
@@ -82,13 +82,13 @@ def _rows(table: Path, gathering: Gathering) -> None:
                 continue
             pixels = cells[place["pixels"]]
             code, usage = (cells[place[key]].decode().strip() for key in ("emotion", "Usage"))
-            if not code.isdigit() or int(code) >= len(_CODES) or usage not in _SPLITS:
+            if not code.isdigit() or int(code) >= len(_CODES) or usage not in SPLITS:
                 gathering.drop(table, f"row of emotion {code}, usage {usage}")
                 continue
-            identity = f"{_SPLITS[usage]}/{number:05d}"
+            identity = row_id(SPLITS[usage], number)
             gathering.keep(
                 RowSample(
-                    identity, table, _CODES[int(code)], _SPLITS[usage], identity,
+                    identity, table, _CODES[int(code)], SPLITS[usage], identity,
                     start=begin, stop=begin + len(pixels),
                 )
             )  # fmt: skip
@@ -127,5 +127,6 @@ CORPUS: Final = Corpus(
     obtain="search for the data set 'FER-2013'; folder form of 28,709 + 7,178 pictures",
     gather=gather,
     read=read,
-    face_box=(2.0, 2.0, 252.0, 252.0),
+    face_box=(2.0, 2.0, 252.0, 252.0),  # as scripts/face_framing.py measures it
+    votes=votes,
 )

@@ -94,14 +94,24 @@ def align_light(light: UInt8Array, landmarks: Points, size: int) -> UInt8Array:
 
 def _warped(image: UInt8Array, landmarks: Points, size: int) -> UInt8Array:
     """image: (H, W) or (H, W, 3); returns (size, size) or (size, size, 3)."""
-    forward = similarity(landmarks, TEMPLATE * (size / ALIGNED_SIZE))
+    return warp(image, similarity(landmarks, TEMPLATE * (size / ALIGNED_SIZE)), size)
+
+
+def warp(image: UInt8Array, forward: Float64Array, size: int) -> UInt8Array:
+    """The square of a picture that a similarity leads to, interpolated as ``align`` does.
+
+    image: (H, W) or (H, W, 3) uint8.
+    forward: (2, 3) from the picture to the square, as ``similarity`` gives it.
+    Returns (size, size) or (size, size, 3). Raises InvalidInputError if the square covers more than
+    16384 pixels per side of the picture.
+    """
     turn, tilt = forward[:, 0]  # a similarity is (turn, -tilt), (tilt, turn), like its inverse
     shrink = 1 / float(np.hypot(turn, tilt))
     linear = np.array([(turn, tilt), (-tilt, turn)]) * shrink**2  # from the result to the picture
     shift = -linear @ forward[:, 2]
     require(
         shrink * size <= _LARGEST_SHRINK * ALIGNED_SIZE,
-        f"landmarks are too far apart: {np.asarray(landmarks).tolist()}",
+        f"landmarks are too far apart: the face would cover {shrink * size:.0f} pixels",
     )
     block = max(1, round(shrink))
     corners = np.array([(0, 0), (size, 0), (0, size), (size, size)]) @ linear.T + shift

@@ -9,6 +9,7 @@ import numpy as np
 from facevoice.branches import Branch, PerFaceBranch, leaves, score_tree
 from facevoice.bundle import Bundle
 from facevoice.evidence import EvidenceWindow, Sight, Verdict
+from facevoice.faces.blendshapes import Expression, ExpressionReader
 from facevoice.speech.voice import Speech
 from facevoice.timeline.table import Row, RowMissingCode, Speaker
 from facevoice.types import (
@@ -27,6 +28,7 @@ class FaceSight:
 
     scores: (K,) of this face alone, NaN if no branch scores single faces; None if not requested.
     seconds: how long the sight stands for: until the next sampled instant.
+    expression: its blendshapes and the pose of its head in the picture; None if not requested.
     """
 
     time_seconds: float
@@ -34,6 +36,7 @@ class FaceSight:
     face: Face
     scores: Float64Array | None = None
     seconds: float = 0.0
+    expression: Expression | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +62,18 @@ class WindowScorer:
     other branches score every window afresh.
 
     frame_scores: score each sight's face by itself, too.
+    expressions: reads each sight's blendshapes and pose; None: they are not asked for.
     """
 
-    def __init__(self, bundle: Bundle, *, frame_scores: bool = False) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        frame_scores: bool = False,
+        expressions: ExpressionReader | None = None,
+    ) -> None:
         self._bundle, self._tree, self._frame_scores = bundle, bundle.tree, frame_scores
+        self._expressions = expressions
         self._looks: dict[tuple[int, int, float], Float64Array] = {}
         self._leaf_scores: dict[tuple[int, int, int], Scores | None] = {}
 
@@ -80,6 +91,7 @@ class WindowScorer:
                 sight.face,
                 self._scores_alone(sight) if self._frame_scores else None,
                 sight.seconds,
+                self._expression(sight),
             )
             for sight in window.sights
         )
@@ -168,6 +180,11 @@ class WindowScorer:
 
         scores = score_tree(self._tree, leaf_score)
         return np.full(len(self._tree.labels), np.nan) if scores is None else scores.values
+
+    def _expression(self, sight: Sight) -> Expression | None:
+        if self._expressions is None or sight.aligned is None:
+            return None
+        return self._expressions.of_aligned(sight.aligned, sight.face.landmarks)
 
 
 def _speaker(person: int | None, verdict: Verdict | None) -> Speaker:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facevoice.errors import LabelMismatchError
+from facevoice.faces.blendshapes import BLENDSHAPES
 from facevoice.types import (
     MISSING_CODES,
     MODALITIES,
@@ -173,6 +174,10 @@ class FrameTable:
     landmarks: (N, 5, 2) float32 pixels, in the order of ``Face.landmarks``.
     quality: (N,) float32, the detector's confidence.
     scores: (N, K) float64, the face's own scores; NaN where no branch scored this face.
+    blendshapes: (N, 52) float32, 0 to 1, in the order of ``faces.blendshapes.BLENDSHAPES``; NaN
+        where the picture of the face was not kept; None unless they were asked for.
+    head_poses: (N, 3) float32 degrees, yaw, pitch and roll as in ``faces.head_pose.HeadPose``;
+        likewise.
     """
 
     times_seconds: Float64Array
@@ -181,9 +186,15 @@ class FrameTable:
     landmarks: Float32Array
     quality: Float32Array
     scores: Float64Array
+    blendshapes: Float32Array | None = None
+    head_poses: Float32Array | None = None
 
     def __post_init__(self) -> None:
         count = len(self.times_seconds)
+        require(
+            (self.blendshapes is None) == (self.head_poses is None),
+            "FrameTable needs both blendshapes and head_poses, or neither",
+        )
         shapes: dict[str, tuple[int, ...]] = {
             "times_seconds": (count,),
             "person": (count,),
@@ -192,6 +203,8 @@ class FrameTable:
             "quality": (count,),
             "scores": (count, *self.scores.shape[1:2]),
         }
+        if self.blendshapes is not None:
+            shapes |= {"blendshapes": (count, len(BLENDSHAPES)), "head_poses": (count, 3)}
         for name, shape in shapes.items():
             array: NDArray[Any] = getattr(self, name)
             require(array.shape == shape, f"FrameTable.{name} must be {shape}, got {array.shape}")

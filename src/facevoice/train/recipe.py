@@ -141,6 +141,9 @@ class Network:
         0 trains all epochs and keeps the last.
     precision: "32-true" or "bf16-mixed".
     storage: of the weights in ONNX, "fp32", or "fp16" for large nets (computed in fp32).
+    soft_labels: score tables by their paths (raters' votes, a teacher's scores), and the share of
+        each in what is to be learnt; the label has the rest, and all of it where tables have no
+        scores. See ``fit.targets``.
     """
 
     feature_dim: int = 0
@@ -149,6 +152,7 @@ class Network:
     patience: int = 0
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     storage: Literal["fp32", "fp16"] = "fp32"
+    soft_labels: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,12 +13,13 @@ import pytest
 
 from facevoice.cli import main
 from facevoice.errors import InvalidInputError, MediaNotFoundError, MissingDependencyError
+from facevoice.faces.blendshapes import BLENDSHAPES
 from facevoice.output.timeline import FORMATS, write
 from facevoice.output.timeline.columns import TABLES, tables_of
 from facevoice.output.timeline.reading import read
 from facevoice.types import Scores
 from support.places import DOCS
-from support.written_timelines import make_timeline, same
+from support.written_timelines import make_timeline, same, with_blendshapes, without_faces
 
 SOURCE = Path("talk.mp4")  # tables need no more of it than its name
 HOSTILE = ('joy, "quoted"', "<&>\n", "naïve.dot", "=1+1")
@@ -39,8 +40,18 @@ def written(timeline, folder, form):
         make_timeline(labels=HOSTILE, path="odd \u2028 name.mp4"),
         replace(make_timeline(), duration_seconds=None, **EMPTY),
         replace(make_timeline(with_frames=False), **EMPTY),
+        with_blendshapes(make_timeline()),
+        with_blendshapes(without_faces(make_timeline())),
     ],
-    ids=["usual", "without frames", "hostile labels", "no people", "nothing"],
+    ids=[
+        "usual",
+        "without frames",
+        "hostile labels",
+        "no people",
+        "nothing",
+        "blendshapes",
+        "blendshapes of no face",
+    ],
 )
 def test_what_is_read_is_what_was_written(timeline, form, tmp_path):
     assert same(read(written(timeline, tmp_path, form)), timeline)
@@ -61,7 +72,8 @@ def test_frames_of_an_earlier_run_do_not_stay(tmp_path):
 def test_the_json_keeps_to_its_schema(tmp_path):
     schema = json.loads((DOCS / "timeline.schema.json").read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
-    for timeline in (make_timeline(), make_timeline(with_frames=False)):
+    usual = make_timeline()
+    for timeline in (usual, make_timeline(with_frames=False), with_blendshapes(usual)):
         record = json.loads(written(timeline, tmp_path, "json").read_text(encoding="utf-8"))
         jsonschema.validate(record, schema)
         record["windows"][0]["surprise"] = 1
@@ -82,16 +94,33 @@ def test_the_documentation_has_every_column_as_it_is_described(table):
 
 
 def test_every_column_that_is_written_is_described():
-    timeline = make_timeline()
+    timeline = with_blendshapes(make_timeline())
     for name, table in tables_of(timeline).items():
         described = [each.name for each in TABLES[name]]
         for column in table.columns:
             general = re.sub(rf"\.({'|'.join(timeline.labels)})$", ".LABEL", column.name)
             general = re.sub(r"parts\..*\.LABEL$", "parts.BRANCH.LABEL", general)
+            general = re.sub(rf"^blend_({'|'.join(BLENDSHAPES)})$", "blend_BLENDSHAPE", general)
             assert general in described
         assert [each.name for each in table.columns if each in TABLES[name]] == [
-            each for each in described if "LABEL" not in each
+            each for each in described if "LABEL" not in each and "BLENDSHAPE" not in each
         ]
+
+
+def test_blendshapes_have_columns_only_where_they_were_asked_for(tmp_path):
+    without, timeline = make_timeline(), with_blendshapes(make_timeline())
+    names = [column.name for column in tables_of(timeline)["frames"].columns]
+    measured = [f"blend_{name}" for name in BLENDSHAPES]
+    measured += ["yaw_degrees", "pitch_degrees", "roll_degrees"]
+    assert names[-55:] == measured
+    assert names[:-55] == [column.name for column in tables_of(without)["frames"].columns]
+    written(timeline, tmp_path, "csv")
+    with (tmp_path / "talk.frames.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    blinks = timeline.frames.blendshapes[:, BLENDSHAPES.index("eyeBlinkLeft")]
+    assert np.float32(rows[1]["blend_eyeBlinkLeft"]) == blinks[1]
+    assert np.float32(rows[1]["pitch_degrees"]) == timeline.frames.head_poses[1, 1]
+    assert not rows[0]["blend_eyeBlinkLeft"]  # NaN
 
 
 def test_the_schema_has_the_fields_of_the_columns():

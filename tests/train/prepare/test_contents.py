@@ -8,10 +8,12 @@ from PIL import Image
 
 from facevoice.datasets import CORPORA
 from facevoice.samples import SAMPLE
+from facevoice.scores.table import read_score_table
 from facevoice.train.prepare import gather, parts
 from facevoice.train.prepare.run import prepare
 from facevoice.train.prepare.selection import Choices
 from support.media_files import steady, tone, write_media
+from support.miniatures import ferplus
 from support.small_corpora import (
     MANIFEST,
     Interrupted,
@@ -57,6 +59,23 @@ def test_face_images_go_on_after_an_interruption(tmp_path, monkeypatch):
     prepare(CORPORA["fer2013"], root, tmp_path / "out")
     assert len(seen) == 3, "the first unit of two is not read again"
     assert contents(tmp_path / "out") == contents(whole.folder)
+
+
+def test_votes_of_raters_become_soft_labels(tmp_path):
+    root = tmp_path / "corpus"
+    ferplus(root)
+    output = tmp_path / "out"
+    prepare(CORPORA["fer2013"], root, output)
+    votes = read_score_table(output / "votes.npz")
+    assert votes.ids.tolist() == ["train/angry/a.jpg", "train/happy/b.png", "test/sad/a.jpg"]
+    assert votes.splits.tolist() == ["train", "train", "test"]
+    np.testing.assert_allclose(votes.scores[0, 0], [0.6, 0, 0, 0, 0.4, 0, 0])
+    np.testing.assert_allclose(votes.scores[1, 0], [0, 0, 0, 5 / 6, 0, 0, 1 / 6])
+    table = root / "ferplus.csv"
+    table.write_text(table.read_text().replace(".png,0,0,0,5", ".png,0,0,0,9"))
+    again = prepare(CORPORA["fer2013"], root, output, Choices(labels=("happy", "angry", "sad")))
+    votes = read_score_table(again.folder / "votes.npz")
+    np.testing.assert_allclose(votes.scores[:, 0], [[0, 1, 0], [1, 0, 0], [0, 0, 1]])
 
 
 def test_pictures_of_any_shape_give_their_middle_square(tmp_path):

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from facevoice.errors import InvalidInputError
+from facevoice.faces.blendshapes import BLENDSHAPES
 from facevoice.timeline.table import FrameTable, Person, Row, Segment, Timeline
 from facevoice.types import MODALITIES, Scores
 
@@ -35,12 +36,17 @@ ScorePath = tuple[str, ...]
 
 LABEL: Final = "LABEL"
 BRANCH: Final = "BRANCH"
-"""In a column's name and location: one column per label, and one per branch and label."""
+BLENDSHAPE: Final = "BLENDSHAPE"
+"""In a column's name and location: one column per label, one per branch and label, and one per
+blendshape."""
+
+EXPRESSION: Final = ("blendshapes", "head_pose")
+"""Where the values of columns lie that only stand in a table if blendshapes were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column, or a family of columns: one per label or per branch and label.
+    """One column, or a family of columns: one per label, branch and label, or blendshape.
 
     unit, doc: its description in docs/timeline.md.
     at: where the value lies in the JSON record; () for a field of the same name.
@@ -67,6 +73,12 @@ _POINTS: Final = {
     "nose": "tip of the nose",
     "left_mouth": "corner of the mouth on the viewer's left",
     "right_mouth": "corner of the mouth on the viewer's right",
+}
+
+_TURNS: Final = {
+    "yaw": "how far the head is turned, > 0 to the viewer's right",
+    "pitch": "how far it looks up (> 0) or down",
+    "roll": "how far it is tilted in the picture, > 0 clockwise",
 }
 
 TABLES: Final[Mapping[str, tuple[Column, ...]]] = {
@@ -149,6 +161,10 @@ TABLES: Final[Mapping[str, tuple[Column, ...]]] = {
         Column("quality", "float32", "0 to 1", "the detector's confidence"),
         Column("face.LABEL", "float", "0 to 1", "scores of this face alone; empty if no branch"
                " looked at it", ("scores", LABEL)),
+        Column("blend_BLENDSHAPE", "float32", "0 to 1", "blendshape of the face, under MediaPipe's"
+               " name", ("blendshapes", BLENDSHAPE)),
+        *(Column(f"{name}_degrees", "float32", "degrees", doc, ("head_pose", f"{name}_degrees"))
+          for name, doc in _TURNS.items()),
     ),
 }  # fmt: skip
 """Every table's columns, in order."""
@@ -167,18 +183,28 @@ class Table:
 
 
 def expanded(
-    table: str, labels: Sequence[str], paths: Sequence[ScorePath] = ()
+    table: str,
+    labels: Sequence[str],
+    paths: Sequence[ScorePath] = (),
+    *,
+    blendshapes: bool = False,
 ) -> tuple[Column, ...]:
     """The columns of a table, with those for each label and branch in place of the families.
 
     paths: where scores are stored, each above its parts.
+    blendshapes: whether they were asked for.
 
     Raises:
         InvalidInputError: labels and branches have names that would give two columns one name.
     """
     columns: list[Column] = []
     for column in TABLES[table]:
-        if LABEL not in column.at:
+        if column.at[0] in EXPRESSION and not blendshapes:
+            continue
+        if BLENDSHAPE in column.at:
+            prefix = column.name.removesuffix(BLENDSHAPE)
+            columns += [column.of(prefix + each, column.at[0], each) for each in BLENDSHAPES]
+        elif LABEL not in column.at:
             columns.append(column)
         elif BRANCH not in column.at:
             prefix = column.name.removesuffix(LABEL)
@@ -217,7 +243,7 @@ def tables_of(timeline: Timeline) -> dict[str, Table]:
     items = {"about": [record | {"score_paths": paths} | counts], **items}
     tables = {}
     for name, objects in items.items():
-        columns = expanded(name, timeline.labels, paths)
+        columns = expanded(name, timeline.labels, paths, blendshapes="blendshapes" in record)
         rows = [[_cell(each, column) for column in columns] for each in objects]
         tables[name] = Table(columns, rows)
     return tables
@@ -268,7 +294,8 @@ def _below(path: ScorePath, scores: Scores) -> Iterator[ScorePath]:
 def record_of(timeline: Timeline) -> dict[str, Any]:
     """The timeline as JSON values, see docs/timeline.schema.json; NaN becomes None."""
     frames = timeline.frames
-    return {
+    measured = frames is not None and frames.blendshapes is not None
+    record = {
         "schema_version": VERSION,
         "path": printable(timeline.path),
         "bundle": {"name": timeline.bundle_name, "sha256": timeline.bundle_sha256},
@@ -284,6 +311,7 @@ def record_of(timeline: Timeline) -> dict[str, Any]:
         "segments": [_record(segment, "segments") for segment in timeline.segments],
         "frames": None if frames is None else list(_frames(frames, timeline.labels)),
     }
+    return record | {"blendshapes": list(BLENDSHAPES)} if measured else record
 
 
 def row_record(row: Row) -> dict[str, Any]:
@@ -316,7 +344,7 @@ def _frames(frames: FrameTable, labels: tuple[str, ...]) -> Iterator[dict[str, A
     for number, time in enumerate(frames.times_seconds.tolist()):
         scores = frames.scores[number].tolist()
         looked = len(scores) == len(labels) and not all(map(math.isnan, scores))
-        yield {
+        record = {
             "time_seconds": time,
             "person": int(frames.person[number]),
             "box": _json(frames.boxes[number]),
@@ -324,6 +352,12 @@ def _frames(frames: FrameTable, labels: tuple[str, ...]) -> Iterator[dict[str, A
             "quality": _json(frames.quality[number]),
             "scores": _json(dict(zip(labels, scores, strict=True))) if looked else None,
         }
+        if frames.blendshapes is not None and frames.head_poses is not None:
+            shapes = dict(zip(BLENDSHAPES, frames.blendshapes[number], strict=True))
+            pose = zip(_TURNS, frames.head_poses[number], strict=True)
+            record["blendshapes"] = _json(shapes)
+            record["head_pose"] = _json({f"{name}_degrees": value for name, value in pose})
+        yield record
 
 
 def printable(text: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from facevoice.errors import InvalidInputError, MediaNotFoundError
+from facevoice.faces.blendshapes import BLENDSHAPES
 from facevoice.output.timeline.columns import TABLES, VERSION, expanded, unflattened
 from facevoice.output.timeline.files import READERS
 from facevoice.timeline.table import FrameTable, Person, Row, Segment, Timeline
@@ -68,12 +69,16 @@ def _table_record(path: Path) -> Record:
     for name in list(TABLES)[1:]:
         if record[f"{name}_rows"] is None:
             continue
-        columns = expanded(name, record["labels"], record["score_paths"])
-        record[name] = unflattened(columns, cells(Path(f"{place}.{name}{path.suffix}")))
-        found, expected = len(record[name]), record[f"{name}_rows"]
-        if found != expected:
+        found = cells(Path(f"{place}.{name}{path.suffix}"))
+        paths, measured = record["score_paths"], f"blend_{BLENDSHAPES[0]}" in found
+        if measured:
+            record["blendshapes"] = list(BLENDSHAPES)
+        columns = expanded(name, record["labels"], paths, blendshapes=measured)
+        record[name] = unflattened(columns, found)
+        rows, expected = len(record[name]), record[f"{name}_rows"]
+        if rows != expected:
             raise InvalidInputError(
-                f"the table {name} has {found} rows instead of {expected}: the files are"
+                f"the table {name} has {rows} rows instead of {expected}: the files are"
                 " not of one timeline, or one is truncated"
             )
     return record
@@ -97,7 +102,7 @@ def _timeline(record: Record) -> Timeline:
         segments=tuple(
             Segment(**(each | {"score": _number(each["score"])})) for each in record["segments"]
         ),
-        frames=None if record["frames"] is None else _frames(record["frames"], labels),
+        frames=None if record["frames"] is None else _frames(record, labels),
     )
 
 
@@ -137,7 +142,9 @@ def _scores(record: Record | None, labels: tuple[str, ...]) -> Scores | None:
     return Scores(labels, np.array([found[label] for label in labels], np.float64), _known(parts))
 
 
-def _frames(records: list[Record], labels: tuple[str, ...]) -> FrameTable:
+def _frames(record: Record, labels: tuple[str, ...]) -> FrameTable:
+    records, measured = record["frames"], "blendshapes" in record
+
     def numbers(of: Any, *shape: int, dtype: type = np.float32) -> Any:
         return np.array([of(each) for each in records], dtype).reshape(len(records), *shape)
 
@@ -148,6 +155,9 @@ def _frames(records: list[Record], labels: tuple[str, ...]) -> FrameTable:
         found = each["scores"] or {}
         return [found.get(label) for label in labels]
 
+    def shapes(each: Record) -> list[Any]:
+        return [each["blendshapes"][name] for name in BLENDSHAPES]
+
     return FrameTable(
         times_seconds=numbers(lambda each: each["time_seconds"], dtype=np.float64),
         person=numbers(lambda each: each["person"], dtype=np.int64),
@@ -155,6 +165,8 @@ def _frames(records: list[Record], labels: tuple[str, ...]) -> FrameTable:
         landmarks=numbers(lambda each: [flat(point) for point in flat(each["landmarks"])], 5, 2),
         quality=numbers(lambda each: each["quality"]),
         scores=numbers(scores, len(labels), dtype=np.float64),
+        blendshapes=numbers(shapes, len(BLENDSHAPES)) if measured else None,
+        head_poses=numbers(lambda each: list(each["head_pose"].values()), 3) if measured else None,
     )
 
 

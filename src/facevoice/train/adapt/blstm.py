@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from facevoice.train.adapt.features import LeafFeatures
 from facevoice.train.adapt.heads import Clips, Rows, answer_of, picture_part
 from facevoice.train.adapt.onnx_heads import OPSET, Answer, sequence_model
-from facevoice.train.fit.samples import Split
+from facevoice.train.fit.samples import Split, soft_targets
 from facevoice.train.fit.sequence_features import FeatureSource
 from facevoice.train.fit.stage import Stage, Trainer
 from facevoice.train.nets import SummedBlstm
@@ -103,7 +103,8 @@ def fit_blstm(leaf: LeafFeatures, clips: Clips, rows: Rows) -> BlstmHead:
     fabric = Fabric(accelerator="cpu", devices=1)
     labels = tuple(str(label) for label in present)
     with tempfile.TemporaryDirectory(prefix="facevoice-") as folder:
-        trainer = Trainer(fabric, recipe, Path(folder), truth, labels, split)
+        targets = soft_targets(np.maximum(truth, 0), len(labels), recipe.label_smoothing)
+        trainer = Trainer(fabric, recipe, Path(folder), truth, targets, labels, split)
         trainer.train(Stage("blstm", 1, net, source, _EPOCHS, _BATCH, _RATE))
     known = tuple(int(label) for label in present)
     items = leaf.read.chosen(rows, views=1)

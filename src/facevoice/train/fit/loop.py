@@ -20,6 +20,7 @@ from facevoice.train.fit.samples import split_of
 from facevoice.train.fit.sequence_features import SequenceNet, SequenceSource, cached_features
 from facevoice.train.fit.sources import Source, source_of
 from facevoice.train.fit.stage import Progress, Report, Stage, Trainer
+from facevoice.train.fit.targets import targets_of
 from facevoice.train.fit.validation import score_rows
 from facevoice.train.nets import (
     FeatureNet,
@@ -85,7 +86,8 @@ def _train(
     fabric.barrier()
     if (run / "model.pt").exists():
         return
-    trainer = Trainer(fabric, recipe, run, data.y, data.labels, split, report, progress)
+    targets = targets_of(recipe, data)
+    trainer = Trainer(fabric, recipe, run, data.y, targets, data.labels, split, report, progress)
     if recipe.freeze == "convolutions":
         freeze_convolutions(net)
     if recipe.epochs:

@@ -26,7 +26,6 @@ from facevoice.train.fit.samples import (
     logit_adjustment_of,
     mixed,
     resized,
-    soft_targets,
 )
 from facevoice.train.fit.sources import Inputs, Source
 from facevoice.train.fit.validation import placed, score_rows
@@ -75,13 +74,15 @@ class Stage:
 class Trainer:
     """What all stages of a run share.
 
-    y: (N,) labels of all rows; classes: how many labels there are.
+    y: (N,) labels of all rows, which balance the draws.
+    targets: (N, K) distributions that all rows are to learn.
     """
 
     fabric: Fabric
     recipe: NetRecipe
     run: Path
     y: NDArray[np.int64]
+    targets: Tensor
     labels: tuple[str, ...]
     split: Split
     report: Report | None = None
@@ -186,8 +187,7 @@ class Trainer:
             rng = np.random.default_rng([*seed, at])
             generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
             inputs = stage.source.training(chunk, rng, generator)
-            smoothing = self.recipe.label_smoothing
-            targets = soft_targets(self.y[chunk], len(self.labels), smoothing)
+            targets = self.targets[torch.from_numpy(chunk)]
             if stage.mixup > 0:
                 (pictures,) = inputs
                 pictures, targets = mixed(pictures, targets, stage.mixup, rng)

@@ -6,6 +6,7 @@ A prepared folder holds
     dropped.csv    file, reason, detail: everything that was left out
     samples.npy, faces.npy, pictures.npy, spans.npy, speech.npy
                    the evidence of all samples in the order of the table (see ``packed``)
+    votes.npz      raters' votes as a score table, where the corpus has any
     functionals-*.npz  features of the speech, once they were computed (see ``voice.features``)
     settings.json  what a restart must agree with
     contact_sheet.jpg  a face of each of the first samples, to check by eye
@@ -34,6 +35,7 @@ COLUMNS: Final = (
     *("corpus", "note"),
 )
 """Of ``samples.csv``; corpus and note are often empty."""
+VOTES: Final = "votes.npz"
 
 
 @dataclass(frozen=True, slots=True)

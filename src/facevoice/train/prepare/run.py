@@ -14,11 +14,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from facevoice import __version__
 from facevoice.datasets import Corpus
 from facevoice.errors import DatasetError
+from facevoice.scores.table import ScoreTable, write_score_table
 from facevoice.train.prepare.contact_sheet import write_contact_sheet
-from facevoice.train.prepare.folder import COLUMNS, FORMAT, Prepared, open_prepared
+from facevoice.train.prepare.folder import COLUMNS, FORMAT, VOTES, Prepared, open_prepared
 from facevoice.train.prepare.gather import Unusable
 from facevoice.train.prepare.parts import PARTS, Unit, Work, merge
 from facevoice.train.prepare.selection import Choices, Selection, select
@@ -85,6 +88,8 @@ def _source_digest(units: Sequence[Unit], selection: Selection) -> str:
         for sample in unit.samples:
             facts = (sample.label, sample.split, sample.group, sample.corpus, sample.note)
             digest.update("".join(f"{fact}\0" for fact in facts).encode())
+    for name, votes in selection.votes.items():
+        digest.update(name.encode() + votes.tobytes())
     return digest.hexdigest()
 
 
@@ -143,6 +148,7 @@ def _finish(
         )
     merge(work, units)
     _table(output / "samples.csv", COLUMNS, rows)
+    _write_votes(output, rows, selection)
     meta = _meta(work, selection, len(rows), reasons, source)
     with replacing(output / "prepared.json") as path:
         path.write_text(json.dumps(meta, indent=2, sort_keys=True) + "\n", encoding="utf-8")
@@ -150,6 +156,25 @@ def _finish(
     prepared = open_prepared(output)
     write_contact_sheet(prepared, output / "contact_sheet.jpg")
     return prepared
+
+
+def _write_votes(output: Path, rows: Sequence[Sequence[str]], selection: Selection) -> None:
+    """The raters' votes as a score table, which a recipe's ``soft_labels`` may name."""
+    voted = [row for row in rows if row[0] in selection.votes]
+    if not voted:
+        (output / VOTES).unlink(missing_ok=True)
+        return
+    ids, labels, splits, groups = zip(*(row[:4] for row in voted), strict=True)
+    table = ScoreTable.of_arrays(
+        np.stack([selection.votes[name] for name in ids]),
+        labels,
+        branches=["votes"],
+        labels=selection.labels,
+        ids=ids,
+        groups=groups,
+        splits=splits,
+    )
+    write_score_table(table, output / VOTES)
 
 
 def _meta(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from facevoice.datasets import Content, Corpus, Dropped, Leak, check_split, leaking_ids
 from facevoice.datasets.names import meanings
-from facevoice.types import Sample
+from facevoice.types import Float64Array, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +31,17 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What is to be prepared: samples, label set, what was renamed and what was left out before."""
+    """What is to be prepared: samples, label set, what was renamed and what was left out before.
+
+    votes: (K,) shares of raters by sample id, over ``labels``; of the samples that have any.
+    """
 
     samples: tuple[Sample, ...]
     labels: tuple[str, ...]
     dropped: tuple[Dropped, ...]
     leaks: tuple[Leak, ...]
     renamed: Mapping[str, int]
+    votes: Mapping[str, Float64Array]
 
 
 def select(corpus: Corpus, root: Path, choices: Choices) -> Selection:
@@ -62,7 +66,18 @@ def select(corpus: Corpus, root: Path, choices: Choices) -> Selection:
         dropped += [Dropped(item.path, reason) for item in samples if item.id in going]
         samples = [item for item in samples if item.id not in going]
         leaks = ()
-    return Selection(tuple(samples), labels, tuple(dropped), leaks, found.renamed)
+    votes = _votes(corpus, root, labels, samples)
+    return Selection(tuple(samples), labels, tuple(dropped), leaks, found.renamed, votes)
+
+
+def _votes(
+    corpus: Corpus, root: Path, labels: Sequence[str], samples: Sequence[Sample]
+) -> dict[str, Float64Array]:
+    """The raters' votes among the labels, each sample's summing to 1."""
+    counts = corpus.votes(root) if corpus.votes is not None else {}
+    places = [corpus.labels.index(label) for label in labels if counts]
+    chosen = {sample.id: counts[sample.id][places] for sample in samples if sample.id in counts}
+    return {name: found / found.sum() for name, found in chosen.items() if found.sum() > 0}
 
 
 def _some(samples: Sequence[Sample], limit: int) -> list[Sample]:
