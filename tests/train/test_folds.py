@@ -229,7 +229,7 @@ def test_the_command_prints_figures_and_keeps_scores(two_corpora, tmp_path, caps
     assert main(["folds", str(recipes[0]), *options[:-1], str(tmp_path / "x"), *leave, "four"]) == 1
     assert "no corpus four" in capsys.readouterr().err
     assert main(["folds", str(recipes[0]), *options, "--corpora", "two"]) == 1
-    assert "--corpora and --record belong to --leave corpus" in capsys.readouterr().err
+    assert "--corpora belongs to --leave corpus" in capsys.readouterr().err
     fresh = [*options[:-1], str(tmp_path / "fresh")]
     assert main(["folds", *map(str, recipes), *fresh, "--weights", "1"]) == 1
     said = capsys.readouterr().err
@@ -268,10 +268,15 @@ def test_the_command_leaves_corpora_out(two_corpora, tmp_path, capsys):
     assert "among its own 3 classes: UAR" in said.out
     assert "others answered: joy" in said.out
     assert "mean of one, two: v UAR" in said.out
-    bundle = make_toy_bundle(tmp_path / "bundle")
-    assert main([*options, "--json", "--record", str(bundle)]) == 0
-    found = json.loads(capsys.readouterr().out)["two"]["v"]
-    assert read_card(bundle)["left_out"]["two"]["v"] == found
+    toy = make_toy_bundle(tmp_path / "toy")
+    assert main([*options, "--json", "--record", str(toy)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert read_card(toy)["left_out"] == {corpus: found[corpus] for corpus in ("one", "two")}
+    found = found["two"]["v"]
+    assert main([*options[:-2], "--record", str(toy)]) == 1
+    assert "--record belongs to --leave corpus" in capsys.readouterr().err
+    assert main([*options, "--record", str(tmp_path)]) == 1
+    assert "no folder of that name holds a bundle.json" in capsys.readouterr().err
     assert found["own_classes"]["count"] == 3
     assert found["uar_low"] <= found["uar"] <= found["own_classes"]["uar"] + 1e-9
     assert set(found["other_classes"]) == {"joy"}

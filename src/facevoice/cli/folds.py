@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from facevoice.scores.table import ScoreTable
     from facevoice.train.folds import Fold
     from facevoice.train.prepare.folder import Prepared
+    from facevoice.train.recipe import AnyRecipe
 
 _UAR: Final = ("uar", "uar_low", "uar_high")
 
@@ -41,13 +42,12 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
                          help="of groups (default: 5)")  # fmt: skip
     command.add_argument("--corpora", type=names, default=(), metavar="A,B",
                          help="the corpora to leave out in turn (default: all)")  # fmt: skip
-    command.add_argument("--record", type=Path, metavar="BUNDLE",
-                         help="write the figures into a bundle's card (--leave corpus)",
-                         )  # fmt: skip
     command.add_argument("--among", action="append", default=[], metavar="CORPUS=A,B",
                          help="judge a corpus among these labels alone")  # fmt: skip
     command.add_argument("--weights", type=numbers, metavar="W,W",
                          help="of several recipes in their mean (default: equal)")  # fmt: skip
+    command.add_argument("--record", type=Path, metavar="BUNDLE",
+                         help="with --leave corpus: write the figures into its card")  # fmt: skip
     command.add_argument("--json", action="store_true", help="figures as one JSON object")
     command.add_argument("-o", "--output", type=Path, default=Path("runs-out") / "folds",
                          help="the folder (default: runs-out/folds); resumes there",
@@ -57,29 +57,54 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train, score, print."""
-    from facevoice.cli.train import report
-    from facevoice.scores.table import write_score_table
+    from facevoice.bundle import bundle_folder
+    from facevoice.bundle.measured import record_left_out
     from facevoice.train.prepare.folder import join, open_prepared
     from facevoice.train.recipe import load_recipe
 
     among = dict(map(_pair, options.among))
     recipes = [load_recipe(path, options.set) for path in options.recipes]
-    called = [recipe.name for recipe in recipes]
-    if len(set(called)) < len(called):
-        raise InvalidInputError(f"the recipes need names of their own, got {', '.join(called)}")
+    if options.record is not None and options.leave != "corpus":
+        raise InvalidInputError("--record belongs to --leave corpus")
+    recorded = None if options.record is None else bundle_folder(options.record)
     data = join([open_prepared(folder) for folder in options.data])
     try:
-        from facevoice.train.folds import (
-            BLENDED,
-            blend_weights,
-            blended,
-            by_corpus,
-            calibrated_by_other_folds,
-            held_out,
-        )  # fmt: skip
+        from facevoice.train.folds import by_corpus, calibrated_by_other_folds
     except ModuleNotFoundError as error:
         raise MissingDependencyError.of(str(error.name), "train", "training") from None
 
+    table, folds = _held_out(options, recipes, data)
+    if options.leave == "corpus":  # validation rows are of known corpora: they cannot calibrate
+        table = calibrated_by_other_folds(table)
+    found = {
+        corpus: {branch: _figures(part, branch) for branch in part.branches}
+        for corpus, part in by_corpus(table, data, among).items()
+    }
+    if options.json:
+        print(json.dumps(found))
+    else:
+        lines = [line for corpus, each in found.items() for line in _lines(corpus, each)]
+        if options.leave == "corpus":
+            lines += _means(found, [fold.corpus for fold in folds])
+        print("\n".join(lines))
+    say(f"scores of {len(table)} held-out clips: {options.output / 'held_out.npz'}")
+    if recorded is not None:
+        record_left_out(recorded, {fold.corpus: found[fold.corpus] for fold in folds})
+        say(f"recorded in {recorded / 'bundle.json'}")
+    return 0
+
+
+def _held_out(
+    options: argparse.Namespace, recipes: "Sequence[AnyRecipe]", data: "Prepared"
+) -> "tuple[ScoreTable, list[Fold]]":
+    """Train all folds of all recipes; their scores, which are written too, and the folds."""
+    from facevoice.cli.train import report
+    from facevoice.scores.table import write_score_table
+    from facevoice.train.folds import BLENDED, blend_weights, blended, held_out
+
+    called = [recipe.name for recipe in recipes]
+    if len(set(called)) < len(called):
+        raise InvalidInputError(f"the recipes need names of their own, got {', '.join(called)}")
     if BLENDED in called:
         raise InvalidInputError(f"a recipe is named {BLENDED!r}, as the mean of all is: rename it")
     weights = blend_weights(options.weights, len(recipes))
@@ -99,25 +124,7 @@ def run(options: argparse.Namespace) -> int:
         table, temperature = blended(tables, weights)
         say(f"the mean of the recipes asks for a temperature of {temperature:.2f}")
     write_score_table(table, options.output / "held_out.npz")
-    if options.leave == "corpus":  # validation rows are of known corpora: they cannot calibrate
-        table = calibrated_by_other_folds(table)
-    found = {
-        corpus: {branch: _figures(part, branch) for branch in part.branches}
-        for corpus, part in by_corpus(table, data, among).items()
-    }
-    if options.record is not None:
-        from facevoice.bundle.measured import record_left_out
-
-        record_left_out(options.record, found)
-    if options.json:
-        print(json.dumps(found))
-    else:
-        lines = [line for corpus, each in found.items() for line in _lines(corpus, each)]
-        if options.leave == "corpus":
-            lines += _means(found, [fold.corpus for fold in folds])
-        print("\n".join(lines))
-    say(f"scores of {len(table)} held-out clips: {options.output / 'held_out.npz'}")
-    return 0
+    return table, folds
 
 
 def numbers(text: str) -> list[float]:
@@ -135,8 +142,8 @@ def _folds(options: argparse.Namespace, data: "Prepared") -> "list[Fold]":
 
     if options.leave == "corpus":
         return folds_of_corpora(data, options.corpora)
-    if options.corpora or options.record:
-        raise InvalidInputError("--corpora and --record belong to --leave corpus")
+    if options.corpora:
+        raise InvalidInputError("--corpora belongs to --leave corpus")
     return folds_of_groups(data, options.folds)
 
 
