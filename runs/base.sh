@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# The base bundle from open data, top to bottom: two hours and a half on 2 quiet cores, most of it for
+# The base bundle from open data, top to bottom: three hours and a half on 2 quiet cores, most of it for
 # the face network. Every stage resumes where it was interrupted.
 #   bash runs/base.sh DATA [OUTPUT]    trains, bundles, and writes the figures into the bundle's card
 #   bash runs/base.sh --folds DATA     what the voice procedure is worth on speakers it has not met
-# DATA holds fer2013/ (train/ and test/) or fer2013.tar.xz, ravdess_speech/, emodb/ and javanese_av/.
+# DATA holds fer2013/ (train/ and test/) or fer2013.tar.xz, ferplus/labels.csv.gz, ravdess_speech/,
+# emodb/ and javanese_av/.
 set -euo pipefail
 folds=false
 if [ "${1:-}" = --folds ]; then
@@ -28,20 +29,17 @@ if $folds; then
     exit
 fi
 
-if [ ! -f prepared/fer2013/prepared.json ]; then
-    faces="$data/fer2013"
-    if [ ! -d "$faces" ]; then
-        faces="$(mktemp -d)"
-        python3 -m tarfile -e "$data/fer2013.tar.xz" "$faces"
-    fi
-    run prepare fer2013 --root "$faces" -o prepared/fer2013 --drop-leaks
-fi
+bash runs/prepare_faces.sh "$data"
 prepare_voices
 run train recipes/base_face.toml --data prepared/fer2013 -o runs-out/base_face
 run train recipes/base_face_gentle.toml --data prepared/fer2013 -o runs-out/base_face_gentle
+bash runs/teachers.sh "$data"
+run train recipes/base_face_votes.toml --data prepared/fer2013 -o runs-out/base_face_votes
+run train recipes/base_face_votes_gentle.toml --data prepared/fer2013 -o runs-out/base_face_votes_gentle
 run train recipes/base_voice.toml "${voices[@]}" -o runs-out/base_voice
 run train recipes/base_spectrogram.toml "${voices[@]}" -o runs-out/base_spectrogram
-run bundle runs-out/base_face_gentle runs-out/base_voice runs-out/base_spectrogram \
+run bundle runs-out/base_face_votes_gentle runs-out/base_voice runs-out/base_spectrogram \
     --tree recipes/base_tree.toml -o "$output"
 run evaluate prepared/fer2013 --split test --bundle "$output" --record "FER2013 test"
+run evaluate prepared/ferplus --split test --bundle "$output" --record "FER+ test, clear majority"
 run evaluate "$data/javanese_av/labels.csv" --bundle "$output" --record "javanese_av"
