@@ -14,8 +14,6 @@ from facevoice.speech.encoders import (
     Encoder,
     EncoderPart,
     encoder_features,
-    layer_sums,
-    pooled,
     shipped_encoders,
 )
 from facevoice.speech.log_mel import log_mel
@@ -63,10 +61,21 @@ def test_long_speech_is_pooled_over_all_its_pieces(toys: tuple[Encoder, ...]) ->
     wanted = [each for layer in states for each in (layer.mean(axis=0), layer.std(axis=0))]
     found = encoder_features(toys[:1], speech)
     np.testing.assert_allclose(found, np.concatenate(wanted), atol=1e-5)
-    for encoder in toys:
-        sums = [layer_sums(encoder, third) for third in thirds]
-        added = pooled([np.sum(layer, axis=0) for layer in zip(*sums, strict=True)])
-        np.testing.assert_array_equal(added, encoder_features([encoder], speech))
+
+
+def test_speech_is_read_once_for_all_who_use_a_network(
+    toys: tuple[Encoder, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bands = toys[0]
+    run, runs = Session.run, []
+    monkeypatch.setattr(Session, "run", lambda *given: runs.append(1) or run(*given))
+    speech = noise(1)
+    whole = encoder_features([bands], speech)
+    second = Encoder(EncoderPart("bands.onnx", "log_mel", ("layer_2",)), bands.session)
+    np.testing.assert_array_equal(encoder_features([second], speech), whole[6:])
+    assert len(runs) == 1
+    assert (encoder_features([bands], noise(1, seed=1)) != whole).any()
+    assert len(runs) == 2
 
 
 def test_speech_of_any_length_and_rate(toys: tuple[Encoder, ...]) -> None:

@@ -16,6 +16,10 @@ from facevoice.types.checks import set_field
 class SpeechEncoder(Leaf):
     """Frozen encoders read the speech; a model scores the pooled states of their layers.
 
+    Overlapping windows are each read whole. Read second by second and pooled, the states differ: on
+    RAVDESS, a head that learnt from whole utterances then gets 0.62 right instead of 0.73, and one
+    that learnt from single seconds 0.70. Whisper's layers depend on the place in the window.
+
     session: features (1, D) float32 -> probabilities (1, K), its last output.
     encoders: their features stand one after another; see ``facevoice.speech.encoders``.
     """

@@ -2,11 +2,19 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from facevoice.cli.console import ProgressLine, say
 from facevoice.cli.options import positive
 from facevoice.errors import MissingDependencyError
+
+_VERDICTS: Final = {
+    (True, False): "",
+    (True, True): "; new",
+    (False, False): "; no better than the original, which stays",
+    (False, True): "; new, but no better with it: left out",
+}
+"""By whether a branch is used, and whether it is new."""
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -52,14 +60,13 @@ def run(options: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         raise MissingDependencyError.of(str(error.name), "train", "adapting") from None
     settings = Settings(options.views, options.seed, options.temporal)
-    with ProgressLine("clips") as progress:
-        folder = adapt(options.bundle, data, options.output, settings, progress)
+    with ProgressLine("clips read") as read, ProgressLine("steps of fitting") as fitted:
+        folder = adapt(options.bundle, data, options.output, settings, read, fitted)
     card = read_card(folder)
     print(table(card["figures"]))
     told = card["provenance"]["adapted"]
     for name, facts in told["chosen"].items():
-        verdict = "" if facts["used"] else "; no better than the original, which stays"
-        say(f"{name}: {facts['kind']}{verdict}")
+        say(f"{name}: {facts['kind']}{_VERDICTS[facts['used'], facts['added']]}")
     for note in told["notes"]:
         say(note)
     say(f"bundle written to {folder}; try: facevoice predict CLIP --bundle {folder}")

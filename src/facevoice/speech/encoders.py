@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from facevoice.errors import BundleError
 from facevoice.session import Session, shipped_model
 from facevoice.speech.log_mel import log_mel
 from facevoice.speech.voice import SPEECH_RATE_HZ, require_speech_rate
-from facevoice.types import Float32Array, Float64Array, Waveform
+from facevoice.types import Float32Array, Waveform
 from facevoice.types.checks import set_field
 
 Reads = Literal["log_mel", "samples"]
@@ -23,6 +24,9 @@ Reads = Literal["log_mel", "samples"]
 _MODELS: Final = Path(__file__).parent / "models"
 _LONGEST: Final = 8 * SPEECH_RATE_HZ  # samples: 800 columns, the most that Whisper's part reads
 _LEVEL: Final = np.float32(0.1)  # root mean square of what a network of samples reads
+_LATEST: Final[WeakKeyDictionary[Session, tuple[Waveform, list[Float32Array]]]] = (
+    WeakKeyDictionary()
+)
 _SHORTEST: Final = 895  # samples: Moonshine's three convolutions need as many
 
 
@@ -85,11 +89,23 @@ class Encoder:
                 f" it has {', '.join(self.session.outputs)}"
             )
 
-    def states(self, piece: Waveform) -> list[Float32Array]:
-        """The chosen layers' states: (steps, width) each; piece: 895 to 128,000 samples."""
+    def states(self, waveform: Waveform) -> list[Float32Array]:
+        """The chosen layers' states, (steps, width) each, evenly spaced over the speech.
+
+        The last speech that a network has read is remembered, for other branches that use it.
+        """
+        latest = _LATEST.get(self.session)
+        if latest is None or latest[0] is not waveform:
+            parts = [self._read(piece) for piece in _pieces(waveform)]
+            latest = waveform, [np.concatenate(layer) for layer in zip(*parts, strict=True)]
+            _LATEST[self.session] = latest
+        found = dict(zip(self.session.outputs, latest[1], strict=True))
+        return [found[layer] for layer in self.part.layers]
+
+    def _read(self, piece: Waveform) -> list[Float32Array]:
+        """All outputs for 895 to 128,000 samples."""
         whole = log_mel(piece) if self.part.reads == "log_mel" else _levelled(piece.samples)
-        found = dict(zip(self.session.outputs, self.session.run(whole[None]), strict=True))
-        return [found[layer][0] for layer in self.part.layers]
+        return [layer for (layer,) in self.session.run(whole[None])]
 
     def __repr__(self) -> str:
         return f"Encoder({self.part.file}: {', '.join(self.part.layers)})"
@@ -120,39 +136,18 @@ def encoder_features(encoders: Sequence[Encoder], waveform: Waveform) -> Float32
     Raises:
         InvalidInputError: the sound is not at 16 kHz.
     """
-    return pooled([sums for encoder in encoders for sums in layer_sums(encoder, waveform)])
+    return _pooled([layer for encoder in encoders for layer in encoder.states(waveform)])
 
 
-def layer_sums(encoder: Encoder, waveform: Waveform) -> list[Float64Array]:
-    """What ``pooled`` needs of each layer: (3, width), the number of steps, sums, sums of squares.
-
-    Those of consecutive stretches of speech add up to those of the whole.
-    """
-    sums: list[Float64Array] = []
-    for piece in _pieces(waveform):
-        each = [_sums(states) for states in encoder.states(piece)]
-        sums = [old + new for old, new in zip(sums, each, strict=True)] if sums else each
-    return sums
-
-
-def pooled(sums: Sequence[Float64Array]) -> Float32Array:
-    """Means and deviations of layers from their sums, (3, width) each: (D,) float32."""
-    parts = []
-    for steps, total, squares in sums:
-        mean = total / steps
-        parts += [mean, np.sqrt(np.maximum(squares / steps - mean**2, 0))]
+def _pooled(states: Sequence[Float32Array]) -> Float32Array:
+    exact = [layer.astype(np.float64) for layer in states]
+    parts = [each for layer in exact for each in (layer.mean(axis=0), layer.std(axis=0))]
     return np.concatenate(parts).astype(np.float32)
 
 
 def _levelled(samples: Float32Array) -> Float32Array:
     power = np.mean(np.square(samples)) + np.float32(1e-12)
     return np.asarray(samples * (_LEVEL / np.sqrt(power)), np.float32)
-
-
-def _sums(states: Float32Array) -> Float64Array:
-    exact = states.astype(np.float64)
-    steps = np.full(exact.shape[1], len(exact), np.float64)
-    return np.stack([steps, exact.sum(axis=0), np.square(exact).sum(axis=0)])
 
 
 def _pieces(waveform: Waveform) -> list[Waveform]:

@@ -14,6 +14,7 @@ from facevoice import __version__
 from facevoice.branches import leaves as leaves_of
 from facevoice.bundle import Bundle, load_bundle
 from facevoice.bundle.files import files_named
+from facevoice.bundle.licences import Licences, branch_licences, part_licences
 from facevoice.bundle.reweigh import tree_of
 from facevoice.bundle.trained_on import keys_of, read_keys, write_keys
 from facevoice.bundle.write import check_place, files_of, new_bundle, write_card
@@ -75,7 +76,7 @@ def write_bundle(
     """
     with new_bundle(output) as folder:
         tree = _counted(adapted.tree)
-        nodes = _leaf_nodes(base, leaves, adapted, tree.leaves, folder)
+        nodes = _leaf_nodes(base, leaves, adapted, tree.leaves, data, folder)
         names = [data.labels[index] for index in data.y]
         earlier = read_keys(base.folder)
         write_keys(folder, [keys_of(data.ids, names), *([] if earlier is None else [earlier])])
@@ -91,9 +92,12 @@ def _leaf_nodes(
     leaves: Sequence[LeafFeatures],
     adapted: Adapted,
     used: Collection[str],
+    data: Prepared,
     folder: Path,
 ) -> dict[str, dict[str, Any]]:
     """The nodes of the branches that are used, by name; their networks go to the folder."""
+    names = [leaf.name for leaf in leaves if not leaf.added]
+    known = dict(zip(names, branch_licences(base.card).values(), strict=True))
     nodes = {}
     for leaf in leaves:
         if leaf.name in used:
@@ -102,29 +106,33 @@ def _leaf_nodes(
             nodes[leaf.name] = {**leaf.node, "name": leaf.name}
         name = adapted_name(leaf.name)
         if name in used:
-            nodes[name] = _refit_node(base, leaf, adapted.refits[name], folder)
+            node = _refit_node(base, leaf, adapted.refits[name], folder)
+            licences = known.get(leaf.name, Licences(base.card["licences"].get("code", "")))
+            nodes[name] = node | {"licences": _licences(licences, node, data)}
     return nodes
+
+
+def _licences(old: Licences, node: Mapping[str, Any], data: Prepared) -> dict[str, Any]:
+    """Those of a refitted branch: of what it was, of the clips, and of the parts that it uses."""
+    corpus = {str(data.meta.get("corpus", "")): str(data.meta.get("licence", ""))}
+    weights = f"{old.weights}; last layer: as the data" if old.weights else "as the data"
+    return Licences(old.code, weights, {**old.data, **corpus}, part_licences(node)).to_dict()
 
 
 def _refit_node(base: Bundle, leaf: LeafFeatures, refit: Refit, folder: Path) -> dict[str, Any]:
     name = adapted_name(leaf.name)
     node: dict[str, Any] = {"name": name, "temperature": refit.temperature}
+    own = {"model": f"{name}.onnx"}
     for part, model in zip(("", "_time"), refit.head.models(leaf), strict=False):
         with replacing(folder / f"{name}{part}.onnx") as path:
             onnx.save(model, path)
     if leaf.machine is not None:
-        return node | {
-            "kind": "functionals",
-            "model": f"{name}.onnx",
-            "feature_set": leaf.node["feature_set"],
-        }
+        for file in set(files_named(leaf.node, base.card["files"])) - {leaf.node.get("model")}:
+            shutil.copyfile(base.path(file), folder / file)
+        return {**leaf.node, **node, **own}
     node["input"] = leaf.node["input"]
     if leaf.modality == "voice":
-        return node | {
-            "kind": "spectrogram_net",
-            "model": f"{name}.onnx",
-            "channels": leaf.node["channels"],
-        }
+        return node | own | {"kind": "spectrogram_net", "channels": leaf.node["channels"]}
     if leaf.temporal is not None:  # its network of single faces stays
         cnn = str(leaf.node["cnn"])
         shutil.copyfile(base.path(cnn), folder / cnn)
@@ -150,13 +158,16 @@ def _card(
     figures: Mapping[str, Any],
 ) -> dict[str, Any]:
     licences, truth = base.card["licences"], adapted.held_out.truth
+    old = {adapted_name(name) for name in adapted.held_out.branches}
     shown = [base.labels[label] for label in np.unique(truth)]
     corpus = {key: data.meta.get(key, "") for key in ("corpus", "licence", "citation")}
+    groups = sorted(set(data.groups) - set(data.ids))
+    people = f"{len(groups)} groups (speakers)" if groups else "unnamed speakers"
     return {
         "name": f"{base.name}-adapted",
         "version": base.version,
         "description": f"{base.name} {base.version}, adapted on {len(truth)} clips of"
-        f" {len(np.unique(adapted.held_out.groups))} groups (speakers) of {corpus['corpus']}.",
+        f" {people} of {corpus['corpus']}.",
         "labels": list(base.labels),
         "licences": {
             "code": licences.get("code", ""),
@@ -168,13 +179,14 @@ def _card(
             "adapted": {
                 "inputs": _inputs(base, data, settings),
                 "corpus": corpus,
-                "groups": sorted({str(group) for group in adapted.held_out.groups}),
+                "groups": groups,
                 "labels": shown,
                 "absent_labels": [label for label in base.labels if label not in shown],
                 "chosen": {
                     name: {
                         "kind": refit.kind,
                         "used": name in adapted.tree.leaves,
+                        "added": name not in old,
                         "held_out_log_loss": refit.losses,
                         "absent_ratio": round(refit.head.answer.ratio, 6),
                     }

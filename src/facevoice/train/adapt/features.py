@@ -17,17 +17,15 @@ from facevoice.bundle import Bundle
 from facevoice.errors import RecipeError
 from facevoice.faces.sample import Box, crop_and_resize
 from facevoice.session import Session
-from facevoice.speech.functionals import functionals
 from facevoice.speech.spectrogram import SpectrogramSettings, spectrogram_images
+from facevoice.train.adapt.machines import MachineBranch, changed, features_of, offers
 from facevoice.train.adapt.onnx_heads import Linear, Trunk, cut, feature_model, load, pooled
-from facevoice.train.fit.augment import change_speech
 from facevoice.train.prepare.folder import Prepared
-from facevoice.types import Evidence, Float32Array, Float64Array, Modality, Waveform
+from facevoice.types import Evidence, Float32Array, Float64Array, Modality, Scores
 from facevoice.writing import replacing
 
 _SHIFT: Final = 0.06  # of the crop's side
 _SCALE: Final = 0.1  # its logarithm
-_SPEECH_CHANGE: Final = 0.6  # of the usual strength
 
 Progress = Callable[[int, int], None]
 """Told how many clips are read, of how many."""
@@ -63,7 +61,8 @@ class LeafFeatures:
         are the input of the network's last layer. Empty for a branch that cannot be adapted.
     items: what a linear head reads: all features; see ``last_columns``.
     trunk: the network of pictures. temporal: the old temporal part, of a face_sequence only.
-    machine: what scores utterance features (N, D), of functionals only.
+    machine: what scores the features of whole clips (N, D); see ``machines``.
+    added: the bundle lacks it: ``scores`` tell no more than where the clip has the modality.
     """
 
     name: str
@@ -76,6 +75,7 @@ class LeafFeatures:
     trunk: Trunk | None = None
     temporal: onnx.ModelProto | None = None
     machine: onnx.ModelProto | None = None
+    added: bool = False
 
     @property
     def speaks(self) -> NDArray[np.bool_]:
@@ -98,7 +98,9 @@ class LeafFeatures:
         """Which columns of the items come from the input of the network's last layer."""
         count = self.read.values.shape[1]
         own = np.arange(self.width)
-        return own if self.modality == "voice" else np.concatenate([own, count // 2 + own])
+        if self.modality == "voice" or self.machine is not None:
+            return own
+        return np.concatenate([own, count // 2 + own])
 
     @property
     def original(self) -> Linear | onnx.ModelProto:
@@ -110,21 +112,44 @@ class LeafFeatures:
         return self.trunk.head
 
 
-class _Reader:
-    """Features of evidence by one branch; ``sequences`` fill up as clips are read."""
+class _MachineReader:
+    """Features of whole clips, and what the branch's machine makes of them."""
 
-    def __init__(self, bundle: Bundle, node: Mapping[str, Any], views: int, work: Path) -> None:
-        self.node, self.views = node, views
+    trunk: Trunk | None = None
+    temporal: onnx.ModelProto | None = None
+
+    def __init__(self, branch: MachineBranch, views: int) -> None:
+        self.branch = branch
+        self.sequences: list[dict[int, Float32Array]] = [{} for _ in range(views)]
+        self.originals: list[dict[int, Float64Array]] = [{} for _ in range(views)]
+        self.machine = load(branch.session.path)
+
+    def read(self, row: int, evidence: Evidence, seed: int) -> Scores | None:
+        """Keep the features; the branch's scores."""
+        found = features_of(self.branch, evidence, len(self.sequences), (seed, row))
+        for view, features in enumerate(found):
+            probabilities = self.branch.session.run(features)[-1]
+            self.sequences[view][row] = features
+            self.originals[view][row] = probabilities.astype(np.float64)
+            if view == 0:
+                scores = self.branch.of_probabilities(probabilities)
+        return scores if found else None
+
+
+class _NetworkReader:
+    """Features of pictures by a network that is cut before its last layer."""
+
+    machine: onnx.ModelProto | None = None
+
+    def __init__(
+        self, bundle: Bundle, branch: Branch, node: Mapping[str, Any], views: int, work: Path
+    ) -> None:
+        self.branch, self.node, self.views = branch, node, views
         self.kind = str(node["kind"])
         self.sequences: list[dict[int, Float32Array]] = [{} for _ in range(views)]
         self.originals: list[dict[int, Float64Array]] = [{} for _ in range(views)]
         self.temporal: onnx.ModelProto | None = None
-        self.machine: onnx.ModelProto | None = None
         self.trunk: Trunk | None = None
-        if self.kind == "functionals":
-            self.session = Session(bundle.path(node["model"]))
-            self.machine = load(bundle.path(node["model"]))
-            return
         if self.kind == "face_sequence":
             self.session = Session(bundle.path(node["cnn"]))
             self._old = Session(bundle.path(node["blstm"]))
@@ -136,14 +161,12 @@ class _Reader:
             onnx.save(feature_model(self.trunk, levels=True), temporary)
         self.session = Session(path)
 
-    def read(self, row: int, evidence: Evidence, seed: int) -> None:
-        if self.kind == "functionals":
-            self._read_functionals(row, evidence, seed)
-            return
+    def read(self, row: int, evidence: Evidence, seed: int) -> Scores | None:
+        """Keep the features; the branch's scores."""
         for view in range(self.views):
             pictures = self._pictures(evidence, np.random.default_rng([seed, row, view]), view)
             if pictures is None:
-                return
+                return None
             (features,) = self.session.run(pictures)
             self.sequences[view][row] = features
             if self.trunk is not None:
@@ -153,17 +176,7 @@ class _Reader:
                 (logits,) = self._old.run(features[None])
                 found = softmax(logits)
             self.originals[view][row] = found
-
-    def _read_functionals(self, row: int, evidence: Evidence, seed: int) -> None:
-        if evidence.speech is None:
-            return
-        for view in range(self.views):
-            speech = evidence.speech
-            if view:
-                speech = _changed(speech, np.random.default_rng([seed, row, view]))
-            found = functionals(speech, self.node["feature_set"])[None]
-            self.sequences[view][row] = found
-            self.originals[view][row] = self.session.run(found)[-1].astype(np.float64)
+        return self.branch.score(evidence)
 
     def _pictures(
         self, evidence: Evidence, rng: np.random.Generator, view: int
@@ -174,7 +187,7 @@ class _Reader:
             if speech is None:
                 return None
             if view:
-                speech = _changed(speech, rng)
+                speech = changed(speech, rng)
             settings = SpectrogramSettings.from_dict(self.node["input"])
             images = spectrogram_images(speech, settings)[:, None]
             return np.repeat(images, int(self.node["channels"]), axis=1)
@@ -188,24 +201,25 @@ class _Reader:
         pictures = face_input.normalised(crop_and_resize(faces, box, face_input.size))
         return np.ascontiguousarray(pictures[..., ::-1]) if view % 2 else pictures
 
-    def items(self) -> Items:
-        """What linear heads read."""
-        values, originals, rows, views = [], [], [], []
-        for view, by_row in enumerate(self.sequences):
-            for row, features in by_row.items():
-                found, old = features, self.originals[view][row]
-                if self.kind not in _VOICES:
-                    found, old = pooled(found), old.mean(axis=0, keepdims=True)
-                values.append(found)
-                originals.append(old)
-                rows += [row] * len(found)
-                views += [view] * len(found)
-        joined = np.concatenate(values), np.concatenate(originals)
-        return Items(*joined, np.array(rows), np.array(views))
+
+_Reader = _MachineReader | _NetworkReader
 
 
-def _changed(speech: Waveform, rng: np.random.Generator) -> Waveform:
-    return Waveform(change_speech(speech.samples, _SPEECH_CHANGE, rng), speech.rate_hz)
+def _items(reader: _Reader) -> Items:
+    """What linear heads read: one item per clip, but one per window of a spectrogram."""
+    whole = isinstance(reader, _NetworkReader) and reader.kind != "spectrogram_net"
+    values, originals, rows, views = [], [], [], []
+    for view, by_row in enumerate(reader.sequences):
+        for row, features in by_row.items():
+            found, old = features, reader.originals[view][row]
+            if whole:
+                found, old = pooled(found), old.mean(axis=0, keepdims=True)
+            values.append(found)
+            originals.append(old)
+            rows += [row] * len(found)
+            views += [view] * len(found)
+    joined = np.concatenate(values), np.concatenate(originals)
+    return Items(*joined, np.array(rows), np.array(views))
 
 
 def _moved(box: Box, rng: np.random.Generator) -> Box:
@@ -218,8 +232,40 @@ def _moved(box: Box, rng: np.random.Generator) -> Box:
     return (middle - half, height - half, middle + half, height + half)
 
 
-_VOICES: Final = ("spectrogram_net", "functionals")
-_ADAPTABLE: Final = ("face_vote", "face_sequence", *_VOICES)
+_NETWORKS: Final = ("face_vote", "face_sequence", "spectrogram_net")
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A branch and what reads its features; no reader for a branch that cannot be adapted."""
+
+    node: Mapping[str, Any]
+    branch: Branch
+    reader: _Reader | None
+    added: bool = False
+
+    def read(self, row: int, evidence: Evidence, seed: int) -> Scores | None:
+        if self.reader is None:
+            return self.branch.score(evidence)
+        return self.reader.read(row, evidence, seed)
+
+
+def _sources(bundle: Bundle, views: int, work: Path) -> dict[str, _Source]:
+    """The branches of a bundle by name, then those that may be added."""
+    tree = bundle.card["tree"]
+    named = named_leaves(tree) or {str(tree["name"]): tree}
+    sources = {}
+    for (name, node), branch in zip(named.items(), leaves(bundle.tree), strict=True):
+        reader: _Reader | None = None
+        if isinstance(branch, MachineBranch):
+            reader = _MachineReader(branch, views)
+        elif node["kind"] in _NETWORKS:
+            reader = _NetworkReader(bundle, branch, node, views, work)
+        sources[name] = _Source(node, branch, reader)
+    for name, offer in offers(bundle, work).items():
+        reader = _MachineReader(offer.branch, views)
+        sources[name] = _Source(offer.node, offer.branch, reader, added=True)
+    return sources
 
 
 def read_leaves(
@@ -231,59 +277,41 @@ def read_leaves(
     seed: int,
     progress: Progress | None = None,
 ) -> tuple[LeafFeatures, ...]:
-    """Every branch of the bundle on every clip.
+    """Every branch of the bundle, and every one that may be added, on every clip.
 
     work: a folder for the cut networks, needed while this runs.
 
     Raises:
         RecipeError: a network cannot be cut.
     """
-    tree = bundle.card["tree"]
-    named = named_leaves(tree) or {str(tree["name"]): tree}
-    by_branch = list(zip(named.items(), leaves(bundle.tree), strict=True))
-    readers = {
-        name: _Reader(bundle, node, views, work)
-        for (name, node), _ in by_branch
-        if node["kind"] in _ADAPTABLE
-    }
-    shape = (len(data.ids), len(bundle.labels))
-    found = {name: np.full(shape, np.nan) for (name, _), _ in by_branch}
+    sources = _sources(bundle, views, work)
+    scores = {name: np.full((len(data.ids), len(bundle.labels)), np.nan) for name in sources}
     for row, evidence in data.evidences():
-        for (name, _), branch in by_branch:
-            scores = branch.score(evidence)
-            if scores is not None:
-                found[name][row] = scores.values
-        for reader in readers.values():
-            reader.read(row, evidence, seed)
+        for name, source in sources.items():
+            found = source.read(row, evidence, seed)
+            if found is not None:
+                scores[name][row] = found.values
         if progress is not None:
             progress(row + 1, len(data.ids))
-    return tuple(
-        _leaf(name, node, branch, found[name], readers.get(name))
-        for (name, node), branch in by_branch
-    )
+    return tuple(_leaf(name, source, scores[name]) for name, source in sources.items())
 
 
-def _leaf(
-    name: str,
-    node: Mapping[str, Any],
-    branch: Branch,
-    scores: Float64Array,
-    reader: _Reader | None,
-) -> LeafFeatures:
-    modality = branch.modality or "face"
+def _leaf(name: str, source: _Source, scores: Float64Array) -> LeafFeatures:
+    reader, modality = source.reader, source.branch.modality or "face"
     if reader is None or not reader.sequences[0]:
-        return LeafFeatures(name, node, modality, scores)
+        return LeafFeatures(name, source.node, modality, scores, added=source.added)
     first = next(iter(reader.sequences[0].values()))
     width = first.shape[1] if reader.trunk is None else reader.trunk.head.weight.shape[0]
     return LeafFeatures(
         name,
-        node,
+        source.node,
         modality,
         scores,
         tuple(reader.sequences),
-        reader.items(),
+        _items(reader),
         width,
         reader.trunk,
         reader.temporal,
         reader.machine,
+        source.added,
     )

@@ -10,10 +10,10 @@ from facevoice.bundle import Bundle
 from facevoice.errors import RecipeError
 from facevoice.scores.search import WeightTree, fit_nested
 from facevoice.scores.table import ScoreTable
-from facevoice.train.adapt.features import LeafFeatures
+from facevoice.train.adapt.features import LeafFeatures, Progress
 from facevoice.train.adapt.heads import Clips, Rows
 from facevoice.train.adapt.refit import Refit, Temporal, adapted_name, kinds, refit
-from facevoice.train.adapt.weights import weighed
+from facevoice.train.adapt.weights import rules_of, weighed
 from facevoice.types import Float64Array
 
 FEWEST_GROUPS: Final = 2
@@ -65,8 +65,11 @@ def fit(
     rows: Rows,
     bundle: Bundle,
     temporal: Temporal = "choose",
+    progress: Progress | None = None,
 ) -> Adapted:
     """Refit the branches of a bundle on some clips, and weigh what is better, old or new.
+
+    progress: told how many steps are done: a branch or weights, fitted without a fold or on all.
 
     Raises:
         RecipeError: no branch of the bundle can be adapted on these clips.
@@ -76,6 +79,8 @@ def fit(
     for leaf in leaves:
         tried = kinds(leaf, temporal)
         heard = rows[leaf.speaks[rows]]
+        if leaf.added and not (tried and _enough(clips, heard)):
+            continue
         if not tried:
             notes.append(f"{leaf.name} stays as it is: no clip speaks to it, or it has no network")
         elif not _enough(clips, heard):
@@ -86,22 +91,40 @@ def fit(
         raise RecipeError("no branch of the bundle can be adapted: " + "; ".join(notes))
     held_out = _table(leaves, {}, clips, rows, bundle.labels)
     folds = clips.folds(rows)
+    steps = _Steps((len(plans) + 1) * (len(np.unique(folds)) + 1), progress)
     refits = {}
     for name, (leaf, tried) in plans.items():
         scores = np.full((len(rows), clips.size), np.nan)
         for fold in np.unique(folds):
             part = refit(leaf, clips, rows[folds != fold], tried)
             scores[folds == fold] = part.scores(leaf, rows[folds == fold])
+            steps.count()
         held_out = held_out.with_branch(adapted_name(name), scores)
         refits[adapted_name(name)] = refit(leaf, clips, rows, tried)
-    top = str(bundle.card["tree"]["name"])
-    root = top if top not in held_out.branches else "system"
+        steps.count()
+    tree = bundle.card["tree"]
+    root = str(tree["name"]) if tree["name"] not in held_out.branches else "system"
+    rules = rules_of(tree, {str(leaf.node["name"]): leaf.modality for leaf in leaves})
 
     def weigh(table: ScoreTable) -> WeightTree:
-        return weighed(table, leaves, refits, root)
+        found = weighed(table, leaves, refits, root, rules)
+        steps.count()
+        return found
 
     nested = fit_nested(held_out, weigh, folds=folds)
     return Adapted(refits, weigh(held_out), held_out, nested.scores, tuple(notes))
+
+
+@dataclass(slots=True)
+class _Steps:
+    total: int
+    progress: Progress | None
+    done: int = 0
+
+    def count(self) -> None:
+        self.done += 1
+        if self.progress is not None:
+            self.progress(self.done, self.total)
 
 
 def _enough(clips: Clips, rows: Rows) -> bool:
@@ -118,10 +141,11 @@ def _table(
     rows: Rows,
     labels: Sequence[str],
 ) -> ScoreTable:
+    own = [leaf for leaf in leaves if not leaf.added]
     table = ScoreTable.of_arrays(
-        np.stack([leaf.scores[rows] for leaf in leaves], axis=1),
+        np.stack([leaf.scores[rows] for leaf in own], axis=1),
         clips.y[rows],
-        branches=[leaf.name for leaf in leaves],
+        branches=[leaf.name for leaf in own],
         labels=labels,
         groups=clips.groups[rows],
     )

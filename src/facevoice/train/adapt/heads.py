@@ -128,17 +128,29 @@ def _averaged(items: Items, y: Rows, last: NDArray[np.intp]) -> Linear:
         mean, deviation = plain[:, columns].mean(axis=0), plain[:, columns].std(axis=0)
         scale = deviation + _STEADY * deviation.mean() + 1e-9
         scale *= np.sqrt(len(columns))  # so that C means the same for any number of features
-        scaled = (values[:, columns] - mean) / scale
+        scaled, back = _narrowed((values[:, columns] - mean) / scale)
         for strength in _STRENGTHS:
             model = LogisticRegression(C=strength, max_iter=_ROUNDS)
             model.fit(scaled, y, sample_weight=1 / counts)
             found, offset = model.coef_.T, model.intercept_
             if classes == 2:  # scikit-learn then gives the second class's logit alone
                 found, offset = np.hstack([-found, found]) / 2, np.hstack([-offset, offset]) / 2
-            found = found / scale[:, None]
+            found = (back @ found) / scale[:, None]
             weight[columns] += found / (len(sets) * len(_STRENGTHS))
             bias += (offset - mean @ found) / (len(sets) * len(_STRENGTHS))
     return Linear(weight, bias)
+
+
+def _narrowed(values: Float64Array) -> tuple[Float64Array, Float64Array]:
+    """Values (M, D) turned into at most M columns, and the way back for weights: (D, M).
+
+    A penalty on the length of the weights does not change under a rotation, and weights outside
+    the span of the values are 0: the regression stays the same and takes a fraction of the time.
+    """
+    if values.shape[0] >= values.shape[1]:
+        return values, np.eye(values.shape[1])
+    left, lengths, right = np.linalg.svd(values, full_matrices=False)
+    return left * lengths, right.T
 
 
 def answer_of(items: Items, present: tuple[int, ...], size: int, rows: Rows) -> Answer:

@@ -16,8 +16,8 @@ from facevoice.types import Float64Array
 
 Temporal = Literal["choose", "moments", "blstm"]
 Kind = Literal["linear", "moments", "blstm"]
-"""Ways of refitting: a linear layer on speech (a window, or the whole), on mean and deviation of
-the features over time, or a BLSTM."""
+"""Ways of refitting: a linear layer on speech (a window, or the whole) or on a machine's features,
+on mean and deviation of a network's features over time, or a BLSTM."""
 
 
 _FIT: Final[Mapping[Kind, Callable[[LeafFeatures, Clips, Rows], Head]]] = {
@@ -31,7 +31,7 @@ def kinds(leaf: LeafFeatures, temporal: Temporal) -> tuple[Kind, ...]:
     """What is tried for a branch; nothing if it cannot be adapted."""
     if leaf.items is None:
         return ()
-    if leaf.modality == "voice":
+    if leaf.modality == "voice" or leaf.machine is not None:
         return ("linear",)
     return ("moments", "blstm") if temporal == "choose" else (temporal,)
 

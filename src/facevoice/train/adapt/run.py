@@ -5,10 +5,12 @@ while heads are chosen and fitted, and again while weights and temperatures are.
 """
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facevoice.bundle import Bundle, load_bundle
 from facevoice.bundle.reweigh import bundle_fusion
@@ -27,8 +29,11 @@ def adapt(
     output: Path,
     settings: Settings | None = None,
     progress: Progress | None = None,
+    fitting: Progress | None = None,
 ) -> Path:
     """Write a bundle adapted to the clips; one that was made of the same inputs stays.
+
+    progress: told how many clips are read. fitting: told how many steps of ``fit`` are done.
 
     Raises:
         RecipeError: the data or the bundle does not allow it, see ``check_data``.
@@ -47,7 +52,8 @@ def adapt(
             base, data, Path(work), views=settings.views, seed=settings.seed, progress=progress
         )
     rows = np.arange(len(data.ids))
-    adapted = fit(leaves, clips, rows, base, settings.temporal)
+    adapted = fit(leaves, clips, rows, base, settings.temporal, fitting)
+    adapted = replace(adapted, notes=tuple(filter(None, (speaker_note(data), *adapted.notes))))
     figures = figures_of(adapted, base)
     write_bundle(base, data, settings, leaves, adapted, figures, output)
     return output
@@ -66,13 +72,7 @@ def check_data(bundle: Bundle, data: Prepared) -> None:
             f"{data.folder} has the labels {', '.join(unknown)}; the bundle {bundle.name} knows"
             f" {', '.join(bundle.labels)}"
         )
-    groups = np.array(data.groups)
-    count = len(np.unique(groups))
-    if count < FEWEST_GROUPS:
-        raise RecipeError(
-            f"{data.folder} holds clips of {count} group (speaker): at least {FEWEST_GROUPS} are"
-            " needed, so that one can be held out"
-        )
+    groups = held_together(data)
     if len(used) < 2:
         raise DatasetError(f"{data.folder} holds the label {used[0]} alone: nothing to tell apart")
     for label in used:
@@ -84,11 +84,32 @@ def check_data(bundle: Bundle, data: Prepared) -> None:
             )
 
 
+def held_together(data: Prepared) -> NDArray[np.str_]:
+    """(N,) the group of each clip, which no fold may cut; of a lone group each clip by itself."""
+    groups = np.array(data.groups)
+    return groups if len(np.unique(groups)) >= FEWEST_GROUPS else np.array(data.ids)
+
+
+def speaker_note(data: Prepared) -> str:
+    """What to mind about the figures, if folds could not hold out whole speakers; else ""."""
+    if len(set(data.groups)) < FEWEST_GROUPS:
+        return (
+            f"all clips are of one group (speaker), {data.groups[0]}: folds hold out single clips,"
+            " so the figures flatter, and say nothing about other people"
+        )
+    if all(group == name for group, name in zip(data.groups, data.ids, strict=True)):
+        return (
+            "no speakers are named: folds hold out single clips, one person may stand on both"
+            " sides, and the figures flatter; name speakers in the table of labels"
+        )
+    return ""
+
+
 def clips_of(bundle: Bundle, data: Prepared, settings: Settings) -> Clips:
     """The clips with labels as the bundle numbers them."""
     index = {place: bundle.labels.index(data.labels[place]) for place in np.unique(data.y)}
     y = np.array([index[place] for place in data.y], np.int64)
-    return Clips(y, np.array(data.groups), len(bundle.labels), settings.seed)
+    return Clips(y, held_together(data), len(bundle.labels), settings.seed)
 
 
 def figures_of(adapted: Adapted, bundle: Bundle) -> dict[str, dict[str, Any]]:
