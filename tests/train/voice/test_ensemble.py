@@ -29,7 +29,12 @@ from facevoice.train.voice.ensemble import (
     lesson_of,
     write_onnx,
 )
-from facevoice.train.voice.features import changed_features, features_of, functional_features
+from facevoice.train.voice.features import (
+    changed_features,
+    features_of,
+    functional_features,
+    looks_of,
+)
 from support.prepared_folders import COUNT, LABELS, heard, write_prepared
 
 RECIPE = recipe_from(
@@ -258,6 +263,18 @@ SPEECH = recipe_from(
      "components": 16, "batch_size": 16, "test_groups": ["s5"]},
     "test",
 )  # fmt: skip
+
+
+def test_it_may_learn_from_pieces_as_well(voices):
+    recipe = replace(SPEECH, in_pieces=True)
+    features, _ = features_of(voices, recipe)
+    whole, pieces = looks_of(features, voices, recipe)
+    np.testing.assert_array_equal(whole, features)
+    wanted = encoder_features(shipped_encoders(), voices.speech(3), piece_seconds=1.0)
+    np.testing.assert_array_equal(pieces[3], wanted)
+    assert looks_of(features, voices, SPEECH).shape == (1, *features.shape)
+    assert recipe.node()["in_pieces"] is True
+    assert "in_pieces" not in SPEECH.node()
 
 
 def test_it_learns_from_shipped_encoders(voices, tmp_path, monkeypatch):
