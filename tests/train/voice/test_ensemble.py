@@ -298,7 +298,7 @@ def test_it_learns_from_shipped_encoders(voices, tmp_path, monkeypatch):
     np.testing.assert_allclose(found.values, wanted, atol=1e-4)
     monkeypatch.setattr(features_module, "hash_of", lambda _path: "another encoder")
     monkeypatch.setattr(
-        features_module, "encoder_features", lambda _encoders, _speech: np.zeros(2688)
+        features_module, "encoder_features", lambda _encoders, _speech, **_given: np.zeros(2688)
     )
     again, _ = features_of(voices, SPEECH)
     assert not again.any()  # kept features are of other encoders
