@@ -123,6 +123,8 @@ def test_a_corpus_is_left_out_whole_and_with_its_speakers(apart, tmp_path):
     parts = by_corpus(table, apart, {})
     assert list(parts) == ["one", "one: acted", "one: plain", "two"]
     assert len(parts["one: plain"]) == COUNT // 2
+    few = by_corpus(table, apart, {"one": ("pain",)})
+    assert list(few) == ["one", "two"]  # all clips of pain have the same note
     own = among_own_classes(parts["two"])
     assert own.labels == LABELS[:3]
     wanted = parts["two"].scores[:, 0, :3]

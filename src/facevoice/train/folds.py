@@ -229,9 +229,12 @@ def by_corpus(
     for corpus in dict.fromkeys(own.tolist()):
         labels, mine = tuple(among.get(corpus, table.labels)), own == corpus
         parts[corpus] = _among(table, mine, labels)
-        several = sorted(set(notes[mine].tolist()))
-        for note in several if len(several) > 1 else ():
-            parts[f"{corpus}: {note or 'no note'}"] = _among(table, mine & (notes == note), labels)
+        each = {
+            f"{corpus}: {note or 'no note'}": _among(table, mine & (notes == note), labels)
+            for note in sorted(set(notes[mine].tolist()))
+        }
+        each = {name: part for name, part in each.items() if len(part)}
+        parts |= each if len(each) > 1 else {}
     return parts
 
 
