@@ -44,7 +44,7 @@ def test_defaults_fill_what_a_recipe_leaves_out_and_overrides_win(tmp_path):
             {"branch": "functionals", "net": "svm", "epochs": 3},
             "the unknown key 'epochs'; known: balance, .*, svm_costs, svm_kernels, .*val_groups$",
         ),
-        ({"branch": "face"}, "branch must be one of 'face_vote', .*'functionals', got 'face'"),
+        ({"branch": "face"}, "branch must be one of 'face_vote', .*'speech_encoder', got 'face'"),
         ({"branch": "functionals"}, "net must be one of 'svm', 'ensemble', got 'small_resnet'"),
         ({"branch": "functionals", "net": "svm", "svm_kernels": ["poly"]}, "one of 'linear'"),
         ({"branch": "spectrogram_net", "spectrogram": {"colour": 1}}, "spectrogram.*colour"),

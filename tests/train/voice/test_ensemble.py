@@ -195,7 +195,7 @@ def test_notes_weigh_samples(voices):
 def test_a_class_that_one_corpus_has_does_not_stand_for_it():
     """Without ``absent`` the corpus of the class is recognised; with it, less so."""
     rng = np.random.default_rng(0)
-    count = 400
+    count = 200
     corpus = np.arange(count) % 2
     y = np.where((corpus == 0) & (rng.random(count) < 0.5), 2, rng.integers(0, 2, count))
     looks = np.eye(3)[y] * 0.7 + rng.normal(0, 1, (count, 3))
