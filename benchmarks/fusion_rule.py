@@ -9,7 +9,8 @@ the weights that are searched. Judged are
 
 - CREMA-D and RAVDESS, speakers left out;
 - the other corpus: everything from one, judged on the other (the six labels both have), where
-  temperatures are wrong and the modalities have other strengths;
+  temperatures are wrong and the modalities have other strengths; and the same with temperatures
+  fitted on other speakers of that corpus;
 - CREMA-D with a voice made as weak as its face or weaker, by noise on its features.
 
 Prints for each the figures of both modalities and of sum and product, with equal weights and with
@@ -100,6 +101,24 @@ def scored(train: Clips, test: Clips) -> ScoreTable:
     return _table(train, scores[:count], "val").append(_table(test, scores[count:], "test"))
 
 
+def scored_once(train: Clips, test: Clips) -> list[ScoreTable]:
+    """The one table of another corpus."""
+    return [scored(train, test)]
+
+
+def retempered(table: ScoreTable) -> ScoreTable:
+    """The table with each half of the speakers judged at the temperatures of the other half."""
+    speakers = np.unique(table.split("test").groups)
+    first = np.random.default_rng(0).permutation(speakers)[: len(speakers) // 2]
+    scores, judged = table.scores.copy(), table.splits == "test"
+    for half in (judged & np.isin(table.groups, first), judged & ~np.isin(table.groups, first)):
+        others = judged & ~half
+        for place in range(len(COSTS)):
+            found = fit_temperature(table.scores[others, place], table.truth[others])
+            scores[half, place] = tempered(table.scores[half, place], found)
+    return replace(table, scores=scores)
+
+
 def weakened(tables: Sequence[ScoreTable], clips: Clips) -> list[ScoreTable]:
     """The tables with the voice scored anew on other features of the same clips."""
     place = {name: index for index, name in enumerate(clips.ids.tolist())}
@@ -159,8 +178,14 @@ def settings(data: Path, keep: Path | None) -> Iterator[Setting]:
     first = setting("CREMA-D", lambda: within(crema))
     yield first
     yield setting("RAVDESS", lambda: within(ravdess))
-    yield setting("CREMA-D to RAVDESS", lambda: [scored(crema, six)])
-    yield setting("RAVDESS to CREMA-D", lambda: [scored(six, crema)])
+    for name, train, test in (
+        ("CREMA-D to RAVDESS", crema, six),
+        ("RAVDESS to CREMA-D", six, crema),
+    ):
+        strange = setting(name, partial(scored_once, train, test))
+        yield strange
+        tables = tuple(retempered(table) for table in strange.tables)
+        yield Setting(f"{name}, temperatures of other speakers there", tables)
     for amount in NOISE:
         weak = partial(weakened, first.tables, noisy(crema, amount))
         yield setting(f"CREMA-D, noise of {amount:g} on the voice", weak)

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# The base bundle from open data, top to bottom: two hours and a half on 2 quiet cores, most of it for
+# The base bundle from open data, top to bottom: three hours and a half on 2 quiet cores, most of it for
 # the face network. Every stage resumes where it was interrupted.
 #   bash runs/base.sh DATA [OUTPUT]    trains, bundles, and writes the figures into the bundle's card
-#   bash runs/base.sh --folds DATA     what the voice procedure is worth on speakers it has not met
-# DATA holds fer2013/ (train/ and test/) or fer2013.tar.xz, ravdess_speech/, emodb/ and javanese_av/.
+#   bash runs/base.sh --folds DATA     what the voice procedure is worth on strangers: speakers, then
+#                                      whole corpora, that it has not met
+# DATA holds fer2013/ (train/ and test/) or fer2013.tar.xz, ferplus/labels.csv.gz, ravdess_speech/,
+# emodb/, speech_world/ and javanese_av/.
 set -euo pipefail
 folds=false
 if [ "${1:-}" = --folds ]; then
@@ -18,30 +20,36 @@ prepare_voices() {
     [ -f prepared/ravdess-speech/prepared.json ] ||
         run prepare ravdess-speech --root "$data/ravdess_speech" -o prepared/ravdess-speech --workers 2
     [ -f prepared/emodb/prepared.json ] || run prepare emodb --root "$data/emodb" -o prepared/emodb
+    [ -f prepared/speech_world/prepared.json ] ||
+        run prepare speech-world --root "$data/speech_world" -o prepared/speech_world --workers 2
 }
-voices=(--data prepared/ravdess-speech --data prepared/emodb)
+voices=(--data prepared/ravdess-speech --data prepared/emodb --data prepared/speech_world)
+leave_corpora_out() {
+    run folds recipes/base_speech.toml "${voices[@]}" --leave corpus -o runs-out/left_out "$@"
+}
 
 if $folds; then
     prepare_voices
-    run folds recipes/base_voice.toml recipes/base_spectrogram.toml "${voices[@]}" --folds 6 --weights 0.6,0.4 \
-        --among emodb=angry,happy,neutral,sad
+    run folds recipes/base_speech.toml "${voices[@]}" --folds 6 --among emodb=angry,happy,neutral,sad \
+        -o runs-out/folds
+    # the same procedure with the Amharic corpus, from which no weights ship
+    run folds recipes/base_speech.toml "${voices[@]}" --folds 6 --set "test_corpora=[]" \
+        -o runs-out/folds_all
+    leave_corpora_out
     exit
 fi
 
-if [ ! -f prepared/fer2013/prepared.json ]; then
-    faces="$data/fer2013"
-    if [ ! -d "$faces" ]; then
-        faces="$(mktemp -d)"
-        python3 -m tarfile -e "$data/fer2013.tar.xz" "$faces"
-    fi
-    run prepare fer2013 --root "$faces" -o prepared/fer2013 --drop-leaks
-fi
+bash runs/prepare_faces.sh "$data"
 prepare_voices
 run train recipes/base_face.toml --data prepared/fer2013 -o runs-out/base_face
 run train recipes/base_face_gentle.toml --data prepared/fer2013 -o runs-out/base_face_gentle
-run train recipes/base_voice.toml "${voices[@]}" -o runs-out/base_voice
-run train recipes/base_spectrogram.toml "${voices[@]}" -o runs-out/base_spectrogram
-run bundle runs-out/base_face_gentle runs-out/base_voice runs-out/base_spectrogram \
-    --tree recipes/base_tree.toml -o "$output"
+bash runs/teachers.sh "$data"
+run train recipes/base_face_votes.toml --data prepared/fer2013 -o runs-out/base_face_votes
+run train recipes/base_face_votes_gentle.toml --data prepared/fer2013 -o runs-out/base_face_votes_gentle
+leave_corpora_out # which base_tree.toml takes the voice's temperature from
+run train recipes/base_speech.toml "${voices[@]}" -o runs-out/base_speech
+run bundle runs-out/base_face_votes_gentle runs-out/base_speech --tree recipes/base_tree.toml -o "$output"
+leave_corpora_out --record "$output" # trained above: only the figures, into the card
 run evaluate prepared/fer2013 --split test --bundle "$output" --record "FER2013 test"
+run evaluate prepared/ferplus --split test --bundle "$output" --record "FER+ test, clear majority"
 run evaluate "$data/javanese_av/labels.csv" --bundle "$output" --record "javanese_av"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from facevoice.branches import Branch, FusionBranch, PerFaceBranch, average
+from facevoice.branches import Branch, FusionBranch, PerFaceBranch, PiecewiseBranch, average
 from facevoice.types import EMOTIONS, Evidence
 from support.evidence_factory import make_evidence
 
@@ -55,6 +55,15 @@ class BranchContract:
             np.testing.assert_array_equal(of_looks.values, whole.values)
             frames = branch.frames_of_looks(looks)
             assert frames is None or frames.shape == (len(chosen), len(branch.labels))
+
+    def test_hearing_speech_before_pooling_gives_the_same_scores(self, branch):
+        if not isinstance(branch, PiecewiseBranch):
+            return
+        for seconds in (0.25, 2.0, 20.0):
+            evidence = make_evidence(speech_seconds=seconds)
+            states = branch.hear(evidence.speech, 0)
+            whole = branch.score(evidence)
+            np.testing.assert_array_equal(branch.of_heard(states).values, whole.values)
 
     def test_a_fusion_shows_its_parts_and_follows_from_them(self, branch):
         if not isinstance(branch, FusionBranch):

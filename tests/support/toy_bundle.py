@@ -215,13 +215,14 @@ TOY_ENCODERS = (
 TOY_ENCODER_FEATURES = 2 * (3 + 2 + 2)
 
 
-def add_speech_encoder(bundle: Path, folder: Path) -> Path:
+def add_speech_encoder(bundle: Path, folder: Path, *, in_pieces: bool = False) -> Path:
     """A copy of a toy bundle whose voice node has one more member, ``encoded``."""
     shutil.copytree(bundle, folder)
     save_encoder(folder / "bands.onnx", log_mel=True)
     save_encoder(folder / "blocks.onnx", log_mel=False)
     save_features_net(folder / "head.onnx", TOY_ENCODER_FEATURES)
     node = {"kind": "speech_encoder", "name": "encoded", "model": "head.onnx", "weight": 0.5}
+    node |= {"in_pieces": True} if in_pieces else {}
     card = json.loads((folder / "bundle.json").read_text())
     card["tree"]["members"][1]["members"].append(node | {"encoders": list(TOY_ENCODERS)})
     write_card(folder, card | {"files": files_of(folder, card["tree"])})

@@ -52,8 +52,10 @@ def test_the_prediction_of_the_sample_equals_its_timeline_of_one_window():
     assert_equal(predictor(SAMPLE), row)
 
 
-def test_so_does_that_of_a_bundle_with_a_speech_encoder(toy_bundle, tmp_path):
-    predictor = facevoice.load(add_speech_encoder(toy_bundle, tmp_path / "encoded"), threads=1)
+@pytest.mark.parametrize("in_pieces", [False, True])
+def test_so_does_that_of_a_bundle_with_a_speech_encoder(toy_bundle, tmp_path, in_pieces):
+    folder = add_speech_encoder(toy_bundle, tmp_path / "encoded", in_pieces=in_pieces)
+    predictor = facevoice.load(folder, threads=1)
     row = row_of_one_window(SAMPLE, predictor)
     assert "encoded" in row.voice.parts["voice"].parts
     assert_equal(predictor(SAMPLE), row)

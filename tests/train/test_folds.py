@@ -1,18 +1,33 @@
 """facevoice folds: every group is held out once, and figures are of those alone."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from facevoice.branches import Adjustment
+from facevoice.bundle import read_card
 from facevoice.cli import main
 from facevoice.errors import RecipeError
+from facevoice.scores.calibration import fit_temperature
 from facevoice.scores.table import ScoreTable, read_score_table
-from facevoice.train.folds import BLENDED, blended, by_corpus, deal_groups, held_out
+from facevoice.train.folds import (
+    BLENDED,
+    Fold,
+    among_own_classes,
+    blended,
+    by_corpus,
+    calibrated_by_other_folds,
+    folds_of_corpora,
+    folds_of_groups,
+    held_out,
+)
 from facevoice.train.prepare.folder import join
 from facevoice.train.recipe import recipe_from
 from support.prepared_folders import COUNT, LABELS, VOICE, heard, write_prepared
+from support.toy_bundle import make_toy_bundle
 
 SHORT = recipe_from(VOICE.to_dict() | {"epochs": 2, "test_groups": []}, "test")
 
@@ -35,14 +50,18 @@ def two_corpora(tmp_path_factory):
 def scored(two_corpora, tmp_path_factory):
     output = tmp_path_factory.mktemp("folds")
     told = []
-    table = held_out(SHORT, two_corpora, 3, output, announce=lambda *fold: told.append(fold))
+    folds = folds_of_groups(two_corpora, 3)
+    table = held_out(SHORT, two_corpora, folds, output, announce=lambda *fold: told.append(fold))
     return table, output, told
 
 
 def test_every_group_is_held_out_once(scored, two_corpora):
     table, _, told = scored
-    assert told == [(1, ("s0", "s1", "s0", "s1")), (2, ("s2", "s3", "s2", "s3")),
-                    (3, ("s4", "s5", "s4", "s5"))]  # fmt: skip
+    assert told == [
+        (1, Fold("fold-1", ("s0", "s1", "s0", "s1"))),
+        (2, Fold("fold-2", ("s2", "s3", "s2", "s3"))),
+        (3, Fold("fold-3", ("s4", "s5", "s4", "s5"))),
+    ]
     assert sorted(table.ids.tolist()) == sorted(two_corpora.ids)
     assert table.answered.all()
     for fold, groups in (("fold-1", {"s0", "s1"}), ("fold-3", {"s4", "s5"})):
@@ -52,7 +71,8 @@ def test_every_group_is_held_out_once(scored, two_corpora):
 def test_finished_folds_are_not_trained_again(scored, two_corpora):
     table, output, _ = scored
     lines = []
-    again = held_out(SHORT, two_corpora, 3, output, report=lines.append)
+    folds = folds_of_groups(two_corpora, 3)
+    again = held_out(SHORT, two_corpora, folds, output, report=lines.append)
     assert not lines
     np.testing.assert_array_equal(table.scores, again.scores)
 
@@ -74,12 +94,81 @@ def test_corpora_are_judged_by_themselves_and_among_some_labels(scored, two_corp
             by_corpus(table, two_corpora, among)
 
 
+@pytest.fixture(scope="module")
+def apart(two_corpora):
+    """The same clips, but each corpus has speakers of its own, all but one; and lacks a class."""
+    pairs = zip(two_corpora.corpora, two_corpora.groups, strict=True)
+    groups = ["both" if group == "s5" else f"{corpus}-{group}" for corpus, group in pairs]
+    notes = ["plain" if row % 2 else "acted" for row in range(COUNT)] + [""] * COUNT
+    y = np.where(np.array(two_corpora.corpora) == "two", two_corpora.y % 3, two_corpora.y)
+    return replace(two_corpora, groups=tuple(groups), notes=tuple(notes), y=y)
+
+
+def test_a_corpus_is_left_out_whole_and_with_its_speakers(apart, tmp_path):
+    folds = folds_of_corpora(apart)
+    assert [fold.corpus for fold in folds] == ["one", "two"]
+    assert folds_of_corpora(apart, ["two"]) == folds[1:]
+    table = held_out(SHORT, apart, folds, tmp_path)
+    assert set(table.splits.tolist()) == {"one", "two"}
+    for fold in folds:
+        assert set(table.split(fold.corpus).ids.tolist()) == {
+            name
+            for name, corpus in zip(apart.ids, apart.corpora, strict=True)
+            if corpus == fold.corpus
+        }
+        rows = json.loads((tmp_path / fold.name / "run.json").read_text())["rows"]
+        shared = apart.groups.count("both") // 2
+        assert rows["test"] == COUNT + shared  # the other corpus's clips of a speaker in both
+        assert rows["train"] + rows["val"] == COUNT - shared
+    parts = by_corpus(table, apart, {})
+    assert list(parts) == ["one", "one: acted", "one: plain", "two"]
+    assert len(parts["one: plain"]) == COUNT // 2
+    own = among_own_classes(parts["two"])
+    assert own.labels == LABELS[:3]
+    wanted = parts["two"].scores[:, 0, :3]
+    np.testing.assert_allclose(own.scores[:, 0], wanted / wanted.sum(axis=1, keepdims=True))
+    lines = []
+    held_out(SHORT, apart, folds, tmp_path, report=lines.append)
+    assert not lines
+    sharpened = calibrated_by_other_folds(table)
+    one, two = (table.splits == name for name in ("one", "two"))
+    scores, truth = table.scores[:, 0], table.truth
+    wanted = Adjustment(fit_temperature(scores[one], truth[one])).apply(scores[two])
+    np.testing.assert_allclose(sharpened.scores[two, 0], wanted)
+    alone = table.split("one")
+    assert calibrated_by_other_folds(alone) is alone
+
+
+def test_corpora_that_a_recipe_never_learns_from_stay_out_of_every_fold(
+    apart, two_corpora, tmp_path
+):
+    never = replace(SHORT, test_corpora=("one",))
+    (fold,) = folds_of_corpora(apart, ["one"])
+    assert fold.recipe(never) == replace(fold.recipe(SHORT), test_corpora=("one",))
+    groups = Fold("fold-1", ("two-s0", "one-s0"))
+    table = held_out(never, apart, [groups], tmp_path)
+    assert set(table.groups.tolist()) == {"one-s0", "two-s0"}
+    rows = json.loads((tmp_path / "fold-1/run.json").read_text())["rows"]
+    speakers = (set(apart.groups) - {"two-s0", "both"}) & {
+        group for group, corpus in zip(apart.groups, apart.corpora, strict=True) if corpus == "two"
+    }
+    assert rows["train"] + rows["val"] == sum(group in speakers for group in apart.groups)
+    with pytest.raises(RecipeError, match="no corpus three; there are one, two"):
+        folds_of_corpora(apart, ["three"])
+    with pytest.raises(RecipeError, match=r"corpora \['three'\] are not in the data"):
+        held_out(replace(SHORT, test_corpora=("three",)), apart, [groups], tmp_path / "b")
+    with pytest.raises(RecipeError, match="nothing to learn from"):
+        folds_of_corpora(replace(apart, corpora=("one",) * len(apart.ids)))
+    with pytest.raises(RecipeError, match="no training sample"):  # all speakers are in both
+        held_out(SHORT, two_corpora, folds_of_corpora(two_corpora, ["one"]), tmp_path / "c")
+
+
 def test_too_few_groups_are_refused(two_corpora):
     assert set(two_corpora.corpora) == {"one", "two"}
     with pytest.raises(RecipeError, match="6 groups: too few for 7 folds"):
-        deal_groups(two_corpora, 7)
+        folds_of_groups(two_corpora, 7)
     with pytest.raises(RecipeError, match="2 or more"):
-        deal_groups(two_corpora, 1)
+        folds_of_groups(two_corpora, 1)
 
 
 def test_the_mean_of_recipes_is_calibrated_by_other_folds(scored):
@@ -136,6 +225,11 @@ def test_the_command_prints_figures_and_keeps_scores(two_corpora, tmp_path, caps
     assert set(found) == {"one", "two"}
     assert set(found["one"]) == {"v", "w", BLENDED}
     assert "asks for a temperature" in said.err
+    leave = ["--leave", "corpus", "--corpora"]
+    assert main(["folds", str(recipes[0]), *options[:-1], str(tmp_path / "x"), *leave, "four"]) == 1
+    assert "no corpus four" in capsys.readouterr().err
+    assert main(["folds", str(recipes[0]), *options, "--corpora", "two"]) == 1
+    assert "--corpora belongs to --leave corpus" in capsys.readouterr().err
     fresh = [*options[:-1], str(tmp_path / "fresh")]
     assert main(["folds", *map(str, recipes), *fresh, "--weights", "1"]) == 1
     said = capsys.readouterr().err
@@ -148,6 +242,47 @@ def test_the_command_prints_figures_and_keeps_scores(two_corpora, tmp_path, caps
     assert "names of their own" in capsys.readouterr().err
     assert main(["folds", str(recipes[0]), *options[:-2], "--among", "two"]) == 1
     assert "--among takes CORPUS=LABEL,LABEL" in capsys.readouterr().err
+
+
+def test_the_command_leaves_corpora_out(two_corpora, tmp_path, capsys):
+    recipe = tmp_path / "v.toml"
+    recipe.write_text(
+        'name = "v"\nbranch = "spectrogram_net"\nnet = "spectrogram_resnet"\nwidth = 4\n'
+        "epochs = 1\n[spectrogram]\nscale = 'mel'\nheight = 32\nwidth = 64\ntime = 'window'\n"
+    )
+    folders = []
+    for number, store in enumerate(two_corpora.stores):
+        folder = tmp_path / f"part{number}"
+        shutil.copytree(store.folder, folder)
+        lines = (
+            (folder / "samples.csv").read_text().replace("train,s", f"train,{number}s").splitlines()
+        )
+        kept = [line.replace("joy", "pain") if number else line for line in lines]
+        (folder / "samples.csv").write_text("\n".join(kept) + "\n")
+        folders += ["--data", str(folder)]
+    options = ["folds", str(recipe), *folders, "-o", str(tmp_path / "out"), "--leave", "corpus"]
+    assert main(options) == 0
+    said = capsys.readouterr()
+    assert "fold 2 of 2: without two" in said.err
+    assert f"two: {COUNT} clips of 6 groups" in said.out
+    assert "among its own 3 classes: UAR" in said.out
+    assert "others answered: joy" in said.out
+    assert "mean of one, two: v UAR" in said.out
+    toy = make_toy_bundle(tmp_path / "toy")
+    assert main([*options, "--json", "--record", str(toy)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert read_card(toy)["left_out"] == {corpus: found[corpus] for corpus in ("one", "two")}
+    found = found["two"]["v"]
+    assert main([*options[:-2], "--record", str(toy)]) == 1
+    assert "--record belongs to --leave corpus" in capsys.readouterr().err
+    assert main([*options, "--record", str(tmp_path)]) == 1
+    assert "no folder of that name holds a bundle.json" in capsys.readouterr().err
+    assert found["own_classes"]["count"] == 3
+    assert found["uar_low"] <= found["uar"] <= found["own_classes"]["uar"] + 1e-9
+    assert set(found["other_classes"]) == {"joy"}
+    table = read_score_table(tmp_path / "out/held_out.npz").split("two")
+    share = (table.scores[:, 0].argmax(axis=1) == LABELS.index("joy")).mean()
+    assert found["other_classes"]["joy"] == pytest.approx(share, abs=1e-4)
 
 
 def test_views_of_speech_are_the_same_whenever_they_are_drawn(two_corpora):

@@ -5,7 +5,7 @@ import pytest
 import facevoice
 from facevoice.errors import RecipeError
 from facevoice.train.recipe import (
-    EnsembleRecipe,
+    FunctionalsEnsembleRecipe,
     SvmRecipe,
     find_recipe,
     load_recipe,
@@ -44,7 +44,7 @@ def test_defaults_fill_what_a_recipe_leaves_out_and_overrides_win(tmp_path):
             {"branch": "functionals", "net": "svm", "epochs": 3},
             "the unknown key 'epochs'; known: balance, .*, svm_costs, svm_kernels, .*val_groups$",
         ),
-        ({"branch": "face"}, "branch must be one of 'face_vote', .*'functionals', got 'face'"),
+        ({"branch": "face"}, "branch must be one of 'face_vote', .*'speech_encoder', got 'face'"),
         ({"branch": "functionals"}, "net must be one of 'svm', 'ensemble', got 'small_resnet'"),
         ({"branch": "functionals", "net": "svm", "svm_kernels": ["poly"]}, "one of 'linear'"),
         ({"branch": "spectrogram_net", "spectrogram": {"colour": 1}}, "spectrogram.*colour"),
@@ -77,10 +77,11 @@ def test_a_recipe_that_is_none_says_so(tmp_path):
         load_recipe(RECIPES[0], ["epochs"])
 
 
-@pytest.mark.parametrize(("net", "kind"), [("svm", SvmRecipe), ("ensemble", EnsembleRecipe)])
+@pytest.mark.parametrize(
+    ("net", "kind"), [("svm", SvmRecipe), ("ensemble", FunctionalsEnsembleRecipe)]
+)
 def test_the_former_name_of_functionals_is_understood(net, kind):
-    costs = {"svm_costs": [0.1]}
-    table = {"name": "a", "net": net} | costs
+    table = {"name": "a", "net": net}
     recipe = recipe_from(table | {"branch": "functionals_svm"}, "test")
     assert isinstance(recipe, kind)
     assert recipe == recipe_from(table | {"branch": "functionals"}, "test")

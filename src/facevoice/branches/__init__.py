@@ -1,7 +1,7 @@
 """Branches: each turns evidence into scores; a fusion of branches is a branch too."""
 
 from facevoice.branches.adjustment import Adjustment
-from facevoice.branches.base import Branch, FusionBranch, PerFaceBranch
+from facevoice.branches.base import Branch, FusionBranch, PerFaceBranch, PiecewiseBranch
 from facevoice.branches.blend import Blend
 from facevoice.branches.face_mesh import FaceMeshMoments
 from facevoice.branches.face_sequence import FaceSequence
@@ -22,6 +22,7 @@ __all__ = [
     "Functionals",
     "FusionBranch",
     "PerFaceBranch",
+    "PiecewiseBranch",
     "SpectrogramNet",
     "SpeechEncoder",
     "Stack",

@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 
 from facevoice.errors import BundleError, LabelMismatchError
 from facevoice.session import Session
-from facevoice.types import Evidence, Float32Array, Float64Array, Modality, Scores, UInt8Array
+from facevoice.types import (
+    Evidence,
+    Float32Array,
+    Float64Array,
+    Modality,
+    Scores,
+    UInt8Array,
+    Waveform,
+)
 from facevoice.types.checks import set_field
 
 Node = Mapping[str, Any]
@@ -67,6 +75,31 @@ class PerFaceBranch(Branch, Protocol):
 
     def frames_of_looks(self, looks: Float64Array) -> Float64Array | None:
         """Each face's own calibrated scores (T, K); None if the branch needs a sequence."""
+        ...
+
+
+@runtime_checkable
+class PiecewiseBranch(Branch, Protocol):
+    """A voice branch whose network reads speech before it pools over time.
+
+    It is optional and saves time where windows overlap: speech that several share is read once.
+    ``score`` of speech equals ``of_heard(hear(speech, 0))`` exactly.
+    """
+
+    @property
+    def in_pieces(self) -> bool:
+        """Whether its scores hold as well where the network has read the speech in pieces."""
+        ...
+
+    def hear(self, speech: Waveform, first: int) -> Sequence[Float32Array]:
+        """What the network finds from a sample on: for each layer (steps, D), evenly spaced.
+
+        The level and the like are those of the whole speech.
+        """
+        ...
+
+    def of_heard(self, states: Sequence[Float32Array]) -> Scores:
+        """The clip's scores, from each layer's states in all its pieces, in order of time."""
         ...
 
 

@@ -4,6 +4,7 @@ Early layers of speech encoders hold how something is said beside what is said. 
 utterance are the mean and then the deviation over time of each chosen layer.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,19 +15,19 @@ import numpy as np
 
 from facevoice.errors import BundleError
 from facevoice.session import Session, shipped_model
-from facevoice.speech.log_mel import log_mel
+from facevoice.speech.log_mel import LOG_MEL_HOP, log_mel
 from facevoice.speech.voice import SPEECH_RATE_HZ, require_speech_rate
 from facevoice.types import Float32Array, Waveform
 from facevoice.types.checks import set_field
 
 Reads = Literal["log_mel", "samples"]
+LONGEST_SECONDS: Final = 8.0
+"""The longest piece that the networks read at once: 800 columns, the most for Whisper's part."""
 
 _MODELS: Final = Path(__file__).parent / "models"
-_LONGEST: Final = 8 * SPEECH_RATE_HZ  # samples: 800 columns, the most that Whisper's part reads
 _LEVEL: Final = np.float32(0.1)  # root mean square of what a network of samples reads
-_LATEST: Final[WeakKeyDictionary[Session, tuple[Waveform, list[Float32Array]]]] = (
-    WeakKeyDictionary()
-)
+_Asked = tuple[Waveform, int, float]
+_LATEST: Final[WeakKeyDictionary[Session, tuple[_Asked, list[Float32Array]]]] = WeakKeyDictionary()
 _SHORTEST: Final = 895  # samples: Moonshine's three convolutions need as many
 
 
@@ -89,23 +90,39 @@ class Encoder:
                 f" it has {', '.join(self.session.outputs)}"
             )
 
-    def states(self, waveform: Waveform) -> list[Float32Array]:
+    def states(
+        self, waveform: Waveform, first: int = 0, *, piece_seconds: float = LONGEST_SECONDS
+    ) -> list[Float32Array]:
         """The chosen layers' states, (steps, width) each, evenly spaced over the speech.
 
         The last speech that a network has read is remembered, for other branches that use it.
+
+        first: the sample from which on the states are wanted; the level is that of all samples.
+        piece_seconds: the network reads equal pieces of at most this length.
+
+        Raises:
+            InvalidInputError: the sound is not at 16 kHz.
         """
         latest = _LATEST.get(self.session)
-        if latest is None or latest[0] is not waveform:
-            parts = [self._read(piece) for piece in _pieces(waveform)]
-            latest = waveform, [np.concatenate(layer) for layer in zip(*parts, strict=True)]
-            _LATEST[self.session] = latest
+        key = waveform, first, piece_seconds
+        if latest is None or latest[0][0] is not waveform or latest[0][1:] != key[1:]:
+            runs = [self.session.run(piece[None]) for piece in self._pieces(*key)]
+            joined = [np.concatenate(layer, axis=1)[0] for layer in zip(*runs, strict=True)]
+            latest = _LATEST[self.session] = key, joined
         found = dict(zip(self.session.outputs, latest[1], strict=True))
         return [found[layer] for layer in self.part.layers]
 
-    def _read(self, piece: Waveform) -> list[Float32Array]:
-        """All outputs for 895 to 128,000 samples."""
-        whole = log_mel(piece) if self.part.reads == "log_mel" else _levelled(piece.samples)
-        return [layer for (layer,) in self.session.run(whole[None])]
+    def _pieces(self, waveform: Waveform, first: int, seconds: float) -> list[Float32Array]:
+        """What the network reads, piece by piece: (80, T) or (N,)."""
+        require_speech_rate(waveform)
+        samples = np.pad(waveform.samples, (0, max(0, _SHORTEST - len(waveform.samples))))
+        if self.part.reads == "log_mel":
+            whole, hop = log_mel(Waveform(samples, SPEECH_RATE_HZ)), LOG_MEL_HOP
+        else:
+            whole, hop = _levelled(samples), 1
+        wanted = whole[..., first // hop :]
+        count = math.ceil(wanted.shape[-1] * hop / (seconds * SPEECH_RATE_HZ))
+        return [np.ascontiguousarray(piece) for piece in np.array_split(wanted, count, axis=-1)]
 
     def __repr__(self) -> str:
         return f"Encoder({self.part.file}: {', '.join(self.part.layers)})"
@@ -124,11 +141,15 @@ def shipped_encoders(*, threads: int | None = 1) -> tuple[Encoder, ...]:
     )
 
 
-def encoder_features(encoders: Sequence[Encoder], waveform: Waveform) -> Float32Array:
+def encoder_features(
+    encoders: Sequence[Encoder], waveform: Waveform, *, piece_seconds: float = LONGEST_SECONDS
+) -> Float32Array:
     """Mean, then deviation over time of each layer of each encoder, in order.
 
-    waveform: speech at 16 kHz. More than 8 s are read in equal pieces of at most 8 s and pooled
-        together; less than 895 samples are padded with silence.
+    waveform: speech at 16 kHz; less than 895 samples are padded with silence.
+    piece_seconds: the networks read equal pieces of at most this length, at most 8 s, whose states
+        are pooled together. A head that learns from pieces of 1 s as well holds in timelines, which
+        read only what is new in a window.
 
     Returns:
         (D,) float32, D = twice the sum of the layers' widths; 2688 for ``SHIPPED_ENCODERS``.
@@ -136,10 +157,12 @@ def encoder_features(encoders: Sequence[Encoder], waveform: Waveform) -> Float32
     Raises:
         InvalidInputError: the sound is not at 16 kHz.
     """
-    return _pooled([layer for encoder in encoders for layer in encoder.states(waveform)])
+    states = [encoder.states(waveform, piece_seconds=piece_seconds) for encoder in encoders]
+    return pooled([layer for layers in states for layer in layers])
 
 
-def _pooled(states: Sequence[Float32Array]) -> Float32Array:
+def pooled(states: Sequence[Float32Array]) -> Float32Array:
+    """Mean, then deviation over time of layers (steps, width): (D,) float32."""
     exact = [layer.astype(np.float64) for layer in states]
     parts = [each for layer in exact for each in (layer.mean(axis=0), layer.std(axis=0))]
     return np.concatenate(parts).astype(np.float32)
@@ -148,11 +171,3 @@ def _pooled(states: Sequence[Float32Array]) -> Float32Array:
 def _levelled(samples: Float32Array) -> Float32Array:
     power = np.mean(np.square(samples)) + np.float32(1e-12)
     return np.asarray(samples * (_LEVEL / np.sqrt(power)), np.float32)
-
-
-def _pieces(waveform: Waveform) -> list[Waveform]:
-    require_speech_rate(waveform)
-    samples = waveform.samples
-    samples = np.pad(samples, (0, max(0, _SHORTEST - len(samples))))
-    count = -(-len(samples) // _LONGEST)
-    return [Waveform(piece, SPEECH_RATE_HZ) for piece in np.array_split(samples, count)]

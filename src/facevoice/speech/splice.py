@@ -28,6 +28,20 @@ def cut(waveform: Waveform, spans: Float64Array) -> Waveform:
     return Waveform(joined, waveform.rate_hz, waveform.start_seconds + float(first))
 
 
+def times_of(spans: Float64Array, rate_hz: int) -> Float64Array:
+    """Presentation seconds (N,) of the samples that ``cut`` makes of spans of the sound.
+
+    Where two pieces overlap in a cross-fade, the times are those of the later one.
+    """
+    times = np.zeros(0)
+    for start, stop in spans.tolist():
+        length = round((stop - start) * rate_hz)
+        overlap = min(int(_FADE_SECONDS * rate_hz), len(times), length)
+        times = times[: len(times) - overlap]
+        times = np.concatenate([times, start + np.arange(length) / rate_hz])
+    return times
+
+
 def _join(left: Float32Array, right: Float32Array, fade: int) -> Float32Array:
     overlap = min(fade, len(left), len(right))
     if overlap == 0:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facevoice.branches import Branch, PerFaceBranch, leaves, score_tree
+from facevoice.branches import Branch, PerFaceBranch, PiecewiseBranch, leaves, score_tree
 from facevoice.bundle import Bundle
 from facevoice.evidence import EvidenceWindow, Sight, Verdict
 from facevoice.faces.blendshapes import Expression, ExpressionReader
 from facevoice.speech.voice import Speech
+from facevoice.timeline.heard import HeardSpeech
 from facevoice.timeline.table import Row, RowMissingCode, Speaker
 from facevoice.types import (
     Evidence,
@@ -58,8 +59,9 @@ class Window:
 class WindowScorer:
     """Scores the windows of one film, in order.
 
-    Windows overlap: the looks of a ``PerFaceBranch`` at a face are kept until the face has left;
-    other branches score every window afresh.
+    Windows overlap: the looks of a ``PerFaceBranch`` at a face are kept until the face has left,
+    and what a ``PiecewiseBranch`` has heard until no window holds it (see ``HeardSpeech``); other
+    branches score every window afresh.
 
     frame_scores: score each sight's face by itself, too.
     expressions: reads each sight's blendshapes and pose; None: they are not asked for.
@@ -76,6 +78,11 @@ class WindowScorer:
         self._expressions = expressions
         self._looks: dict[tuple[int, int, float], Float64Array] = {}
         self._leaf_scores: dict[tuple[int, int, int], Scores | None] = {}
+        self._heard = {
+            id(leaf): HeardSpeech(leaf)
+            for leaf in leaves(self._tree)
+            if isinstance(leaf, PiecewiseBranch) and leaf.in_pieces
+        }
 
     def window(self, window: EvidenceWindow) -> Window:
         """Score the next window: one row per person, and one for a voice of no one in view."""
@@ -101,7 +108,7 @@ class WindowScorer:
         return Window(window.start_seconds, window.stop_seconds, rows, sights, window.cuts)
 
     def score(self, evidence: Evidence) -> Scores | None:
-        """Score evidence of this window; equals ``tree.score(evidence)``."""
+        """Score evidence of this window; ``tree.score(evidence)``, but see ``HeardSpeech``."""
         return score_tree(self._tree, lambda leaf: self._leaf(leaf, evidence))
 
     def _leaf(self, leaf: Branch, evidence: Evidence) -> Scores | None:
@@ -117,6 +124,8 @@ class WindowScorer:
                 times = faces.times_seconds[chosen].tolist()
                 looks = self._looks_at(leaf, faces.track_id, times, faces.images[chosen])
                 self._leaf_scores[key] = leaf.of_looks(looks, faces.quality[chosen])
+            elif id(leaf) in self._heard:
+                self._leaf_scores[key] = self._heard[id(leaf)].score(evidence)
             else:
                 self._leaf_scores[key] = leaf.score(evidence)
         return self._leaf_scores[key]

@@ -1,11 +1,12 @@
-"""What a recipe is worth on groups it has not seen: trained once per fold, judged on the rest.
+"""What a recipe is worth on strangers: trained once per fold, judged on what the fold holds out.
 
-Every group (speaker, film) of every corpus is held out in one fold. A fold's temperature comes from
-its own validation rows, so that no number of it was set by what it is judged on.
+A fold holds out some groups (speakers, films) of every corpus, or one corpus as a whole: another
+language, other microphones, other people. A fold's temperature comes from its own validation rows,
+so that no number of it was set by what it is judged on.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -21,13 +22,39 @@ from facevoice.train.fit.stage import Report
 from facevoice.train.prepare.folder import Prepared
 from facevoice.train.recipe import AnyRecipe
 from facevoice.train.run import train
-
-Announce = Callable[[int, tuple[str, ...]], None]
-"""Called with the number of a fold and the groups that it holds out."""
+from facevoice.types import Float64Array
 
 
-def deal_groups(data: Prepared, folds: int) -> list[tuple[str, ...]]:
-    """The groups that each fold holds out: of every corpus neighbours in the order of their names.
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """What one fold holds out: groups of all corpora, or one whole corpus.
+
+    name: of its folder, and of its split in the table of scores.
+    """
+
+    name: str
+    groups: tuple[str, ...] = ()
+    corpus: str = ""
+
+    def recipe(self, recipe: AnyRecipe) -> AnyRecipe:
+        """The recipe that tests on what is held out, beside the corpora it never learns from."""
+        corpora = (*recipe.test_corpora, *([self.corpus] if self.corpus else []))
+        own = tuple(dict.fromkeys(corpora))
+        return replace(recipe, test_groups=self.groups, test_corpora=own, val_groups=())
+
+    def holds(self, groups: NDArray[np.str_], corpora: NDArray[np.str_]) -> NDArray[np.bool_]:
+        """(N,) which samples it holds out."""
+        if self.corpus:
+            return np.asarray(corpora == self.corpus, np.bool_)
+        return np.isin(groups, self.groups)
+
+
+Announce = Callable[[int, Fold], None]
+"""Called with the number of a fold, from 1, and the fold."""
+
+
+def folds_of_groups(data: Prepared, folds: int) -> list[Fold]:
+    """Folds of groups: of every corpus neighbours in the order of their names.
 
     Neighbours, since corpora tend to alternate the sexes.
 
@@ -44,13 +71,26 @@ def deal_groups(data: Prepared, folds: int) -> list[tuple[str, ...]]:
             raise RecipeError(f"{corpus} has {len(own)} groups: too few for {folds} folds")
         for fold, share in zip(dealt, np.array_split(own, folds), strict=True):
             fold.extend(share.tolist())
-    return [tuple(fold) for fold in dealt]
+    return [Fold(f"fold-{number}", tuple(fold)) for number, fold in enumerate(dealt, start=1)]
+
+
+def folds_of_corpora(data: Prepared, names: Sequence[str] = ()) -> list[Fold]:
+    """One fold per corpus, or per corpus named.
+
+    Raises:
+        RecipeError: an unknown corpus, or there is only one.
+    """
+    known = tuple(dict.fromkeys(data.corpora))
+    _check_corpora(names, known)
+    if len(known) < 2:
+        raise RecipeError(f"without {known[0]} there is nothing to learn from: join further data")
+    return [Fold(name, corpus=name) for name in names or known]
 
 
 def held_out(
     recipe: AnyRecipe,
     data: Prepared,
-    folds: int,
+    folds: Sequence[Fold],
     output: Path,
     *,
     announce: Announce | None = None,
@@ -58,19 +98,22 @@ def held_out(
 ) -> ScoreTable:
     """Train and score every fold; finished folds are not trained again.
 
-    output: folder; each fold's run goes into ``fold-1`` and so on.
-    Returns calibrated scores of every usable sample by a network that has not met its group.
+    output: folder; each fold's run goes into a folder of its name.
+    Returns calibrated scores of every usable sample that a fold holds out, by a network that has
+    not met its group, or its corpus.
 
     Raises:
-        RecipeError: see ``deal_groups``; a folder holds another run.
+        RecipeError: nothing is left to train on; a folder holds another run.
     """
+    corpora = dict(zip(data.ids, data.corpora, strict=True))
     tables = []
-    for number, groups in enumerate(deal_groups(data, folds), start=1):
+    for number, fold in enumerate(folds, start=1):
         if announce is not None:
-            announce(number, groups)
-        own = replace(recipe, test_groups=groups, val_groups=())
-        folder = train(own, data, output / f"fold-{number}", report)
-        tables.append(_calibrated(Run.open(folder), recipe.name, f"fold-{number}"))
+            announce(number, fold)
+        folder = train(fold.recipe(recipe), data, output / fold.name, report)
+        table = _calibrated(Run.open(folder), recipe.name, fold.name)
+        own = np.array([corpora[name] for name in table.ids.tolist()])
+        tables.append(table.rows(fold.holds(table.groups, own)))
     whole = tables[0]
     for table in tables[1:]:
         whole = whole.append(table)
@@ -141,12 +184,29 @@ def blended(
     whole = whole.select([table.branches[0] for table in tables])
     shares = np.array(weights)[:, None] * ~np.isnan(whole.scores)
     mean = np.nansum(whole.scores * shares, axis=1) / shares.sum(axis=1)
-    calibrated = mean.copy()
-    for fold in np.unique(whole.splits):
-        held = whole.splits == fold
-        temperature = fit_temperature(mean[~held], whole.truth[~held])
-        calibrated[held] = Adjustment(temperature).apply(mean[held])
+    calibrated = _calibrated_by_others(mean, whole)
     return whole.with_branch(BLENDED, calibrated), fit_temperature(mean, whole.truth)
+
+
+def calibrated_by_other_folds(table: ScoreTable) -> ScoreTable:
+    """The scores of each fold at the temperature that the other folds ask for.
+
+    With one fold they stay as they are.
+    """
+    if len(np.unique(table.splits)) < 2:
+        return table
+    columns = [_calibrated_by_others(table.column(name), table) for name in table.branches]
+    return replace(table, scores=np.stack(columns, axis=1))
+
+
+def _calibrated_by_others(scores: Float64Array, table: ScoreTable) -> Float64Array:
+    calibrated, answered = scores.copy(), ~np.isnan(scores).any(axis=1)
+    for fold in np.unique(table.splits):
+        held = table.splits == fold
+        others = answered & ~held
+        temperature = fit_temperature(scores[others], table.truth[others])
+        calibrated[held & answered] = Adjustment(temperature).apply(scores[held & answered])
+    return calibrated
 
 
 def by_corpus(
@@ -154,20 +214,37 @@ def by_corpus(
 ) -> dict[str, ScoreTable]:
     """The table's clips of each corpus, judged among all labels or among those named for it.
 
+    Where a corpus has clips with different notes, those of each note follow it as "corpus: note".
+
     among: corpus -> labels; clips of others are left out, and scores are shared out among these.
 
     Raises:
         RecipeError: an unknown corpus or label.
     """
-    corpora = dict(zip(data.ids, data.corpora, strict=True))
-    own = np.array([corpora[name] for name in table.ids.tolist()])
-    unknown = sorted(set(among) - set(own.tolist()))
+    facts = dict(zip(data.ids, zip(data.corpora, data.notes, strict=True), strict=True))
+    pairs = [facts[name] for name in table.ids.tolist()]
+    own, notes = (np.array(column) for column in zip(*pairs, strict=True))
+    _check_corpora(among, tuple(dict.fromkeys(own.tolist())))
+    parts = {}
+    for corpus in dict.fromkeys(own.tolist()):
+        labels, mine = tuple(among.get(corpus, table.labels)), own == corpus
+        parts[corpus] = _among(table, mine, labels)
+        several = sorted(set(notes[mine].tolist()))
+        for note in several if len(several) > 1 else ():
+            parts[f"{corpus}: {note or 'no note'}"] = _among(table, mine & (notes == note), labels)
+    return parts
+
+
+def among_own_classes(table: ScoreTable) -> ScoreTable:
+    """The labelled clips of a table, with their scores shared out among the classes that occur."""
+    present = np.unique(table.truth[table.labelled])
+    return _among(table, table.labelled, tuple(table.labels[label] for label in present))
+
+
+def _check_corpora(named: Iterable[str], known: Sequence[str]) -> None:
+    unknown = sorted(set(named) - set(known))
     if unknown:
-        raise RecipeError(f"no corpus {', '.join(unknown)}; there are {', '.join(set(own))}")
-    return {
-        corpus: _among(table, own == corpus, tuple(among.get(corpus, table.labels)))
-        for corpus in dict.fromkeys(own.tolist())
-    }
+        raise RecipeError(f"no corpus {', '.join(unknown)}; there are {', '.join(known)}")
 
 
 def _among(table: ScoreTable, rows: NDArray[np.bool_], labels: tuple[str, ...]) -> ScoreTable:

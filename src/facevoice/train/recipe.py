@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final, Literal, get_args, get_origin
 import facevoice
 from facevoice.branches.face_input import FaceInput
 from facevoice.errors import InvalidInputError, RecipeError
+from facevoice.speech.encoders import SHIPPED_ENCODERS
 from facevoice.speech.spectrogram import SpectrogramSettings
 from facevoice.types import Modality
 
@@ -25,7 +26,7 @@ NORMALISATIONS: Final[Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]]]
 
 _AT_LEAST_ONE: Final = (
     *("width", "input_size", "frames", "batch_size", "blstm_width", "blstm_epochs"),
-    *("blstm_batch_size", "views", "draws"),
+    *("blstm_batch_size", "views", "draws", "components", "nets"),
 )
 _NOT_NEGATIVE: Final = (
     *("epochs", "joint_epochs", "patience", "feature_dim", "augment", "mixup", "speech_views"),
@@ -38,8 +39,10 @@ class Recipe:
 
     name: the branch's name in a bundle.
     net: the network, a name in ``facevoice.train.nets.NETS``; for functionals "svm" (the paper) or
-        "ensemble" (see ``facevoice.train.voice.ensemble``).
+        "ensemble", which speech_encoder takes too (see ``facevoice.train.voice.ensemble``).
     val_groups, test_groups: groups held out for validation and test.
+    test_corpora: corpora held out for test as a whole, and with them whatever else their groups
+        said: nothing is learnt from them.
     val_fraction: share of the training groups held out when val_groups is empty.
     balance: "none", "sampler" (draw by inverse class frequency to the power ``balance_power``) or
         "logits" (adjust the training logits by the log of that power: Menon et al. 2021). A machine
@@ -55,6 +58,7 @@ class Recipe:
     net: str
     val_groups: tuple[str, ...] = ()
     test_groups: tuple[str, ...] = ()
+    test_corpora: tuple[str, ...] = ()
     val_fraction: float = 0.1
     balance: Literal["none", "sampler", "logits"] = "none"
     balance_power: float = 0.5
@@ -104,8 +108,7 @@ class Recipe:
 class Learning:
     """How a network learns: one-cycle AdamW.
 
-    width: channels of the first stage; 64 gives VGG, ResNet-18 and DenseNet-121 as published. Of
-        an ensemble: values of the first hidden layer.
+    width: channels of the first stage; 64 gives VGG, ResNet-18 and DenseNet-121 as published.
     dropout: before the last layer (VGG: after each fully connected layer).
     draws: times each sample is drawn in an epoch; a clip gives another face each time.
     label_smoothing: share of the target spread over all labels.
@@ -309,17 +312,16 @@ class SpectrogramRecipe(Network, Learning, Recipe):
 
 @dataclass(frozen=True, kw_only=True)
 class Functionals:
-    """Features of whole utterances.
+    """Functionals of whole utterances.
 
     feature_set: "is09", "is10" or "prosody".
-    svm_costs: what the grouped search chooses among; net "ensemble" takes one, its regression's.
     """
 
+    branch: ClassVar[str] = "functionals"
     modality: ClassVar[Modality] = "voice"
     model_file: ClassVar[str] = "model.onnx"
 
     feature_set: Literal["is09", "is10", "prosody"] = "is10"
-    svm_costs: tuple[float, ...] = (0.1, 1.0, 10.0)
 
     def node(self) -> dict[str, Any]:
         """See ``Recipe``."""
@@ -330,11 +332,10 @@ class Functionals:
 class SvmRecipe(Functionals, Recipe):
     """A support vector machine on functionals.
 
-    svm_kernels: what the grouped search chooses among.
+    svm_costs, svm_kernels: what the grouped search chooses among.
     """
 
-    branch: ClassVar[str] = "functionals"
-
+    svm_costs: tuple[float, ...] = (0.1, 1.0, 10.0)
     svm_kernels: tuple[Literal["linear", "rbf"], ...] = ("rbf", "linear")
 
     def check(self) -> None:
@@ -348,36 +349,82 @@ class SvmRecipe(Functionals, Recipe):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EnsembleRecipe(Functionals, Learning, Recipe):
-    """A regression and two networks on functionals.
+class Ensemble:
+    """A regression and small networks on features of utterances, see ``train.voice.ensemble``.
 
+    components: principal components of the features that they learn from.
+    cost: C of the regression.
+    nets, width: how many networks, and the values of the hidden layer of each.
+    dropout, input_dropout: of the hidden layer, and of the components.
+    balance_corpora: every corpus weighs the same; ``balance`` and its power weigh the classes
+        within each.
+    absent: what the odds of a class are multiplied by in training where the sample's corpus lacks
+        it; less than 1 keeps a class that few corpora have from telling corpora apart.
+    note_weights: what samples with a note weigh, by note; 1 without.
     speech_views: changed copies of each clip's speech to learn from, beside the speech as it is.
+    augment: how much these are changed, 1 is the usual.
     """
 
-    branch: ClassVar[str] = "functionals"
+    modality: ClassVar[Modality] = "voice"
+    model_file: ClassVar[str] = "model.onnx"
 
+    components: int = 512
+    cost: float = 0.01
+    nets: int = 3
+    width: int = 96
+    dropout: float = 0.5
+    input_dropout: float = 0.3
+    epochs: int = 25
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.05
+    balance_corpora: bool = False
+    absent: float = 1.0
+    note_weights: Mapping[str, float] = field(default_factory=dict)
     speech_views: int = 0
+    augment: float = 1.0
 
     def check(self) -> None:
         """See ``Recipe``."""
-        if len(self.svm_costs) != 1 or self.svm_costs[0] <= 0:
-            raise RecipeError(
-                "recipe key svm_costs must hold one positive number for net 'ensemble', got"
-                f" {list(self.svm_costs)}"
-            )
+        if self.cost <= 0:
+            raise RecipeError(f"recipe key cost must be positive, got {self.cost}")
+        if not 0 < self.absent <= 1:
+            raise RecipeError(f"recipe key absent must lie in (0, 1], got {self.absent}")
+        if not all(
+            isinstance(each, int | float) and each > 0 for each in self.note_weights.values()
+        ):
+            raise RecipeError("recipe key note_weights must hold numbers above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionalsEnsembleRecipe(Functionals, Ensemble, Recipe):
+    """An ensemble on functionals."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechEncoderRecipe(Ensemble, Recipe):
+    """An ensemble on early layers of the speech encoders that ship with facevoice."""
+
+    branch: ClassVar[str] = "speech_encoder"
+
+    def node(self) -> dict[str, Any]:
+        """See ``Recipe``."""
+        return {"encoders": [part.to_dict() for part in SHIPPED_ENCODERS]}
 
 
 FaceRecipe = FaceVoteRecipe | FaceSequenceRecipe
 NetRecipe = FaceVoteRecipe | FaceSequenceRecipe | SpectrogramRecipe
-FunctionalsRecipe = SvmRecipe | EnsembleRecipe
-AnyRecipe = NetRecipe | FunctionalsRecipe
+EnsembleRecipe = FunctionalsEnsembleRecipe | SpeechEncoderRecipe
+UtteranceRecipe = SvmRecipe | EnsembleRecipe
+AnyRecipe = NetRecipe | UtteranceRecipe
 
 _ANY_NET: Final = "*"
 KINDS: Final[Mapping[str, Mapping[str, type[AnyRecipe]]]] = {
     "face_vote": {_ANY_NET: FaceVoteRecipe},
     "face_sequence": {_ANY_NET: FaceSequenceRecipe},
     "spectrogram_net": {_ANY_NET: SpectrogramRecipe},
-    "functionals": {"svm": SvmRecipe, "ensemble": EnsembleRecipe},
+    "functionals": {"svm": SvmRecipe, "ensemble": FunctionalsEnsembleRecipe},
+    "speech_encoder": {"ensemble": SpeechEncoderRecipe},
 }
 """The recipe of each branch, and of each net where it depends on that."""
 _FORMER_NAMES: Final = {"functionals_svm": "functionals"}

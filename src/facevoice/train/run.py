@@ -9,13 +9,14 @@ from facevoice.train.fit.run_folder import check_folder
 from facevoice.train.fit.stage import Progress, Report
 from facevoice.train.prepare.folder import Prepared
 from facevoice.train.recipe import AnyRecipe
-from facevoice.train.voice.run import train_functionals
+from facevoice.train.voice.run import train_utterances
 
 _TRAIN: Final[Mapping[str, Callable[..., Path]]] = {
     "face_vote": train_net,
     "face_sequence": train_net,
     "spectrogram_net": train_net,
-    "functionals": train_functionals,
+    "functionals": train_utterances,
+    "speech_encoder": train_utterances,
 }
 
 

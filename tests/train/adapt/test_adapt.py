@@ -313,8 +313,8 @@ def with_machine(folder):
         return rng.normal(0, 0.1, (inputs, outputs)), rng.normal(0, 0.1, outputs)
 
     size = len(WIDER)
-    nets = ((layer(FEATURES, 4), layer(4, size)),)
-    machine = Ensemble(np.zeros(FEATURES), np.ones(FEATURES), layer(FEATURES, size), nets)
+    linear, hidden, (out, _) = layer(FEATURES, size), layer(FEATURES, 4), layer(4, size)
+    machine = Ensemble(np.zeros(FEATURES), np.ones(FEATURES), *linear, *hidden, out)
     write_onnx(machine, folder / "machine.onnx")
     card = json.loads((folder / "bundle.json").read_text())
     card["tree"]["members"][1]["members"] = [

@@ -1,4 +1,4 @@
-"""The ensemble: its numbers are scikit-learn's and torch's, its file says the same, it learns."""
+"""The ensemble: its regression is scikit-learn's, its file says the same, it learns."""
 
 import json
 from dataclasses import replace
@@ -6,25 +6,37 @@ from dataclasses import replace
 import numpy as np
 import onnxruntime
 import pytest
+import torch
 from sklearn.linear_model import LogisticRegression
 
 import facevoice
+from facevoice.branches.base import softmax
+from facevoice.bundle import load_bundle
 from facevoice.errors import RecipeError
 from facevoice.samples import SAMPLE
+from facevoice.speech.encoders import encoder_features, shipped_encoders
 from facevoice.speech.prosody import FEATURES
 from facevoice.train.export.assemble import assemble
 from facevoice.train.recipe import recipe_from
 from facevoice.train.run import train
 from facevoice.train.voice import features as features_module
-from facevoice.train.voice.ensemble import fit, write_onnx
-from facevoice.train.voice.features import changed_features, functional_features
+from facevoice.train.voice.ensemble import (
+    Lesson,
+    _networks,
+    _principal,
+    _regression,
+    fit,
+    lesson_of,
+    write_onnx,
+)
+from facevoice.train.voice.features import changed_features, features_of, functional_features
 from support.prepared_folders import COUNT, LABELS, heard, write_prepared
 
 RECIPE = recipe_from(
     {
-        "name": "prosody", "branch": "functionals", "net": "ensemble", "epochs": 3,
-        "feature_set": "prosody", "svm_costs": [0.1], "speech_views": 2, "width": 16,
-        "batch_size": 16, "mixup": 0.2, "test_groups": ["s5"],
+        "name": "prosody", "branch": "functionals", "net": "ensemble",
+        "feature_set": "prosody", "cost": 0.1, "speech_views": 2, "width": 16, "epochs": 20,
+        "batch_size": 16, "test_groups": ["s5"],
     },
     "test",
 )  # fmt: skip
@@ -69,33 +81,132 @@ def test_a_finished_run_is_left_alone_and_the_same_seed_gives_the_same(run, voic
         np.testing.assert_allclose(first["scores"], second["scores"], atol=1e-5)
 
 
-def test_half_of_it_is_scikit_learn_s_regression():
+def lesson(y, looks, **given):
+    size = given.pop("size", 3)
+    looks = looks.astype(np.float32)
+    weights = np.ones(len(y), np.float32)
+    return Lesson(looks, y, size, weights, np.zeros((len(y), size), np.float32), **given)
+
+
+def scattered(y, spread=2.0, width=5, views=1):
     rng = np.random.default_rng(0)
-    y = rng.integers(0, 3, 90)
-    looks = rng.normal(0, 1, (1, 90, 5)).astype(np.float32) + np.eye(3, 5)[y] * 2
-    recipe = replace(RECIPE, balance="logits", balance_power=1.0)
-    model = fit(looks.astype(np.float32), y, 3, recipe)
-    scaled = np.clip((looks[0] - model.mean) / model.scale, -6, 6)
-    wanted = LogisticRegression(C=0.1, class_weight="balanced", max_iter=200).fit(scaled, y)
-    alone = replace(model, nets=((model.linear,),))
-    np.testing.assert_allclose(alone.scores(looks[0]), wanted.predict_proba(scaled), atol=1e-3)
+    means = np.eye(max(y) + 1, width)[y] * spread
+    return rng.normal(0, 1, (views, len(y), width)) + means
+
+
+def regression_alone(looks, y, recipe, **given):
+    """The probabilities of the regression within an ensemble."""
+    shared = lesson(y, looks, **given)
+    values = torch.from_numpy(shared.looks)
+    weights, biases = _regression(values, shared, recipe)
+    return softmax((values[0] @ weights + biases).numpy().astype(np.float64))
+
+
+def test_its_regression_is_scikit_learn_s():
+    y = np.random.default_rng(0).integers(0, 3, 90)
+    looks = scattered(y)
+    wanted = LogisticRegression(C=0.1, max_iter=500).fit(looks[0], y)
+    found = regression_alone(looks, y, replace(RECIPE, cost=0.1))
+    np.testing.assert_allclose(found, wanted.predict_proba(looks[0]), atol=2e-3)
+
+
+def test_it_is_the_log_mean_of_its_parts():
+    """A network and a regression, joined before the softmax."""
+    y = np.random.default_rng(0).integers(0, 3, 60)
+    shared = lesson(y, scattered(y))
+    recipe = replace(RECIPE, nets=2, components=5)
+    model = fit(shared, recipe)
+    values = np.clip((shared.looks[0] - model.mean) / model.scale, -6, 6)
+    axes = _principal(torch.from_numpy(values.astype(np.float32)), 5, recipe.seed)
+    looks = (torch.from_numpy(values.astype(np.float32)) @ axes)[None]
+    weights, biases = _regression(looks, shared, recipe)
+    logs = [log_softmax(looks[0] @ weights + biases)]
+    for hidden, before, out, after in zip(*_networks(looks, shared, recipe), strict=True):
+        logs.append(log_softmax(torch.relu(looks[0] @ hidden + before) @ out + after))
+    wanted = softmax(logs[0] / 2 + (logs[1] + logs[2]) / 4)
+    np.testing.assert_allclose(model.scores(shared.looks[0]), wanted, atol=1e-5)
+
+
+def log_softmax(logits):
+    return torch.log_softmax(logits, dim=1).numpy().astype(np.float64)
+
+
+def test_principal_components_are_numpy_s():
+    rng = np.random.default_rng(0)
+    values = (rng.normal(0, 1, (200, 30)) * np.linspace(5, 0.1, 30)).astype(np.float32)
+    axes = _principal(torch.from_numpy(values), 4, 0).numpy()
+    np.testing.assert_allclose(axes.T @ axes, np.eye(4), atol=1e-4)
+    wanted = np.linalg.eigh(values.T @ values)[1][:, -4:]
+    np.testing.assert_allclose(np.abs((axes * wanted).sum(axis=0)), 1, atol=1e-3)
+    assert _principal(torch.from_numpy(values), 512, 0).shape == (30, 30)
 
 
 @pytest.mark.parametrize("present", [(0, 2), (1, 2, 4)])
-def test_classes_that_training_lacked_score_next_to_nothing_in_the_regression(present, tmp_path):
-    rng = np.random.default_rng(1)
-    y = rng.choice(present, 60)
-    looks = rng.normal(0, 1, (2, 60, 4)).astype(np.float32)
-    looks += np.eye(5, 4)[y].astype(np.float32) * 3
-    model = fit(looks, y, 5, RECIPE)
+def test_classes_that_training_lacked_score_next_to_nothing(present, tmp_path):
+    y = np.random.default_rng(1).choice(present, 60)
+    looks = scattered(y, spread=3.0, views=2)
+    model = fit(lesson(y, looks, size=5), replace(RECIPE, epochs=20))
+    features = looks[0].astype(np.float32)
+    scores = model.scores(features)
     absent = [label for label in range(5) if label not in present]
-    alone = replace(model, nets=((model.linear,),)).scores(looks[0])
-    assert alone[:, absent].max() < 1e-6
-    assert (alone.argmax(axis=1) == y).mean() > 0.8
+    assert scores[:, absent].max() < 1e-6
+    assert (scores.argmax(axis=1) == y).mean() > 0.8
     write_onnx(model, tmp_path / "m.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
-    (found,) = session.run(None, {"features": looks[0]})
-    np.testing.assert_allclose(found, model.scores(looks[0]), atol=1e-5)
+    (found,) = session.run(None, {"features": features})
+    np.testing.assert_allclose(found, scores, atol=1e-5)
+
+
+def of_two_corpora(voices):
+    """Samples 0 to 39 of one corpus and 40 to 99 of another that lacks a class."""
+    y = np.array([0, 0, 0, 1, 2, 3] * 10)[:40].tolist() + [0, 1, 1] * 20
+    return replace(
+        voices, y=np.array(y), ids=tuple(map(str, range(100))), corpora=("a",) * 40 + ("b",) * 60,
+        notes=("",) * 39 + ("doubtful",) + ("",) * 60,
+    )  # fmt: skip
+
+
+def test_corpora_and_their_classes_weigh_the_same(voices):
+    data, looks, rows = of_two_corpora(voices), np.zeros((1, 100, 2), np.float32), np.arange(100)
+    recipe = replace(RECIPE, balance="sampler", balance_power=1.0, balance_corpora=True, absent=0.1)
+    found = lesson_of(looks, data, rows, recipe)
+    assert found.weights.mean() == pytest.approx(1)
+    for corpus, classes in ((slice(0, 40), 4), (slice(40, 100), 2)):
+        own, y = found.weights[corpus], found.y[corpus]
+        assert own.sum() == pytest.approx(50, rel=1e-5)
+        for label in range(classes):
+            assert own[y == label].sum() == pytest.approx(50 / classes, rel=1e-5)
+    assert not found.offsets[:40].any()
+    wanted = [0, 0, np.log(0.1), np.log(0.1)]
+    np.testing.assert_allclose(found.offsets[40:], np.tile(wanted, (60, 1)), rtol=1e-6)
+    plain = lesson_of(looks, data, rows, replace(RECIPE, balance="none"))
+    np.testing.assert_array_equal(plain.weights, np.ones(100))
+    assert not plain.offsets.any()
+
+
+def test_notes_weigh_samples(voices):
+    data, looks, rows = of_two_corpora(voices), np.zeros((1, 100, 2), np.float32), np.arange(100)
+    recipe = replace(RECIPE, note_weights={"doubtful": 0.25})
+    found = lesson_of(looks, data, rows, recipe).weights
+    np.testing.assert_allclose(found[39] / found[0], 0.25, rtol=1e-6)
+    np.testing.assert_allclose(np.delete(found, 39), found[0], rtol=1e-6)
+
+
+def test_a_class_that_one_corpus_has_does_not_stand_for_it():
+    """Without ``absent`` the corpus of the class is recognised; with it, less so."""
+    rng = np.random.default_rng(0)
+    count = 200
+    corpus = np.arange(count) % 2
+    y = np.where((corpus == 0) & (rng.random(count) < 0.5), 2, rng.integers(0, 2, count))
+    looks = np.eye(3)[y] * 0.7 + rng.normal(0, 1, (count, 3))
+    looks = np.concatenate([looks, 2 * corpus[:, None] + rng.normal(0, 1, (count, 1))], axis=1)
+    base = lesson(y, looks[None])
+    offsets = base.offsets.copy()
+    offsets[corpus == 1, 2] = np.log(0.01)
+    scores = [fit(each, RECIPE).scores(base.looks[0])
+              for each in (base, replace(base, offsets=offsets))]  # fmt: skip
+    blamed, spared = (found[corpus == 1, 2].mean() for found in scores)
+    assert spared > 2 * blamed
 
 
 def test_changed_copies_are_kept_until_something_else_is_asked(voices, run, monkeypatch):
@@ -127,6 +238,50 @@ def test_it_becomes_a_branch_without_opensmile(run, tmp_path, monkeypatch):
     assert set(prediction.scores.parts) == {"prosody"}
 
 
-def test_one_cost_is_wanted(voices, tmp_path):
-    with pytest.raises(RecipeError, match="one positive number"):
-        train(replace(RECIPE, svm_costs=(0.1, 1.0)), voices, tmp_path / "run")
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"cost": 0.0}, "cost must be positive"),
+        ({"absent": 0.0}, "absent must lie in"),
+        ({"note_weights": {"a": -1}}, "note_weights must hold numbers above 0"),
+        ({"nets": 0}, "nets must be at least 1"),
+        ({"epochs": 0}, "epochs may be 0 only"),
+    ],
+)
+def test_recipes_that_make_no_sense_are_refused(change, message):
+    with pytest.raises(RecipeError, match=message):
+        replace(RECIPE, **change)
+
+
+SPEECH = recipe_from(
+    {"name": "speech", "branch": "speech_encoder", "net": "ensemble", "epochs": 8, "width": 8,
+     "components": 16, "batch_size": 16, "test_groups": ["s5"]},
+    "test",
+)  # fmt: skip
+
+
+def test_it_learns_from_shipped_encoders(voices, tmp_path, monkeypatch):
+    run = train(SPEECH, voices, tmp_path / "run")
+    with np.load(run / "scores_test.npz") as stored:
+        assert (stored["scores"].argmax(axis=1) == stored["y"]).mean() > 0.9
+        (row, *_) = [voices.ids.index(name) for name in stored["ids"]]
+        wanted = stored["scores"][0]
+    features, heard = features_of(voices, SPEECH)
+    assert heard.all()
+    speech = voices.speech(row)
+    np.testing.assert_array_equal(features[row], encoder_features(shipped_encoders(), speech))
+    tree = tmp_path / "tree.toml"
+    tree.write_text(
+        'name = "tiny"\nversion = "0"\ndescription = "for a test"\nshared_parts = true\n'
+        'licences = { code = "MIT", weights = "MIT", data = "none" }\n'
+        '[tree]\nname = "voice"\nmembers = [{ run = "speech", weight = 1.0, temperature = 1.0 }]\n'
+    )
+    bundle = load_bundle(assemble([run], tree, tmp_path / "bundle"))
+    found = bundle.tree.score(voices.evidence(row))
+    np.testing.assert_allclose(found.values, wanted, atol=1e-4)
+    monkeypatch.setattr(features_module, "hash_of", lambda _path: "another encoder")
+    monkeypatch.setattr(
+        features_module, "encoder_features", lambda _encoders, _speech: np.zeros(2688)
+    )
+    again, _ = features_of(voices, SPEECH)
+    assert not again.any()  # kept features are of other encoders

@@ -133,8 +133,8 @@ class Figures:
     def rounded(self, *names: str) -> dict[str, Any]:
         """Some figures as cards and records hold them, to four digits.
 
-        names: of count, war, war_low, war_high, uar, ece, ece_if_perfect (the ECE that perfectly
-            calibrated scores would show), log_loss, brier, recall (by label).
+        names: of count, war, war_low, war_high, uar, uar_low, uar_high, ece, ece_if_perfect (the
+            ECE that perfectly calibrated scores would show), log_loss, brier, recall (by label).
 
         Raises:
             InvalidInputError: a calibration figure is asked for and no clip has scores.
@@ -170,6 +170,8 @@ _NAMED: Final[dict[str, Callable[[Figures], Any]]] = {
     "war_low": lambda figures: figures.war.low,
     "war_high": lambda figures: figures.war.high,
     "uar": lambda figures: figures.matrix.uar,
+    "uar_low": lambda figures: figures.uar.low,
+    "uar_high": lambda figures: figures.uar.high,
     "ece": lambda figures: _honesty(figures).ece,
     "ece_if_perfect": lambda figures: _honesty(figures).ece_calibrated,
     "log_loss": lambda figures: _honesty(figures).log_loss,

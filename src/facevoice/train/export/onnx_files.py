@@ -22,8 +22,8 @@ from facevoice.train.nets.build import build_blstm, build_net
 from facevoice.train.recipe import (
     AnyRecipe,
     FaceSequenceRecipe,
-    FunctionalsRecipe,
     NetRecipe,
+    UtteranceRecipe,
     recipe_from,
 )
 
@@ -119,7 +119,7 @@ def export(run: Run, folder: Path) -> Exported:
         RecipeError: the difference from torch exceeds PARITY, or ROUNDING in half precision.
     """
     name = run.recipe.name
-    if isinstance(run.recipe, FunctionalsRecipe):
+    if isinstance(run.recipe, UtteranceRecipe):
         shutil.copyfile(run.folder / "model.onnx", folder / f"{name}.onnx")
         return Exported({"model": f"{name}.onnx"}, float(run.facts["parity"]))
     net = run.net(run.recipe)

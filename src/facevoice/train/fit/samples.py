@@ -51,17 +51,23 @@ def split_of(prepared: Prepared, recipe: AnyRecipe) -> Split:
     """The recipe's groups if it names them, else the corpus's splits and a share of the groups.
 
     Raises:
-        RecipeError: a group that the recipe names is not in the data, or a part stays empty.
+        RecipeError: a group or corpus that the recipe names is not in the data, or a part stays
+            empty.
     """
     groups = np.array(prepared.groups)
     splits = np.array(prepared.splits)
-    unknown = sorted(set(recipe.val_groups + recipe.test_groups) - set(prepared.groups))
-    if unknown:
-        raise RecipeError(f"groups {unknown} are not in the data")
-    test = (splits == "test") | np.isin(groups, recipe.test_groups)
+    for what, named, known in (
+        ("groups", recipe.val_groups + recipe.test_groups, prepared.groups),
+        ("corpora", recipe.test_corpora, prepared.corpora),
+    ):
+        unknown = sorted(set(named) - set(known))
+        if unknown:
+            raise RecipeError(f"{what} {unknown} are not in the data")
+    strangers = groups[np.isin(np.array(prepared.corpora), recipe.test_corpora)]
+    test = (splits == "test") | np.isin(groups, [*recipe.test_groups, *strangers])
     val = ((splits == "val") | np.isin(groups, recipe.val_groups)) & ~test
-    if not val.any():
-        remaining = np.unique(groups[~test])
+    remaining = np.unique(groups[~test])
+    if not val.any() and len(remaining):
         rng = np.random.default_rng(recipe.seed)
         count = max(1, round(recipe.val_fraction * len(remaining)))
         val = np.isin(groups, rng.choice(remaining, count, replace=False)) & ~test

@@ -1,11 +1,15 @@
-"""Utterance features -> the mean of a logistic regression and two small networks, as one ONNX file.
+"""Utterance features -> the log-mean of a regression and a few small networks, as one ONNX file.
 
-Both learn from the speech as it is and from changed copies of it (``speech_views``), so that a few
-dozen speakers stand for more. They err differently: their mean does better than either.
+All learn from the same principal components of standardised features, of the speech as it is and
+of changed copies of it (``speech_views``). A log-mean is a mean of logits but for a constant, so
+what comes out is a single network: one hidden layer, beside one that is linear.
+
+Corpora differ in what they hold. Every corpus may weigh the same (``balance_corpora``), and where a
+corpus lacks a class, the class may be held to be unlikely in training rather than wrong
+(``absent``), so that a class that few corpora have does not come to stand for them.
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,12 +20,11 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from sklearn.linear_model import LogisticRegression
-from torch import nn
+from torch import Tensor
 from torch.nn import functional
 
 from facevoice.branches.base import softmax
-from facevoice.train.fit.samples import Split, mixed, soft_targets
+from facevoice.train.fit.samples import Split
 from facevoice.train.prepare.folder import Prepared
 from facevoice.train.recipe import EnsembleRecipe
 from facevoice.train.voice.features import changed_features
@@ -29,37 +32,51 @@ from facevoice.train.voice.machine import Fitted, Report
 from facevoice.types import Float32Array, Float64Array
 from facevoice.writing import replacing
 
-_NETS: Final = 2
 _FARTHEST: Final = 6.0  # standard deviations; what lies beyond counts as that far
-_INPUT_DROPOUT: Final = 0.2
 _UNKNOWN: Final = -30.0  # logit of a class that training lacked
+_REGRESSION_STEPS: Final = 60
+_PASSES: Final = 3  # of the randomised search for principal components
+_SPARE: Final = 40  # components that it looks for beyond those wanted
 _OPSET: Final = 17
 _IR_VERSION: Final = 9
-
-Layer = tuple[Float64Array, Float64Array]
-"""Weights (inputs, outputs) and biases (outputs,)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ensemble:
-    """A fitted regression and networks.
+    """A fitted regression and networks, as one network.
 
-    mean, scale: (D,) of the features. linear: the regression. nets: the layers of each network,
-    with ReLU between them.
+    mean, scale: (D,) of the features. linear: (D, K) and biases: (K,) of what reaches the logits
+    without a hidden layer. hidden: (D, H) and hidden_biases: (H,). out: (H, K).
     """
 
     mean: Float64Array
     scale: Float64Array
-    linear: Layer
-    nets: tuple[tuple[Layer, ...], ...]
+    linear: Float64Array
+    biases: Float64Array
+    hidden: Float64Array
+    hidden_biases: Float64Array
+    out: Float64Array
 
     def scores(self, features: Float32Array) -> Float64Array:
-        """(N, D) -> (N, K) distributions: half the regression's, half the networks' mean."""
+        """(N, D) -> (N, K) distributions."""
         values = np.clip((features - self.mean) / self.scale, -_FARTHEST, _FARTHEST)
-        nets = [softmax(_through(values, layers)) for layers in self.nets]
-        halves = [softmax(_through(values, [self.linear])), sum(nets) / len(nets)]
-        scores: Float64Array = np.asarray(sum(halves) / 2)
-        return scores
+        reached = np.maximum(values @ self.hidden + self.hidden_biases, 0)
+        return softmax(values @ self.linear + self.biases + reached @ self.out)
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What is learnt from: N samples in V looks, the first unchanged.
+
+    looks: (V, N, D) features. y: (N,) labels below ``size``. weights: (N,), of mean 1.
+    offsets: (N, K) added to the logits in training.
+    """
+
+    looks: Float32Array
+    y: NDArray[np.int64]
+    size: int
+    weights: Float32Array
+    offsets: Float32Array
 
 
 def fitted_ensemble(
@@ -69,106 +86,151 @@ def fitted_ensemble(
 
     The validation scores, by which the temperature is fitted, are those of the first.
     """
-    looks = np.concatenate([features[None], changed_features(data, recipe)])
+    looks = features[None]
+    if recipe.speech_views:
+        looks = np.concatenate([looks, changed_features(data, recipe)])
 
     def fitted(rows: NDArray[np.intp]) -> Ensemble:
-        return fit(looks[:, rows], data.y[rows], len(data.labels), recipe)
+        return fit(lesson_of(looks, data, rows, recipe), recipe)
 
     first = fitted(split.train)
     model = fitted(np.sort(np.concatenate([split.train, split.val])))
     return Fitted(model.scores, first.scores, partial(write_onnx, model), {"stage": "ensemble"})
 
 
-def fit(looks: Float32Array, y: NDArray[np.int64], size: int, recipe: EnsembleRecipe) -> Ensemble:
-    """Fit on looks (V, N, D), the first unchanged, with labels (N,) below ``size``."""
-    every = looks.reshape(-1, looks.shape[-1]).astype(np.float64)
-    mean, scale = every.mean(axis=0), every.std(axis=0) + 1e-6
-    values = np.clip((looks - mean) / scale, -_FARTHEST, _FARTHEST).astype(np.float32)
-    flat = values.reshape(-1, values.shape[-1])
-    linear = _regression(flat, np.tile(y, len(looks)), size, recipe)
-    nets = tuple(_network(values, y, size, recipe, number) for number in range(_NETS))
-    return Ensemble(mean, scale, linear, nets)
-
-
-def _regression(
-    values: Float32Array, y: NDArray[np.int64], size: int, recipe: EnsembleRecipe
-) -> Layer:
+def lesson_of(
+    looks: Float32Array, data: Prepared, rows: NDArray[np.intp], recipe: EnsembleRecipe
+) -> Lesson:
+    """Some rows of the data, weighed as the recipe says. looks: (V, N, D) of all rows."""
+    y, size = data.y[rows], len(data.labels)
+    corpora = np.array([data.corpora[row] for row in rows])
+    noted = [recipe.note_weights.get(data.notes[row], 1.0) for row in rows]
+    weights = np.array(noted, np.float64)
+    offsets = np.zeros((len(rows), size), np.float32)
     power = 0.0 if recipe.balance == "none" else recipe.balance_power
-    classes, counts = np.unique(y, return_counts=True)
-    weights = (len(y) / (len(classes) * counts)) ** power
-    regression = LogisticRegression(
-        C=recipe.svm_costs[0],
-        max_iter=200,
-        class_weight=dict(zip(classes.tolist(), weights.tolist(), strict=True)),
-    ).fit(values, y)
-    matrix, bias = np.zeros((values.shape[1], size)), np.full(size, _UNKNOWN)
-    own, intercepts = regression.coef_.T, regression.intercept_
-    if len(classes) == 2:  # scikit-learn keeps the second one's logit alone
-        own, intercepts = np.hstack([-own / 2, own / 2]), np.array([-1, 1]) * intercepts / 2
-    matrix[:, classes], bias[classes] = own, intercepts
-    return matrix, bias
+    for own in _members(corpora if recipe.balance_corpora else np.zeros(len(rows), np.int64)):
+        for same in _members(y[own]):
+            weights[own[same]] *= weights[own[same]].sum() ** -power
+        if recipe.balance_corpora:
+            weights[own] /= weights[own].sum()
+    for own in _members(corpora):
+        absent = np.setdiff1d(np.arange(size), y[own])
+        offsets[np.ix_(own, absent)] = np.log(recipe.absent)
+    weights = (weights / weights.mean()).astype(np.float32)
+    return Lesson(looks[:, rows], y, size, weights, offsets)
 
 
-def _network(
-    looks: Float32Array, y: NDArray[np.int64], size: int, recipe: EnsembleRecipe, number: int
-) -> tuple[Layer, ...]:
-    """Train one network: one-cycle AdamW, mixup; each sample is drawn ``draws`` times an epoch."""
-    torch.manual_seed(recipe.seed * _NETS + number)
-    rng = np.random.default_rng([recipe.seed, number])
-    width, values = recipe.width, torch.from_numpy(looks)
-    hidden = (nn.ReLU(), nn.Dropout(recipe.dropout))
-    net = nn.Sequential(
-        nn.Dropout(_INPUT_DROPOUT),
-        nn.Linear(looks.shape[-1], width), nn.BatchNorm1d(width), *hidden,
-        nn.Linear(width, width // 2), nn.BatchNorm1d(width // 2), *hidden,
-        nn.Linear(width // 2, size),
-    )  # fmt: skip
-    batches = math.ceil(len(y) * recipe.draws / recipe.batch_size)
-    optimizer = torch.optim.AdamW(
-        net.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
+def _members(values: NDArray[Any]) -> list[NDArray[np.intp]]:
+    """The places of each value that occurs."""
+    return [np.flatnonzero(values == value) for value in np.unique(values)]
+
+
+def fit(lesson: Lesson, recipe: EnsembleRecipe) -> Ensemble:
+    """Fit regression and networks on principal components, and put them together."""
+    every = lesson.looks.reshape(-1, lesson.looks.shape[-1])
+    mean, scale = every.mean(axis=0, dtype=np.float64), every.std(axis=0, dtype=np.float64) + 1e-6
+    values = np.clip((lesson.looks - mean) / scale, -_FARTHEST, _FARTHEST).astype(np.float32)
+    axes = _principal(torch.from_numpy(values).flatten(0, 1), recipe.components, recipe.seed)
+    looks = torch.from_numpy(values) @ axes
+    weights, biases = _regression(looks, lesson, recipe)
+    hidden, hidden_biases, out, out_biases = _networks(looks, lesson, recipe)
+    biases = (biases + out_biases.mean(dim=0)) / 2
+    biases[np.setdiff1d(np.arange(lesson.size), lesson.y)] = _UNKNOWN
+    return Ensemble(
+        mean,
+        scale,
+        linear=_array(axes @ weights / 2),
+        biases=_array(biases),
+        hidden=_array(axes @ hidden.movedim(0, 1).flatten(1)),
+        hidden_biases=_array(hidden_biases.flatten()),
+        out=_array(out.flatten(0, 1) / (2 * recipe.nets)),
     )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.learning_rate, batches * recipe.epochs
+
+
+def _principal(values: Tensor, count: int, seed: int) -> Tensor:
+    """(N, D) -> (D, C): the directions of largest variance, found by subspace iteration.
+
+    Halko, Martinsson and Tropp, *Finding structure with randomness*, SIAM Review 53(2), 2011.
+    """
+    width = values.shape[1]
+    count = min(count, width)
+    generator = torch.Generator().manual_seed(seed)
+    found = torch.randn(width, min(count + _SPARE, width), generator=generator)
+    for _ in range(_PASSES):
+        found = torch.linalg.qr(values.T @ (values @ found))[0]
+    _, within = torch.linalg.eigh(found.T @ (values.T @ (values @ found)))
+    axes: Tensor = found @ within[:, -count:]
+    return axes
+
+
+def _regression(looks: Tensor, lesson: Lesson, recipe: EnsembleRecipe) -> tuple[Tensor, Tensor]:
+    """(C, K) and (K,): multinomial logistic regression with scikit-learn's meaning of C."""
+    views, count, width = looks.shape
+    flat, y = looks.flatten(0, 1), torch.from_numpy(np.tile(lesson.y, views))
+    share = torch.from_numpy(np.tile(lesson.weights, views)) / views
+    offsets = torch.from_numpy(np.tile(lesson.offsets, (views, 1)))
+    weights = torch.zeros(width, lesson.size, requires_grad=True)
+    biases = torch.zeros(lesson.size, requires_grad=True)
+    optimizer = torch.optim.LBFGS(
+        [weights, biases], max_iter=_REGRESSION_STEPS, line_search_fn="strong_wolfe"
     )
-    for _ in range(recipe.epochs):
-        order = np.concatenate([rng.permutation(len(y)) for _ in range(recipe.draws)])
-        for rows in np.array_split(order, batches):
-            pictures = values[torch.from_numpy(rng.integers(len(looks), size=len(rows))), rows]
-            targets = soft_targets(y[rows], size, recipe.label_smoothing)
-            pictures, targets = mixed(pictures, targets, recipe.mixup, rng)
-            loss = functional.cross_entropy(net(pictures), targets)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
-    return _layers(net.eval())
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        logits = flat @ weights + biases + offsets
+        each = functional.cross_entropy(logits, y, reduction="none")
+        whole = ((each * share).sum() + weights.square().sum() / (2 * recipe.cost)) / count
+        whole.backward()  # type: ignore[no-untyped-call]
+        return whole
+
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    return weights.detach(), biases.detach()
 
 
-def _layers(net: nn.Sequential) -> tuple[Layer, ...]:
-    """The linear layers, each with the batch norm behind it folded in."""
-    layers: list[Layer] = []
-    for module in net:
-        if isinstance(module, nn.Linear):
-            layers.append((_array(module.weight).T, _array(module.bias)))
-        elif isinstance(module, nn.BatchNorm1d):
-            weights, biases = layers.pop()
-            gain = _array(module.weight) / np.sqrt(_array(module.running_var) + module.eps)
-            shift = _array(module.bias) - _array(module.running_mean) * gain
-            layers.append((weights * gain, biases * gain + shift))
-    return tuple(layers)
+def _networks(
+    looks: Tensor, lesson: Lesson, recipe: EnsembleRecipe
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """(G, C, H), (G, 1, H), (G, H, K), (G, K): networks of one hidden layer, trained side by side.
+
+    AdamW whose rate falls to 0. Samples are drawn by their weights, each time in one of the looks.
+    """
+    generator = torch.Generator().manual_seed(recipe.seed)
+    views, count, inputs = looks.shape
+    nets, width = recipe.nets, recipe.width
+    hidden = torch.randn(nets, inputs, width, generator=generator) / inputs**0.5
+    out = torch.randn(nets, width, lesson.size, generator=generator) / width**0.5
+    hidden_biases, out_biases = torch.zeros(nets, 1, width), torch.zeros(nets, 1, lesson.size)
+    learnt = [each.requires_grad_() for each in (hidden, hidden_biases, out, out_biases)]
+    optimizer = torch.optim.AdamW(learnt, recipe.learning_rate, weight_decay=recipe.weight_decay)
+    steps = recipe.epochs * max(1, round(count / recipe.batch_size))
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, steps)
+    dropped = partial(_dropped, generator=generator)
+    y, offsets = torch.from_numpy(lesson.y), torch.from_numpy(lesson.offsets)
+    shares = torch.from_numpy(lesson.weights)
+    for _ in range(steps):
+        drawn = nets * recipe.batch_size
+        rows = torch.multinomial(shares, drawn, replacement=True, generator=generator)
+        which = torch.randint(views, (drawn,), generator=generator)
+        values = dropped(looks[which, rows], recipe.input_dropout).view(nets, -1, inputs)
+        reached = torch.relu(torch.baddbmm(hidden_biases, values, hidden))
+        logits = torch.baddbmm(out_biases, dropped(reached, recipe.dropout), out)
+        loss = functional.cross_entropy(logits.flatten(0, 1) + offsets[rows], y[rows]) * nets
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        schedule.step()
+    hidden, hidden_biases, out, out_biases = (each.detach() for each in learnt)
+    return hidden, hidden_biases, out, out_biases[:, 0]
 
 
-def _array(tensor: Any) -> Float64Array:
-    values: Float64Array = tensor.detach().double().numpy()
+def _dropped(values: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    kept = torch.rand(values.shape, generator=generator) >= share
+    return values * kept / (1 - share)
+
+
+def _array(tensor: Tensor) -> Float64Array:
+    values: Float64Array = tensor.double().numpy()
     return values
-
-
-def _through(values: Float64Array, layers: Sequence[Layer]) -> Float64Array:
-    for weights, biases in layers[:-1]:
-        values = np.maximum(values @ weights + biases, 0)
-    weights, biases = layers[-1]
-    logits: Float64Array = values @ weights + biases
-    return logits
 
 
 def write_onnx(model: Ensemble, path: Path) -> None:
@@ -178,41 +240,31 @@ def write_onnx(model: Ensemble, path: Path) -> None:
         "scale": model.scale,
         "least": np.array(-_FARTHEST),
         "most": np.array(_FARTHEST),
-        "half": np.array(0.5),
-        "net_share": np.array(0.5 / len(model.nets)),
+        "linear": model.linear,
+        "biases": model.biases,
+        "hidden": model.hidden,
+        "hidden_biases": model.hidden_biases,
+        "out": model.out,
     }
-    node = helper.make_node
+    node: Callable[..., Any] = helper.make_node
     nodes = [
         node("Sub", ["features", "mean"], ["centred"]),
         node("Div", ["centred", "scale"], ["scaled"]),
         node("Clip", ["scaled", "least", "most"], ["x"]),
+        node("Gemm", ["x", "linear", "biases"], ["direct"]),
+        node("Gemm", ["x", "hidden", "hidden_biases"], ["before"]),
+        node("Relu", ["before"], ["reached"]),
+        node("Gemm", ["reached", "out", "direct"], ["logits"]),
+        node("Softmax", ["logits"], ["probabilities"], axis=1),
     ]
-    shares = []
-    for name, layers in (("linear", (model.linear,)), *_named(model.nets)):
-        last = "x"
-        for number, (weights, biases) in enumerate(layers):
-            part = f"{name}_{number}"
-            constants[f"{part}_weights"], constants[f"{part}_biases"] = weights, biases
-            nodes.append(node("Gemm", [last, f"{part}_weights", f"{part}_biases"], [part]))
-            last = part
-            if number < len(layers) - 1:
-                nodes.append(node("Relu", [part], [f"{part}_relu"]))
-                last = f"{part}_relu"
-        share = "half" if name == "linear" else "net_share"
-        nodes += [
-            node("Softmax", [last], [f"{name}_shares"], axis=1),
-            node("Mul", [f"{name}_shares", share], [f"{name}_part"]),
-        ]
-        shares.append(f"{name}_part")
-    nodes.append(node("Sum", shares, ["probabilities"]))
-    size = len(model.linear[1])
+    width, size = model.linear.shape
     graph = helper.make_graph(
         nodes,
         "ensemble",
-        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", len(model.mean)])],
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", width])],
         [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", size])],
         [
-            numpy_helper.from_array(array.astype(np.float32), name)
+            numpy_helper.from_array(np.ascontiguousarray(array, np.float32), name)
             for name, array in constants.items()
         ],
     )
@@ -222,7 +274,3 @@ def write_onnx(model: Ensemble, path: Path) -> None:
     onnx.checker.check_model(built)
     with replacing(path) as temporary:
         onnx.save(built, str(temporary))
-
-
-def _named(nets: tuple[tuple[Layer, ...], ...]) -> list[tuple[str, tuple[Layer, ...]]]:
-    return [(f"net{number}", layers) for number, layers in enumerate(nets)]

@@ -1,36 +1,58 @@
-"""Functionals of prepared folders, computed once and kept beside the data.
+"""Features of utterances, computed once per prepared folder and kept beside the data.
 
-``functionals-<set>.npz`` in a prepared folder holds
+``functionals-<set>.npz`` or ``speech_encoder.npz`` in a prepared folder holds
     features     (N, D) float32, NaN rows for samples without speech
     fingerprint  of the prepared folder that they were computed from
-    opensmile    the version that computed them; of our own set its own version
-With this file there, training needs no openSMILE. ``functionals-<set>-changed.npz`` holds the same
-of changed copies, (V, N, D), and how they were made.
+    opensmile    the version of what computed them: openSMILE, our own set, or the encoders' hashes
+With functionals there, training needs no openSMILE. ``...-changed.npz`` holds the same of
+changed copies, (V, N, D), and how they were made.
 """
 
 import zipfile
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facevoice.bundle.files import hash_of, shipped_parts
 from facevoice.errors import DatasetError
+from facevoice.speech.encoders import SHIPPED_ENCODERS, encoder_features, shipped_encoders
 from facevoice.speech.functionals import FEATURE_COUNTS, FeatureSet, functionals
 from facevoice.speech.prosody import VERSION
 from facevoice.train.fit.augment import change_speech
 from facevoice.train.prepare.folder import Prepared
 from facevoice.train.prepare.store import Store
-from facevoice.train.recipe import EnsembleRecipe
+from facevoice.train.recipe import EnsembleRecipe, SpeechEncoderRecipe, UtteranceRecipe
 from facevoice.types import Float32Array, Waveform
 from facevoice.writing import replacing
 
+_ENCODER_FEATURES: Final = 2688  # of ``SHIPPED_ENCODERS``
 
-def functional_features(
-    data: Prepared, feature_set: FeatureSet
-) -> tuple[Float32Array, NDArray[np.bool_]]:
-    """Features of all samples, and which samples have any.
+Change = Callable[[int, int, Float32Array], Float32Array]
+"""Changes samples (S,), given the row and the number of the copy."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What computes features.
+
+    name: of the kept files. size: D. version: of what computes them; None: not known, any will do.
+    of: makes the function from speech to features (D,), which may load networks.
+    """
+
+    name: str
+    size: int
+    version: str | None
+    of: Callable[[], Callable[[Waveform], Float32Array]]
+
+
+def features_of(data: Prepared, recipe: UtteranceRecipe) -> tuple[Float32Array, NDArray[np.bool_]]:
+    """The features that a recipe learns from, and which samples have any.
 
     Returns (N, D) float32, NaN where a sample has no speech, and (N,) bool.
 
@@ -38,7 +60,18 @@ def functional_features(
         DatasetError: the kept file is damaged.
         MissingDependencyError: nothing that fits is kept, and opensmile is not installed.
     """
-    features = np.concatenate([_plain(store, feature_set) for store in data.stores])
+    return _features(data, _kind(recipe))
+
+
+def functional_features(
+    data: Prepared, feature_set: FeatureSet
+) -> tuple[Float32Array, NDArray[np.bool_]]:
+    """The functionals of all samples, see ``features_of``."""
+    return _features(data, _functionals(feature_set))
+
+
+def _features(data: Prepared, kind: _Kind) -> tuple[Float32Array, NDArray[np.bool_]]:
+    features = np.concatenate([_plain(store, kind) for store in data.stores])
     return features, ~np.isnan(features).any(axis=1)
 
 
@@ -46,60 +79,75 @@ def changed_features(data: Prepared, recipe: EnsembleRecipe) -> Float32Array:
     """Features of changed copies of all samples: (speech_views, N, D), NaN without speech.
 
     Raises:
-        DatasetError, MissingDependencyError: see ``functional_features``.
+        DatasetError, MissingDependencyError: see ``features_of``.
     """
-    return np.concatenate([_changed(store, recipe) for store in data.stores], axis=1)
+    kind = _kind(recipe)
+    return np.concatenate([_changed(store, kind, recipe) for store in data.stores], axis=1)
 
 
-def _plain(store: Store, feature_set: FeatureSet) -> Float32Array:
-    path = store.folder / f"functionals-{feature_set}.npz"
+def _kind(recipe: UtteranceRecipe) -> _Kind:
+    if not isinstance(recipe, SpeechEncoderRecipe):
+        return _functionals(recipe.feature_set)
+    parts = shipped_parts()
+    hashes = " ".join(hash_of(parts[part.file]) for part in SHIPPED_ENCODERS)
+    return _Kind(
+        recipe.branch,
+        _ENCODER_FEATURES,
+        hashes,
+        lambda: partial(encoder_features, shipped_encoders()),
+    )
 
+
+def _functionals(feature_set: FeatureSet) -> _Kind:
+    version = VERSION if feature_set == "prosody" else _opensmile_version()
+
+    def measured(waveform: Waveform) -> Float32Array:
+        return functionals(waveform, feature_set)
+
+    size = FEATURE_COUNTS[feature_set]
+    return _Kind(f"functionals-{feature_set}", size, version, lambda: measured)
+
+
+def _plain(store: Store, kind: _Kind) -> Float32Array:
     def make() -> Float32Array:
-        (features,) = _of_all(store, feature_set, 1, lambda _place, samples: samples)
+        (features,) = _of_all(store, kind, 1, lambda _row, _view, samples: samples)
         return np.asarray(features)
 
-    return _kept_or_made(path, store.fingerprint, feature_set, make)
+    return _kept_or_made(store.folder / f"{kind.name}.npz", store.fingerprint, kind, make)
 
 
-def _changed(store: Store, recipe: EnsembleRecipe) -> Float32Array:
-    feature_set, views = recipe.feature_set, recipe.speech_views
+def _changed(store: Store, kind: _Kind, recipe: EnsembleRecipe) -> Float32Array:
+    views = recipe.speech_views
     made = f"{store.fingerprint} {views} views, strength {recipe.augment}, seed {recipe.seed}"
 
-    def change(place: tuple[int, int], samples: Float32Array) -> Float32Array:
-        rng = np.random.default_rng([recipe.seed, *place])
+    def change(row: int, view: int, samples: Float32Array) -> Float32Array:
+        rng = np.random.default_rng([recipe.seed, row, view])
         return change_speech(samples, recipe.augment, rng)
 
     def make() -> Float32Array:
-        return _of_all(store, feature_set, views, change)
+        return _of_all(store, kind, views, change)
 
-    path = store.folder / f"functionals-{feature_set}-changed.npz"
-    return _kept_or_made(path, made, feature_set, make)
+    return _kept_or_made(store.folder / f"{kind.name}-changed.npz", made, kind, make)
 
 
-def _of_all(
-    store: Store,
-    feature_set: FeatureSet,
-    views: int,
-    change: Callable[[tuple[int, int], Float32Array], Float32Array],
-) -> Float32Array:
-    """(views, N, D); change: makes a view of a sample's speech, given (row, view)."""
-    features = np.full((views, len(store), FEATURE_COUNTS[feature_set]), np.nan, np.float32)
+def _of_all(store: Store, kind: _Kind, views: int, change: Change) -> Float32Array:
+    """(views, N, D), NaN where a sample has no speech."""
+    features = np.full((views, len(store), kind.size), np.nan, np.float32)
+    read = kind.of()
     for row in range(len(store)):
         waveform = store.speech(row)
         if waveform is None:
             continue
         for view in range(views):
-            samples = change((row, view), waveform.samples)
-            changed = Waveform(samples, waveform.rate_hz, waveform.start_seconds)
-            features[view, row] = functionals(changed, feature_set)
+            samples = change(row, view, waveform.samples)
+            features[view, row] = read(Waveform(samples, waveform.rate_hz))
     return features
 
 
 def _kept_or_made(
-    path: Path, fingerprint: str, feature_set: FeatureSet, make: Callable[[], Float32Array]
+    path: Path, fingerprint: str, kind: _Kind, make: Callable[[], Float32Array]
 ) -> Float32Array:
-    version = VERSION if feature_set == "prosody" else _opensmile_version()
-    kept = _kept(path, fingerprint, version)
+    kept = _kept(path, fingerprint, kind.version)
     if kept is not None:
         return kept
     features = make()
@@ -108,7 +156,7 @@ def _kept_or_made(
             stream,
             features=features,
             fingerprint=np.array(fingerprint),
-            opensmile=np.array(version or ""),
+            opensmile=np.array(kind.version or ""),
         )
     return features
 

@@ -13,9 +13,9 @@ from facevoice.session import Session
 from facevoice.train.fit.run_folder import add_line, claim, keep_lines, note, save_scores
 from facevoice.train.fit.samples import split_of
 from facevoice.train.prepare.folder import Prepared
-from facevoice.train.recipe import FunctionalsRecipe
+from facevoice.train.recipe import UtteranceRecipe
 from facevoice.train.voice.ensemble import fitted_ensemble
-from facevoice.train.voice.features import functional_features
+from facevoice.train.voice.features import features_of
 from facevoice.train.voice.machine import Fitted, Report, Scoring
 from facevoice.train.voice.svm import fitted_svm
 from facevoice.types import Float32Array
@@ -29,8 +29,8 @@ _FIT: Final[Mapping[str, Callable[..., Fitted]]] = {
 }
 
 
-def train_functionals(
-    recipe: FunctionalsRecipe,
+def train_utterances(
+    recipe: UtteranceRecipe,
     data: Prepared,
     run: Path,
     report: Report | None = None,
@@ -43,10 +43,10 @@ def train_functionals(
 
     Raises:
         RecipeError: the recipe does not fit the data, or the folder holds another run.
-        MissingDependencyError: see ``functional_features``.
+        MissingDependencyError: see ``features_of``.
     """
     split = split_of(data, recipe).among(data.has("voice"), recipe.modality)
-    features, heard = functional_features(data, recipe.feature_set)
+    features, heard = features_of(data, recipe)
     split = split.among(heard, recipe.modality)
     facts = {
         "unusable": int((~heard).sum()),
