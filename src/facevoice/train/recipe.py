@@ -403,13 +403,20 @@ class FunctionalsEnsembleRecipe(Functionals, Ensemble, Recipe):
 
 @dataclass(frozen=True, kw_only=True)
 class SpeechEncoderRecipe(Ensemble, Recipe):
-    """An ensemble on early layers of the speech encoders that ship with facevoice."""
+    """An ensemble on early layers of the speech encoders that ship with facevoice.
+
+    in_pieces: learn from speech that is read second by second as well, so that timelines need to
+        read each second only once.
+    """
 
     branch: ClassVar[str] = "speech_encoder"
 
+    in_pieces: bool = False
+
     def node(self) -> dict[str, Any]:
         """See ``Recipe``."""
-        return {"encoders": [part.to_dict() for part in SHIPPED_ENCODERS]}
+        encoders = [part.to_dict() for part in SHIPPED_ENCODERS]
+        return {"encoders": encoders} | ({"in_pieces": True} if self.in_pieces else {})
 
 
 FaceRecipe = FaceVoteRecipe | FaceSequenceRecipe

@@ -29,7 +29,12 @@ from facevoice.train.voice.ensemble import (
     lesson_of,
     write_onnx,
 )
-from facevoice.train.voice.features import changed_features, features_of, functional_features
+from facevoice.train.voice.features import (
+    changed_features,
+    features_of,
+    functional_features,
+    looks_of,
+)
 from support.prepared_folders import COUNT, LABELS, heard, write_prepared
 
 RECIPE = recipe_from(
@@ -260,6 +265,18 @@ SPEECH = recipe_from(
 )  # fmt: skip
 
 
+def test_it_may_learn_from_pieces_as_well(voices):
+    recipe = replace(SPEECH, in_pieces=True)
+    features, _ = features_of(voices, recipe)
+    whole, pieces = looks_of(features, voices, recipe)
+    np.testing.assert_array_equal(whole, features)
+    wanted = encoder_features(shipped_encoders(), voices.speech(3), piece_seconds=1.0)
+    np.testing.assert_array_equal(pieces[3], wanted)
+    assert looks_of(features, voices, SPEECH).shape == (1, *features.shape)
+    assert recipe.node()["in_pieces"] is True
+    assert "in_pieces" not in SPEECH.node()
+
+
 def test_it_learns_from_shipped_encoders(voices, tmp_path, monkeypatch):
     run = train(SPEECH, voices, tmp_path / "run")
     with np.load(run / "scores_test.npz") as stored:
@@ -281,7 +298,7 @@ def test_it_learns_from_shipped_encoders(voices, tmp_path, monkeypatch):
     np.testing.assert_allclose(found.values, wanted, atol=1e-4)
     monkeypatch.setattr(features_module, "hash_of", lambda _path: "another encoder")
     monkeypatch.setattr(
-        features_module, "encoder_features", lambda _encoders, _speech: np.zeros(2688)
+        features_module, "encoder_features", lambda _encoders, _speech, **_given: np.zeros(2688)
     )
     again, _ = features_of(voices, SPEECH)
     assert not again.any()  # kept features are of other encoders

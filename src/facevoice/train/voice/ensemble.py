@@ -27,7 +27,7 @@ from facevoice.branches.base import softmax
 from facevoice.train.fit.samples import Split
 from facevoice.train.prepare.folder import Prepared
 from facevoice.train.recipe import EnsembleRecipe
-from facevoice.train.voice.features import changed_features
+from facevoice.train.voice.features import looks_of
 from facevoice.train.voice.machine import Fitted, Report
 from facevoice.types import Float32Array, Float64Array
 from facevoice.writing import replacing
@@ -86,9 +86,7 @@ def fitted_ensemble(
 
     The validation scores, by which the temperature is fitted, are those of the first.
     """
-    looks = features[None]
-    if recipe.speech_views:
-        looks = np.concatenate([looks, changed_features(data, recipe)])
+    looks = looks_of(features, data, recipe)
 
     def fitted(rows: NDArray[np.intp]) -> Ensemble:
         return fit(lesson_of(looks, data, rows, recipe), recipe)

@@ -1,6 +1,7 @@
 """Features of utterances, computed once per prepared folder and kept beside the data.
 
-``functionals-<set>.npz`` or ``speech_encoder.npz`` in a prepared folder holds
+``functionals-<set>.npz``, ``speech_encoder.npz`` or ``speech_encoder-pieces.npz`` in a prepared
+folder holds
     features     (N, D) float32, NaN rows for samples without speech
     fingerprint  of the prepared folder that they were computed from
     opensmile    the version of what computed them: openSMILE, our own set, or the encoders' hashes
@@ -21,7 +22,12 @@ from numpy.typing import NDArray
 
 from facevoice.bundle.files import hash_of, shipped_parts
 from facevoice.errors import DatasetError
-from facevoice.speech.encoders import SHIPPED_ENCODERS, encoder_features, shipped_encoders
+from facevoice.speech.encoders import (
+    LONGEST_SECONDS,
+    SHIPPED_ENCODERS,
+    encoder_features,
+    shipped_encoders,
+)
 from facevoice.speech.functionals import FEATURE_COUNTS, FeatureSet, functionals
 from facevoice.speech.prosody import VERSION
 from facevoice.train.fit.augment import change_speech
@@ -32,6 +38,7 @@ from facevoice.types import Float32Array, Waveform
 from facevoice.writing import replacing
 
 _ENCODER_FEATURES: Final = 2688  # of ``SHIPPED_ENCODERS``
+_PIECE_SECONDS: Final = 1.0  # what is new in a window of a timeline, by default
 
 Change = Callable[[int, int, Float32Array], Float32Array]
 """Changes samples (S,), given the row and the number of the copy."""
@@ -75,6 +82,20 @@ def _features(data: Prepared, kind: _Kind) -> tuple[Float32Array, NDArray[np.boo
     return features, ~np.isnan(features).any(axis=1)
 
 
+def looks_of(features: Float32Array, data: Prepared, recipe: EnsembleRecipe) -> Float32Array:
+    """(V, N, D) all that an ensemble learns from: the features, and those of other looks.
+
+    Looks are changed copies of the speech and, where the recipe says so, speech read in pieces.
+    """
+    looks = [features[None]]
+    if recipe.speech_views:
+        looks.append(changed_features(data, recipe))
+    if isinstance(recipe, SpeechEncoderRecipe) and recipe.in_pieces:
+        pieces, _ = _features(data, _encoders("speech_encoder-pieces", _PIECE_SECONDS))
+        looks.append(pieces[None])
+    return np.concatenate(looks)
+
+
 def changed_features(data: Prepared, recipe: EnsembleRecipe) -> Float32Array:
     """Features of changed copies of all samples: (speech_views, N, D), NaN without speech.
 
@@ -86,16 +107,19 @@ def changed_features(data: Prepared, recipe: EnsembleRecipe) -> Float32Array:
 
 
 def _kind(recipe: UtteranceRecipe) -> _Kind:
-    if not isinstance(recipe, SpeechEncoderRecipe):
-        return _functionals(recipe.feature_set)
+    if isinstance(recipe, SpeechEncoderRecipe):
+        return _encoders("speech_encoder", LONGEST_SECONDS)
+    return _functionals(recipe.feature_set)
+
+
+def _encoders(name: str, piece_seconds: float) -> _Kind:
     parts = shipped_parts()
     hashes = " ".join(hash_of(parts[part.file]) for part in SHIPPED_ENCODERS)
-    return _Kind(
-        recipe.branch,
-        _ENCODER_FEATURES,
-        hashes,
-        lambda: partial(encoder_features, shipped_encoders()),
-    )
+
+    def reader() -> Callable[[Waveform], Float32Array]:
+        return partial(encoder_features, shipped_encoders(), piece_seconds=piece_seconds)
+
+    return _Kind(name, _ENCODER_FEATURES, hashes, reader)
 
 
 def _functionals(feature_set: FeatureSet) -> _Kind:
