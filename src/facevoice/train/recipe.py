@@ -403,13 +403,20 @@ class FunctionalsEnsembleRecipe(Functionals, Ensemble, Recipe):
 
 @dataclass(frozen=True, kw_only=True)
 class SpeechEncoderRecipe(Ensemble, Recipe):
-    """An ensemble on early layers of the speech encoders that ship with facevoice."""
+    """An ensemble on early layers of the speech encoders that ship with facevoice.
+
+    in_pieces: learn from each clip read second by second, too, beside the clip read as a whole.
+        Overlapping windows of a timeline then read only what is new.
+    """
 
     branch: ClassVar[str] = "speech_encoder"
 
+    in_pieces: bool = False
+
     def node(self) -> dict[str, Any]:
         """See ``Recipe``."""
-        return {"encoders": [part.to_dict() for part in SHIPPED_ENCODERS]}
+        node: dict[str, Any] = {"encoders": [part.to_dict() for part in SHIPPED_ENCODERS]}
+        return node | {"in_pieces": True} if self.in_pieces else node
 
 
 FaceRecipe = FaceVoteRecipe | FaceSequenceRecipe

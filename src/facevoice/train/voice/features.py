@@ -5,7 +5,8 @@
     fingerprint  of the prepared folder that they were computed from
     opensmile    the version of what computed them: openSMILE, our own set, or the encoders' hashes
 With functionals there, training needs no openSMILE. ``...-changed.npz`` holds the same of
-changed copies, (V, N, D), and how they were made.
+changed copies, (V, N, D), and how they were made; ``speech_encoder-pieces.npz`` that of clips read
+second by second.
 """
 
 import zipfile
@@ -21,7 +22,13 @@ from numpy.typing import NDArray
 
 from facevoice.bundle.files import hash_of, shipped_parts
 from facevoice.errors import DatasetError
-from facevoice.speech.encoders import SHIPPED_ENCODERS, encoder_features, shipped_encoders
+from facevoice.speech.encoders import (
+    LONGEST_SECONDS,
+    PIECE_SECONDS,
+    SHIPPED_ENCODERS,
+    encoder_features,
+    shipped_encoders,
+)
 from facevoice.speech.functionals import FEATURE_COUNTS, FeatureSet, functionals
 from facevoice.speech.prosody import VERSION
 from facevoice.train.fit.augment import change_speech
@@ -85,16 +92,31 @@ def changed_features(data: Prepared, recipe: EnsembleRecipe) -> Float32Array:
     return np.concatenate([_changed(store, kind, recipe) for store in data.stores], axis=1)
 
 
+def piece_features(data: Prepared) -> Float32Array:
+    """Features of all samples by the speech encoders, read second by second: (N, D).
+
+    NaN where a sample has no speech.
+
+    Raises:
+        DatasetError: the kept file is damaged.
+    """
+    return _features(data, _encoders("speech_encoder-pieces", PIECE_SECONDS))[0]
+
+
 def _kind(recipe: UtteranceRecipe) -> _Kind:
-    if not isinstance(recipe, SpeechEncoderRecipe):
-        return _functionals(recipe.feature_set)
+    if isinstance(recipe, SpeechEncoderRecipe):
+        return _encoders(recipe.branch, LONGEST_SECONDS)
+    return _functionals(recipe.feature_set)
+
+
+def _encoders(name: str, piece_seconds: float) -> _Kind:
     parts = shipped_parts()
     hashes = " ".join(hash_of(parts[part.file]) for part in SHIPPED_ENCODERS)
     return _Kind(
-        recipe.branch,
+        name,
         _ENCODER_FEATURES,
         hashes,
-        lambda: partial(encoder_features, shipped_encoders()),
+        lambda: partial(encoder_features, shipped_encoders(), piece_seconds=piece_seconds),
     )
 
 
