@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The base bundle from open data, top to bottom: two hours and a half on 2 quiet cores, most of it for
+# The base bundle from open data, top to bottom: three hours and a half on 2 quiet cores, most of it for
 # the face network. Every stage resumes where it was interrupted.
 #   bash runs/base.sh DATA [OUTPUT]    trains, bundles, and writes the figures into the bundle's card
 #   bash runs/base.sh --folds DATA     what the voice procedure is worth on strangers: speakers, then
 #                                      whole corpora, that it has not met
-# DATA holds fer2013/ (train/ and test/) or fer2013.tar.xz, ravdess_speech/, emodb/, speech_world/ and
-# javanese_av/.
+# DATA holds fer2013/ (train/ and test/) or fer2013.tar.xz, ferplus/labels.csv.gz, ravdess_speech/,
+# emodb/, speech_world/ and javanese_av/.
 set -euo pipefail
 folds=false
 if [ "${1:-}" = --folds ]; then
@@ -39,20 +39,17 @@ if $folds; then
     exit
 fi
 
-if [ ! -f prepared/fer2013/prepared.json ]; then
-    faces="$data/fer2013"
-    if [ ! -d "$faces" ]; then
-        faces="$(mktemp -d)"
-        python3 -m tarfile -e "$data/fer2013.tar.xz" "$faces"
-    fi
-    run prepare fer2013 --root "$faces" -o prepared/fer2013 --drop-leaks
-fi
+bash runs/prepare_faces.sh "$data"
 prepare_voices
 run train recipes/base_face.toml --data prepared/fer2013 -o runs-out/base_face
 run train recipes/base_face_gentle.toml --data prepared/fer2013 -o runs-out/base_face_gentle
+bash runs/teachers.sh "$data"
+run train recipes/base_face_votes.toml --data prepared/fer2013 -o runs-out/base_face_votes
+run train recipes/base_face_votes_gentle.toml --data prepared/fer2013 -o runs-out/base_face_votes_gentle
 leave_corpora_out # which base_tree.toml takes the voice's temperature from
 run train recipes/base_speech.toml "${voices[@]}" -o runs-out/base_speech
-run bundle runs-out/base_face_gentle runs-out/base_speech --tree recipes/base_tree.toml -o "$output"
+run bundle runs-out/base_face_votes_gentle runs-out/base_speech --tree recipes/base_tree.toml -o "$output"
 leave_corpora_out --record "$output" # trained above: only the figures, into the card
 run evaluate prepared/fer2013 --split test --bundle "$output" --record "FER2013 test"
+run evaluate prepared/ferplus --split test --bundle "$output" --record "FER+ test, clear majority"
 run evaluate "$data/javanese_av/labels.csv" --bundle "$output" --record "javanese_av"

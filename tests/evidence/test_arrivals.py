@@ -104,3 +104,20 @@ def test_held_pictures_are_bounded(feeder):
         list(feeder.take(Arrival(content, 0.0, 0.0)))
         assert len(feeder._held) < 60
     assert feeder._held
+
+
+def test_a_picture_that_turns_out_to_have_stood_counts_where_windows_still_wait(feeder):
+    arrivals = [make(at, at) for at in steps(0, 2) for make in (view, sound)]
+    arrivals += [sound(at, at) for at in steps(2, 9)]
+    before = list(fed(feeder, arrivals))
+    until = 9.0 - STEP + STEP - PATIENCE
+    held = []
+    feeder._maker.add_view = held.append
+    still = view(2.0, 9.0).content
+    instants = [2 + k / 4 for k in range(28)]
+    late = [Arrival(each, 9.0, 9.0) for each in still.standing(instants, 9.0)]
+    list(fed(feeder, [*late, view(9.0, 9.0)]))
+    again = [seen.time_seconds for seen in held if seen.again]
+    assert before
+    assert until - 0.3 <= again[0] <= until + 0.3
+    assert again[-1] == 8.75

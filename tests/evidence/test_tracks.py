@@ -82,3 +82,15 @@ def test_memory_does_not_grow_with_the_people_ever_seen():
     for number in range(90):
         tracks.update(number * STEP, [face(100 * (number % 7))], [looks_of(number)])
     assert len(tracks) < 25
+
+
+def test_in_a_doubtful_cut_between_pictures_that_stand_long_a_face_may_change_more():
+    """A second apart, one person shares some 0.85; successive instants share 0.95."""
+    first, other = looks_of(1), looks_of(2)
+    mixed = (0.66 * first + 0.34 * other).astype(np.uint8)
+    assert 0.8 < likeness(describe(first), describe(mixed)) < 0.88
+    for standing, number in ((True, 0), (False, 1)):
+        tracks = Tracks()
+        for step in range(6):
+            tracks.update(step * STEP, [face(100)], [first], again=standing and step > 0)
+        assert tracks.update(6 * STEP, [face(102)], [mixed], doubt=True) == [number]

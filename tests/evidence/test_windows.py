@@ -164,7 +164,7 @@ def person(number, sights, side=30, confidence=0.9):
 )
 def test_the_main_person_is_large_clear_and_long_in_sight(people, main):
     faces = {track.track_id: track for track in people}
-    window = EvidenceWindow(0.0, 3.0, faces, NO_SPEECH, None, len(faces), True, (), ())
+    window = EvidenceWindow(0.0, 3.0, faces, NO_SPEECH, None, len(faces), (), ())
     assert window.main_person == main
 
 
@@ -202,20 +202,60 @@ def test_a_face_counts_as_a_person_after_half_a_second(maker):
     assert window.evidence(window.main_person).missing["face"] == "no_face"
 
 
+@pytest.mark.parametrize(("sights", "code"), [(1, "too_little"), (2, None), (16, None)])
+def test_a_face_that_is_seen_for_a_sliver_of_a_window_is_missing(sights, code):
+    """Someone who has a number, because of an earlier window, and is about to leave."""
+    maker = WindowMaker(Plan(0.0, 3.0, 3.0, has_video=True, has_audio=False), nobody_speaks)
+    for number in range(32):
+        faces = ((7, face(20), ALIGNED),) if number < 16 + sights else ()
+        maker.add_picture(Followed(number * STEP, None, cut=False, faces=faces))
+    maker.end_pictures()
+    first, second = maker.ready()
+    assert first.faces[0].seconds == pytest.approx(3.0)
+    assert second.people == 1
+    assert second.evidence(second.main_person).missing.get("face") == code
+
+
+def test_a_cover_picture_is_a_sliver_of_its_sound():
+    maker = WindowMaker(Plan(0.0, 4.0, 4.0, has_video=True, has_audio=True), nobody_speaks)
+    maker.add_picture(Followed(0.0, None, cut=False, faces=((7, face(20), ALIGNED),)))
+    maker.add_sound(Waveform(np.zeros(4 * RATE, np.float32), RATE))
+    maker.end_pictures()
+    maker.end_sound()
+    (window,) = maker.ready()
+    assert window.evidence(window.main_person).missing["face"] == "too_little"
+
+
+def test_no_one_is_seen_for_longer_than_the_window_lasts():
+    maker = WindowMaker(Plan(0.0, 3.0, 3.0, has_video=True, has_audio=False), nobody_speaks)
+    for number in range(61):
+        sampled = number % 5 == 0
+        faces = ((7, face(20), ALIGNED),) if sampled else None
+        maker.add_picture(Followed(number / 25, None, cut=False, faces=faces))
+    maker.end_pictures()
+    (window,) = maker.ready()
+    assert window.stop_seconds == pytest.approx(2.44)
+    assert window.faces[0].seconds == pytest.approx(2.4375)
+    assert sum(sight.seconds for sight in window.sights) <= 2.44
+
+
 @pytest.mark.parametrize("window", [0.2, 0.5, 3.0])
 def test_a_face_is_seen_as_long_as_its_pictures_last(window):
     """Short windows ask for more instants per second than the source has pictures."""
     plan = Plan(0.0, window, window, has_video=True, has_audio=False)
-    maker, windows = WindowMaker(plan, nobody_speaks), []
-    for number in range(150):
-        sampled = window < 1 or number % 5 == 0
+    maker, windows, before = WindowMaker(plan, nobody_speaks), [], -1
+    for instant in range(round(6 * plan.rate_hz)):
+        time = instant / plan.rate_hz
+        number = int(time * 25)
         faces = ((7, face(20), ALIGNED),) if number >= 75 else ()
-        maker.add_picture(Followed(number / 25, None, cut=False, faces=faces if sampled else None))
+        until = time + 1 / plan.rate_hz if number == before else None
+        maker.add_picture(Followed(time, None, False, faces, until))
         windows += maker.ready()
+        before = number
     maker.end_pictures()
     windows += maker.ready()
     seen = sum(track.seconds for each in windows for track in each.faces.values())
-    assert 2.4 <= seen <= 3.01
+    assert 2.6 <= seen <= 3.01
     assert seen == pytest.approx(sum(s.seconds for each in windows for s in each.sights), abs=0.6)
 
 

@@ -103,6 +103,16 @@ def test_a_picture_is_searched_in_full_on_request() -> None:
     assert detector.searches == 2
 
 
+def test_a_frame_that_still_stands_is_searched_once_when_that_is_due() -> None:
+    detector = RefiningScript()
+    finder = FaceFinder(detector)
+    run(finder, detector, [[face(10)], [face(10)]])
+    detector.scene = [face(10), face(80)]
+    found = [len(finder.find_again(SCENE, 0.2 + step * 0.2)) for step in range(12)]
+    assert found == [1] * 4 + [2] * 8
+    assert detector.searches == 2
+
+
 def test_finds_a_real_face_again_where_it_was() -> None:
     detector = Mtcnn(threads=1)
     finder = FaceFinder(detector)

@@ -18,6 +18,7 @@ from facevoice.errors import (
 from facevoice.evidence import plan
 from facevoice.output.predictions.text import render
 from facevoice.samples import SAMPLE
+from support.joined_clips import SOUND_RATE, write_film
 from support.media_files import damaged, steady, tone, write_media
 from support.places import PREDICTION_SCHEMA
 
@@ -269,6 +270,26 @@ def test_the_intact_part_of_a_truncated_file_is_predicted(predictor, tmp_path):
     full = write_media(tmp_path / "full.mkv", times=steady(75), sound=tone(3.0, 16000))
     path.write_bytes(full.read_bytes()[: full.stat().st_size // 2])
     assert predictor(path).missing["face"] == "no_face"
+
+
+@pytest.mark.parametrize("seconds", [4.0, 12.0])
+def test_a_cover_picture_beside_sound_is_too_little_of_a_face(predictor, tmp_path, seconds):
+    """Stored as a film of one picture, not flagged as a cover."""
+    (cover, *_) = media.iter_frames(SAMPLE, stop_seconds=0.1)
+    sound = tone(seconds, SOUND_RATE)
+    prediction = predictor(write_film(tmp_path / "cover.mkv", [cover.image], [0.0], sound))
+    assert prediction.missing == {"face": "too_little", "voice": "no_speech"}
+    assert prediction.scores is None
+    jsonschema.validate(prediction.to_dict(), PREDICTION_SCHEMA)
+
+
+@pytest.mark.parametrize("name", ["cover_as_video.m4a", "low_rate_1.001s.mp4"])
+def test_recordings_of_few_pictures(predictor, data_folder, name):
+    prediction = predictor(data_folder / "cases" / name)
+    if name.startswith("cover"):
+        assert prediction.missing == {"face": "too_little"}
+    else:
+        assert (prediction.evidence.face_frames, prediction.evidence.people) == (4, 1)
 
 
 def test_a_four_class_bundle_works_through_the_whole_path(four_class_bundle):

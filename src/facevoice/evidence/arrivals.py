@@ -20,7 +20,8 @@ class Feeder:
     """Passes sound to a maker as it arrives, and a picture once the sound has reached it.
 
     If pictures or sound fall behind by more than the patience, and the source has been waited for
-    that long too, windows continue without them. The second condition is for files that are piped
+    that long too, windows continue without them: a picture that turns out to have stood all along
+    counts from there on. The second condition is for files that are piped
     in: they may hold their pictures far ahead of their sound.
     """
 
@@ -34,6 +35,7 @@ class Feeder:
         self._view_waited: float | None = None
         self._sound_waited: float | None = None
         self._without_sound = self._without_pictures = False
+        self._gone_on_until = plan.start  # without pictures
 
     def take(self, arrival: Arrival) -> Iterator[EvidenceWindow]:
         """Take the next arrival; yield the windows that it completes."""
@@ -43,7 +45,8 @@ class Feeder:
         if isinstance(content, View):
             self._view_waited, self._without_pictures = now, False
             self._newest_view = content.time_seconds
-            self._held.append(content)
+            if not content.again or content.time_seconds >= self._gone_on_until:
+                self._held.append(content)
             yield from self._release()
         elif content is not None:
             late = self._newest_view - content.start_seconds
@@ -114,7 +117,8 @@ class Feeder:
             return
         if self._without_pictures or waited > self._patience or behind > _MOST_SECONDS:
             self._without_pictures = True
-            self._maker.no_pictures_before(self._newest_sound - self._patience)
+            self._gone_on_until = self._newest_sound - self._patience
+            self._maker.no_pictures_before(self._gone_on_until)
             yield from self._maker.ready()
 
 

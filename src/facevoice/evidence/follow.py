@@ -4,7 +4,7 @@ This half of the work needs no sound: for a file it runs ahead, in a thread or p
 """
 
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,12 +36,14 @@ class Followed:
     cut: whether it starts a new shot.
     faces: (track number, face, aligned face as (256, 256, 3) uint8 RGB) of each; None if this
         picture was not sampled.
+    until: see ``View``.
     """
 
     time_seconds: float
     light: UInt8Array | None
     cut: bool
     faces: tuple[tuple[int, Face, UInt8Array], ...] | None
+    until: float | None = None
 
 
 class Follower:
@@ -56,17 +58,37 @@ class Follower:
         self._unsettled: deque[View] = deque()
         self._pace = Pace() if with_light else None
         self._afresh = self._doubt = False
+        self._image: UInt8Array | None = None
+        self._faces: list[Face] = []
+        self._aligned: list[UInt8Array] = []
 
     def push(self, view: View) -> list[Followed]:
         """Take the next picture; return those that are settled by now."""
+        if view.again:  # no new picture: it cannot start a shot
+            self._unsettled.append(view)
+            return self._again() if self._unsettled[0].again else []
         self._unsettled.append(view)
-        return [
-            self._follow(settled) for settled in self._cuts.push(view.time_seconds, view.thumbnail)
-        ]
+        return self._settled(self._cuts.push(view.time_seconds, view.thumbnail))
 
     def flush(self) -> list[Followed]:
         """Return the remaining pictures, settled without the ones after them."""
-        return [self._follow(settled) for settled in self._cuts.flush()]
+        return self._settled(self._cuts.flush())
+
+    def _settled(self, pictures: Iterable[Settled]) -> list[Followed]:
+        """Follow settled pictures, each for as long as it stands."""
+        followed = []
+        for settled in pictures:
+            followed.append(self._follow(settled))
+            followed += self._again()
+        return followed
+
+    def _again(self) -> list[Followed]:
+        """Follow the views of the last picture that was followed, which still stands."""
+        followed = []
+        while self._unsettled and self._unsettled[0].again:
+            view = self._unsettled.popleft()
+            followed.append(self._looked_at(view, view.light if self._watches(view) else None))
+        return followed
 
     def _follow(self, settled: Settled) -> Followed:
         """Follow the oldest unsettled picture, now that it is known whether it starts a shot."""
@@ -76,18 +98,32 @@ class Follower:
             self._tracks.cut()
             if self._pace is not None:
                 self._pace.cut()
-        watched = self._pace is not None and self._pace.take(view.time_seconds)
-        light = view.light if watched else None
+        light = view.light if self._watches(view) else None
         self._afresh |= settled.kind != "same"
         self._doubt |= settled.kind == "doubt"
-        if view.image is None:
-            return Followed(view.time_seconds, light, cut, None)
-        faces = self._finder.find(view.image, view.time_seconds, afresh=self._afresh)
-        aligned = [align(view.image, face.landmarks) for face in faces]
-        numbers = self._tracks.update(view.time_seconds, faces, aligned, doubt=self._doubt)
+        return self._looked_at(view, light, cut=cut)
+
+    def _watches(self, view: View) -> bool:
+        return self._pace is not None and self._pace.take(view.time_seconds)
+
+    def _looked_at(self, view: View, light: UInt8Array | None, *, cut: bool = False) -> Followed:
+        """Find the faces in a picture, if it was sampled, and assign them to tracks."""
+        time, image = view.time_seconds, view.image
+        if image is None:
+            return Followed(time, light, cut, None)
+        if view.again and image is self._image:
+            faces = self._finder.find_again(image, time)
+        else:
+            faces = self._finder.find(image, time, afresh=self._afresh)
+        if faces is not self._faces:
+            self._aligned = [align(image, face.landmarks) for face in faces]
+        self._image, self._faces = image, faces
+        numbers = self._tracks.update(
+            time, faces, self._aligned, doubt=self._doubt, again=view.again
+        )
         self._afresh = self._doubt = False
-        found = tuple(zip(numbers, faces, aligned, strict=True))
-        return Followed(view.time_seconds, light, cut, found)
+        found = tuple(zip(numbers, faces, self._aligned, strict=True))
+        return Followed(time, light, cut, found, view.until)
 
 
 def follow_file(

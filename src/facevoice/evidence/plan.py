@@ -19,6 +19,7 @@ SLOWEST_SAMPLING_HZ: Final = 4.0
 """At a lower rate a head moves too far between two sampled instants to be followed."""
 
 _SHORTEST_WINDOW: Final = 0.1  # seconds
+_SHORTEST_SAMPLED: Final = 0.5  # seconds; shorter windows would ask for more than films hold
 _SHORTEST_REST: Final = 0.1  # seconds
 _GAP_SECONDS: Final = 0.5
 
@@ -52,8 +53,8 @@ class Plan:
 
     @property
     def rate_hz(self) -> float:
-        """Sampled instants per second: 16 per window, but at least 4 per second."""
-        return max(SLOWEST_SAMPLING_HZ, FACES_WANTED / max(self.window, _SHORTEST_WINDOW))
+        """Sampled instants per second: 16 per window, but at least 4 and at most 32 per second."""
+        return max(SLOWEST_SAMPLING_HZ, FACES_WANTED / max(self.window, _SHORTEST_SAMPLED))
 
     @property
     def rest_seconds(self) -> float:

@@ -19,7 +19,7 @@ from facevoice.evidence.follow_process import (
     in_another_process,
     is_worth_a_process,
 )
-from facevoice.evidence.plan import Plan, clip_plan
+from facevoice.evidence.plan import SLOWEST_SAMPLING_HZ, Plan, clip_plan
 from facevoice.evidence.prefetch import prefetched
 from facevoice.evidence.speaker import MouthVoice
 from facevoice.evidence.windows import EvidenceWindow, WindowMaker
@@ -166,8 +166,9 @@ class EvidenceReader:
         if audio is not None and rate_hz is not None:
             waveform = media.waveform_of(audio, rate_hz, SPEECH_RATE_HZ)
         spacing = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+        hz = max(SLOWEST_SAMPLING_HZ, 1 / spacing) if spacing > 0 else math.inf
         stills = [Frame(np.asarray(image), time) for image, time in zip(images, times, strict=True)]
-        return self._in_memory(stills, waveform, 1 / spacing if spacing > 0 else math.inf)
+        return self._in_memory(stills, waveform, hz)
 
     def _in_memory(
         self, frames: Sequence[Frame], waveform: Waveform | None, rate_hz: float
@@ -181,7 +182,7 @@ class EvidenceReader:
         length = max(1.0, 2 * (max(stops) - min(starts)))
         plan = Plan(min(starts), length, length, bool(frames), waveform is not None)
         maker = self.maker(plan, follow=True, main_only=True, rate_hz=rate_hz)
-        for view in media.views_of(frames):
+        for view in media.views_of(frames, rate_hz if math.isfinite(rate_hz) else None):
             maker.add_view(view)
         if waveform is not None:
             maker.add_sound(waveform)

@@ -33,7 +33,8 @@ _NEAR: Final = 1.0  # sides of the face's box per second that a lost face may ha
 _SIZES: Final = 1.6  # largest ratio of two sizes of one face
 _SWAPPED: Final = 0.88
 """After a picture that may start a new shot, a face less alike than this is a different one:
-between successive sampled instants one person shares 0.95 (median), different ones at most 0.88."""
+between successive sampled instants one person shares 0.95 (median), different ones at most 0.88.
+In a film of few pictures, where those are further apart, ``_SURE`` is enough."""
 _NEW_VIEW: Final = 0.85  # a face less alike to all views of its track than this is a new view
 _MOST_VIEWS: Final = 8
 
@@ -57,6 +58,7 @@ class Tracks:
     def __init__(self) -> None:
         self._tracks: list[_Track] = []
         self._next_number = 0
+        self._shown_seconds = -np.inf
 
     def __len__(self) -> int:
         """Number of tracks in memory."""
@@ -67,24 +69,35 @@ class Tracks:
         self._tracks = []
 
     def update(
-        self, time: float, faces: list[Face], aligned: list[UInt8Array], *, doubt: bool = False
+        self,
+        time: float,
+        faces: list[Face],
+        aligned: list[UInt8Array],
+        *,
+        doubt: bool = False,
+        again: bool = False,
     ) -> list[int]:
         """Return the track number of each face of the next picture.
 
         time: seconds.
         aligned: (256, 256, 3) uint8 RGB of each face.
         doubt: whether there may have been a cut since the last picture.
+        again: whether this is the last picture, which still stands.
         """
         oldest = time - PATIENCE_SECONDS - _SLACK_SECONDS
         self._tracks = [track for track in self._tracks if track.seen_seconds >= oldest]
         described = [describe(picture) for picture in aligned]
         known = np.array([track.box for track in self._tracks], np.float32).reshape(-1, 4)
         shared = overlap(known, stack_boxes(faces))
+        brief = time - self._shown_seconds <= _FOLLOWED_SECONDS + _SLACK_SECONDS
+        least = _SWAPPED if brief else _SURE
+        if not again:
+            self._shown_seconds = time
         claims = []
         for row, track in enumerate(self._tracks):
             for column, face in enumerate(faces):
                 claim = _claim(track, face, described[column], time, float(shared[row, column]))
-                swapped = doubt and likeness(track.views[0], described[column]) < _SWAPPED
+                swapped = doubt and likeness(track.views[0], described[column]) < least
                 if claim is not None and not swapped:
                     claims.append((claim, row, column))
         chosen = _greedy(claims)

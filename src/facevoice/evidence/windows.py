@@ -15,7 +15,7 @@ import numpy as np
 
 from facevoice.evidence.follow import Followed, Follower
 from facevoice.evidence.mouths import Mouths
-from facevoice.evidence.plan import FACES_WANTED, WINDOW_SECONDS, Plan
+from facevoice.evidence.plan import Plan
 from facevoice.evidence.soundtrack import Soundtrack
 from facevoice.evidence.speaker import MouthVoice, Verdict, features
 from facevoice.evidence.tracks import PATIENCE_SECONDS
@@ -27,11 +27,13 @@ MOST_FACES: Final = 8
 """Faces per picture that are candidates for the main person: bounds the memory."""
 PERSON_SECONDS: Final = 0.5
 """How long a face must be seen to count as a person."""
+SLIVER_SECONDS: Final = 0.5
+SLIVER_SHARE: Final = 1 / 8
+"""A face that is seen for less than both, the second of the window, tells too little of it. Half a
+second is what makes a person; in windows of less than 4 s two of 16 instants are enough."""
 NO_SPEECH: Final = Speech(None, np.zeros((0, 2)), "no_speech")
 
 _ROUNDING_SECONDS: Final = 1e-3  # an instant just before a bound counts as behind it
-_USUAL_HZ: Final = FACES_WANTED / WINDOW_SECONDS
-_RATE_SECONDS: Final = 1.0  # the source's own rate is measured over a window, or over this much
 _MEMORY: Final = 0.75  # weight of earlier fits of mouth and voice, for windows that overlap fully
 
 
@@ -56,13 +58,14 @@ class Sight:
 class EvidenceWindow:
     """Who is seen and what is heard in [start_seconds, stop_seconds).
 
-    faces: everyone who is seen, by the person's number, which is also the track's id.
+    faces: everyone who is seen for more than a sliver of the window, by the person's number, which
+        is also the track's id.
     speech: of everyone who is heard. speaker: whose speech it is; None if there is no speech or
         if it was not to be attributed.
     people: the most people seen at one instant.
-    has_video: whether the source has pictures.
     sights: those of numbered people that no later window holds; each appears in one window only.
     cuts: presentation times of the new shots found since the previous window.
+    faceless: why a person has no face here: the code of ``evidence(None)``.
     """
 
     start_seconds: float
@@ -71,9 +74,9 @@ class EvidenceWindow:
     speech: Speech
     speaker: Verdict | None
     people: int
-    has_video: bool
     sights: tuple[Sight, ...]
     cuts: tuple[float, ...]
+    faceless: MissingCode = "no_face"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "faces", MappingProxyType(dict(self.faces)))
@@ -93,7 +96,7 @@ class EvidenceWindow:
         speech = self.speech if with_speech else NO_SPEECH
         missing: dict[Modality, MissingCode] = {}
         if track is None:
-            missing["face"] = "no_face" if self.has_video else "no_video_stream"
+            missing["face"] = self.faceless
         if speech.missing is not None:
             missing["voice"] = speech.missing
         return Evidence(
@@ -139,8 +142,7 @@ class WindowMaker:
     mouth_voice: attributes speech to people; None: do not attribute it.
     follower: finds and follows faces; None if the pictures come in already followed.
     main_only: keep the aligned pictures of the largest faces only, enough for the main person.
-    rate_hz: sampled instants per second; None: the plan's, or the source's own where it has fewer
-        pictures.
+    rate_hz: sampled instants per second; None: the plan's.
     """
 
     def __init__(
@@ -154,7 +156,7 @@ class WindowMaker:
         rate_hz: float | None = None,
     ) -> None:
         self.plan = plan
-        self._rate_hz = rate_hz
+        self._rate_hz = plan.rate_hz if rate_hz is None else rate_hz
         self.stop_seconds = plan.start
         self._voice, self._follower, self._main_only = voice, follower, main_only
         self._mouth_voice = mouth_voice if plan.has_audio else None
@@ -168,8 +170,7 @@ class WindowMaker:
         self._new_cuts: list[float] = []
         # how far each stream has come; inf once it has ended, or if the source lacks it
         self._pictures_until = -np.inf if plan.has_video else np.inf
-        self._period = 0.0
-        self._instants: deque[float] = deque()
+        self._newest, self._period = -np.inf, 0.0  # of the pictures, without those shown again
         self._sound_until = -np.inf if plan.has_audio else np.inf
 
     def add_view(self, view: View) -> None:
@@ -180,7 +181,7 @@ class WindowMaker:
 
     def add_picture(self, picture: Followed) -> None:
         """Add the next picture that has been followed."""
-        time, before = picture.time_seconds, self._pictures_until
+        time = picture.time_seconds
         if picture.cut:
             self._new_cuts.append(time)
             self._mouths.cut()
@@ -188,12 +189,21 @@ class WindowMaker:
             self._mouths.add_light(time, picture.light)
         if picture.faces is not None:
             self._add_faces(time, picture.faces)
-        period = time - before if np.isfinite(before) else 0.0
-        # a picture lasts as long as the one before it, but not as long as a gap in the pictures
+        until = picture.until if picture.until is not None else time + self._lasting(time)
+        self.stop_seconds = max(self.stop_seconds, until)
+        self._pictures_until = max(self._pictures_until, time)
+
+    def _lasting(self, time: float) -> float:
+        """How long the next picture lasts: as the one before it, but no longer than the one before.
+
+        So a gap in the pictures does not lengthen the source.
+        """
+        period = time - self._newest
+        if period > self.plan.patience_seconds:
+            period = 0.0
         lasting = min(period, self._period or period)
-        self.stop_seconds = max(self.stop_seconds, time + lasting)
-        self._pictures_until, self._period = time, period
-        self._instants.append(time)
+        self._newest, self._period = time, period
+        return lasting
 
     def _add_faces(self, time: float, faces: tuple[tuple[int, Face, UInt8Array], ...]) -> None:
         """Keep the faces of a sampled picture."""
@@ -269,8 +279,7 @@ class WindowMaker:
             for sight in self._sights
             if not _is_before(sight, start) and (last or _is_before(sight, stop))
         ]
-        rate_hz = self._sampled_hz(stop)
-        self._number_people(inside, rate_hz)
+        self._number_people(inside)
         seen: dict[int, list[Sight]] = {}
         for sight in inside:
             person = self._known[sight.track].person
@@ -281,7 +290,9 @@ class WindowMaker:
         speaker = self._verdict(seen, sound, speech, start, stop)
         per_instant = Counter(sight.time_seconds for sights in seen.values() for sight in sights)
         cuts, self._new_cuts = tuple(self._new_cuts), []
-        tracks = {person: self._track(person, sights, rate_hz) for person, sights in seen.items()}
+        tracks = {
+            person: self._track(person, sights, stop - start) for person, sights in seen.items()
+        }
         return EvidenceWindow(
             start_seconds=start,
             stop_seconds=stop,
@@ -289,29 +300,22 @@ class WindowMaker:
             speech=speech,
             speaker=speaker,
             people=max(per_instant.values(), default=0),
-            has_video=self.plan.has_video,
-            sights=self._forget(np.inf if last else start + self.plan.hop, 1 / rate_hz),
+            sights=self._forget(np.inf if last else start + self.plan.hop),
             cuts=cuts,
+            faceless=self._faceless(tracks),
         )
 
-    def _sampled_hz(self, stop: float) -> float:
-        """Sampled instants per second before an instant.
+    def _faceless(self, tracks: Mapping[int, FaceTrack | None]) -> MissingCode:
+        if not self.plan.has_video:
+            return "no_video_stream"
+        return "too_little" if tracks and not any(tracks.values()) else "no_face"
 
-        They are fewer than planned where the source has fewer pictures, which matters to windows of
-        less than a second. A source of few pictures counts as one that is sampled for 3 s windows.
-        """
-        if self._rate_hz is not None:
-            return self._rate_hz
-        rate_hz, since = self.plan.rate_hz, stop - max(self.plan.window, _RATE_SECONDS)
-        times = [time for time in self._instants if since <= time < stop]
-        if rate_hz <= _USUAL_HZ or len(times) < 2:
-            return rate_hz
-        period = float(np.median(np.diff(times)))
-        return min(rate_hz, max(1 / period if period > 0 else np.inf, _USUAL_HZ))
-
-    def _track(self, person: int, sights: list[Sight], rate_hz: float) -> FaceTrack | None:
+    def _track(self, person: int, sights: list[Sight], window: float) -> FaceTrack | None:
+        """The faces of a person in a window of so many seconds; None if they tell too little."""
         kept = [(sight, sight.aligned) for sight in sights if sight.aligned is not None]
-        if not kept:
+        seconds = min(len(sights) / self._rate_hz, window)
+        sliver = min(SLIVER_SECONDS, SLIVER_SHARE * window)
+        if not kept or (seconds < sliver and np.isfinite(self._rate_hz)):
             return None
         return FaceTrack(
             images=np.stack([aligned for _, aligned in kept]),
@@ -320,15 +324,15 @@ class WindowMaker:
             quality=np.array([sight.face.confidence for sight, _ in kept], np.float32),
             landmarks=np.stack([sight.face.landmarks for sight, _ in kept]),
             track_id=person,
-            seconds=len(kept) / rate_hz,
+            seconds=seconds,
         )
 
-    def _number_people(self, inside: list[Sight], rate_hz: float) -> None:
+    def _number_people(self, inside: list[Sight]) -> None:
         """Number the tracks that have been seen for half a second.
 
         In material of less than a second, half of its sampled instants are enough.
         """
-        needed = min(PERSON_SECONDS * rate_hz, self._sampled / 2)
+        needed = min(PERSON_SECONDS * self._rate_hz, self._sampled / 2)
         for sight in inside:
             track = self._known[sight.track]
             if track.person is None and track.sights >= needed:
@@ -361,19 +365,14 @@ class WindowMaker:
         }
         return self._mouth_voice.verdict(self._fits, len(seen))
 
-    def _forget(self, before: float, seconds: float) -> tuple[Sight, ...]:
-        """Forget what no later window needs; return the sights of numbered people among it.
-
-        seconds: how long each sight stands for.
-        """
+    def _forget(self, before: float) -> tuple[Sight, ...]:
+        """Forget what no later window needs; return the sights of numbered people among it."""
         leaving = []
         while self._sights and _is_before(self._sights[0], before):
             leaving.append(self._sights.popleft())
-        while self._instants and self._instants[0] < before - _RATE_SECONDS:
-            self._instants.popleft()
         self._sound.forget(before)
         numbered = tuple(
-            replace(sight, person=person, seconds=seconds)
+            replace(sight, person=person, seconds=self._until_next(sight))
             for sight in leaving
             if (person := self._known[sight.track].person) is not None
         )
@@ -382,3 +381,7 @@ class WindowMaker:
             key: track for key, track in self._known.items() if track.last_seconds >= oldest
         }
         return numbered
+
+    def _until_next(self, sight: Sight) -> float:
+        """How long a sight stands for: until the next sampled instant, or the end of the source."""
+        return max(0.0, min(1 / self._rate_hz, self.stop_seconds - sight.time_seconds))

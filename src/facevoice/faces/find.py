@@ -41,6 +41,7 @@ class FaceFinder:
         self._calm_detections = 0
         self._followed: list[Face] = []
         self._detected_seconds = -np.inf
+        self._searched = False
 
     def find(self, image: UInt8Array, time_seconds: float, *, afresh: bool) -> list[Face]:
         """The faces in the next frame; afresh: search it in full, as after a cut.
@@ -48,6 +49,7 @@ class FaceFinder:
         image: (H, W, 3) uint8 RGB.
         """
         faces = None if afresh or self._is_due(time_seconds) else self._refined(image)
+        self._searched = faces is None
         if faces is None:
             faces = self.detector(image)
             self._calm_detections = self._calm_detections + 1 if self._expected(faces) else 0
@@ -55,6 +57,12 @@ class FaceFinder:
             self._detected_seconds = time_seconds
         self._followed = faces
         return faces
+
+    def find_again(self, image: UInt8Array, time_seconds: float) -> list[Face]:
+        """The faces in the last frame, which still stands; searched in full once, when due."""
+        if self._searched or not self._is_due(time_seconds):
+            return self._followed
+        return self.find(image, time_seconds, afresh=True)
 
     def _is_due(self, time_seconds: float) -> bool:
         spacing = self.detect_every_seconds if self._followed else self.search_every_seconds

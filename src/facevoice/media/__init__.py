@@ -8,10 +8,11 @@ of a stream is a generator that holds a few frames at a time, however long the f
 from facevoice.media.grid import SoundGrid
 from facevoice.media.live import LiveInput
 from facevoice.media.live_queue import Arrival, Opened, Wanted
-from facevoice.media.pictures import View, iter_frames, iter_views, views_of
+from facevoice.media.pictures import iter_frames, iter_views, views_of
 from facevoice.media.probe import VIDEO_SUFFIXES, MediaInfo, find_media, probe
 from facevoice.media.sound import iter_waveform, read_waveform, waveform_of
 from facevoice.media.source import Opening, Source, opening
+from facevoice.media.views import View
 
 __all__ = [
     "VIDEO_SUFFIXES",

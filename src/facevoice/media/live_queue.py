@@ -4,7 +4,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -12,7 +12,7 @@ from av.video.frame import VideoFrame
 
 from facevoice.media.clock import TIME_TOLERANCE
 from facevoice.media.container import Timed
-from facevoice.media.pictures import Sampling, View, Viewer
+from facevoice.media.views import View, Viewer, Views
 from facevoice.types import Waveform
 
 CAPACITIES: Final = {"opened": 1.0, "picture": 1.0, "sound": 60.0}
@@ -164,9 +164,9 @@ class Intake:
     def __init__(self, opened: Opened, wanted: Wanted, queue: Queue) -> None:
         self._opened, self._queue = opened, queue
         self._stop = math.inf if wanted.seconds is None else opened.start_seconds + wanted.seconds
-        self._sampling = Sampling(wanted.rate_hz, opened.start_seconds)
-        self._viewer = Viewer()
+        self._views = Views(wanted.rate_hz, opened.start_seconds, Viewer())
         self._last = -math.inf
+        self._came = (time.monotonic(), 0.0)
         self._dropped = 0
         present = {"picture": opened.has_video, "sound": opened.has_audio}
         self._unfinished = {kind for kind, there in present.items() if there}
@@ -181,6 +181,7 @@ class Intake:
         """Add the next picture."""
         at = timed.seconds
         if self._past("picture", at):
+            self._put_views(self._views.until(self._stop), 0, arrived, waited)
             return
         if at <= self._last or at < self._opened.start_seconds - TIME_TOLERANCE:
             return
@@ -188,10 +189,8 @@ class Intake:
         if self._opened.real_time and self._queue.full("picture", size):
             self._dropped += 1
             return
-        self._last = at
-        view = self._viewer.view(timed, in_colour=self._sampling.take(at))
-        if view is not None:
-            self._put(view, "picture", size, arrived, waited)
+        self._last, self._came = at, (arrived, waited)
+        self._put_views(self._views.push(timed), size, arrived, waited)
 
     def sound(self, sound: Waveform, arrived: float, waited: float) -> None:
         """Add the next sound."""
@@ -199,10 +198,15 @@ class Intake:
             self._put(sound, "sound", sound.duration_seconds, arrived, waited)
 
     def finish(self) -> None:
-        """At the end of the source: report the pictures that were dropped last."""
+        """At the end of the source: the rest of the last picture; report those dropped last."""
+        self._put_views(self._views.end(self._stop), 0, *self._came)
         if self._dropped:
             now = time.monotonic()
             self._queue.put(Arrival(None, now, now, self._dropped), "opened", 0)
+
+    def _put_views(self, views: Iterable[View], size: float, arrived: float, waited: float) -> None:
+        for view in views:  # one that is shown again takes no room of its own
+            self._put(view, "picture", 0 if view.again else size, arrived, waited)
 
     def _put(self, content: Content, kind: str, size: float, arrived: float, waited: float) -> None:
         dropped, self._dropped = self._dropped, 0

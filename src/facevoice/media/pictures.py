@@ -1,47 +1,20 @@
-"""Reads the pictures of a film: as frames in full colour, or as views at graded cost.
-
-Following people needs three things of very different cost: a thumbnail of every picture (cuts), the
-brightness of most pictures (mouths), and full colour a few times a second (faces).
-"""
+"""Reads the pictures of a film: as frames in full colour, or as views at graded cost."""
 
 import math
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 import numpy as np
-from av.error import FFmpegError
 from av.video.frame import VideoFrame
-from av.video.reformatter import Interpolation, VideoReformatter
 
 from facevoice.media.clock import TIME_TOLERANCE
 from facevoice.media.container import NoStreamError, Timed, checked_input, decoded, picture_stream
 from facevoice.media.pixels import Converter
 from facevoice.media.stills import read_still
-from facevoice.types import Frame, UInt8Array, require
-
-THUMBNAIL: Final = (48, 64)
-"""Height and width of thumbnails, whatever the shape of the picture."""
-
-_STAMP_ROUNDING: Final = 1e-3  # seconds; Matroska and FLV round time stamps to milliseconds
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """One decoded picture, upright, as thumbnail, brightness and colour.
-
-    time_seconds: presentation time.
-    thumbnail: (48, 64, 3) uint8 RGB, area means of the picture as it is stored (not rotated).
-    light: (H, W) uint8 brightness, of the size that ``image`` would have; None if not requested.
-    image: (H, W, 3) uint8 RGB; None if colour was not requested at this instant.
-    """
-
-    time_seconds: float
-    thumbnail: UInt8Array
-    light: UInt8Array | None
-    image: UInt8Array | None
+from facevoice.media.views import Sampling, View, Viewer, Views
+from facevoice.types import Frame, require
 
 
 def iter_frames(
@@ -83,7 +56,7 @@ def iter_frames(
 
 
 def _frames(
-    path: Path, sampling: "Sampling", start: float | None, stop: float | None
+    path: Path, sampling: Sampling, start: float | None, stop: float | None
 ) -> Generator[Frame, None, None]:
     still = read_still(path)
     if still is not None:
@@ -108,7 +81,10 @@ def iter_views(
 ) -> Generator[View, None, None]:
     """View all pictures of a span, in order; their times increase strictly.
 
-    rate_hz: the pictures that ``iter_frames`` would give at this rate are converted to colour.
+    rate_hz: at the instants ``start + k / rate_hz`` there is a view in colour: of the first picture
+        at or after it, as ``iter_frames`` would give it, or, where none comes before the next
+        instant, of the last one again, which still stands. At the start of the span that is the
+        picture before it; the last picture of a file stands for its own duration.
     start_seconds, stop_seconds: the half-open span; None: the start and the end of the file.
     with_light: give the brightness of every picture.
 
@@ -119,28 +95,45 @@ def iter_views(
             ``iter_frames``.
     """
     path = checked_input(path, start_seconds, stop_seconds)
-    sampling = Sampling(rate_hz, start_seconds)
-    return _views(path, Viewer(with_light=with_light), sampling, start_seconds, stop_seconds)
+    views = Views(rate_hz, start_seconds, Viewer(with_light=with_light))
+    return _views(path, views, start_seconds, stop_seconds)
 
 
 def _views(
-    path: Path, viewer: "Viewer", sampling: "Sampling", start: float | None, stop: float | None
+    path: Path, views: Views, start: float | None, stop: float | None
 ) -> Generator[View, None, None]:
-    with closing(_pictures(path, start, stop)) as pictures:
+    with closing(decoded(path, picture_stream, start)) as pictures, suppress(NoStreamError):
         for timed in pictures:
-            view = viewer.view(timed, in_colour=sampling.take(timed.seconds))
-            if view is not None:
-                yield view
+            if stop is not None and timed.seconds >= stop - TIME_TOLERANCE:
+                yield from views.until(stop)
+                return
+            yield from views.push(timed)
+        yield from views.end(stop)
 
 
-def views_of(frames: Iterable[Frame]) -> Iterator[View]:
-    """Views of pictures that are already in memory, all in colour, without brightness."""
-    viewer = Viewer(with_light=False)
+def views_of(frames: Iterable[Frame], rate_hz: float | None) -> Iterator[View]:
+    """Views of pictures that are already in memory, all in colour, without brightness.
+
+    rate_hz: at the instants first + k / rate_hz for which no picture comes, there is a view of the
+        last one again, which lasts as long as the one before it at the end; None: never.
+    """
+    viewer, sampling = Viewer(with_light=False), Sampling(rate_hz, None)
+    last: View | None = None
+    lasting = 0.0
     for frame in frames:
+        time = frame.time_seconds
+        if last is not None:
+            lasting = time - last.time_seconds
+            yield from last.standing(sampling.missed(time, last.time_seconds), time)
         picture = VideoFrame.from_ndarray(np.ascontiguousarray(frame.image), format="rgb24")
-        view = viewer.view(Timed(frame.time_seconds, picture, 1.0), in_colour=False)
+        view = viewer.view(Timed(time, picture, 1.0), in_colour=False)
+        sampling.take(time)
         if view is not None:
-            yield replace(view, image=frame.image)
+            last = replace(view, image=frame.image)
+            yield last
+    if last is not None:
+        end = last.time_seconds + lasting
+        yield from last.standing(sampling.missed(end, last.time_seconds, ends=True), end)
 
 
 def _pictures(
@@ -156,52 +149,3 @@ def _pictures(
             if timed.seconds > last and not early:
                 last = timed.seconds
                 yield timed
-
-
-class Sampling:
-    """Selects the first picture at or after each instant start + k / rate.
-
-    rate_hz: None selects all pictures. start_seconds: None starts at the first picture.
-    """
-
-    def __init__(self, rate_hz: float | None, start_seconds: float | None) -> None:
-        self._rate_hz = rate_hz
-        self._start = start_seconds
-        self._next = 0
-
-    def take(self, time: float) -> bool:
-        """Whether to select the picture at ``time``; call in order of time."""
-        if self._rate_hz is None:
-            return True
-        if self._start is None:
-            self._start = time
-        passed = math.floor((time + _STAMP_ROUNDING - self._start) * self._rate_hz)
-        if passed < self._next:
-            return False
-        self._next = passed + 1
-        return True
-
-
-class Viewer:
-    """Makes views of the decoded pictures of one stream; with_light: see ``iter_views``."""
-
-    def __init__(self, *, with_light: bool = True) -> None:
-        self._with_light = with_light
-        self._converter, self._thumbnails = Converter(), VideoReformatter()
-
-    def view(self, timed: Timed[VideoFrame], *, in_colour: bool) -> View | None:
-        """Convert one picture; None if it is damaged."""
-        time, picture, ratio = timed
-        height, width = THUMBNAIL
-        try:
-            small = self._thumbnails.reformat(
-                picture, width, height, "rgb24", interpolation=Interpolation.AREA
-            )
-            thumbnail = np.asarray(small.to_ndarray(), np.uint8)
-        except (FFmpegError, ValueError):
-            return None
-        light = self._converter.convert(picture, ratio, "gray") if self._with_light else None
-        image = self._converter.convert(picture, ratio, "rgb24") if in_colour else None
-        if (self._with_light and light is None) or (in_colour and image is None):
-            return None
-        return View(time, thumbnail, light, image)

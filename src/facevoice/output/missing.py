@@ -18,6 +18,10 @@ REASONS: Final[Mapping[MissingCode, Reason]] = {
         "the file has no picture", "The file has no picture, so there was no face to analyse."
     ),
     "no_face": Reason("no face was found", "No face was found in the picture."),
+    "too_little": Reason(
+        "the face is seen too briefly",
+        "The face is seen for too small a part of the time to stand for it.",
+    ),
     "no_audio_stream": Reason(
         "the file has no sound", "The file has no sound, so there was no voice to analyse."
     ),

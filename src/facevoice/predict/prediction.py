@@ -18,7 +18,8 @@ SCHEMA_VERSION: Final = "1.0"
 class EvidenceSummary:
     """How much evidence a prediction rests on.
 
-    face_frames: sampled instants at which the main person's face was seen.
+    face_frames: different pictures of the main person's face at the sampled instants; one that
+        stands for long counts once.
     face_seconds, speech_seconds: how long the face was seen and speech lasted.
     people: the most people seen at one instant; a person is a face seen for half a second or more.
     box: (4,) median box of the main person in pixels (left, top, right, bottom), or None; in a
@@ -36,7 +37,7 @@ class EvidenceSummary:
         """Summarise the evidence of one window."""
         faces = evidence.faces
         return cls(
-            face_frames=0 if faces is None else len(faces),
+            face_frames=0 if faces is None else faces.different,
             face_seconds=evidence.face_seconds,
             speech_seconds=evidence.speech_seconds,
             people=evidence.people,

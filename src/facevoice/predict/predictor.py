@@ -178,12 +178,16 @@ class Predictor:
 
 
 def _missing(windows: Sequence[_Window]) -> dict[Modality, MissingCode]:
-    """The modalities that every window lacks, with the most frequent reason."""
+    """The modalities that every window lacks, with the most frequent reason.
+
+    A face that is seen too little in one window was not seen enough in all of them.
+    """
     result: dict[Modality, MissingCode] = {}
     for modality in MODALITIES:
         codes = [window.missing[modality] for window in windows if modality in window.missing]
         if len(codes) == len(windows):
-            result[modality] = Counter(codes).most_common(1)[0][0]
+            most = Counter(codes).most_common(1)[0][0]
+            result[modality] = "too_little" if "too_little" in codes else most
     return result
 
 

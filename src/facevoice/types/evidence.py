@@ -15,7 +15,13 @@ Modality = Literal["face", "voice"]
 MODALITIES: Final[tuple[Modality, ...]] = get_args(Modality)
 
 MissingCode = Literal[
-    "no_video_stream", "no_face", "no_audio_stream", "silent", "no_speech", "too_short"
+    "no_video_stream",
+    "no_face",
+    "too_little",
+    "no_audio_stream",
+    "silent",
+    "no_speech",
+    "too_short",
 ]
 MISSING_CODES: Final[tuple[MissingCode, ...]] = get_args(MissingCode)
 

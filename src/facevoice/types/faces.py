@@ -1,6 +1,7 @@
 """A detected face, and one person's aligned faces over time."""
 
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -101,6 +102,11 @@ class FaceTrack:
         """Median of left, top, right and bottom over time, in pixels of the upright picture."""
         left, top, right, bottom = (float(value) for value in np.median(self.boxes, axis=0))
         return left, top, right, bottom
+
+    @property
+    def different(self) -> int:
+        """How many pictures there are, if those that equal the one before do not count."""
+        return 1 + sum(not np.array_equal(*two) for two in pairwise(self.images))
 
     def take(self, indices: NDArray[np.intp]) -> "FaceTrack":
         """The same person at selected instants; indices: (M,), increasing."""
