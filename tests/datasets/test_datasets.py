@@ -222,6 +222,7 @@ def test_a_folder_of_several_corpora_says_which_sample_is_whose(tmp_path):
         "pl_1.opus": "pl", "am_1.opus": "am", "de_1.opus": CORPORA["emodb"].name,
     }  # fmt: skip
     assert found["am_1.opus"].note == "emotion_specific_sentence"
+    assert {item.corpus for item in found.values()} <= set(CORPORA["speech-world"].licences)
     emodb(tmp_path / "b")
     assert {item.group for item in CORPORA["emodb"].find(tmp_path / "b").samples} == {"ED03"}
     touch(tmp_path / "c", "a.mp4", "b.mp4")

@@ -18,7 +18,7 @@ def make_evidence(
     track = None
     if faces:
         images = rng.integers(0, 256, (faces, 256, 256, 3), np.uint8)
-        quality = np.linspace(0.7, 1.0, faces)
+        quality = np.linspace(0.7, 1.0, faces, dtype=np.float32)
         track = replace(FaceTrack.of_images(images), quality=quality)
     else:
         missing["face"] = "no_face"

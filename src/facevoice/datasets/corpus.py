@@ -162,6 +162,7 @@ class Corpus:
         alignment gives: left, top, right, bottom.
     votes: how many raters chose each of ``labels`` (K,) by the sample's id; empty where a root
         folder holds no votes.
+    licences: of its parts, where it is made of several corpora, by the names that samples carry.
     """
 
     name: str
@@ -179,6 +180,7 @@ class Corpus:
     read: Callable[[Sample], UInt8Array] | None = None
     face_box: tuple[float, float, float, float] = (0.0, 0.0, 256.0, 256.0)
     votes: Callable[[Path], Mapping[str, Float64Array]] | None = None
+    licences: Mapping[str, str] = field(default_factory=dict)
 
     def find(self, root: Path) -> Found:
         """The samples under a root folder, and what is left out.

@@ -110,6 +110,9 @@ def read(sample: Sample) -> UInt8Array:
         return np.asarray(image.convert("L"))
 
 
+PICTURES_LICENCE: Final = "no formal licence; published for the ICML 2013 challenge, for research"
+"""Of the pictures alone."""
+
 CORPUS: Final = Corpus(
     name="fer2013",
     title="FER2013 face pictures",
@@ -119,7 +122,7 @@ CORPUS: Final = Corpus(
     mapping="the same seven emotions",
     splits="train and test; in the CSV form also val (PublicTest)",
     groups="",
-    licence="no formal licence; published for the ICML 2013 challenge, for research",
+    licence=f"{PICTURES_LICENCE}; votes of FER+, where there are any: MIT",
     citation=(
         "I. J. Goodfellow et al., Challenges in Representation Learning: A report on three machine"
         " learning contests, ICONIP 2013"

@@ -42,7 +42,7 @@ CORPUS: Final = Corpus(
     mapping=f"the emotion that more than {_CLEAR} of 10 raters saw; others are dropped",
     splits=fer2013.CORPUS.splits,
     groups="",
-    licence=f"votes: MIT; pictures: {fer2013.CORPUS.licence}",
+    licence=f"votes: MIT; pictures: {fer2013.PICTURES_LICENCE}",
     citation=(
         "E. Barsoum et al., Training Deep Networks for Facial Expression Recognition with"
         " Crowd-Sourced Label Distribution, ICMI 2016"

@@ -48,6 +48,12 @@ CORPUS: Final = Corpus(
         "nEMO and the Korean part: CC BY-NC-SA 4.0; ASED: none stated, offered for research;"
         " EMO-DB: free for research"
     ),
+    licences={
+        "pl": "CC BY-NC-SA 4.0 (nEMO)",
+        "ko": "CC BY-NC-SA 4.0",
+        "am": "none stated, offered for research (ASED)",
+        emodb.CORPUS.name: emodb.CORPUS.licence,
+    },
     citation=(
         "I. Christop, nEMO: Dataset of Emotional Speech in Polish, LREC-COLING 2024; E. A. Retta et"
         " al., A New Amharic Speech Emotion Dataset and Classification Benchmark, ACM TALLIP 22(1),"

@@ -23,8 +23,6 @@ from facevoice.types.checks import set_field
 Reads = Literal["log_mel", "samples"]
 LONGEST_SECONDS: Final = 8.0
 """The longest piece that the networks read at once: 800 columns, the most for Whisper's part."""
-PIECE_SECONDS: Final = 1.0
-"""Pieces that a head learns from so that it may score speech that was read in pieces."""
 
 _MODELS: Final = Path(__file__).parent / "models"
 _LEVEL: Final = np.float32(0.1)  # root mean square of what a network of samples reads

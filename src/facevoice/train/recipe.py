@@ -405,8 +405,8 @@ class FunctionalsEnsembleRecipe(Functionals, Ensemble, Recipe):
 class SpeechEncoderRecipe(Ensemble, Recipe):
     """An ensemble on early layers of the speech encoders that ship with facevoice.
 
-    in_pieces: learn from each clip read second by second, too, beside the clip read as a whole.
-        Overlapping windows of a timeline then read only what is new.
+    in_pieces: learn from speech that is read second by second as well, so that timelines need to
+        read each second only once.
     """
 
     branch: ClassVar[str] = "speech_encoder"
@@ -415,8 +415,8 @@ class SpeechEncoderRecipe(Ensemble, Recipe):
 
     def node(self) -> dict[str, Any]:
         """See ``Recipe``."""
-        node: dict[str, Any] = {"encoders": [part.to_dict() for part in SHIPPED_ENCODERS]}
-        return node | {"in_pieces": True} if self.in_pieces else node
+        encoders = [part.to_dict() for part in SHIPPED_ENCODERS]
+        return {"encoders": encoders} | ({"in_pieces": True} if self.in_pieces else {})
 
 
 FaceRecipe = FaceVoteRecipe | FaceSequenceRecipe

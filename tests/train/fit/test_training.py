@@ -162,8 +162,8 @@ def test_a_run_notes_what_it_learnt_from(runs, faces, voices, tmp_path):
 
 def test_branches_carry_the_licences_of_all_they_learnt_from(runs, faces, tmp_path):
     later = recipe_from(FACE.to_dict() | {"initial": str(runs[0]), "epochs": 1}, "test")
-    meta = faces.meta | {"corpus": "others", "licence": "CC0"}
-    again = train(later, replace(faces, meta=meta), tmp_path / "later")
+    others = replace(faces, meta=faces.meta | {"licence": "CC0"}, corpora=("others",) * COUNT)
+    again = train(later, others, tmp_path / "later")
     tree = tmp_path / "tree.toml"
     tree.write_text(TREE.replace(', data = "none"', ""))
     folder = assemble([again, runs[1]], tree, tmp_path / "bundle")

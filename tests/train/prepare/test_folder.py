@@ -78,6 +78,14 @@ def test_joined_folders_give_their_speech_in_order(prepared, tmp_path):
         joined.evidence(3)
 
 
+def test_each_corpus_of_some_samples_has_its_licence(prepared, tmp_path):
+    other = folder_of(tmp_path / "other", [pack(make_evidence(seed=2))] * 2)
+    meta = other.meta | {"licences": {"pl": "CC BY"}, "licence": "of both"}
+    joined = join([prepared, replace(other, meta=meta, corpora=("pl", "ko"))])
+    assert joined.licences() == {"corpus": "none", "pl": "CC BY", "ko": "of both"}
+    assert joined.licences([0, 2]) == {"corpus": "none", "pl": "CC BY"}
+
+
 def test_packed_speech_becomes_waveforms(tmp_path):
     sounds = [np.array([0, 32767], np.int16), np.array([-32767], np.int16)]
     prepared = folder_of(tmp_path / "speech", [heard(samples) for samples in sounds])

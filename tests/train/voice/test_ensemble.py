@@ -33,7 +33,7 @@ from facevoice.train.voice.features import (
     changed_features,
     features_of,
     functional_features,
-    piece_features,
+    looks_of,
 )
 from support.prepared_folders import COUNT, LABELS, heard, write_prepared
 
@@ -265,6 +265,18 @@ SPEECH = recipe_from(
 )  # fmt: skip
 
 
+def test_it_may_learn_from_pieces_as_well(voices):
+    recipe = replace(SPEECH, in_pieces=True)
+    features, _ = features_of(voices, recipe)
+    whole, pieces = looks_of(features, voices, recipe)
+    np.testing.assert_array_equal(whole, features)
+    wanted = encoder_features(shipped_encoders(), voices.speech(3), piece_seconds=1.0)
+    np.testing.assert_array_equal(pieces[3], wanted)
+    assert looks_of(features, voices, SPEECH).shape == (1, *features.shape)
+    assert recipe.node()["in_pieces"] is True
+    assert "in_pieces" not in SPEECH.node()
+
+
 def test_it_learns_from_shipped_encoders(voices, tmp_path, monkeypatch):
     run = train(SPEECH, voices, tmp_path / "run")
     with np.load(run / "scores_test.npz") as stored:
@@ -286,21 +298,7 @@ def test_it_learns_from_shipped_encoders(voices, tmp_path, monkeypatch):
     np.testing.assert_allclose(found.values, wanted, atol=1e-4)
     monkeypatch.setattr(features_module, "hash_of", lambda _path: "another encoder")
     monkeypatch.setattr(
-        features_module, "encoder_features", lambda _encoders, _speech, **_: np.zeros(2688)
+        features_module, "encoder_features", lambda _encoders, _speech, **_given: np.zeros(2688)
     )
     again, _ = features_of(voices, SPEECH)
     assert not again.any()  # kept features are of other encoders
-
-
-def test_it_learns_from_pieces_of_speech_beside_the_whole(voices, tmp_path, monkeypatch):
-    monkeypatch.setattr(features_module, "PIECE_SECONDS", 0.2)
-    recipe = replace(SPEECH, in_pieces=True)
-    whole, pieces = train(SPEECH, voices, tmp_path / "a"), train(recipe, voices, tmp_path / "b")
-    assert (whole / "model.onnx").read_bytes() != (pieces / "model.onnx").read_bytes()
-    found = piece_features(voices)
-    encoders, speech = shipped_encoders(), voices.speech(3)
-    wanted = encoder_features(encoders, speech, piece_seconds=0.2)
-    np.testing.assert_array_equal(found[3], wanted)
-    assert not np.allclose(wanted, encoder_features(encoders, speech), atol=0.05)
-    assert recipe.node()["in_pieces"] is True
-    assert "in_pieces" not in SPEECH.node()

@@ -52,7 +52,8 @@ def claim(
     facts = _identity(recipe, data) | {
         "labels": list(data.labels),
         "corpus": {key: data.meta[key] for key in ("corpus", "licence", "citation", "count")},
-        "licences": _earlier_licences(recipe) | data.licences,
+        "licences": _earlier_licences(recipe)
+        | data.licences(np.concatenate([split.train, split.val]).tolist()),
         "leaks": len(data.meta.get("leaks", ())),
         "rows": split.sizes(),
         "revision": _git_revision(),

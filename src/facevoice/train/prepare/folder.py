@@ -66,11 +66,11 @@ class Prepared:
         """The label set, in order."""
         return tuple(self.meta["labels"])
 
-    @property
-    def licences(self) -> dict[str, str]:
-        """The licence of each corpus, by its name."""
-        own = {str(self.meta["corpus"]): str(self.meta["licence"])}
-        return dict(self.meta.get("licences", own))
+    def licences(self, rows: Iterable[int] | None = None) -> dict[str, str]:
+        """The licence of each corpus that these samples (all by default) come from, by its name."""
+        corpora = self.corpora if rows is None else [self.corpora[row] for row in rows]
+        stated, whole = self.meta.get("licences", {}), str(self.meta["licence"])
+        return {corpus: stated.get(corpus, whole) for corpus in dict.fromkeys(corpora)}
 
     @property
     def leaks(self) -> tuple[dict[str, Any], ...]:
@@ -148,7 +148,7 @@ def join(parts: Sequence[Prepared]) -> Prepared:
         | {
             "count": sum(len(part.ids) for part in parts),
             "labels": list(first.labels),
-            "licences": {name: text for part in parts for name, text in part.licences.items()},
+            "licences": {name: text for part in parts for name, text in part.licences().items()},
             "leaks": [leak for part in parts for leak in part.leaks],
         },
         ids=tuple(f"{part.meta['corpus']}/{name}" for part in parts for name in part.ids),

@@ -188,6 +188,7 @@ def _meta(
         "labels": list(selection.labels),
         "renamed": dict(selection.renamed),
         "licence": work.corpus.licence,
+        "licences": dict(work.corpus.licences),
         "citation": work.corpus.citation,
         "count": count,
         "dropped": dict(sorted(reasons.items())),

@@ -1,9 +1,8 @@
 """Utterance features -> the log-mean of a regression and a few small networks, as one ONNX file.
 
 All learn from the same principal components of standardised features, of the speech as it is and
-of changed copies of it (``speech_views``), and of speech read in pieces (``in_pieces``). A log-mean
-is a mean of logits but for a constant, so what comes out is a single network: one hidden layer,
-beside one that is linear.
+of changed copies of it (``speech_views``). A log-mean is a mean of logits but for a constant, so
+what comes out is a single network: one hidden layer, beside one that is linear.
 
 Corpora differ in what they hold. Every corpus may weigh the same (``balance_corpora``), and where a
 corpus lacks a class, the class may be held to be unlikely in training rather than wrong
@@ -27,8 +26,8 @@ from torch.nn import functional
 from facevoice.branches.base import softmax
 from facevoice.train.fit.samples import Split
 from facevoice.train.prepare.folder import Prepared
-from facevoice.train.recipe import EnsembleRecipe, SpeechEncoderRecipe
-from facevoice.train.voice.features import changed_features, piece_features
+from facevoice.train.recipe import EnsembleRecipe
+from facevoice.train.voice.features import looks_of
 from facevoice.train.voice.machine import Fitted, Report
 from facevoice.types import Float32Array, Float64Array
 from facevoice.writing import replacing
@@ -87,11 +86,7 @@ def fitted_ensemble(
 
     The validation scores, by which the temperature is fitted, are those of the first.
     """
-    looks = features[None]
-    if recipe.speech_views:
-        looks = np.concatenate([looks, changed_features(data, recipe)])
-    if isinstance(recipe, SpeechEncoderRecipe) and recipe.in_pieces:
-        looks = np.concatenate([looks, piece_features(data)[None]])
+    looks = looks_of(features, data, recipe)
 
     def fitted(rows: NDArray[np.intp]) -> Ensemble:
         return fit(lesson_of(looks, data, rows, recipe), recipe)

@@ -1,12 +1,12 @@
 """Features of utterances, computed once per prepared folder and kept beside the data.
 
-``functionals-<set>.npz`` or ``speech_encoder.npz`` in a prepared folder holds
+``functionals-<set>.npz``, ``speech_encoder.npz`` or ``speech_encoder-pieces.npz`` in a prepared
+folder holds
     features     (N, D) float32, NaN rows for samples without speech
     fingerprint  of the prepared folder that they were computed from
     opensmile    the version of what computed them: openSMILE, our own set, or the encoders' hashes
 With functionals there, training needs no openSMILE. ``...-changed.npz`` holds the same of
-changed copies, (V, N, D), and how they were made; ``speech_encoder-pieces.npz`` that of clips read
-second by second.
+changed copies, (V, N, D), and how they were made.
 """
 
 import zipfile
@@ -24,7 +24,6 @@ from facevoice.bundle.files import hash_of, shipped_parts
 from facevoice.errors import DatasetError
 from facevoice.speech.encoders import (
     LONGEST_SECONDS,
-    PIECE_SECONDS,
     SHIPPED_ENCODERS,
     encoder_features,
     shipped_encoders,
@@ -39,6 +38,7 @@ from facevoice.types import Float32Array, Waveform
 from facevoice.writing import replacing
 
 _ENCODER_FEATURES: Final = 2688  # of ``SHIPPED_ENCODERS``
+_PIECE_SECONDS: Final = 1.0  # what is new in a window of a timeline, by default
 
 Change = Callable[[int, int, Float32Array], Float32Array]
 """Changes samples (S,), given the row and the number of the copy."""
@@ -82,6 +82,20 @@ def _features(data: Prepared, kind: _Kind) -> tuple[Float32Array, NDArray[np.boo
     return features, ~np.isnan(features).any(axis=1)
 
 
+def looks_of(features: Float32Array, data: Prepared, recipe: EnsembleRecipe) -> Float32Array:
+    """(V, N, D) all that an ensemble learns from: the features, and those of other looks.
+
+    Looks are changed copies of the speech and, where the recipe says so, speech read in pieces.
+    """
+    looks = [features[None]]
+    if recipe.speech_views:
+        looks.append(changed_features(data, recipe))
+    if isinstance(recipe, SpeechEncoderRecipe) and recipe.in_pieces:
+        pieces, _ = _features(data, _encoders("speech_encoder-pieces", _PIECE_SECONDS))
+        looks.append(pieces[None])
+    return np.concatenate(looks)
+
+
 def changed_features(data: Prepared, recipe: EnsembleRecipe) -> Float32Array:
     """Features of changed copies of all samples: (speech_views, N, D), NaN without speech.
 
@@ -92,32 +106,20 @@ def changed_features(data: Prepared, recipe: EnsembleRecipe) -> Float32Array:
     return np.concatenate([_changed(store, kind, recipe) for store in data.stores], axis=1)
 
 
-def piece_features(data: Prepared) -> Float32Array:
-    """Features of all samples by the speech encoders, read second by second: (N, D).
-
-    NaN where a sample has no speech.
-
-    Raises:
-        DatasetError: the kept file is damaged.
-    """
-    return _features(data, _encoders("speech_encoder-pieces", PIECE_SECONDS))[0]
-
-
 def _kind(recipe: UtteranceRecipe) -> _Kind:
     if isinstance(recipe, SpeechEncoderRecipe):
-        return _encoders(recipe.branch, LONGEST_SECONDS)
+        return _encoders("speech_encoder", LONGEST_SECONDS)
     return _functionals(recipe.feature_set)
 
 
 def _encoders(name: str, piece_seconds: float) -> _Kind:
     parts = shipped_parts()
     hashes = " ".join(hash_of(parts[part.file]) for part in SHIPPED_ENCODERS)
-    return _Kind(
-        name,
-        _ENCODER_FEATURES,
-        hashes,
-        lambda: partial(encoder_features, shipped_encoders(), piece_seconds=piece_seconds),
-    )
+
+    def reader() -> Callable[[Waveform], Float32Array]:
+        return partial(encoder_features, shipped_encoders(), piece_seconds=piece_seconds)
+
+    return _Kind(name, _ENCODER_FEATURES, hashes, reader)
 
 
 def _functionals(feature_set: FeatureSet) -> _Kind:
