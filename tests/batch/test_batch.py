@@ -259,6 +259,14 @@ def test_the_rate_counts_what_was_scored():
     assert progress.seconds_left == pytest.approx(9.5)
 
 
+def test_one_large_unit_alone_gives_no_rate():
+    now = [100.0]
+    progress = Progress(total=512, clock=lambda: now[0])
+    progress.count(256)
+    now[0] += 1.0
+    assert (progress.rate, progress.seconds_left) == (None, None)
+
+
 # --- Ray ---
 
 

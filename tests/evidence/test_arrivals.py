@@ -112,7 +112,7 @@ def test_a_picture_that_turns_out_to_have_stood_counts_where_windows_still_wait(
     before = list(fed(feeder, arrivals))
     until = 9.0 - STEP + STEP - PATIENCE
     held = []
-    feeder._maker.add_view = held.append
+    feeder._maker.follow = lambda view: held.append(view) or []
     still = view(2.0, 9.0).content
     instants = [2 + k / 4 for k in range(28)]
     late = [Arrival(each, 9.0, 9.0) for each in still.standing(instants, 9.0)]

@@ -16,7 +16,7 @@ from facevoice.samples import SAMPLE
 from facevoice.timeline import timeline
 from facevoice.timeline.live import live
 from facevoice.types import Frame, Waveform
-from support.joined_clips import joined, read_clip, speakers, write_film
+from support.joined_clips import SOUND_RATE, joined, read_clip, speakers, write_film
 from support.live_sources import piped, remuxed
 from support.media_files import steady, tone, write_media
 
@@ -57,6 +57,22 @@ def same(windows, rows):
             assert (one is None) == (two is None)
             assert one is None or np.abs(one.values - two.values).max() <= 1e-3
     return True
+
+
+@pytest.mark.parametrize("pipe", [True, False])
+def test_a_picture_that_stands_for_seconds_is_seen_as_in_a_timeline(toy, tmp_path, pipe):
+    """For longer than mouths are remembered, and than a camera is waited for."""
+    pictures = [frame.image for frame in media.iter_frames(SAMPLE, stop_seconds=2.0)]
+    times = [*steady(25), *steady(len(pictures) - 25, start=7.0)]
+    voice = media.read_waveform(SAMPLE, rate_hz=SOUND_RATE).samples
+    path = write_film(tmp_path / "freeze.mkv", pictures, times, np.tile(voice, 2))
+    found = through_a_pipe(path, toy) if pipe else windows_of(str(path), toy)
+    expected = timeline(path, toy, threads=1)
+    same(found, expected.rows)
+    rows = [row for window in found for row in window.rows]
+    assert {row.person for row in rows if row.person is not None} == {0}
+    of = [(row.speaker, row.speaker_confidence, row.seen_seconds) for row in rows]
+    assert of == [(r.speaker, r.speaker_confidence, r.seen_seconds) for r in expected.rows]
 
 
 @pytest.mark.parametrize("form", ["mkv", "ts", "mp4"])

@@ -96,8 +96,9 @@ class Feeder:
                 return
             self._held.popleft()
             self._released = view.time_seconds
-            self._maker.add_view(view)
-            yield from self._maker.ready()
+            for picture in self._maker.follow(view):  # windows forget what lies far behind
+                self._maker.add_picture(picture)
+                yield from self._maker.ready()
 
     def _continue_without_sound(self, waited: float) -> Iterator[EvidenceWindow]:
         if not (self._held and self._maker.plan.has_audio):

@@ -175,9 +175,12 @@ class WindowMaker:
 
     def add_view(self, view: View) -> None:
         """Add the next picture, to be followed here."""
-        if self._follower is not None:
-            for picture in self._follower.push(view):
-                self.add_picture(picture)
+        for picture in self.follow(view):
+            self.add_picture(picture)
+
+    def follow(self, view: View) -> list[Followed]:
+        """Follow the next picture: those to be added now, of which a long one makes many."""
+        return [] if self._follower is None else self._follower.push(view)
 
     def add_picture(self, picture: Followed) -> None:
         """Add the next picture that has been followed."""

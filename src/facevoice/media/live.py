@@ -105,12 +105,14 @@ class _Demuxer:
         self._pipe = None if what.stream is None else Pipe(what.stream)
         self._decoders: dict[int, StreamDecoder] = {}
         self._stamps: dict[int, dict[int | None, _Now]] = {}
+        self._fetched = 0.0  # seconds spent on fetching packets
+        self._runs = False  # whether the source continues without waiting
 
     def read(self) -> None:
         intake: Intake | None = None
         with opened_live(self._what, self._pipe) as container:
             streams = self._streams(container)
-            real_time = self._real_time(container)
+            self._runs = real_time = self._real_time(container)
             shared = SharedClock() if real_time else None
             for stream in streams:
                 prepare(self._what.name, stream, at_once=real_time)
@@ -136,13 +138,16 @@ class _Demuxer:
     def _read(self, packet: "Packet[Stream]") -> "_Read":
         """A packet, when it arrived, and the frames to be decoded from it."""
         now = time.monotonic()
-        waits = self._pipe is not None and not self._wanted.real_time
-        came = now, self._pipe.waited_seconds if self._pipe is not None and waits else now
+        came = now, now if self._runs else self._waited()
         stamps = self._stamps[packet.stream.index]
         stamps[packet.pts] = came  # decoders return frames later, in another order
         if len(stamps) > _STAMPS:
             del stamps[next(iter(stamps))]
         return packet, came, self._decoders[packet.stream.index].frames(packet)
+
+    def _waited(self) -> float:
+        """Seconds spent waiting for a source that itself waits for its reader."""
+        return self._fetched if self._pipe is None else self._pipe.waited_seconds
 
     def _look_ahead(
         self, arriving: "Iterator[Packet[Stream]]", streams: list[MediaStream]
@@ -191,7 +196,14 @@ class _Demuxer:
         self, container: InputContainer, streams: list[MediaStream]
     ) -> "Iterator[Packet[Stream]]":
         """The packets until the end of the source; unreadable places are skipped."""
-        yield from packets(container, *streams, failed=self._check_failure)
+        found = packets(container, *streams, failed=self._check_failure)
+        while True:
+            asked = time.monotonic()
+            packet = next(found, None)
+            self._fetched += time.monotonic() - asked
+            if packet is None:
+                break
+            yield packet
         if self._pipe is not None and self._pipe.failure is not None:
             raise self._broken(self._pipe.failure)
 

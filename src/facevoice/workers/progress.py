@@ -49,8 +49,8 @@ class Progress:
         None until a few units are done.
         """
         (began, first), worked = self._first, self.done - self.kept
-        seconds = self.clock() - began
-        return (worked - first) / seconds if worked >= _FEW and seconds > 0 else None
+        further, seconds = worked - first, self.clock() - began
+        return further / seconds if worked >= _FEW and further > 0 and seconds > 0 else None
 
     @property
     def seconds_left(self) -> float | None:

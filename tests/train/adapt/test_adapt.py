@@ -252,7 +252,7 @@ def test_progress_goes_on_after_the_clips_are_read(clips, base, tmp_path):
     assert read == [(number + 1, 48) for number in range(48)]
     total = fitted[0][1]  # three branches and the weights, without each of five folds and on all
     assert total == 4 * 6
-    assert fitted == [(number + 1, total) for number in range(total)]
+    assert fitted == [(number, total) for number in range(total + 1)]
 
 
 def test_a_convolutional_network_is_cut_with_its_levels(tmp_path):

@@ -164,12 +164,14 @@ def test_branches_carry_the_licences_of_all_they_learnt_from(runs, faces, tmp_pa
     later = recipe_from(FACE.to_dict() | {"initial": str(runs[0]), "epochs": 1}, "test")
     others = replace(faces, meta=faces.meta | {"licence": "CC0"}, corpora=("others",) * COUNT)
     again = train(later, others, tmp_path / "later")
+    meta = others.meta | {"licences": {"others": "CC BY"}}
+    assert train(later, replace(others, meta=meta), tmp_path / "later") == again
     tree = tmp_path / "tree.toml"
     tree.write_text(TREE.replace(', data = "none"', ""))
     folder = assemble([again, runs[1]], tree, tmp_path / "bundle")
     card = json.loads((folder / "bundle.json").read_text())
     found = branch_licences(card)
-    assert found["face.tiny_face"].data == {faces.meta["corpus"]: "none", "others": "CC0"}
+    assert found["face.tiny_face"].data == {faces.meta["corpus"]: "none", "others": "CC BY"}
     assert found["voice.tiny_voice"].code == "MIT"
     own = found["voice.tiny_voice"].data
     whole = {**found["face.tiny_face"].data, **own}

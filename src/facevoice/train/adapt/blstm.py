@@ -1,6 +1,7 @@
 """A small two-layer BLSTM on the frozen features of few clips."""
 
 import tempfile
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -73,12 +74,15 @@ class BlstmHead:
         """The features' network and this one, in ONNX."""
         with tempfile.TemporaryDirectory(prefix="facevoice-") as folder:
             path = Path(folder) / "blstm.onnx"
-            torch.onnx.export(
-                self.net, (torch.rand(1, 3, leaf.width),), str(path),
-                dynamo=True, opset_version=OPSET, input_names=["features"],
-                output_names=["known"], dynamic_shapes=({1: torch.export.Dim("length", min=1)},),
-                external_data=False, verbose=False,
-            )  # fmt: skip
+            length = torch.export.Dim("length", min=1)
+            with warnings.catch_warnings():  # of torch about its own workings
+                warnings.simplefilter("ignore")
+                torch.onnx.export(
+                    self.net, (torch.rand(1, 3, leaf.width),), str(path),
+                    dynamo=True, opset_version=OPSET, input_names=["features"],
+                    output_names=["known"], dynamic_shapes=({1: length},),
+                    external_data=False, verbose=False,
+                )  # fmt: skip
             model = onnx.load(path)
         temporal = sequence_model(model, leaf.original, self.answer)
         return (*picture_part(leaf, levels=False), temporal)

@@ -119,7 +119,10 @@ def fit(
 class _Steps:
     total: int
     progress: Progress | None
-    done: int = 0
+    done: int = -1
+
+    def __post_init__(self) -> None:
+        self.count()  # the first step may take long
 
     def count(self) -> None:
         self.done += 1

@@ -47,13 +47,15 @@ def claim(
     """
     present = check_folder(run, recipe, data)
     _note_samples(run, recipe, data, split)
+    learnt = np.concatenate([split.train, split.val]).tolist()
+    licences = _earlier_licences(recipe) | data.licences(learnt)
     if present:
+        note(run, {"licences": licences})  # no part of what makes the run: it may be stated anew
         return
     facts = _identity(recipe, data) | {
         "labels": list(data.labels),
         "corpus": {key: data.meta[key] for key in ("corpus", "licence", "citation", "count")},
-        "licences": _earlier_licences(recipe)
-        | data.licences(np.concatenate([split.train, split.val]).tolist()),
+        "licences": licences,
         "leaks": len(data.meta.get("leaks", ())),
         "rows": split.sizes(),
         "revision": _git_revision(),
