@@ -129,7 +129,8 @@ def _refit_node(base: Bundle, leaf: LeafFeatures, refit: Refit, folder: Path) ->
     if leaf.machine is not None:
         for file in set(files_named(leaf.node, base.card["files"])) - {leaf.node.get("model")}:
             shutil.copyfile(base.path(file), folder / file)
-        return {**leaf.node, **node, **own}
+        old = {key: value for key, value in leaf.node.items() if key != "in_pieces"}
+        return {**old, **node, **own}  # the new last layer has learnt from whole clips alone
     node["input"] = leaf.node["input"]
     if leaf.modality == "voice":
         return node | own | {"kind": "spectrogram_net", "channels": leaf.node["channels"]}
