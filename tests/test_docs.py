@@ -105,6 +105,7 @@ def test_the_figures_of_the_readme_are_those_of_the_bundle():
     rows = {row["name"]: row["nodes"] for row in read_card(SHIPPED / "base")["measured"]}
     lines = {
         "face: FER2013 test": rows["FER2013 test"]["face"],
+        "more than 5 of 10 people agree": rows["FER+ test, clear majority"]["face"],
         "fused": rows["javanese_av"]["fused"],
         "... face alone": rows["javanese_av"]["face"],
         "... voice alone": rows["javanese_av"]["voice"],
@@ -115,7 +116,7 @@ def test_the_figures_of_the_readme_are_those_of_the_bundle():
         assert f"| {found['war_low']:.3f}-{found['war_high']:.3f} |" in line
         assert f"| {found['uar']:.3f} |" in line
     card = (DOCS / "model_card.md").read_text(encoding="utf-8")
-    for name in ("RAVDESS, voice (", "EMO-DB, voice ("):
+    for name in ("RAVDESS, 7 classes", "EMO-DB, among"):
         (line,) = [line for line in card.splitlines() if line.startswith(f"| {name}")]
         war, interval, uar = (cell.strip() for cell in line.split("|")[3:6])
         assert f"| {war} | {interval} | {uar} |" in text
@@ -124,8 +125,8 @@ def test_the_figures_of_the_readme_are_those_of_the_bundle():
 def test_models_prints_the_figures_of_the_readme(capsys):
     assert main(["models"]) == 0
     printed = capsys.readouterr().out
-    assert "FER2013 test, 7178 clips: fused WAR 0.658 (0.647-0.669), UAR 0.632" in printed
-    assert "javanese_av, 144 clips: fused WAR 0.444 (0.366-0.526), UAR 0.444; face" in printed
+    assert "FER2013 test, 7178 clips: fused WAR 0.675 (0.664-0.686), UAR 0.647" in printed
+    assert "javanese_av, 144 clips: fused WAR 0.500 (0.419-0.581), UAR 0.500; face" in printed
 
 
 def test_the_readme_shows_what_the_demo_prints():
@@ -135,8 +136,8 @@ def test_the_readme_shows_what_the_demo_prints():
         "fused": scores,
         "face": scores.parts["face"],
         "voice": scores.parts["voice"],
-        "prosody": scores.parts["voice"].parts["prosody"],
-        "spectrogram": scores.parts["voice"].parts["spectrogram"],
+        "mini_xception": scores.parts["face"].parts["mini_xception"],
+        "speech": scores.parts["voice"].parts["speech"],
     }
     for name, node in nodes.items():
         found = re.search(rf"^\W*{name} +{node.emotion} +([\d. ]+)$", text, re.MULTILINE)
