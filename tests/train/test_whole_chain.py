@@ -17,7 +17,7 @@ pytestmark = [
 
 SMALL = ("width=4", "epochs=2", "batch_size=8", "val_groups=['JV08']", "test_groups=['JV03']")
 FACE = (*SMALL, "input_size=24", "sizes=[]", "frames=4", "name=face")
-VOICE = (*SMALL, "name=voice", "mixup=0.0")
+VOICE = (*SMALL, "name=voice", "components=8", "nets=1", "test_corpora=[]")
 TREE = """
 name = "chain"
 version = "1"
