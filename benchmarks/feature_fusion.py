@@ -24,7 +24,7 @@ import argparse
 import csv
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -76,12 +76,14 @@ class Clips:
             self.labels,
         )
 
-    def table(self, scores: Float64Array, split: str) -> ScoreTable:
-        """Scores (N, B, K) as a table."""
+    def table(
+        self, scores: Float64Array, split: str, branches: Iterable[str] | None = None
+    ) -> ScoreTable:
+        """Scores (N, B, K) as a table; branches: by default those of ``BRANCHES``."""
         return ScoreTable.of_arrays(
             scores,
             self.truth,
-            branches=tuple(BRANCHES),
+            branches=tuple(BRANCHES if branches is None else branches),
             labels=self.labels,
             ids=self.ids,
             groups=self.speaker,

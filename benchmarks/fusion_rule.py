@@ -80,7 +80,9 @@ def inputs(train: Clips, test: Clips, modality: str) -> tuple[Array, Array]:
 def head(train: Clips, test: Clips, modality: str) -> Float64Array:
     """(N, K) calibrated scores by one modality: of training clips out of fold, then of the rest."""
     costs, shape = COSTS[modality], (len(train.ids), len(train.labels))
-    folds = grouped_folds(_table(train, np.full((shape[0], 2, shape[1]), 1 / shape[1]), ""), INNER)
+    folds = grouped_folds(
+        train.table(np.full((shape[0], 2, shape[1]), 1 / shape[1]), "", COSTS), INNER
+    )
     found = np.full((len(costs), *shape), np.nan)
     for fold in range(INNER):
         inner, held = train.rows(folds != fold), folds == fold
@@ -98,7 +100,9 @@ def scored(train: Clips, test: Clips) -> ScoreTable:
     """Out-of-fold scores of the training clips (val), and scores of the others (test)."""
     scores = np.stack([head(train, test, modality) for modality in COSTS], axis=1)
     count = len(train.ids)
-    return _table(train, scores[:count], "val").append(_table(test, scores[count:], "test"))
+    return train.table(scores[:count], "val", COSTS).append(
+        test.table(scores[count:], "test", COSTS)
+    )
 
 
 def scored_once(train: Clips, test: Clips) -> list[ScoreTable]:
@@ -128,18 +132,6 @@ def weakened(tables: Sequence[ScoreTable], clips: Clips) -> list[ScoreTable]:
         train, test = (clips.rows(rows[table.splits == split]) for split in ("val", "test"))
         found.append(table.select(["face"]).with_branch("voice", head(train, test, "voice")))
     return found
-
-
-def _table(clips: Clips, scores: Float64Array, split: str) -> ScoreTable:
-    return ScoreTable.of_arrays(
-        scores,
-        clips.truth,
-        branches=tuple(COSTS),
-        labels=clips.labels,
-        ids=clips.ids,
-        groups=clips.speaker,
-        splits=split,
-    )
 
 
 def within(clips: Clips) -> list[ScoreTable]:

@@ -26,6 +26,12 @@ _LOAD_ERRORS: Final = (  # they have no common base class of their own
 )
 
 
+def hash_of(path: Path) -> str:
+    """The sha256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def available_devices() -> tuple[Device, ...]:
     """The devices that the installed onnxruntime can use."""
     providers = onnxruntime.get_available_providers()
@@ -42,7 +48,7 @@ def shipped_model(folder: Path, name: str) -> Path:
     path = folder / name
     try:
         files = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["files"]
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        found = hash_of(path)
     except FileNotFoundError as error:
         raise BundleError(f"{error.filename} is missing: reinstall facevoice") from error
     if name not in files:

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facevoice.bundle.files import PART_FOLDERS, hash_of
+from facevoice.bundle.files import PART_FOLDERS
 from facevoice.errors import BundleError, InvalidInputError
-from facevoice.session import Session
+from facevoice.session import Session, hash_of
 from facevoice.speech.encoders import (
     SHIPPED_ENCODERS,
     Encoder,

@@ -1,6 +1,5 @@
 """Many files -> their predictions, in input order, whichever engine runs."""
 
-import hashlib
 import json
 import os
 import tempfile
@@ -15,7 +14,7 @@ from facevoice.batch.scoring import Scoring, Unit
 from facevoice.bundle import SHIPPED, bundle_folder, read_card
 from facevoice.errors import FacevoiceError, OutputError
 from facevoice.predict.prediction import Prediction
-from facevoice.session import Device
+from facevoice.session import Device, hash_of
 from facevoice.workers import Outcome
 from facevoice.workers.progress import Progress
 
@@ -50,7 +49,7 @@ def predict_all(
     """
     folder = bundle_folder(Path(bundle))
     name = str(read_card(folder)["name"])
-    sha256 = hashlib.sha256((folder / "bundle.json").read_bytes()).hexdigest()
+    sha256 = hash_of(folder / "bundle.json")
     where = folder.name if folder.parent == SHIPPED else str(folder.resolve())
     scoring = Scoring(where, sha256, str(Path.cwd()), device, start_seconds, stop_seconds)
     engine = engine if engine is not None else Processes()

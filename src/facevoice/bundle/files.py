@@ -4,12 +4,12 @@ Parts are networks that several bundles share, such as the speech encoders. A bu
 outside the package has copies of the parts it uses; one that ships with them need not.
 """
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from facevoice.errors import BundleError, HashMismatchError
+from facevoice.session import hash_of
 
 PART_FOLDERS: Final = tuple(
     Path(__file__).parents[1] / package / "models" for package in ("faces", "speech")
@@ -56,11 +56,6 @@ def check_files(folder: Path, card: Mapping[str, Any]) -> None:
                 f"{path} has sha256 {found[:12]}..., bundle.json says {sha256[:12]}...: the file"
                 " was changed or damaged; install the bundle again"
             )
-
-
-def hash_of(path: Path) -> str:
-    """The sha256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def files_named(node: Any, known: Mapping[str, Any]) -> list[str]:

@@ -25,9 +25,9 @@ from facevoice.branches import (
     SpeechEncoder,
     Stack,
 )
-from facevoice.bundle.files import check_files, file_path, hash_of
+from facevoice.bundle.files import check_files, file_path
 from facevoice.errors import BundleError, FacevoiceError
-from facevoice.session import Device, Session
+from facevoice.session import Device, Session, hash_of
 from facevoice.types import TIE_TOLERANCE, Scores
 
 FORMATS: Final = (1, 2, 3)

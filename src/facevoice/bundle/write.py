@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from facevoice.branches.tree import nodes
-from facevoice.bundle.files import files_named, hash_of, shipped_parts
+from facevoice.bundle.files import files_named, shipped_parts
 from facevoice.bundle.read import OLD_KINDS, load_bundle, renamed
 from facevoice.bundle.trained_on import TRAINED_ON
 from facevoice.errors import BundleError, FacevoiceError, OutputError
+from facevoice.session import hash_of
 from facevoice.writing import replacing
 
 

@@ -10,7 +10,6 @@ The scores in a table are at the temperature that validation rows ask for, as bo
 them. The table asks for a further factor, which multiplies that temperature.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +27,7 @@ from facevoice.errors import RecipeError
 from facevoice.scores.calibration import fit_temperature
 from facevoice.scores.metrics import log_loss
 from facevoice.scores.table import ScoreTable, read_score_table
+from facevoice.session import hash_of
 from facevoice.train.export.onnx_files import Run
 from facevoice.types import Float64Array
 
@@ -78,7 +78,7 @@ class Calibrations:
             self.factors[node["name"]] = factor
         self.facts[node["name"]] = {
             "table": table_file,
-            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "sha256": hash_of(path),
             "clips": int(counted.sum()),
             "groups": len(set(table.groups[counted].tolist())),
             "temperature": [before, found],

@@ -7,7 +7,6 @@ with one grey channel gets the sum of the first convolution over its input chann
 to a grey picture as the published network does to that picture repeated three times.
 """
 
-import hashlib
 import http.client
 import json
 import os
@@ -20,6 +19,7 @@ import torchvision
 from torch import Tensor
 
 from facevoice.errors import HashMismatchError, RecipeError
+from facevoice.session import hash_of
 from facevoice.train.fit.published_weights import (
     VGG_FACE_MARK,
     State,
@@ -101,12 +101,7 @@ def weights_folder() -> Path:
 
 
 def _line(what: str, path: Path, licence: str) -> str:
-    return f"{what}; sha256 {_sha256(path)[:12]}; {licence}"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return f"{what}; sha256 {hash_of(path)[:12]}; {licence}"
 
 
 def _check_published(net_name: str, initial: str) -> None:
@@ -132,7 +127,7 @@ def _imagenet_file(net_name: str) -> Path:
 def _check_hash(path: Path, name: str, described: str) -> None:
     """The name ends in the first digits of the file's sha256."""
     promised = name.rpartition("-")[2].partition(".")[0]
-    found = _sha256(path)
+    found = hash_of(path)
     if not found.startswith(promised):
         raise HashMismatchError(f"{described} has sha256 {found[:12]}..., expected {promised}...")
 

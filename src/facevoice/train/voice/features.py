@@ -20,8 +20,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facevoice.bundle.files import hash_of, shipped_parts
+from facevoice.bundle.files import shipped_parts
 from facevoice.errors import DatasetError
+from facevoice.session import hash_of
 from facevoice.speech.encoders import (
     LONGEST_SECONDS,
     SHIPPED_ENCODERS,
