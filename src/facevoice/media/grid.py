@@ -3,6 +3,7 @@
 import math
 from collections.abc import Generator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -36,13 +37,16 @@ class Piece(NamedTuple):
 
 
 def pieces_of(
-    path: Path, rate: int, start: float | None, stop: float | None
+    path: Path, rate: int, start: float | None, stop: float | None, track: int | None = None
 ) -> Generator[Piece, None, None]:
-    """The sound of a span in order, as pieces that neither overlap nor leave the span."""
+    """The sound of a span in order, as pieces that neither overlap nor leave the span.
+
+    track: see ``sound_stream``.
+    """
     if still_size(path) is not None:
         raise NoStreamError(str(path))
     grid, downmix = SoundGrid(rate, start, stop), Downmix(str(path))
-    with closing(decoded(path, sound_stream, start)) as frames:
+    with closing(decoded(path, partial(sound_stream, track=track), start)) as frames:
         for time, frame, _ in frames:
             sound = downmix.mono(frame)
             if sound is not None:

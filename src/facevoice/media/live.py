@@ -127,7 +127,10 @@ class _Demuxer:
                     if intake is None:
                         kinds = {stream.type for stream in streams}
                         start = _start(promised, timed.seconds)
-                        opened = Opened("video" in kinds, "audio" in kinds, start, real_time)
+                        tracks = len(container.streams.audio)
+                        opened = Opened(
+                            "video" in kinds, "audio" in kinds, start, real_time, tracks
+                        )
                         intake = Intake(opened, self._wanted, self._queue)
                     self._add(intake, timed, *stamps.pop(timed.frame.pts, now))
                 if intake is not None and intake.complete:
@@ -188,7 +191,7 @@ class _Demuxer:
     def _streams(self, container: InputContainer) -> list[MediaStream]:
         found = (
             picture_stream(container) if self._wanted.pictures else None,
-            sound_stream(container) if self._wanted.sound else None,
+            sound_stream(container, self._wanted.audio_track) if self._wanted.sound else None,
         )
         streams = [stream for stream in found if stream is not None]
         if not streams:

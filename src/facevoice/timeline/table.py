@@ -19,6 +19,7 @@ from facevoice.faces.blendshapes import BLENDSHAPES
 from facevoice.types import (
     MISSING_CODES,
     MODALITIES,
+    AudioTracks,
     Float32Array,
     Float64Array,
     MissingCode,
@@ -235,6 +236,7 @@ class Timeline:
     rows: by window, then person; the row without a person comes last in its window.
     segments: by person (None last), then time.
     frames: the faces behind the rows, if they were asked for.
+    audio_tracks: the sound tracks of the file; None without any.
     """
 
     path: str
@@ -251,6 +253,7 @@ class Timeline:
     rows: tuple[Row, ...]
     segments: tuple[Segment, ...]
     frames: FrameTable | None = None
+    audio_tracks: AudioTracks | None = None
 
     def __post_init__(self) -> None:
         _require_span("Timeline", self.start_seconds, self.stop_seconds)

@@ -3,6 +3,7 @@
 Pictures are RGB, times are the container's presentation time in seconds, intervals are half-open.
 """
 
+from facevoice.types.audio_tracks import AudioTracks
 from facevoice.types.checks import Float32Array, Float64Array, UInt8Array, require
 from facevoice.types.evidence import MISSING_CODES, MODALITIES, Evidence, MissingCode, Modality
 from facevoice.types.faces import ALIGNED_SIZE, Face, FaceTrack
@@ -15,6 +16,7 @@ __all__ = [
     "MISSING_CODES",
     "MODALITIES",
     "TIE_TOLERANCE",
+    "AudioTracks",
     "Evidence",
     "Face",
     "FaceTrack",
