@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from facevoice.cli.console import say
 from facevoice.cli.options import add_model_options, add_span_options, add_window_options
 from facevoice.errors import InvalidInputError
+from facevoice.output.damage import damage_sentence
 from facevoice.output.wording import counted
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def summary(timeline: "Timeline") -> Iterator[str]:
-    """One line for the film, one for each person."""
+    """One line for the film, one for each person, and what else there is to know."""
     length = timeline.stop_seconds - timeline.start_seconds
     yield (
         f"{timeline.path}: {length:.1f} s, {counted(len(timeline.people), 'person', 'people')},"
@@ -102,6 +103,8 @@ def summary(timeline: "Timeline") -> Iterator[str]:
     unattributed = sum(row.person is None and row.voice is not None for row in timeline.rows)
     if unattributed:
         yield f"  speech of no one in view in {counted(unattributed, 'window')}"
+    if timeline.damage:
+        yield f"  {damage_sentence(timeline.damage)}"
 
 
 def _line(person: "Person") -> str:

@@ -13,7 +13,7 @@ from av.audio.frame import AudioFrame
 
 from facevoice.media.container import NoStreamError, decoded, sound_stream
 from facevoice.media.stills import still_size
-from facevoice.types import Float32Array
+from facevoice.types import Damaged, Float32Array, ignored
 
 _TOLERANCE: Final = 0.015  # seconds; above the jitter of stamps, below the 20 ms of a lost packet
 _LOUDEST: Final = 4.0  # times full scale; a damaged packet may decode to any value
@@ -42,13 +42,17 @@ class Piece(NamedTuple):
 
 
 def pieces_of(
-    path: Path, rate: int, start: float | None, stop: float | None
+    path: Path,
+    rate: int,
+    start: float | None,
+    stop: float | None,
+    damaged: Damaged = ignored,
 ) -> Generator[Piece, None, None]:
     """The sound of a span in order, as pieces that neither overlap nor leave the span."""
     if still_size(path) is not None:
         raise NoStreamError(str(path))
     grid = SoundGrid(rate, start, stop)
-    with closing(decoded(path, sound_stream, start)) as frames:
+    with closing(decoded(path, sound_stream, start, damaged)) as frames:
         for time, frame, _ in frames:
             sound = mono(frame)
             if sound is not None:
