@@ -28,7 +28,6 @@ from facevoice.media.container import (
     prepare,
     sound_stream,
 )
-from facevoice.media.grid import mono
 from facevoice.media.live_queue import (
     CAPACITIES,
     Arrival,
@@ -39,6 +38,7 @@ from facevoice.media.live_queue import (
     Queue,
     Wanted,
 )
+from facevoice.media.mixing import Downmix
 from facevoice.media.source import SILENT_SECONDS, Opening, Pipe, opened_live
 from facevoice.types import UNDAMAGED, Damage, Frame, Waveform, require
 
@@ -107,6 +107,7 @@ class _Demuxer:
         self._stamps: dict[int, dict[int | None, _Now]] = {}
         self._intake: Intake | None = None
         self._damage = UNDAMAGED  # found before there is an intake
+        self._downmix = Downmix(what.name)
         self._fetched = 0.0  # seconds spent on fetching packets
         self._runs = False  # whether the source continues without waiting
 
@@ -125,7 +126,7 @@ class _Demuxer:
                 stamps = self._stamps[packet.stream.index]
                 for timed in frames:
                     intake = self._intake or self._open(streams, _start(promised, timed.seconds))
-                    _add(intake, timed, *stamps.pop(timed.frame.pts, now))
+                    self._add(intake, timed, *stamps.pop(timed.frame.pts, now))
                 if self._intake is not None and self._intake.complete:
                     break
         if self._intake is None:
@@ -154,6 +155,13 @@ class _Demuxer:
         if len(stamps) > _STAMPS:
             del stamps[next(iter(stamps))]
         return packet, came, self._decoders[packet.stream.index].frames(packet)
+
+    def _add(self, intake: Intake, timed: Timed[Any], arrived: float, waited: float) -> None:
+        frame = timed.frame
+        if isinstance(frame, VideoFrame):
+            intake.picture(timed, arrived, waited)
+        elif isinstance(frame, AudioFrame) and (sound := self._downmix.mono(frame)) is not None:
+            intake.sound(Waveform(sound, frame.sample_rate, timed.seconds), arrived, waited)
 
     def _waited(self) -> float:
         """Seconds spent waiting for a source that itself waits for its reader."""
@@ -232,13 +240,6 @@ class _Demuxer:
 def _start(promised: float | None, first: float) -> float:
     """The first instant: as promised, unless the first frame differs too much from it."""
     return first if promised is None or abs(promised - first) > _HEADER_TRUST else promised
-
-
-def _add(intake: Intake, timed: Timed[Any], arrived: float, waited: float) -> None:
-    if isinstance(timed.frame, VideoFrame):
-        intake.picture(timed, arrived, waited)
-    elif isinstance(timed.frame, AudioFrame) and (samples := mono(timed.frame)) is not None:
-        intake.sound(Waveform(samples, timed.frame.sample_rate, timed.seconds), arrived, waited)
 
 
 def _read_arrays(items: Iterable[Frame | Waveform], wanted: Wanted, queue: Queue) -> None:

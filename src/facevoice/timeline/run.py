@@ -1,7 +1,7 @@
 """Read a file into its timeline, or window by window."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
@@ -43,6 +43,7 @@ def timeline(  # noqa: PLR0913 - one keyword per option
     stop: float | None = None,
     device: Device = "cpu",
     threads: int | None = 1,
+    progress: Callable[[float, float | None], None] | None = None,
 ) -> Timeline:
     """Find who shows which emotion when in a whole file; memory grows with the rows alone.
 
@@ -56,6 +57,8 @@ def timeline(  # noqa: PLR0913 - one keyword per option
     threads: of the face detector's networks; None: all cores. People are followed in parallel to
         the scoring, by another process in a film of 20 s or more, which one thread per network
         disturbs least; load the bundle with ``threads=1``, too.
+    progress: is told after each window how many seconds are done, and of how many as far as the
+        file says (None: unknown).
 
     Raises:
         InvalidInputError: the windows are invalid, the part is empty, it is a still picture, or
@@ -76,6 +79,8 @@ def timeline(  # noqa: PLR0913 - one keyword per option
     kept = _Kept(frames=frames, stop_seconds=plan.start)
     for scored in _scored(windows, scorer):
         kept.add(scored)
+        if progress is not None:
+            progress(scored.stop_seconds - plan.start, plan.seconds)
     rows = kept.of_main() if people == "main" else kept.rows
     cuts = np.array(kept.cuts, np.float64)
     cores = Cores(rows, kept.sighted, cuts)
