@@ -17,6 +17,7 @@ from facevoice.cli.options import (
 )
 from facevoice.cli.outputs import check_file, check_folder
 from facevoice.errors import FacevoiceError, InvalidInputError
+from facevoice.output.damage import damage_sentence
 from facevoice.output.wording import counted, duration
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ class _FilmLine:
 
 
 def summary(timeline: "Timeline") -> Iterator[str]:
-    """One line for the film, one for each person."""
+    """One line for the film, one for each person, and what else there is to know."""
     length = timeline.stop_seconds - timeline.start_seconds
     yield (
         f"{timeline.path}: {length:.1f} s, {counted(len(timeline.people), 'person', 'people')},"
@@ -180,6 +181,8 @@ def summary(timeline: "Timeline") -> Iterator[str]:
         yield f"  speech of no one in view in {counted(unattributed, 'window')}"
     if timeline.audio_tracks is not None and timeline.audio_tracks.hint:
         yield f"  {timeline.audio_tracks.hint}"
+    if timeline.damage:
+        yield f"  {damage_sentence(timeline.damage)}"
 
 
 def _line(person: "Person") -> str:

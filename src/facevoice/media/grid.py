@@ -13,7 +13,7 @@ import soxr
 from facevoice.media.container import NoStreamError, decoded, sound_stream
 from facevoice.media.mixing import Downmix
 from facevoice.media.stills import still_size
-from facevoice.types import Float32Array
+from facevoice.types import Damaged, Float32Array, ignored
 
 _TOLERANCE: Final = 0.015  # seconds; above the jitter of stamps, below the 20 ms of a lost packet
 
@@ -37,7 +37,12 @@ class Piece(NamedTuple):
 
 
 def pieces_of(
-    path: Path, rate: int, start: float | None, stop: float | None, track: int | None = None
+    path: Path,
+    rate: int,
+    start: float | None,
+    stop: float | None,
+    track: int | None = None,
+    damaged: Damaged = ignored,
 ) -> Generator[Piece, None, None]:
     """The sound of a span in order, as pieces that neither overlap nor leave the span.
 
@@ -46,7 +51,8 @@ def pieces_of(
     if still_size(path) is not None:
         raise NoStreamError(str(path))
     grid, downmix = SoundGrid(rate, start, stop), Downmix(str(path))
-    with closing(decoded(path, partial(sound_stream, track=track), start)) as frames:
+    pick = partial(sound_stream, track=track)
+    with closing(decoded(path, pick, start, damaged)) as frames:
         for time, frame, _ in frames:
             sound = downmix.mono(frame)
             if sound is not None:

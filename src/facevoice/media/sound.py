@@ -22,7 +22,7 @@ from facevoice.media.container import (
 from facevoice.media.grid import Piece, pieces_of
 from facevoice.media.mixing import Downmix, scaled_array
 from facevoice.media.stills import still_size
-from facevoice.types import Float32Array, Waveform, require
+from facevoice.types import Damaged, Float32Array, Waveform, ignored, require
 
 _LOWEST_HZ: Final = 1_000  # a voice needs more; so small a number is meant in kHz
 _HIGHEST_HZ: Final = 1_000_000
@@ -88,6 +88,7 @@ def iter_waveform(
     stop_seconds: float | None = None,
     origin_seconds: float | None = None,
     audio_track: int | None = None,
+    damaged: Damaged = ignored,
 ) -> Generator[Waveform, None, None]:
     """Mono sound in consecutive windows [origin + k * window, origin + (k + 1) * window).
 
@@ -112,6 +113,7 @@ def iter_waveform(
             ``start_seconds``, or else the first instant of any stream (see ``probe``), so that
             sound and pictures are windowed alike.
         audio_track: number of the sound track, from 0; None: the main one.
+        damaged: called with each damage before the next window.
 
     Raises:
         InvalidInputError: a rate or window that is not above 0, an empty span of time, or (by the
@@ -131,7 +133,7 @@ def iter_waveform(
     )
     path = checked_input(path, start_seconds, stop_seconds)
     origin = origin_seconds if origin_seconds is not None else start_seconds
-    pieces = pieces_of(path, rate_hz, start_seconds, stop_seconds, audio_track)
+    pieces = pieces_of(path, rate_hz, start_seconds, stop_seconds, audio_track, damaged)
     return _iter_waveform(path, pieces, rate_hz, window_seconds, start_seconds, origin)
 
 

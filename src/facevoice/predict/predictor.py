@@ -20,6 +20,8 @@ from facevoice.predict.prediction import EvidenceSummary, Prediction
 from facevoice.session import Device
 from facevoice.types import (
     MODALITIES,
+    UNDAMAGED,
+    Damage,
     Evidence,
     Float64Array,
     MissingCode,
@@ -38,6 +40,7 @@ class _Window(NamedTuple):
     missing: Mapping[Modality, MissingCode]
     start_seconds: float
     stop_seconds: float
+    damage: Damage
 
 
 class Predictor:
@@ -183,6 +186,7 @@ class Predictor:
                 evidence.missing,
                 evidence.start_seconds,
                 evidence.stop_seconds,
+                evidence.damage,
             )
             for evidence, scores in trace
         ]
@@ -203,6 +207,7 @@ class Predictor:
             windows=len(windows),
             abstained=self.bundle.abstains(scores),
             timings={"total": 0.0},
+            damage=sum((window.damage for window in windows), UNDAMAGED),
         )
 
 

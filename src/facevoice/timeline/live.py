@@ -175,6 +175,7 @@ class _LiveScorer:
             window.rows,
             window.sights,
             window.cuts,
+            window.damage,
             elapsed_seconds=window.stop_seconds - self._opened.start_seconds,
             delay_seconds=time.monotonic() - arrived,
             dropped_pictures=dropped,

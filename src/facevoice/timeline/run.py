@@ -26,7 +26,7 @@ from facevoice.session import Device
 from facevoice.timeline.scoring import FaceSight, Window, WindowScorer
 from facevoice.timeline.summary import Cores, Sighted, people_of, segments_of
 from facevoice.timeline.table import FrameTable, Row, Timeline
-from facevoice.types import Float32Array
+from facevoice.types import UNDAMAGED, Damage, Float32Array
 
 People = Literal["all", "main"]
 
@@ -111,6 +111,7 @@ def timeline(  # noqa: PLR0913 - one keyword per option
             start_seconds=plan.start,
             stop_seconds=kept.stop_seconds,
         ),
+        damage=kept.damage,
     )
 
 
@@ -163,6 +164,7 @@ class _Kept:
     stop_seconds: float
     rows: list[Row] = field(default_factory=list)
     cuts: list[float] = field(default_factory=list)
+    damage: Damage = UNDAMAGED
     sights: list[FaceSight] = field(default_factory=list)
     sighted: dict[int, Sighted] = field(default_factory=dict)
 
@@ -170,6 +172,7 @@ class _Kept:
         """Add the next window."""
         self.rows += window.rows
         self.cuts += window.cuts
+        self.damage += window.damage
         self.stop_seconds = window.stop_seconds
         if self.frames:
             self.sights += window.sights

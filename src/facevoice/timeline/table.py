@@ -19,7 +19,9 @@ from facevoice.faces.blendshapes import BLENDSHAPES
 from facevoice.types import (
     MISSING_CODES,
     MODALITIES,
+    UNDAMAGED,
     AudioTracks,
+    Damage,
     Float32Array,
     Float64Array,
     MissingCode,
@@ -237,6 +239,7 @@ class Timeline:
     segments: by person (None last), then time.
     frames: the faces behind the rows, if they were asked for.
     audio_tracks: the sound tracks of the file; None without any.
+    damage: what was found damaged in the part that was analysed.
     """
 
     path: str
@@ -254,6 +257,7 @@ class Timeline:
     segments: tuple[Segment, ...]
     frames: FrameTable | None = None
     audio_tracks: AudioTracks | None = None
+    damage: Damage = UNDAMAGED
 
     def __post_init__(self) -> None:
         _require_span("Timeline", self.start_seconds, self.stop_seconds)

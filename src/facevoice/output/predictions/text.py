@@ -5,6 +5,7 @@ from typing import Final
 
 from facevoice.branches import Branch
 from facevoice.branches.tree import members_of
+from facevoice.output.damage import damage_sentence
 from facevoice.output.missing import REASONS
 from facevoice.output.wording import counted
 from facevoice.predict.prediction import Prediction
@@ -39,6 +40,8 @@ def render(prediction: Prediction, tree: Branch) -> str:
     ]
     tracks = prediction.audio_tracks
     lines += [f"  {tracks.hint}"] if tracks is not None and tracks.hint else []
+    if prediction.damage:
+        lines.append(f"  {damage_sentence(prediction.damage)}")
     return "\n".join(lines) + "\n"
 
 
