@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from facevoice.cli.console import ProgressLine
 from facevoice.cli.inputs import error_line, find_inputs
 from facevoice.cli.options import add_model_options, add_span_options, positive
+from facevoice.cli.outputs import check_file
 from facevoice.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         help="write to this file; its suffix sets the format: .jsonl .json .csv .parquet .txt",
     )
     command.add_argument(
+        "--overwrite", action="store_true", help="replace the files of -o and --report"
+    )
+    command.add_argument(
         "--report",
         type=Path,
         metavar="FILE",
@@ -76,6 +80,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 def run(options: argparse.Namespace) -> int:
     """Predict and write; 1 if an input failed."""
     form = _format(options)
+    _check_outputs(options)
     asked = (options.workers, options.cache, options.engine, options.address)
     if options.resume or any(value is not None for value in asked):
         if options.report is not None:
@@ -102,6 +107,15 @@ def run(options: argparse.Namespace) -> int:
                 line.wipe()
             write(prediction)
     return 1 if failed else 0
+
+
+def _check_outputs(options: argparse.Namespace) -> None:
+    """Check the files to write; an interrupted run of -o may go on."""
+    if options.output is not None:
+        goes_on = options.resume and Path(f"{options.output}.parts").exists()
+        check_file(options.output, overwrite=options.overwrite or goes_on)
+    if options.report is not None:
+        check_file(options.report, overwrite=options.overwrite)
 
 
 def _format(options: argparse.Namespace) -> "Format":

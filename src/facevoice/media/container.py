@@ -20,6 +20,7 @@ from av.video.stream import VideoStream
 from facevoice.errors import MediaNotFoundError, MediaPermissionError, MediaUnreadableError
 from facevoice.media.clock import Clock, SharedClock, check_span
 from facevoice.media.pixels import MAX_PIXELS, MAX_SIDE, fits, pixel_ratio
+from facevoice.types import Damage, Damaged, ignored
 
 READ_FAILURES: Final = 100
 """Failed reads in a row after which the rest of a file is given up."""
@@ -200,12 +201,16 @@ def decoded(
     path: Path,
     pick: Callable[[InputContainer], MediaStream | None],
     start_seconds: float | None,
+    damaged: Damaged = ignored,
 ) -> Generator[Timed[Any], None, None]:
     """Decode one stream in order of presentation and close the file at the end.
 
     If ``start_seconds`` lies well into the file, decoding starts at a key frame before it: the
     first frames are at or before that instant, and the caller skips to it. If a seek lands too
     late (or the format cannot seek), the next try goes further back, and finally to the start.
+
+    damaged: called with the packets that are lost; corrupt pictures are yielded, for the caller
+        to count those of its span.
 
     Raises:
         NoStreamError: the file has no stream of the requested kind.
@@ -220,7 +225,7 @@ def decoded(
             prepare(str(path), stream)
             if back is not None and not _seek(container, stream, start, back):
                 continue
-            decoder = StreamDecoder(stream)
+            decoder = StreamDecoder(stream, damaged=damaged)
             frames = (
                 timed for packet in packets(container, stream) for timed in decoder.frames(packet)
             )
@@ -270,10 +275,16 @@ class StreamDecoder:
     """Decodes the packets of one stream and determines the presentation times of its frames.
 
     shared: for a live source, the state shared with the clock of the other stream.
+    damaged: called with each packet that is lost.
     """
 
-    def __init__(self, stream: MediaStream, shared: SharedClock | None = None) -> None:
-        self._stream = stream
+    def __init__(
+        self,
+        stream: MediaStream,
+        shared: SharedClock | None = None,
+        damaged: Damaged = ignored,
+    ) -> None:
+        self._stream, self._report = stream, damaged
         self._clock = Clock(stream.time_base or Fraction(1, 1000), shared)
         self._period, self._ratio = 0.04, 1.0
         if isinstance(stream, VideoStream) and stream.guessed_rate:
@@ -288,7 +299,9 @@ class StreamDecoder:
     def frames(self, packet: "Packet[Stream]") -> Iterator[Timed[Any]]:
         """The frames that a packet completes; none if it is damaged."""
         frames = decode(packet)
-        self._damaged |= frames is None
+        if frames is None:
+            self._damaged = True
+            self._report(Damage(lost_packets=1))
         for frame in frames or ():
             if not self._decoded_any and isinstance(self._stream, VideoStream):
                 self._ratio = pixel_ratio(self._stream)  # some streams state it with a frame only

@@ -1,7 +1,7 @@
 """Read a file into its timeline, or window by window."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
@@ -25,7 +25,7 @@ from facevoice.session import Device
 from facevoice.timeline.scoring import FaceSight, Window, WindowScorer
 from facevoice.timeline.summary import Cores, Sighted, people_of, segments_of
 from facevoice.timeline.table import FrameTable, Row, Timeline
-from facevoice.types import Float32Array
+from facevoice.types import UNDAMAGED, Damage, Float32Array
 
 People = Literal["all", "main"]
 
@@ -43,6 +43,7 @@ def timeline(  # noqa: PLR0913 - one keyword per option
     stop: float | None = None,
     device: Device = "cpu",
     threads: int | None = 1,
+    progress: Callable[[float, float | None], None] | None = None,
 ) -> Timeline:
     """Find who shows which emotion when in a whole file; memory grows with the rows alone.
 
@@ -56,6 +57,8 @@ def timeline(  # noqa: PLR0913 - one keyword per option
     threads: of the face detector's networks; None: all cores. People are followed in parallel to
         the scoring, by another process in a film of 20 s or more, which one thread per network
         disturbs least; load the bundle with ``threads=1``, too.
+    progress: is told after each window how many seconds are done, and of how many as far as the
+        file says (None: unknown).
 
     Raises:
         InvalidInputError: the windows are invalid, the part is empty, it is a still picture, or
@@ -76,6 +79,8 @@ def timeline(  # noqa: PLR0913 - one keyword per option
     kept = _Kept(frames=frames, stop_seconds=plan.start)
     for scored in _scored(windows, scorer):
         kept.add(scored)
+        if progress is not None:
+            progress(scored.stop_seconds - plan.start, plan.seconds)
     rows = kept.of_main() if people == "main" else kept.rows
     cuts = np.array(kept.cuts, np.float64)
     cores = Cores(rows, kept.sighted, cuts)
@@ -96,6 +101,7 @@ def timeline(  # noqa: PLR0913 - one keyword per option
         frames=_frame_table(kept.sights, rows, len(bundle.labels), blendshapes=blendshapes)
         if frames
         else None,
+        damage=kept.damage,
     )
 
 
@@ -147,6 +153,7 @@ class _Kept:
     stop_seconds: float
     rows: list[Row] = field(default_factory=list)
     cuts: list[float] = field(default_factory=list)
+    damage: Damage = UNDAMAGED
     sights: list[FaceSight] = field(default_factory=list)
     sighted: dict[int, Sighted] = field(default_factory=dict)
 
@@ -154,6 +161,7 @@ class _Kept:
         """Add the next window."""
         self.rows += window.rows
         self.cuts += window.cuts
+        self.damage += window.damage
         self.stop_seconds = window.stop_seconds
         if self.frames:
             self.sights += window.sights
