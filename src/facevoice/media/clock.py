@@ -1,6 +1,5 @@
 """Presentation times of decoded frames."""
 
-import math
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
@@ -8,7 +7,7 @@ from typing import Final
 from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
-from facevoice.types import require
+from facevoice.types import is_finite, require
 
 TIME_TOLERANCE: Final = 1e-6
 """Rounding error in seconds that is allowed where a time is compared with a bound."""
@@ -26,7 +25,7 @@ def check_span(start_seconds: float | None, stop_seconds: float | None) -> None:
     """
     for bound in (start_seconds, stop_seconds):
         require(
-            bound is None or math.isfinite(bound),
+            bound is None or is_finite(bound),
             f"a span of time needs finite seconds, got {bound}",
         )
     require(
