@@ -13,8 +13,8 @@ from facevoice import media
 from facevoice.errors import InvalidInputError, MediaNotFoundError
 from facevoice.media import LiveInput, SoundGrid, View, Wanted, opening
 from facevoice.media.clock import Clock, SharedClock
-from facevoice.media.stamps import SoundLine
 from facevoice.media.live_queue import BoundedQueue, Closed
+from facevoice.media.stamps import SoundLine
 from facevoice.types import Waveform
 from support.live_sources import piped
 from support.media_files import TICK, steady, tone, write_media

@@ -12,7 +12,7 @@ from facevoice.cli.options import INTERRUPTED, add_model_options, add_window_opt
 if TYPE_CHECKING:
     from facevoice.timeline.live import LiveWindow
 
-VERSION: Final = "1.0"
+VERSION: Final = "1.1"
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -101,5 +101,6 @@ def record_of(window: "LiveWindow") -> dict[str, Any]:
         "delay_seconds": round(window.delay_seconds, 3),
         "dropped_pictures": window.dropped_pictures,
         "cuts_seconds": list(window.cuts),
+        "damage": window.damage.to_dict(),
         "rows": [row_record(row) for row in window.rows],
     }

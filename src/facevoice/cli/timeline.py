@@ -12,6 +12,7 @@ from facevoice.cli.inputs import find_inputs
 from facevoice.cli.options import add_model_options, add_span_options, add_window_options
 from facevoice.cli.outputs import check_file, check_folder
 from facevoice.errors import FacevoiceError, InvalidInputError
+from facevoice.output.damage import damage_sentence
 from facevoice.output.wording import counted, duration
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ class _FilmLine:
 
 
 def summary(timeline: "Timeline") -> Iterator[str]:
-    """One line for the film, one for each person."""
+    """One line for the film, one for each person, and what else there is to know."""
     length = timeline.stop_seconds - timeline.start_seconds
     yield (
         f"{timeline.path}: {length:.1f} s, {counted(len(timeline.people), 'person', 'people')},"
@@ -171,6 +172,8 @@ def summary(timeline: "Timeline") -> Iterator[str]:
     unattributed = sum(row.person is None and row.voice is not None for row in timeline.rows)
     if unattributed:
         yield f"  speech of no one in view in {counted(unattributed, 'window')}"
+    if timeline.damage:
+        yield f"  {damage_sentence(timeline.damage)}"
 
 
 def _line(person: "Person") -> str:

@@ -30,6 +30,7 @@ from facevoice.media.clock import (
 from facevoice.media.ogg import Part, link_bounds
 from facevoice.media.pixels import MAX_PIXELS, MAX_SIDE, fits, pixel_ratio
 from facevoice.media.stamps import PictureLine, SoundLine
+from facevoice.types import Damage, Damaged, ignored
 
 READ_FAILURES: Final = 100
 """Failed reads in a row after which the rest of a file is given up."""
@@ -234,6 +235,7 @@ def decoded(
     path: Path,
     pick: Callable[[InputContainer], MediaStream | None],
     start_seconds: float | None,
+    damaged: Damaged = ignored,
 ) -> Generator[Timed[Any], None, None]:
     """Decode one stream in order of presentation and close the file at the end.
 
@@ -243,15 +245,18 @@ def decoded(
     it does where a stamp before that instant is damaged, whose right time is known only from the
     start. Times then run back, to frames that the caller has seen and skips.
 
+    damaged: called with the packets that are lost; corrupt pictures are yielded, for the caller
+        to count those of its span.
+
     Raises:
         NoStreamError: the file has no stream of the requested kind.
         MediaUnreadableError: the stream has packets but none of them decodes.
     """
     if start_seconds is not None:
         for back in _SEEK_BACK:
-            if (yield from _decoded_from(path, pick, start_seconds, back)):
+            if (yield from _decoded_from(path, pick, start_seconds, back, damaged)):
                 return
-    yield from _decoded_through(path, pick)
+    yield from _decoded_through(path, pick, damaged)
 
 
 def _decoded_from(
@@ -259,6 +264,7 @@ def _decoded_from(
     pick: Callable[[InputContainer], MediaStream | None],
     start: float,
     back: float,
+    damaged: Damaged,
 ) -> Generator[Timed[Any], None, bool]:
     """Decode from a key frame before ``start - back``; False if it must be tried otherwise."""
     with opened(path) as container:
@@ -268,12 +274,12 @@ def _decoded_from(
         prepare(str(path), stream)
         if not _seek(container, stream, start, back):
             return False
-        decoder = StreamDecoder(stream)
+        reached = False
+        decoder = StreamDecoder(stream, damaged=lambda found: damaged(found) if reached else None)
         frames = decoder.all_frames(packets(container, stream))
         first = next(frames, None)
         if first is None or not _precedes(first, start):
             return False
-        reached = False
         for timed in chain((first,), frames):
             reached = reached or timed.seconds >= start
             if decoder.doubtful and not reached:
@@ -283,7 +289,7 @@ def _decoded_from(
 
 
 def _decoded_through(
-    path: Path, pick: Callable[[InputContainer], MediaStream | None]
+    path: Path, pick: Callable[[InputContainer], MediaStream | None], damaged: Damaged
 ) -> Generator[Timed[Any], None, None]:
     """Decode the whole stream."""
     decoder: StreamDecoder | None = None
@@ -294,7 +300,9 @@ def _decoded_through(
                 continue
             prepare(str(path), stream)
             clock = None if decoder is None else decoder.clock
-            decoder = StreamDecoder(stream, clock, other_start=other_start(container, stream))
+            decoder = StreamDecoder(
+                stream, clock, other_start=other_start(container, stream), damaged=damaged
+            )
             for packet in packets(container, stream):
                 yield from decoder.frames(packet)
             if decoder.all_damaged:
@@ -349,6 +357,7 @@ class StreamDecoder:
     shared: for a live source, the state shared with the clock of the other stream.
     other_start: where the other stream of the source starts by its header, None if unknown.
     look_seconds: of sound, see ``Look``.
+    damaged: called with each packet that is lost.
     """
 
     def __init__(
@@ -359,8 +368,9 @@ class StreamDecoder:
         shared: SharedClock | None = None,
         other_start: float | None = None,
         look_seconds: float = LOOK_SECONDS,
+        damaged: Damaged = ignored,
     ) -> None:
-        self._stream = stream
+        self._stream, self._report = stream, damaged
         self._period, self._ratio, pictures = 0.04, 1.0, 0
         if isinstance(stream, VideoStream):
             if stream.guessed_rate:
@@ -374,6 +384,7 @@ class StreamDecoder:
             beside=other_start,
             look=Look(look_seconds, pictures),
         )
+        self._mended = self.clock.mended
         self._decoded_any = self._damaged = False
 
     @property
@@ -389,19 +400,26 @@ class StreamDecoder:
     def frames(self, packet: "Packet[Stream]") -> Iterator[Timed[Any]]:
         """The frames that a packet completes and whose times are known; none if it is damaged."""
         frames = decode(packet)
-        self._damaged |= frames is None
+        if frames is None:
+            self._damaged = True
+            self._report(Damage(lost_packets=1))
         for frame in frames or ():
             if not self._decoded_any and isinstance(self._stream, VideoStream):
                 self._ratio = pixel_ratio(self._stream)  # some streams state it with a frame only
             self._decoded_any = True
             if isinstance(frame, AudioFrame):
                 self._period = frame.samples / max(frame.sample_rate, 1)
-            for seconds, known in self.clock.push(frame, self._period):
-                yield Timed(seconds, known, self._ratio)
+            yield from self._timed(self.clock.push(frame, self._period))
 
     def flush(self) -> Iterator[Timed[Any]]:
         """The remaining frames at the end of the stream."""
-        for seconds, frame in self.clock.flush():
+        yield from self._timed(self.clock.flush())
+
+    def _timed(self, known: list[tuple[float, MediaFrame]]) -> Iterator[Timed[Any]]:
+        if self.clock.mended > self._mended:
+            self._report(Damage(mended_stamps=self.clock.mended - self._mended))
+            self._mended = self.clock.mended
+        for seconds, frame in known:
             yield Timed(seconds, frame, self._ratio)
 
     def all_frames(self, packets: "Iterable[Packet[Stream]]") -> Iterator[Timed[Any]]:

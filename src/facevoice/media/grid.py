@@ -12,7 +12,7 @@ import soxr
 from facevoice.media.container import NoStreamError, decoded, sound_stream
 from facevoice.media.mixing import Downmix
 from facevoice.media.stills import still_size
-from facevoice.types import Float32Array
+from facevoice.types import Damaged, Float32Array, ignored
 
 _TOLERANCE: Final = 0.015  # seconds; above the jitter of stamps, below the 20 ms of a lost packet
 
@@ -36,13 +36,17 @@ class Piece(NamedTuple):
 
 
 def pieces_of(
-    path: Path, rate: int, start: float | None, stop: float | None
+    path: Path,
+    rate: int,
+    start: float | None,
+    stop: float | None,
+    damaged: Damaged = ignored,
 ) -> Generator[Piece, None, None]:
     """The sound of a span in order, as pieces that neither overlap nor leave the span."""
     if still_size(path) is not None:
         raise NoStreamError(str(path))
     grid, downmix = SoundGrid(rate, start, stop), Downmix(str(path))
-    with closing(decoded(path, sound_stream, start)) as frames:
+    with closing(decoded(path, sound_stream, start, damaged)) as frames:
         for time, frame, _ in frames:
             sound = downmix.mono(frame)
             if sound is not None:

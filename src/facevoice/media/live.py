@@ -41,7 +41,7 @@ from facevoice.media.live_queue import (
 )
 from facevoice.media.mixing import Downmix
 from facevoice.media.source import SILENT_SECONDS, Opening, Pipe, opened_live
-from facevoice.types import Frame, Waveform, require
+from facevoice.types import UNDAMAGED, Damage, Frame, Waveform, require
 
 _HEADER_TRUST: Final = 2.0  # seconds by which the first frame may differ from the header
 _STAMPS: Final = 512  # packets that may be inside a decoder
@@ -108,12 +108,13 @@ class _Demuxer:
         self._pipe = None if what.stream is None else Pipe(what.stream)
         self._decoders: dict[int, StreamDecoder] = {}
         self._stamps: dict[int, dict[int | None, _Now]] = {}
+        self._intake: Intake | None = None
+        self._damage = UNDAMAGED  # found before there is an intake
         self._downmix = Downmix(what.name)
         self._fetched = 0.0  # seconds spent on fetching packets
         self._runs = False  # whether the source continues without waiting
 
     def read(self) -> None:
-        intake: Intake | None = None
         with opened_live(self._what, self._pipe) as container:
             streams = self._streams(container)
             self._runs = real_time = self._real_time(container)
@@ -125,6 +126,7 @@ class _Demuxer:
                     shared=shared,
                     other_start=other_start(container, stream),
                     look_seconds=_LOOK_SECONDS,
+                    damaged=self._damaged,
                 )
                 self._stamps[stream.index] = {}
             arriving = self._packets(container, streams)
@@ -132,17 +134,26 @@ class _Demuxer:
             for index, now, frames in chain(early, self._reads(arriving)):
                 stamps = self._stamps[index]
                 for timed in frames:
-                    if intake is None:
-                        kinds = {stream.type for stream in streams}
-                        start = _start(promised, timed.seconds)
-                        opened = Opened("video" in kinds, "audio" in kinds, start, real_time)
-                        intake = Intake(opened, self._wanted, self._queue)
+                    intake = self._intake or self._open(streams, _start(promised, timed.seconds))
                     self._add(intake, timed, *stamps.pop(timed.frame.pts, now))
-                if intake is not None and intake.complete:
+                if self._intake is not None and self._intake.complete:
                     break
-        if intake is None:
+        if self._intake is None:
             raise MediaUnreadableError(f"cannot read {self._what.name}: nothing in it decodes")
-        intake.finish()
+        self._intake.finish()
+
+    def _open(self, streams: list[MediaStream], start: float) -> Intake:
+        kinds = {stream.type for stream in streams}
+        opened = Opened("video" in kinds, "audio" in kinds, start, self._runs)
+        self._intake = Intake(opened, self._wanted, self._queue)
+        self._damaged(self._damage)
+        return self._intake
+
+    def _damaged(self, damage: Damage) -> None:
+        if self._intake is None:
+            self._damage += damage
+        else:
+            self._intake.damaged(damage)
 
     def _reads(self, arriving: "Iterator[Packet[Stream]]") -> "Iterator[_Read]":
         """What arrives; then the frames that the clocks still hold, also where it breaks off."""

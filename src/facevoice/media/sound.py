@@ -22,7 +22,7 @@ from facevoice.media.container import (
 from facevoice.media.grid import Piece, pieces_of
 from facevoice.media.mixing import Downmix, scaled_array
 from facevoice.media.stills import still_size
-from facevoice.types import Float32Array, Waveform, require
+from facevoice.types import Damaged, Float32Array, Waveform, ignored, require
 
 _LOWEST_HZ: Final = 1_000  # a voice needs more; so small a number is meant in kHz
 _HIGHEST_HZ: Final = 1_000_000
@@ -87,6 +87,7 @@ def iter_waveform(
     start_seconds: float | None = None,
     stop_seconds: float | None = None,
     origin_seconds: float | None = None,
+    damaged: Damaged = ignored,
 ) -> Generator[Waveform, None, None]:
     """Mono sound in consecutive windows [origin + k * window, origin + (k + 1) * window).
 
@@ -110,6 +111,7 @@ def iter_waveform(
         origin_seconds: start of window 0; windows before it are numbered -1, -2, ... None:
             ``start_seconds``, or else the first instant of any stream (see ``probe``), so that
             sound and pictures are windowed alike.
+        damaged: called with each damage before the next window.
 
     Raises:
         InvalidInputError: a rate or window that is not above 0, or an empty span of time.
@@ -128,7 +130,8 @@ def iter_waveform(
     )
     path = checked_input(path, start_seconds, stop_seconds)
     origin = origin_seconds if origin_seconds is not None else start_seconds
-    return _iter_waveform(path, rate_hz, window_seconds, (start_seconds, stop_seconds), origin)
+    pieces = pieces_of(path, rate_hz, start_seconds, stop_seconds, damaged)
+    return _iter_waveform(path, pieces, rate_hz, window_seconds, start_seconds, origin)
 
 
 def read_waveform(
@@ -166,15 +169,16 @@ def _check_rate(rate_hz: int) -> None:
 
 def _iter_waveform(
     path: Path,
+    found: Generator[Piece, None, None],
     rate: int,
     window: float,
-    span: tuple[float | None, float | None],
+    start: float | None,
     origin: float | None,
 ) -> Generator[Waveform, None, None]:
-    with closing(pieces_of(path, rate, *span)) as pieces, suppress(NoStreamError):
+    with closing(found) as pieces, suppress(NoStreamError):
         if origin is None:
             origin = _first_instant(path)
-        lowest = -math.inf if span[0] is None else round(span[0] * rate)
+        lowest = -math.inf if start is None else round(start * rate)
         for position, samples in _windows(pieces, rate, window, origin, lowest):
             yield Waveform(samples, rate, position / rate)
 

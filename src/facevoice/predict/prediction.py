@@ -8,10 +8,12 @@ from typing import Any, Final
 import numpy as np
 
 from facevoice.errors import InvalidInputError
-from facevoice.types import Evidence, MissingCode, Modality, Scores
+from facevoice.types import UNDAMAGED, Damage, Evidence, MissingCode, Modality, Scores
 
-SCHEMA_VERSION: Final = "1.0"
+SCHEMA_VERSION: Final = "1.1"
 """Version of the record that ``Prediction.to_dict`` returns: docs/prediction.schema.json."""
+
+_READABLE: Final = ("1.0", SCHEMA_VERSION)  # 1.0 knows no damage
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class Prediction:
         only a best guess. Always False for a bundle without a threshold.
     error: (kind, message) if the input could not be read; scores is then None.
     timings: wall-clock seconds by stage.
+    damage: what was found damaged in the part that was predicted.
     """
 
     path: str | None
@@ -109,6 +112,7 @@ class Prediction:
     abstained: bool = False
     error: tuple[str, str] | None = None
     timings: Mapping[str, float] = field(default_factory=dict)
+    damage: Damage = UNDAMAGED
 
     @property
     def emotion(self) -> str | None:
@@ -160,6 +164,7 @@ class Prediction:
             "start_seconds": _rounded(self.start_seconds, digits),
             "stop_seconds": _rounded(self.stop_seconds, digits),
             "windows": self.windows,
+            "damage": self.damage.to_dict(),
             "error": None
             if self.error is None
             else {"kind": self.error[0], "message": self.error[1]},
@@ -176,9 +181,9 @@ class Prediction:
         """
         try:
             version = record["schema_version"]
-            if version != SCHEMA_VERSION:
+            if version not in _READABLE:
                 raise InvalidInputError(  # noqa: TRY301 - not one of the errors of reading below
-                    f"the record has version {version!r}; this facevoice reads {SCHEMA_VERSION!r}"
+                    f"the record has version {version!r}; this facevoice reads {_READABLE}"
                 )
             scores, evidence, error = record["scores"], record["evidence"], record["error"]
             return cls(
@@ -194,6 +199,7 @@ class Prediction:
                 windows=int(record["windows"]),
                 abstained=bool(record["abstained"]),
                 error=None if error is None else (error["kind"], error["message"]),
+                damage=Damage.from_dict(record.get("damage", {})),
             )
         except InvalidInputError:
             raise
@@ -206,7 +212,8 @@ class Prediction:
         verdict = "nothing to score" if self.scores is None else f"{self.scores!r}"
         verdict = f"unsure: {verdict}" if self.abstained else verdict
         missing = "".join(f", no {name}: {code}" for name, code in self.missing.items())
-        return f"Prediction({self.path}: {verdict}{missing})"
+        damage = f", {self.damage!r}" if self.damage else ""
+        return f"Prediction({self.path}: {verdict}{missing}{damage})"
 
 
 def _rounded(value: float | None, digits: int | None) -> float | None:

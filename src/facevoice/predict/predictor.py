@@ -19,6 +19,8 @@ from facevoice.predict.prediction import EvidenceSummary, Prediction
 from facevoice.session import Device
 from facevoice.types import (
     MODALITIES,
+    UNDAMAGED,
+    Damage,
     Evidence,
     Float64Array,
     MissingCode,
@@ -37,6 +39,7 @@ class _Window(NamedTuple):
     missing: Mapping[Modality, MissingCode]
     start_seconds: float
     stop_seconds: float
+    damage: Damage
 
 
 class Predictor:
@@ -154,6 +157,7 @@ class Predictor:
                 evidence.missing,
                 evidence.start_seconds,
                 evidence.stop_seconds,
+                evidence.damage,
             )
             for evidence, scores in trace
         ]
@@ -174,6 +178,7 @@ class Predictor:
             windows=len(windows),
             abstained=self.bundle.abstains(scores),
             timings={"total": 0.0},
+            damage=sum((window.damage for window in windows), UNDAMAGED),
         )
 
 

@@ -170,6 +170,7 @@ class _LiveScorer:
             window.rows,
             window.sights,
             window.cuts,
+            window.damage,
             elapsed_seconds=window.stop_seconds - self._start,
             delay_seconds=time.monotonic() - arrived,
             dropped_pictures=dropped,

@@ -25,7 +25,7 @@ from facevoice.session import Device
 from facevoice.timeline.scoring import FaceSight, Window, WindowScorer
 from facevoice.timeline.summary import Cores, Sighted, people_of, segments_of
 from facevoice.timeline.table import FrameTable, Row, Timeline
-from facevoice.types import Float32Array
+from facevoice.types import UNDAMAGED, Damage, Float32Array
 
 People = Literal["all", "main"]
 
@@ -101,6 +101,7 @@ def timeline(  # noqa: PLR0913 - one keyword per option
         frames=_frame_table(kept.sights, rows, len(bundle.labels), blendshapes=blendshapes)
         if frames
         else None,
+        damage=kept.damage,
     )
 
 
@@ -152,6 +153,7 @@ class _Kept:
     stop_seconds: float
     rows: list[Row] = field(default_factory=list)
     cuts: list[float] = field(default_factory=list)
+    damage: Damage = UNDAMAGED
     sights: list[FaceSight] = field(default_factory=list)
     sighted: dict[int, Sighted] = field(default_factory=dict)
 
@@ -159,6 +161,7 @@ class _Kept:
         """Add the next window."""
         self.rows += window.rows
         self.cuts += window.cuts
+        self.damage += window.damage
         self.stop_seconds = window.stop_seconds
         if self.frames:
             self.sights += window.sights

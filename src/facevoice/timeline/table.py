@@ -19,6 +19,8 @@ from facevoice.faces.blendshapes import BLENDSHAPES
 from facevoice.types import (
     MISSING_CODES,
     MODALITIES,
+    UNDAMAGED,
+    Damage,
     Float32Array,
     Float64Array,
     MissingCode,
@@ -235,6 +237,7 @@ class Timeline:
     rows: by window, then person; the row without a person comes last in its window.
     segments: by person (None last), then time.
     frames: the faces behind the rows, if they were asked for.
+    damage: what was found damaged in the part that was analysed.
     """
 
     path: str
@@ -251,6 +254,7 @@ class Timeline:
     rows: tuple[Row, ...]
     segments: tuple[Segment, ...]
     frames: FrameTable | None = None
+    damage: Damage = UNDAMAGED
 
     def __post_init__(self) -> None:
         _require_span("Timeline", self.start_seconds, self.stop_seconds)

@@ -5,6 +5,7 @@ from typing import Final
 
 from facevoice.branches import Branch
 from facevoice.branches.tree import members_of
+from facevoice.output.damage import damage_sentence
 from facevoice.output.missing import REASONS
 from facevoice.output.wording import counted
 from facevoice.predict.prediction import Prediction
@@ -37,6 +38,8 @@ def render(prediction: Prediction, tree: Branch) -> str:
         f"  no {modality}: {code} ({REASONS[code].clause})"
         for modality, code in sorted(prediction.missing.items())
     ]
+    if prediction.damage:
+        lines.append(f"  {damage_sentence(prediction.damage)}")
     return "\n".join(lines) + "\n"
 
 
