@@ -14,7 +14,6 @@ from av.stream import Stream
 
 from facevoice.media.clock import UNRELATED_SECONDS, Clock
 from facevoice.media.container import (
-    MediaStream,
     links,
     opened,
     packets,
@@ -115,8 +114,10 @@ class Extent:
         return begin, max(stop - shift for (_, stop), shift in zip(spans, shifts, strict=True))
 
 
-def measured_span(path: Path) -> tuple[float, float] | None:
+def measured_span(path: Path, audio_track: int | None = None) -> tuple[float, float] | None:
     """The first and the last instant of a file, for which all of its packets are read.
+
+    audio_track: number of the sound track, from 0; None: the main one.
 
     Raises:
         MediaUnreadableError: it cannot be opened.
@@ -124,7 +125,7 @@ def measured_span(path: Path) -> tuple[float, float] | None:
     extent = Extent()
     for link in links(path):
         with opened(path, link) as container:
-            found: list[MediaStream | None] = [picture_stream(container), sound_stream(container)]
+            found = picture_stream(container), sound_stream(container, audio_track)
             streams = [stream for stream in found if stream is not None]
             for packet in packets(container, *streams):
                 extent.add(packet)

@@ -20,6 +20,7 @@ from facevoice.types import (
     MISSING_CODES,
     MODALITIES,
     UNDAMAGED,
+    AudioTracks,
     Damage,
     Float32Array,
     Float64Array,
@@ -237,6 +238,7 @@ class Timeline:
     rows: by window, then person; the row without a person comes last in its window.
     segments: by person (None last), then time.
     frames: the faces behind the rows, if they were asked for.
+    audio_tracks: the sound tracks of the file; None without any.
     damage: what was found damaged in the part that was analysed.
     """
 
@@ -254,6 +256,7 @@ class Timeline:
     rows: tuple[Row, ...]
     segments: tuple[Segment, ...]
     frames: FrameTable | None = None
+    audio_tracks: AudioTracks | None = None
     damage: Damage = UNDAMAGED
 
     def __post_init__(self) -> None:
