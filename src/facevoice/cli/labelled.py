@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,6 +90,7 @@ def score_labelled(
 
     prepared = open_prepared(path) if is_prepared(path) else None
     found = read_labels(path) if prepared is None else Found(samples_of(prepared))
+    whole = found.over(predictor.bundle.labels)
     found = found if split is None else found.of_split(split)
     found = found.over(predictor.bundle.labels)
     for line in found.lines():
@@ -101,7 +102,19 @@ def score_labelled(
             table = score_clips(predictor, found, watch=watch)
         else:
             table = score_evidence(predictor, _evidences(prepared, found.samples), watch=watch)
-    return Labelled(table, found.reasons, watch.failed)
+    return Labelled(_with_keys(table, whole.samples), found.reasons, watch.failed)
+
+
+def _with_keys(table: "ScoreTable", samples: "Sequence[Sample]") -> "ScoreTable":
+    """The table with keys that tell its clips from those of other splits, too."""
+    import numpy as np
+
+    from facevoice.scores.table.keys import as_texts, distinct_keys
+
+    ids = [sample.id for sample in samples]
+    texts = as_texts(distinct_keys(ids, [sample.label or "" for sample in samples]))
+    keys = dict(zip(ids, texts.tolist(), strict=True))
+    return replace(table, keys=np.array([keys[name] for name in table.ids.tolist()]))
 
 
 class _Watch:
@@ -124,14 +137,17 @@ def _evidences(prepared: "Prepared", samples: "Sequence[Sample]") -> "Iterator[L
 
 
 def training_clips(bundle: "Bundle", samples: "Sequence[Sample]") -> str:
-    """How many of the clips the bundle was trained on, in words; "" if none as far as known."""
-    from facevoice.bundle.trained_on import known
+    """How many of the clips taught the bundle, in words; "" if none as far as known.
 
-    ids = [sample.id for sample in samples]
-    found = known(bundle.folder, bundle.card, ids, [sample.label or "" for sample in samples])
-    if not found.any():
-        return ""
-    return (
-        f"the bundle {bundle.name} was trained on {int(found.sum())} of {len(ids)} clips, such as"
-        f" {ids[found.argmax()]}"
-    )
+    Says so where the bundle does not record what taught it.
+    """
+    from facevoice.report.scoring import taught_by
+    from facevoice.scores.table import trained_on
+
+    found = taught_by(bundle, samples)
+    if (found == "").any():
+        say(
+            f"whether the bundle {bundle.name} was trained on these clips was not looked for: it"
+            " does not record what taught it"
+        )
+    return trained_on(f"the bundle {bundle.name}", [sample.id for sample in samples], found)
