@@ -58,6 +58,7 @@ class EvidenceReader:
         *,
         start_seconds: float | None = None,
         stop_seconds: float | None = None,
+        audio_track: int | None = None,
         info: media.MediaInfo | None = None,
     ) -> Iterator[Evidence]:
         """Yield the main person's face and all speech of a file, window by window.
@@ -66,12 +67,13 @@ class EvidenceReader:
 
         start_seconds, stop_seconds: the part to read, in presentation time; None: the file's own
             start or end.
-        info: of the file, if it has been probed already.
+        audio_track: number of the sound track, from 0; None: the main one.
+        info: of the file and this track, if it has been probed already.
 
         Raises:
             FacevoiceError: the file cannot be read (see ``media``), or the part is empty.
         """
-        info = info if info is not None else media.probe(path)
+        info = info if info is not None else media.probe(path, audio_track)
         if info.kind == "image":
             (frame,) = media.iter_frames(path)
             yield self._in_memory([frame], None, math.inf)
@@ -108,6 +110,7 @@ class EvidenceReader:
                     start_seconds=plan.start,
                     stop_seconds=plan.asked_stop,
                     origin_seconds=plan.start,
+                    audio_track=plan.audio_track,
                 )
                 heard = with_damage(lambda damaged: pieces(damaged=damaged))
                 sound = stack.enter_context(closing(heard))

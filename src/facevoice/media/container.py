@@ -4,6 +4,7 @@ import stat
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, nullcontext
 from fractions import Fraction
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
@@ -20,7 +21,7 @@ from av.video.stream import VideoStream
 from facevoice.errors import MediaNotFoundError, MediaPermissionError, MediaUnreadableError
 from facevoice.media.clock import Clock, SharedClock, check_span
 from facevoice.media.pixels import MAX_PIXELS, MAX_SIDE, fits, pixel_ratio
-from facevoice.types import Damage, Damaged, ignored
+from facevoice.types import Damage, Damaged, ignored, require
 
 READ_FAILURES: Final = 100
 """Failed reads in a row after which the rest of a file is given up."""
@@ -147,11 +148,33 @@ def picture_stream(container: InputContainer) -> VideoStream | None:
     return next((s for s in streams if best and s.index == best.index), next(iter(streams), None))
 
 
-def sound_stream(container: InputContainer) -> AudioStream | None:
-    """The main sound stream."""
+def sound_stream(container: InputContainer, track: int | None = None) -> AudioStream | None:
+    """The main sound stream, or the one with this number among all sound streams.
+
+    Raises:
+        InvalidInputError: there is no such track, or it has no decoder.
+    """
+    if track is not None:
+        return _track(container, track)
     streams = [stream for stream in container.streams.audio if stream.codec_context]
     best = container.streams.best("audio")
     return next((s for s in streams if best and s.index == best.index), next(iter(streams), None))
+
+
+def _track(container: InputContainer, track: Any) -> AudioStream:
+    count = len(container.streams.audio)
+    known = isinstance(track, Integral) and track in range(count)
+    found = {0: "no sound track", 1: "one sound track, 0"}.get(
+        count, f"{count} sound tracks, 0 to {count - 1}"
+    )
+    name = container.name.removeprefix("file:")
+    require(known, f"there is no sound track {track!r} in {name}: it has {found}")
+    stream = container.streams.audio[int(track)]
+    require(
+        stream.codec_context is not None,
+        f"sound track {track} of {name} is stored in a way that has no decoder here",
+    )
+    return stream
 
 
 def packets(

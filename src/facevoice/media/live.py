@@ -109,11 +109,13 @@ class _Demuxer:
         self._damage = UNDAMAGED  # found before there is an intake
         self._downmix = Downmix(what.name)
         self._fetched = 0.0  # seconds spent on fetching packets
+        self._tracks = 0
         self._runs = False  # whether the source continues without waiting
 
     def read(self) -> None:
         with opened_live(self._what, self._pipe) as container:
             streams = self._streams(container)
+            self._tracks = len(container.streams.audio)
             self._runs = real_time = self._real_time(container)
             shared = SharedClock() if real_time else None
             for stream in streams:
@@ -135,7 +137,7 @@ class _Demuxer:
 
     def _open(self, streams: list[MediaStream], start: float) -> Intake:
         kinds = {stream.type for stream in streams}
-        opened = Opened("video" in kinds, "audio" in kinds, start, self._runs)
+        opened = Opened("video" in kinds, "audio" in kinds, start, self._runs, self._tracks)
         self._intake = Intake(opened, self._wanted, self._queue)
         self._damaged(self._damage)
         return self._intake
@@ -198,7 +200,7 @@ class _Demuxer:
     def _streams(self, container: InputContainer) -> list[MediaStream]:
         found = (
             picture_stream(container) if self._wanted.pictures else None,
-            sound_stream(container) if self._wanted.sound else None,
+            sound_stream(container, self._wanted.audio_track) if self._wanted.sound else None,
         )
         streams = [stream for stream in found if stream is not None]
         if not streams:

@@ -98,6 +98,8 @@ class MediaInfo:
     width, height: of the upright picture in square pixels; 0 without a picture.
     frame_rate_hz: average pictures per second; None without video or if unknown.
     audio_rate_hz: native samples per second; None without sound.
+    audio_tracks: number of sound tracks.
+    audio_track: which of them, from 0, this is about; None: there is none.
     """
 
     path: Path
@@ -110,15 +112,20 @@ class MediaInfo:
     height: int
     frame_rate_hz: float | None
     audio_rate_hz: int | None
+    audio_tracks: int = 0
+    audio_track: int | None = None
 
 
-def probe(path: Path) -> MediaInfo:
+def probe(path: Path, audio_track: int | None = None) -> MediaInfo:
     """Read the header of a file and decode its first picture and its first frame of sound.
+
+    audio_track: number of the sound track, from 0; None: the main one.
 
     A stream in which nothing decodes counts as absent, so ``has_video`` and ``has_audio`` can be
     relied on. For a still picture, only the header is read.
 
     Raises:
+        InvalidInputError: no such track.
         MediaNotFoundError: no such file, or a folder.
         MediaPermissionError: this user may not read it.
         MediaUnreadableError: empty, not media, damaged beyond use, or a picture that is too large.
@@ -129,7 +136,7 @@ def probe(path: Path) -> MediaInfo:
     if size is not None:
         return MediaInfo(path, "image", 0.0, 0.0, False, False, *size, None, None)  # noqa: FBT003
     with opened(path) as container:
-        picture, sound = picture_stream(container), sound_stream(container)
+        picture, sound = picture_stream(container), sound_stream(container, audio_track)
         streams = [stream for stream in (picture, sound) if stream is not None]
         if picture is not None:
             check_size(path, picture.codec_context.width, picture.codec_context.height)
@@ -161,6 +168,8 @@ def probe(path: Path) -> MediaInfo:
             height=height,
             frame_rate_hz=float(rate) if rate else None,
             audio_rate_hz=audio_rate,
+            audio_tracks=len(container.streams.audio),
+            audio_track=None if sound is None else container.streams.audio.index(sound),
         )
 
 

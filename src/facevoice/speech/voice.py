@@ -131,6 +131,15 @@ def find_speech(waveform: Waveform | None, detector: VoiceDetector) -> Speech:
     return Speech(cut(remove_noise(waveform), spans), spans, None)
 
 
+def has_speech(waveform: Waveform, detector: VoiceDetector) -> bool:
+    """Whether ``find_speech`` would find any, in sound at 16 kHz."""
+    waveform = high_pass(waveform)
+    if _is_silent(waveform.samples):
+        return False
+    spans = detector(waveform)
+    return float(np.sum(spans[:, 1] - spans[:, 0])) >= SHORTEST_SPEECH_SECONDS
+
+
 def _is_silent(samples: Float32Array) -> bool:
     """Whether nothing is heard in (N,) samples that were high-passed; their ends do not count."""
     edge = min(round(EDGE_SECONDS * SPEECH_RATE_HZ) + 1, len(samples) // 4)

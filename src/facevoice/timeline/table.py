@@ -20,6 +20,7 @@ from facevoice.types import (
     MISSING_CODES,
     MODALITIES,
     UNDAMAGED,
+    AudioTracks,
     Damage,
     Float32Array,
     Float64Array,
@@ -238,6 +239,7 @@ class Timeline(Value):
     rows: by window, then person; the row without a person comes last in its window.
     segments: by person (None last), then time.
     frames: the faces behind the rows, if they were asked for.
+    audio_tracks: the sound tracks of the file; None without any.
     damage: what was found damaged in the part that was analysed.
     """
 
@@ -255,6 +257,7 @@ class Timeline(Value):
     rows: tuple[Row, ...]
     segments: tuple[Segment, ...]
     frames: FrameTable | None = None
+    audio_tracks: AudioTracks | None = None
     damage: Damage = UNDAMAGED
 
     def __post_init__(self) -> None:

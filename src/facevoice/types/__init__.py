@@ -3,6 +3,7 @@
 Pictures are RGB, times are the container's presentation time in seconds, intervals are half-open.
 """
 
+from facevoice.types.audio_tracks import AudioTracks
 from facevoice.types.checks import Float32Array, Float64Array, UInt8Array, require
 from facevoice.types.damage import UNDAMAGED, Damage, Damaged, ignored
 from facevoice.types.evidence import MISSING_CODES, MODALITIES, Evidence, MissingCode, Modality
@@ -17,6 +18,7 @@ __all__ = [
     "MODALITIES",
     "TIE_TOLERANCE",
     "UNDAMAGED",
+    "AudioTracks",
     "Damage",
     "Damaged",
     "Evidence",
