@@ -91,6 +91,7 @@ def live(  # noqa: PLR0913 - one keyword per option
     wanted = Wanted(rate_hz, duration, pictures, sound, real_time)
     if not isinstance(bundle, Bundle):
         bundle = load_bundle(cast("str", bundle), device=device, threads=threads)
+        bundle.check_extras()
     return _windows(what, wanted, bundle, (window, hop), device, threads)
 
 
