@@ -106,6 +106,8 @@ def _run_table(options: argparse.Namespace) -> int:
     from facevoice.scores.table import looked_for, read_score_table, refuse_taught
     from facevoice.scores.weights_file import read_weights
 
+    if options.audio_track is not None:
+        raise InvalidInputError(f"{options.input} holds scores: give --audio-track to score")
     table = read_score_table(options.input)
     if options.weights is not None:
         return _card(options, table, read_weights(options.weights))
@@ -173,7 +175,9 @@ def _run_labels(options: argparse.Namespace) -> int:
 
     predictor = load(options.bundle, device=options.device, threads=options.threads)
     check = partial(_refuse_trained, allowed=options.allow_trained)
-    scored = score_labelled(options.input, options.split, predictor, check)
+    scored = score_labelled(
+        options.input, options.split, predictor, check, audio_track=options.audio_track
+    )
     table = scored.table
     status = 1 if scored.failed else 0
     if options.weights is not None or (

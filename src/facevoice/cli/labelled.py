@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facevoice.cli.console import ProgressLine, say
-from facevoice.cli.options import add_model_options
+from facevoice.cli.options import add_model_options, add_track_option
+from facevoice.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from facevoice.bundle import Bundle
@@ -49,6 +50,7 @@ def add_input_options(command: argparse.ArgumentParser, *, also: str = "") -> No
     command.add_argument(
         "--split", help="only the clips of this split: train, val or test, by any usual name"
     )
+    add_track_option(command)
     add_model_options(command)
 
 
@@ -74,14 +76,18 @@ def score_labelled(
     split: str | None,
     predictor: "Predictor",
     check: "Callable[[Bundle, Sequence[Sample]], None]",
+    *,
+    audio_track: int | None = None,
 ) -> Labelled:
     """Score the clips of a table of labels, a folder or a prepared folder, or one split of them.
 
     Prints what was read, renamed and left out before any clip is scored.
 
     check: called with the bundle and the clips before any is scored; may raise.
+    audio_track: number of the sound track of every clip, from 0; None: the main one.
 
     Raises:
+        InvalidInputError: a track of a prepared folder, whose sound has been read.
         DatasetError: it cannot be read, or has no clip of that split or of the bundle's labels.
     """
     from facevoice.datasets import Found, read_labels
@@ -89,6 +95,8 @@ def score_labelled(
     from facevoice.train.prepare.folder import open_prepared
 
     prepared = open_prepared(path) if is_prepared(path) else None
+    if prepared is not None and audio_track is not None:
+        raise InvalidInputError(f"{path} holds prepared sound: give --audio-track to prepare")
     found = read_labels(path) if prepared is None else Found(samples_of(prepared))
     whole = found.over(predictor.bundle.labels)
     found = found if split is None else found.of_split(split)
@@ -99,9 +107,14 @@ def score_labelled(
     watch = _Watch(len(found.samples))
     with watch.line:
         if prepared is None:
-            table = score_clips(predictor, found, watch=watch)
+            table = score_clips(predictor, found, audio_track=audio_track, watch=watch)
         else:
             table = score_evidence(predictor, _evidences(prepared, found.samples), watch=watch)
+    if watch.beside:
+        say(
+            f"{watch.beside} of {len(found.samples)} clips have no speech in the sound track that"
+            " was read, but in another: choose with --audio-track"
+        )
     return Labelled(_with_keys(table, whole.samples), found.reasons, watch.failed)
 
 
@@ -118,13 +131,16 @@ def _with_keys(table: "ScoreTable", samples: "Sequence[Sample]") -> "ScoreTable"
 
 
 class _Watch:
-    """Shows the progress; reports and counts the clips that cannot be read."""
+    """Shows the progress; counts clips that failed, and those that speak on another track."""
 
     def __init__(self, total: int) -> None:
-        self.line, self.failed, self._total = ProgressLine("clips"), 0, total
+        self.line, self._total = ProgressLine("clips"), total
+        self.failed = self.beside = 0
 
     def __call__(self, number: int, prediction: "Prediction") -> None:
         self.line(number, self._total, Path(prediction.path or "").name)
+        tracks = prediction.audio_tracks
+        self.beside += tracks is not None and bool(tracks.speaking)
         if prediction.error is not None:
             self.failed += 1
             self.line.say(prediction.error[1])

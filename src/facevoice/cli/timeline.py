@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 from facevoice import __version__
 from facevoice.cli.console import ProgressLine
 from facevoice.cli.inputs import find_inputs
-from facevoice.cli.options import add_model_options, add_span_options, add_window_options
+from facevoice.cli.options import (
+    add_model_options,
+    add_span_options,
+    add_track_option,
+    add_window_options,
+)
 from facevoice.cli.outputs import check_file, check_folder
 from facevoice.errors import FacevoiceError, InvalidInputError
 from facevoice.output.damage import damage_sentence
@@ -70,6 +75,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         help="also measure 52 blendshapes and the head's pose in each of these faces",
     )
     add_span_options(command)
+    add_track_option(command)
     add_model_options(command, threads=1)  # its stages run in parallel
     command.set_defaults(run=run)
 
@@ -131,6 +137,7 @@ def _one(
         blendshapes=options.blendshapes,
         start=options.start,
         stop=options.stop,
+        audio_track=options.audio_track,
         device=options.device,
         threads=options.threads,
         progress=line,
@@ -173,6 +180,8 @@ def summary(timeline: "Timeline") -> Iterator[str]:
     unattributed = sum(row.person is None and row.voice is not None for row in timeline.rows)
     if unattributed:
         yield f"  speech of no one in view in {counted(unattributed, 'window')}"
+    if timeline.audio_tracks is not None and timeline.audio_tracks.hint:
+        yield f"  {timeline.audio_tracks.hint}"
     if timeline.damage:
         yield f"  {damage_sentence(timeline.damage)}"
 

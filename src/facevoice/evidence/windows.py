@@ -32,6 +32,7 @@ from facevoice.types import (
     UInt8Array,
     Waveform,
 )
+from facevoice.types.values import Value
 
 MOST_FACES: Final = 8
 """Faces per picture that are candidates for the main person: bounds the memory."""
@@ -47,8 +48,8 @@ _ROUNDING_SECONDS: Final = 1e-3  # an instant just before a bound counts as behi
 _MEMORY: Final = 0.75  # weight of earlier fits of mouth and voice, for windows that overlap fully
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
+@dataclass(frozen=True, slots=True, eq=False)
+class Sight(Value):
     """One face at one sampled instant.
 
     track: the number of its track. person: its number, once it has been seen long enough.
@@ -64,8 +65,8 @@ class Sight:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class EvidenceWindow:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class EvidenceWindow(Value):
     """Who is seen and what is heard in [start_seconds, stop_seconds).
 
     faces: everyone who is seen for more than a sliver of the window, by the person's number, which

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Generator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -40,13 +41,18 @@ def pieces_of(
     rate: int,
     start: float | None,
     stop: float | None,
+    track: int | None = None,
     damaged: Damaged = ignored,
 ) -> Generator[Piece, None, None]:
-    """The sound of a span in order, as pieces that neither overlap nor leave the span."""
+    """The sound of a span in order, as pieces that neither overlap nor leave the span.
+
+    track: see ``sound_stream``.
+    """
     if still_size(path) is not None:
         raise NoStreamError(str(path))
     grid, downmix = SoundGrid(rate, start, stop), Downmix(str(path))
-    with closing(decoded(path, sound_stream, start, damaged)) as frames:
+    pick = partial(sound_stream, track=track)
+    with closing(decoded(path, pick, start, damaged)) as frames:
         for time, frame, _ in frames:
             sound = downmix.mono(frame)
             if sound is not None:

@@ -110,12 +110,14 @@ class Opened:
 
     start_seconds: presentation time of that instant.
     real_time: whether the source continues without waiting for its reader.
+    audio_tracks: number of sound tracks.
     """
 
     has_video: bool
     has_audio: bool
     start_seconds: float
     real_time: bool
+    audio_tracks: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,7 @@ class Wanted:
     pictures, sound: which streams to read.
     real_time: whether to drop pictures when the consumer is too slow; None: only if the source
         continues without waiting, which a device does, and a URL of unknown length.
+    audio_track: number of the sound track, from 0; None: the main one.
     """
 
     rate_hz: float
@@ -152,6 +155,7 @@ class Wanted:
     pictures: bool = True
     sound: bool = True
     real_time: bool | None = None
+    audio_track: int | None = None
 
 
 Queue = BoundedQueue[Opened | Arrival]

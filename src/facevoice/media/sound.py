@@ -3,7 +3,6 @@
 import math
 from collections.abc import Generator, Iterator
 from contextlib import closing, suppress
-from numbers import Real
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +21,7 @@ from facevoice.media.container import (
 from facevoice.media.grid import Piece, pieces_of
 from facevoice.media.mixing import Downmix, scaled_array
 from facevoice.media.stills import still_size
-from facevoice.types import Damaged, Float32Array, Waveform, ignored, require
+from facevoice.types import Damaged, Float32Array, Waveform, ignored, is_finite, require
 
 _LOWEST_HZ: Final = 1_000  # a voice needs more; so small a number is meant in kHz
 _HIGHEST_HZ: Final = 1_000_000
@@ -59,9 +58,8 @@ def sound_rate(rate_hz: Any) -> int:
     Raises:
         InvalidInputError: it is not a whole number from 1,000 to 1,000,000 Hz.
     """
-    known = isinstance(rate_hz, Real) and not isinstance(rate_hz, bool)
     require(
-        known and _LOWEST_HZ <= rate_hz <= _HIGHEST_HZ and float(rate_hz).is_integer(),
+        is_finite(rate_hz) and _LOWEST_HZ <= rate_hz <= _HIGHEST_HZ and float(rate_hz).is_integer(),
         f"rate_hz must be whole samples per second, from {_LOWEST_HZ} to {_HIGHEST_HZ}, got"
         f" {rate_hz!r}; 16 kHz is 16000",
     )
@@ -87,6 +85,7 @@ def iter_waveform(
     start_seconds: float | None = None,
     stop_seconds: float | None = None,
     origin_seconds: float | None = None,
+    audio_track: int | None = None,
     damaged: Damaged = ignored,
 ) -> Generator[Waveform, None, None]:
     """Mono sound in consecutive windows [origin + k * window, origin + (k + 1) * window).
@@ -111,10 +110,12 @@ def iter_waveform(
         origin_seconds: start of window 0; windows before it are numbered -1, -2, ... None:
             ``start_seconds``, or else the first instant of any stream (see ``probe``), so that
             sound and pictures are windowed alike.
+        audio_track: number of the sound track, from 0; None: the main one.
         damaged: called with each damage before the next window.
 
     Raises:
-        InvalidInputError: a rate or window that is not above 0, or an empty span of time.
+        InvalidInputError: a rate or window that is not above 0, an empty span of time, or (by the
+            first ``next``) no such track.
         MediaNotFoundError, MediaPermissionError: no file, or one that may not be read.
         MediaUnreadableError: nothing in the file or nothing of its sound decodes. Raised by the
             first ``next``; the other errors are raised at once.
@@ -130,7 +131,7 @@ def iter_waveform(
     )
     path = checked_input(path, start_seconds, stop_seconds)
     origin = origin_seconds if origin_seconds is not None else start_seconds
-    pieces = pieces_of(path, rate_hz, start_seconds, stop_seconds, damaged)
+    pieces = pieces_of(path, rate_hz, start_seconds, stop_seconds, audio_track, damaged)
     return _iter_waveform(path, pieces, rate_hz, window_seconds, start_seconds, origin)
 
 
@@ -140,12 +141,15 @@ def read_waveform(
     rate_hz: int,
     start_seconds: float | None = None,
     stop_seconds: float | None = None,
+    audio_track: int | None = None,
 ) -> Waveform | None:
     """The mono sound of a span in one piece; None if the file has no sound stream.
 
     Starts with the first sample in the span (at ``start_seconds`` of the result) and ends with the
     last; gaps are filled with zeros. Empty if the span holds no sound. Holds the whole span in
     memory, 3.8 MB per minute at 16 kHz; for long files use ``iter_waveform``.
+
+    audio_track: number of the sound track, from 0; None: the main one.
 
     Raises:
         InvalidInputError, MediaNotFoundError, MediaPermissionError, MediaUnreadableError: as
@@ -154,7 +158,7 @@ def read_waveform(
     _check_rate(rate_hz)
     path = checked_input(path, start_seconds, stop_seconds)
     try:
-        pieces = list(pieces_of(path, rate_hz, start_seconds, stop_seconds))
+        pieces = list(pieces_of(path, rate_hz, start_seconds, stop_seconds, audio_track))
     except NoStreamError:
         return None
     if not pieces:
@@ -169,13 +173,13 @@ def _check_rate(rate_hz: int) -> None:
 
 def _iter_waveform(
     path: Path,
-    found: Generator[Piece, None, None],
+    pieces: Generator[Piece, None, None],
     rate: int,
     window: float,
     start: float | None,
     origin: float | None,
 ) -> Generator[Waveform, None, None]:
-    with closing(found) as pieces, suppress(NoStreamError):
+    with closing(pieces), suppress(NoStreamError):
         if origin is None:
             origin = _first_instant(path)
         lowest = -math.inf if start is None else round(start * rate)

@@ -8,7 +8,15 @@ from typing import Any, Final
 import numpy as np
 
 from facevoice.errors import InvalidInputError
-from facevoice.types import UNDAMAGED, Damage, Evidence, MissingCode, Modality, Scores
+from facevoice.types import (
+    UNDAMAGED,
+    AudioTracks,
+    Damage,
+    Evidence,
+    MissingCode,
+    Modality,
+    Scores,
+)
 
 SCHEMA_VERSION: Final = "1.1"
 """Version of the record that ``Prediction.to_dict`` returns: docs/prediction.schema.json."""
@@ -92,6 +100,7 @@ class Prediction:
     duration_seconds: of the whole file, from its container; None if unknown, 0 for a picture.
     start_seconds, stop_seconds: the part that was predicted.
     windows: number of windows that were scored and averaged.
+    audio_tracks: the sound tracks of the file; None without any.
     abstained: whether the highest score is below the bundle's threshold, so that the emotion is
         only a best guess. Always False for a bundle without a threshold.
     error: (kind, message) if the input could not be read; scores is then None.
@@ -111,6 +120,7 @@ class Prediction:
     windows: int
     abstained: bool = False
     error: tuple[str, str] | None = None
+    audio_tracks: AudioTracks | None = None
     timings: Mapping[str, float] = field(default_factory=dict)
     damage: Damage = UNDAMAGED
 
@@ -164,6 +174,7 @@ class Prediction:
             "start_seconds": _rounded(self.start_seconds, digits),
             "stop_seconds": _rounded(self.stop_seconds, digits),
             "windows": self.windows,
+            "audio_tracks": None if self.audio_tracks is None else self.audio_tracks.to_dict(),
             "damage": self.damage.to_dict(),
             "error": None
             if self.error is None
@@ -197,6 +208,7 @@ class Prediction:
                 start_seconds=record["start_seconds"],
                 stop_seconds=record["stop_seconds"],
                 windows=int(record["windows"]),
+                audio_tracks=AudioTracks.from_dict(record.get("audio_tracks")),
                 abstained=bool(record["abstained"]),
                 error=None if error is None else (error["kind"], error["message"]),
                 damage=Damage.from_dict(record.get("damage", {})),

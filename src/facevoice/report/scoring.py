@@ -34,19 +34,28 @@ LabelledEvidence = tuple[Sample, Evidence]
 """A clip whose evidence already exists."""
 
 
-def score_clips(predictor: Predictor, found: Found, *, watch: Watch | None = None) -> ScoreTable:
+def score_clips(
+    predictor: Predictor,
+    found: Found,
+    *,
+    audio_track: int | None = None,
+    watch: Watch | None = None,
+) -> ScoreTable:
     """Predict every clip; the branch "fused" is the top of the tree.
 
     A clip that cannot be read has no scores and counts as wrong.
 
     found: labelled files; those whose label is none of the bundle's are left out.
+    audio_track: number of the sound track of every clip, from 0; None: the main one.
     watch: called after each clip with its number and prediction.
 
     Raises:
         DatasetError: no clip has a label that the bundle knows, or two clips share a name.
     """
     kept = found.over(predictor.bundle.labels)
-    predictions = predictor.predict_many([sample.path for sample in kept.samples])
+    predictions = predictor.predict_many(
+        [sample.path for sample in kept.samples], audio_track=audio_track
+    )
     scored = zip(kept.samples, predictions, strict=True)
     return _table(predictor.bundle, scored, watch)
 

@@ -22,10 +22,11 @@ from facevoice.types import (
     Scores,
     UInt8Array,
 )
+from facevoice.types.values import Value
 
 
-@dataclass(frozen=True, slots=True)
-class FaceSight:
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceSight(Value):
     """The face of a numbered person at one sampled instant.
 
     scores: (K,) of this face alone, NaN if no branch scores single faces; None if not requested.

@@ -11,6 +11,7 @@ from facevoice.types.checks import Float64Array, freeze_array, require, set_fiel
 from facevoice.types.damage import UNDAMAGED, Damage
 from facevoice.types.faces import FaceTrack
 from facevoice.types.media import Waveform
+from facevoice.types.values import Value
 
 Modality = Literal["face", "voice"]
 MODALITIES: Final[tuple[Modality, ...]] = get_args(Modality)
@@ -27,8 +28,8 @@ MissingCode = Literal[
 MISSING_CODES: Final[tuple[MissingCode, ...]] = get_args(MissingCode)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Evidence:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Evidence(Value):
     """Everything that a branch may read about one person in [start_seconds, stop_seconds).
 
     faces: the person's aligned faces, or None.

@@ -103,6 +103,8 @@ TABLES: Final[Mapping[str, tuple[Column, ...]]] = {
         Column("cuts_seconds", "json", "JSON, s", "the first picture after each cut"),
         Column("bundle.name", "text", "", "the model", at=("bundle", "name")),
         Column("bundle.sha256", "text", "", "of its bundle.json", at=("bundle", "sha256")),
+        Column("audio_tracks", "json", "JSON", "the sound tracks: how many, which was `read` and,"
+               " if it has no speech, which others are `speaking`", since="1.1"),
         *(Column(f"damage.{name}", "int", "count", doc, ("damage", name), since="1.1")
           for name, doc in _DAMAGE.items()),
         Column("windows_rows", "int", "count", "rows of that table: detects mismatched files"),
@@ -316,6 +318,7 @@ def record_of(timeline: Timeline) -> dict[str, Any]:
         "window_seconds": timeline.window_seconds,
         "hop_seconds": timeline.hop_seconds,
         "cuts_seconds": timeline.cuts.tolist(),
+        "audio_tracks": None if timeline.audio_tracks is None else timeline.audio_tracks.to_dict(),
         "damage": timeline.damage.to_dict(),
         "people": [_record(person, "people") for person in timeline.people],
         "windows": [row_record(row) for row in timeline.rows],

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from facevoice.errors import InvalidInputError, LabelMismatchError
 from facevoice.types import EMOTIONS, MISSING_CODES, Float64Array
+from facevoice.types.values import Value
 
 StrArray = NDArray[np.str_]
 IntArray = NDArray[np.int64]
@@ -28,8 +29,8 @@ class ScoredBy:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class ScoreTable:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class ScoreTable(Value):
     """The scores of each branch for each clip.
 
     ids: (N,) names of the clips, all different.
