@@ -23,6 +23,7 @@ from facevoice.media.container import (
     StreamDecoder,
     Timed,
     first_instant,
+    other_start,
     packets,
     picture_stream,
     prepare,
@@ -46,11 +47,13 @@ _HEADER_TRUST: Final = 2.0  # seconds by which the first frame may differ from t
 _STAMPS: Final = 512  # packets that may be inside a decoder
 _EARLY_SECONDS: Final = 1.5  # within which each stream is expected to show its first packet
 _MOST_EARLY: Final = 4000  # packets
+_LOOK_SECONDS: Final = 0.5  # of sound, at most, that a doubtful stamp delays
 _JOIN_SECONDS: Final = 1.0  # allowed for a thread that waits for its source to stop
 
 _Now = tuple[float, float]
 """The monotonic clock, and the time spent waiting for the source."""
-_Read = tuple["Packet[Stream]", _Now, Iterable[Timed[Any]]]
+_Read = tuple[int, _Now, Iterable[Timed[Any]]]
+"""The index of a stream, when it was read, and frames to be decoded."""
 
 
 class LiveInput:
@@ -120,12 +123,18 @@ class _Demuxer:
             shared = SharedClock() if real_time else None
             for stream in streams:
                 prepare(self._what.name, stream, at_once=real_time)
-                self._decoders[stream.index] = StreamDecoder(stream, shared, self._damaged)
+                self._decoders[stream.index] = StreamDecoder(
+                    stream,
+                    shared=shared,
+                    other_start=other_start(container, stream),
+                    look_seconds=_LOOK_SECONDS,
+                    damaged=self._damaged,
+                )
                 self._stamps[stream.index] = {}
             arriving = self._packets(container, streams)
             early, promised = self._look_ahead(arriving, streams)
-            for packet, now, frames in chain(early, map(self._read, arriving)):
-                stamps = self._stamps[packet.stream.index]
+            for index, now, frames in chain(early, self._reads(arriving)):
+                stamps = self._stamps[index]
                 for timed in frames:
                     intake = self._intake or self._open(streams, _start(promised, timed.seconds))
                     self._add(intake, timed, *stamps.pop(timed.frame.pts, now))
@@ -148,15 +157,28 @@ class _Demuxer:
         else:
             self._intake.damaged(damage)
 
+    def _reads(self, arriving: "Iterator[Packet[Stream]]") -> "Iterator[_Read]":
+        """What arrives; then the frames that the clocks still hold, also where it breaks off."""
+        broken: MediaUnreadableError | None = None
+        try:
+            yield from map(self._read, arriving)
+        except MediaUnreadableError as error:
+            broken = error
+        for index, decoder in self._decoders.items():
+            yield index, (time.monotonic(), self._waited()), decoder.flush()
+        if broken is not None:
+            raise broken
+
     def _read(self, packet: "Packet[Stream]") -> "_Read":
-        """A packet, when it arrived, and the frames to be decoded from it."""
+        """The stream of a packet, when it arrived, and the frames to be decoded from it."""
         now = time.monotonic()
         came = now, now if self._runs else self._waited()
         stamps = self._stamps[packet.stream.index]
         stamps[packet.pts] = came  # decoders return frames later, in another order
         if len(stamps) > _STAMPS:
             del stamps[next(iter(stamps))]
-        return packet, came, self._decoders[packet.stream.index].frames(packet)
+        index = packet.stream.index
+        return index, came, self._decoders[index].frames(packet)
 
     def _add(self, intake: Intake, timed: Timed[Any], arrived: float, waited: float) -> None:
         frame = timed.frame
@@ -181,14 +203,14 @@ class _Demuxer:
         unknown = {s.index for s in streams if s.type == "audio" or instants[s.index] is None}
         early: list[_Read] = []
         while unknown and len(early) < _MOST_EARLY and (packet := next(arriving, None)):
-            read, came, frames = self._read(packet)
-            index, first = packet.stream.index, None
+            index, came, frames = self._read(packet)
+            first = None
             if packet.stream.type == "audio":
                 frames = list(frames)
                 first = frames[0].seconds if frames else None
             elif packet.pts is not None and packet.time_base is not None:
                 first = float(packet.pts * packet.time_base)
-            early.append((read, came, frames))
+            early.append((index, came, frames))
             if first is not None and index in unknown:
                 stated = instants[index]
                 instants[index] = first if stated is None else min(first, stated)

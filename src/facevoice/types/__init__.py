@@ -4,7 +4,7 @@ Pictures are RGB, times are the container's presentation time in seconds, interv
 """
 
 from facevoice.types.audio_tracks import AudioTracks
-from facevoice.types.checks import Float32Array, Float64Array, UInt8Array, require
+from facevoice.types.checks import Float32Array, Float64Array, UInt8Array, is_finite, require
 from facevoice.types.damage import UNDAMAGED, Damage, Damaged, ignored
 from facevoice.types.evidence import MISSING_CODES, MODALITIES, Evidence, MissingCode, Modality
 from facevoice.types.faces import ALIGNED_SIZE, Face, FaceTrack, PictureSize
@@ -35,5 +35,6 @@ __all__ = [
     "UInt8Array",
     "Waveform",
     "ignored",
+    "is_finite",
     "require",
 ]
