@@ -244,6 +244,8 @@ def load(
         BundleError: there is no such bundle, or it is inconsistent.
         HashMismatchError: one of its files was changed.
         InvalidInputError: the device is not available.
+        MissingDependencyError: a branch needs an extra that is not installed.
     """
     bundle = load_bundle(Path(name_or_folder), device=device, threads=threads)
+    bundle.check_extras()
     return Predictor(bundle, device=device, threads=threads)

@@ -7,7 +7,7 @@ from facevoice.types.audio_tracks import AudioTracks
 from facevoice.types.checks import Float32Array, Float64Array, UInt8Array, is_finite, require
 from facevoice.types.damage import UNDAMAGED, Damage, Damaged, ignored
 from facevoice.types.evidence import MISSING_CODES, MODALITIES, Evidence, MissingCode, Modality
-from facevoice.types.faces import ALIGNED_SIZE, Face, FaceTrack
+from facevoice.types.faces import ALIGNED_SIZE, Face, FaceTrack, PictureSize
 from facevoice.types.media import Frame, Sample, Waveform
 from facevoice.types.scores import EMOTIONS, TIE_TOLERANCE, Scores
 
@@ -29,6 +29,7 @@ __all__ = [
     "Frame",
     "MissingCode",
     "Modality",
+    "PictureSize",
     "Sample",
     "Scores",
     "UInt8Array",
