@@ -66,6 +66,7 @@ def test_csv_has_one_row_an_input(capsys, toy_bundle, tmp_path):
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".txt", ".parquet"])
 def test_the_format_follows_the_suffix(capsys, toy_bundle, tmp_path, suffix):
     output = tmp_path / "deep" / f"out{suffix}"
+    output.parent.mkdir()
     assert facevoice("predict", SAMPLE, "-o", output, "--bundle", toy_bundle) == 0
     assert capsys.readouterr().out == ""
     assert [path.name for path in output.parent.iterdir()] == [output.name]

@@ -27,6 +27,7 @@ def run_batch(options: argparse.Namespace, form: "Format") -> int:
     from facevoice.output.predictions import open_writer
 
     bundle = load_bundle(options.bundle, threads=1)  # used only for its tree
+    bundle.check_extras()
     batch = _Batch(options)
     try:
         with open_writer(form, options.output, bundle.tree) as write:
@@ -73,6 +74,7 @@ class _Batch:
             device=options.device,
             start_seconds=options.start,
             stop_seconds=options.stop,
+            audio_track=options.audio_track,
             engine=self._engine,
             cache=options.cache or self._parts,
             progress=self._show,

@@ -60,13 +60,18 @@ class ProgressLine:
         if finished and (self._terminal or not self._last):
             self.wipe()
             return
+        if progress.total < 2:
+            return
+        text = ", ".join([f"{progress.done}/{progress.total} {self._noun}", *facts(progress)])
+        self.note(f"{text} {note}" if note else text, at_once=finished)
+
+    def note(self, text: str, *, at_once: bool = False) -> None:
+        """Show a text as the line, unless one was shown a moment ago."""
         now = time.monotonic()
         pause = _LINE_SECONDS if self._terminal else _LOG_SECONDS
-        if progress.total < 2 or (not finished and now - self._shown < pause):
+        if not at_once and now - self._shown < pause:
             return
         self._shown = now
-        text = ", ".join([f"{progress.done}/{progress.total} {self._noun}", *facts(progress)])
-        text += f" {note}" if note else ""
         if self._terminal:
             print(f"{_WIPE}{text}", end="", file=sys.stderr, flush=True)
             self._drawn = True

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from facevoice.cli.console import ProgressLine
 from facevoice.cli.inputs import error_line, find_inputs
-from facevoice.cli.options import add_model_options, add_span_options, positive
+from facevoice.cli.options import add_model_options, add_span_options, add_track_option, positive
+from facevoice.cli.outputs import check_file
 from facevoice.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -44,12 +45,16 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         help="write to this file; its suffix sets the format: .jsonl .json .csv .parquet .txt",
     )
     command.add_argument(
+        "--overwrite", action="store_true", help="replace the files of -o and --report"
+    )
+    command.add_argument(
         "--report",
         type=Path,
         metavar="FILE",
         help="also write an HTML report; needs exactly one input",
     )
     add_span_options(command)
+    add_track_option(command)
     add_model_options(command)
     batch = command.add_argument_group("options for thousands of files", "See docs/batch.md.")
     batch.add_argument("--workers", type=positive, metavar="N", help="number of worker processes")
@@ -76,6 +81,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 def run(options: argparse.Namespace) -> int:
     """Predict and write; 1 if an input failed."""
     form = _format(options)
+    _check_outputs(options)
     asked = (options.workers, options.cache, options.engine, options.address)
     if options.resume or any(value is not None for value in asked):
         if options.report is not None:
@@ -104,6 +110,15 @@ def run(options: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+def _check_outputs(options: argparse.Namespace) -> None:
+    """Check the files to write; an interrupted run of -o may go on."""
+    if options.output is not None:
+        goes_on = options.resume and Path(f"{options.output}.parts").exists()
+        check_file(options.output, overwrite=options.overwrite or goes_on)
+    if options.report is not None:
+        check_file(options.report, overwrite=options.overwrite)
+
+
 def _format(options: argparse.Namespace) -> "Format":
     asked: Format | None = "json" if options.json else "csv" if options.csv else None
     if options.output is None:
@@ -128,7 +143,10 @@ def _predictions(
     for done, path in enumerate(paths):
         line(done, len(paths), path.name)
         yield from predictor.predict_many(
-            [path], start_seconds=options.start, stop_seconds=options.stop
+            [path],
+            start_seconds=options.start,
+            stop_seconds=options.stop,
+            audio_track=options.audio_track,
         )
 
 
@@ -145,6 +163,7 @@ def _reported(
         options.report,
         start_seconds=options.start,
         stop_seconds=options.stop,
+        audio_track=options.audio_track,
     )
     line.say(f"report written to {options.report}")
     return prediction

@@ -1,36 +1,53 @@
-"""facevoice timeline: a whole video -> who shows which emotion when, in many formats."""
+"""facevoice timeline: whole videos -> who shows which emotion when, in many formats."""
 
 import argparse
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from facevoice.cli.console import say
-from facevoice.cli.options import add_model_options, add_span_options, add_window_options
-from facevoice.errors import InvalidInputError
-from facevoice.output.wording import counted
+from facevoice import __version__
+from facevoice.cli.console import ProgressLine
+from facevoice.cli.inputs import find_inputs
+from facevoice.cli.options import (
+    add_model_options,
+    add_span_options,
+    add_track_option,
+    add_window_options,
+)
+from facevoice.cli.outputs import check_file, check_folder
+from facevoice.errors import FacevoiceError, InvalidInputError
+from facevoice.output.damage import damage_sentence
+from facevoice.output.wording import counted, duration
 
 if TYPE_CHECKING:
+    from facevoice.bundle import Bundle
+    from facevoice.output.timeline.settings import Settings
     from facevoice.timeline import Person, Timeline
 
 _DEFAULT_FORMATS: Final = "csv,json"
+_NOT_SETTINGS: Final = frozenset(
+    {"verb", "run", "inputs", "output", "formats", "overwrite", "bundle", "device", "threads"}
+)
+"""What a timeline does not depend on; the bundle is named by its hash."""
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the verb."""
     command = verbs.add_parser(
         "timeline",
-        help="find out who shows which emotion, and when, in a whole video",
-        description="Follow the people in one video and recognise their emotions in windows of"
-        " time.",
+        help="find out who shows which emotion, and when, in whole videos",
+        description="Follow the people in videos and recognise their emotions in windows of time."
+        " Folders are searched for media files.",
     )
-    command.add_argument("input", type=Path, metavar="FILE", help="a video or a sound file")
+    command.add_argument("inputs", nargs="+", metavar="PATH", help="files or folders")
     command.add_argument(
         "-o",
         "--output",
         type=Path,
         metavar="FOLDER",
-        help="write the files to this folder (default: print only a summary)",
+        help="write the files to this folder (default: print only a summary); what an earlier run"
+        " completed with the same settings is skipped",
     )
     command.add_argument(
         "--formats",
@@ -38,6 +55,9 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         metavar="NAMES",
         help=f"comma-separated formats: csv, parquet, json, vtt, eaf, textgrid, html, mp4"
         f" (default: {_DEFAULT_FORMATS})",
+    )
+    command.add_argument(
+        "--overwrite", action="store_true", help="replace files that are already there"
     )
     add_window_options(command)
     command.add_argument(
@@ -55,43 +75,101 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         help="also measure 52 blendshapes and the head's pose in each of these faces",
     )
     add_span_options(command)
+    add_track_option(command)
     add_model_options(command, threads=1)  # its stages run in parallel
     command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Make the timeline, write it, and print a summary."""
+    """Make the timelines, write them, and print a summary of each; 1 if an input failed."""
     from facevoice.bundle import load_bundle
-    from facevoice.output.timeline import FORMATS, write
-    from facevoice.timeline import timeline
 
-    formats = _formats(options, FORMATS)
+    formats = _formats(options)
     if options.blendshapes and not options.frames:
         raise InvalidInputError("--blendshapes adds columns to the table of --frames: give both")
+    if "mp4" in formats:
+        options.frames = True  # boxes are drawn where faces were
+    paths, failures = find_inputs(options.inputs)
+    if options.output is not None:
+        _check_names(paths)
+        check_folder(options.output if options.output.exists() else options.output.parent)
     bundle = load_bundle(options.bundle, device=options.device, threads=options.threads)
+    bundle.check_extras()
+    work = [(path, _wanted(path, options, formats, bundle)) for path in paths]
+    failed = len(failures)
+    with ProgressLine("films") as line:
+        for _, error in failures:
+            line.say(str(error))
+        for number, (path, kept) in enumerate(work, start=1):
+            place = f" ({number} of {len(work)})" if len(work) > 1 else ""
+            try:
+                _one(path, kept, options, formats, bundle, _FilmLine(line, f"{path.name}{place}"))
+            except FacevoiceError as error:
+                failed += 1
+                line.say(str(error) if path.name in str(error) else f"{path}: {error}")
+    return 1 if failed else 0
+
+
+def _one(
+    path: Path,
+    kept: "Settings | None",
+    options: argparse.Namespace,
+    formats: Sequence[str],
+    bundle: "Bundle",
+    line: "_FilmLine",
+) -> None:
+    """Make the timeline of one file, unless it is complete, and write it."""
+    from facevoice.output.timeline import write
+    from facevoice.timeline import timeline
+
+    complete = kept.complete() if kept is not None and not options.overwrite else ()
+    wanted = [name for name in formats if name not in complete]
+    if kept is not None and not wanted:
+        line.say(f"{path}: skipped, complete in {options.output} with the same settings")
+        return
     result = timeline(
-        options.input,
+        path,
         bundle,
         window=options.window,
         hop=options.hop,
         people=options.people,
-        frames=options.frames or "mp4" in formats,  # boxes are drawn where faces were
+        frames=options.frames,
         blendshapes=options.blendshapes,
         start=options.start,
         stop=options.stop,
+        audio_track=options.audio_track,
         device=options.device,
         threads=options.threads,
+        progress=line,
     )
-    for line in summary(result):
-        print(line)
-    if options.output is not None:
-        for path in write(result, options.output, formats, source=options.input):
-            say(f"written: {path}")
-    return 0
+    line.wipe()
+    for text in summary(result):
+        print(text, flush=True)
+    if kept is not None:
+        kept.write(complete)
+        for written in write(result, options.output, wanted, source=path):
+            line.say(f"written: {written}")
+        kept.write((*complete, *wanted))
+
+
+class _FilmLine:
+    """The progress within one film, on the command's line."""
+
+    def __init__(self, line: ProgressLine, name: str) -> None:
+        self._line, self._name, self._began = line, name, time.monotonic()
+        self.say, self.wipe = line.say, line.wipe
+
+    def __call__(self, done: float, total: float | None) -> None:
+        """Show how many seconds of the film are done, of how many (None: unknown)."""
+        took = time.monotonic() - self._began
+        text = f"{self._name}: {duration(done)}"
+        if total is not None and total > done > 0:
+            text += f" of {duration(total)}, {duration(took * (total - done) / done)} left"
+        self._line.note(text)
 
 
 def summary(timeline: "Timeline") -> Iterator[str]:
-    """One line for the film, one for each person."""
+    """One line for the film, one for each person, and what else there is to know."""
     length = timeline.stop_seconds - timeline.start_seconds
     yield (
         f"{timeline.path}: {length:.1f} s, {counted(len(timeline.people), 'person', 'people')},"
@@ -102,6 +180,10 @@ def summary(timeline: "Timeline") -> Iterator[str]:
     unattributed = sum(row.person is None and row.voice is not None for row in timeline.rows)
     if unattributed:
         yield f"  speech of no one in view in {counted(unattributed, 'window')}"
+    if timeline.audio_tracks is not None and timeline.audio_tracks.hint:
+        yield f"  {timeline.audio_tracks.hint}"
+    if timeline.damage:
+        yield f"  {damage_sentence(timeline.damage)}"
 
 
 def _line(person: "Person") -> str:
@@ -114,16 +196,50 @@ def _line(person: "Person") -> str:
     )
 
 
-def _formats(options: argparse.Namespace, known: tuple[str, ...]) -> tuple[str, ...]:
-    """The formats asked for, checked before the film is analysed."""
+def _formats(options: argparse.Namespace) -> tuple[str, ...]:
+    """The formats asked for, checked before the films are analysed."""
+    from facevoice.output.timeline import FORMATS, check_formats
+
     if options.output is None:
-        if options.formats is not None:
-            raise InvalidInputError("--formats needs -o, the folder to write to")
+        if options.formats is not None or options.overwrite:
+            given = "--overwrite" if options.formats is None else "--formats"
+            raise InvalidInputError(f"{given} needs -o, the folder to write to")
         return ()
     names = tuple(name for name in (options.formats or _DEFAULT_FORMATS).split(",") if name)
-    unknown = [name for name in names if name not in known]
-    if unknown or not names:
+    if not names or not set(names) <= set(FORMATS):
         raise InvalidInputError(
-            f"--formats {options.formats!r}: choose from {', '.join(known)}, separated by commas"
+            f"--formats {options.formats!r}: choose from {', '.join(FORMATS)}, separated by commas"
         )
-    return names
+    check_formats(names)
+    return tuple(dict.fromkeys(names))
+
+
+def _check_names(paths: Sequence[Path]) -> None:
+    """Refuse two inputs whose files would have the same names."""
+    known: dict[str, Path] = {}
+    for path in paths:
+        other = known.setdefault(path.stem.casefold(), path)
+        if other is not path:
+            raise InvalidInputError(
+                f"{other} and {path} would write files of the same names: write them to two folders"
+            )
+
+
+def _wanted(
+    path: Path, options: argparse.Namespace, formats: Sequence[str], bundle: "Bundle"
+) -> "Settings | None":
+    """The settings of a file's output, checked: nothing of other settings may be replaced."""
+    from facevoice.output.timeline import files_of
+    from facevoice.output.timeline.settings import Settings
+
+    if options.output is None:
+        return None
+    settings: dict[str, Any] = {
+        name: value for name, value in vars(options).items() if name not in _NOT_SETTINGS
+    }
+    settings |= {"bundle": bundle.sha256, "facevoice": __version__}
+    kept = Settings(path, options.output, settings)
+    if options.output.exists() and not kept.begun():
+        for file in (*files_of(path, options.output, formats), kept.path):
+            check_file(file, overwrite=options.overwrite)
+    return kept

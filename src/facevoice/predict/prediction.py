@@ -8,10 +8,21 @@ from typing import Any, Final
 import numpy as np
 
 from facevoice.errors import InvalidInputError
-from facevoice.types import Evidence, MissingCode, Modality, Scores
+from facevoice.types import (
+    UNDAMAGED,
+    AudioTracks,
+    Damage,
+    Evidence,
+    MissingCode,
+    Modality,
+    PictureSize,
+    Scores,
+)
 
-SCHEMA_VERSION: Final = "1.0"
+SCHEMA_VERSION: Final = "1.1"
 """Version of the record that ``Prediction.to_dict`` returns: docs/prediction.schema.json."""
+
+_READABLE: Final = ("1.0", SCHEMA_VERSION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +35,8 @@ class EvidenceSummary:
     people: the most people seen at one instant; a person is a face seen for half a second or more.
     box: (4,) median box of the main person in pixels (left, top, right, bottom), or None; in a
         long clip, that of the window in which the face was seen longest.
+    picture_size: width and height in pixels of the picture that the box refers to: of the last one
+        in the window that shows the face, if they differ. None without a box, or if unknown.
     """
 
     face_frames: int
@@ -31,6 +44,7 @@ class EvidenceSummary:
     speech_seconds: float
     people: int
     box: tuple[float, float, float, float] | None
+    picture_size: PictureSize | None = None
 
     @classmethod
     def of(cls, evidence: Evidence) -> "EvidenceSummary":
@@ -42,6 +56,7 @@ class EvidenceSummary:
             speech_seconds=evidence.speech_seconds,
             people=evidence.people,
             box=None if faces is None else faces.median_box,
+            picture_size=None if faces is None else faces.picture,
         )
 
     @classmethod
@@ -54,6 +69,7 @@ class EvidenceSummary:
             speech_seconds=math.fsum(window.speech_seconds for window in windows),
             people=max(window.people for window in windows),
             box=longest.box,
+            picture_size=longest.picture_size,
         )
 
     def to_dict(self, *, exact: bool = False) -> dict[str, Any]:
@@ -66,17 +82,20 @@ class EvidenceSummary:
             "box": None
             if self.box is None
             else [value if exact else round(value, 1) for value in self.box],
+            "picture_size": None if self.picture_size is None else list(self.picture_size),
         }
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> "EvidenceSummary":
         """Read what ``to_dict`` returned."""
+        size = record.get("picture_size")  # absent before version 1.1
         return cls(
             face_frames=int(record["face_frames"]),
             face_seconds=float(record["face_seconds"]),
             speech_seconds=float(record["speech_seconds"]),
             people=int(record["people"]),
             box=None if record["box"] is None else _box(*map(float, record["box"])),
+            picture_size=None if size is None else (int(size[0]), int(size[1])),
         )
 
 
@@ -90,10 +109,12 @@ class Prediction:
     duration_seconds: of the whole file, from its container; None if unknown, 0 for a picture.
     start_seconds, stop_seconds: the part that was predicted.
     windows: number of windows that were scored and averaged.
+    audio_tracks: the sound tracks of the file; None without any.
     abstained: whether the highest score is below the bundle's threshold, so that the emotion is
         only a best guess. Always False for a bundle without a threshold.
     error: (kind, message) if the input could not be read; scores is then None.
     timings: wall-clock seconds by stage.
+    damage: what was found damaged in the part that was predicted.
     """
 
     path: str | None
@@ -108,7 +129,9 @@ class Prediction:
     windows: int
     abstained: bool = False
     error: tuple[str, str] | None = None
+    audio_tracks: AudioTracks | None = None
     timings: Mapping[str, float] = field(default_factory=dict)
+    damage: Damage = UNDAMAGED
 
     @property
     def emotion(self) -> str | None:
@@ -160,6 +183,8 @@ class Prediction:
             "start_seconds": _rounded(self.start_seconds, digits),
             "stop_seconds": _rounded(self.stop_seconds, digits),
             "windows": self.windows,
+            "audio_tracks": None if self.audio_tracks is None else self.audio_tracks.to_dict(),
+            "damage": self.damage.to_dict(),
             "error": None
             if self.error is None
             else {"kind": self.error[0], "message": self.error[1]},
@@ -176,9 +201,9 @@ class Prediction:
         """
         try:
             version = record["schema_version"]
-            if version != SCHEMA_VERSION:
+            if version not in _READABLE:
                 raise InvalidInputError(  # noqa: TRY301 - not one of the errors of reading below
-                    f"the record has version {version!r}; this facevoice reads {SCHEMA_VERSION!r}"
+                    f"the record has version {version!r}; this facevoice reads {_READABLE}"
                 )
             scores, evidence, error = record["scores"], record["evidence"], record["error"]
             return cls(
@@ -192,8 +217,10 @@ class Prediction:
                 start_seconds=record["start_seconds"],
                 stop_seconds=record["stop_seconds"],
                 windows=int(record["windows"]),
+                audio_tracks=AudioTracks.from_dict(record.get("audio_tracks")),
                 abstained=bool(record["abstained"]),
                 error=None if error is None else (error["kind"], error["message"]),
+                damage=Damage.from_dict(record.get("damage", {})),
             )
         except InvalidInputError:
             raise
@@ -206,7 +233,8 @@ class Prediction:
         verdict = "nothing to score" if self.scores is None else f"{self.scores!r}"
         verdict = f"unsure: {verdict}" if self.abstained else verdict
         missing = "".join(f", no {name}: {code}" for name, code in self.missing.items())
-        return f"Prediction({self.path}: {verdict}{missing})"
+        damage = f", {self.damage!r}" if self.damage else ""
+        return f"Prediction({self.path}: {verdict}{missing}{damage})"
 
 
 def _rounded(value: float | None, digits: int | None) -> float | None:

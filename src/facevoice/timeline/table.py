@@ -19,13 +19,18 @@ from facevoice.faces.blendshapes import BLENDSHAPES
 from facevoice.types import (
     MISSING_CODES,
     MODALITIES,
+    UNDAMAGED,
+    AudioTracks,
+    Damage,
     Float32Array,
     Float64Array,
     MissingCode,
     Modality,
+    PictureSize,
     Scores,
 )
 from facevoice.types.checks import frozen_array, require, set_field
+from facevoice.types.values import Value
 
 Box = tuple[float, float, float, float]
 
@@ -41,8 +46,8 @@ _SUM_TOLERANCE: Final = 1e-6
 _Timed = TypeVar("_Timed", "Timeline", "Row", "Person", "Segment", "FrameTable")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+@dataclass(frozen=True, slots=True, eq=False)
+class Row(Value):
     """One person in one window.
 
     A row whose person is None holds a window in which no one is seen, or speech that was
@@ -65,6 +70,8 @@ class Row:
     abstained: whether the highest score is below the bundle's threshold, as in ``Prediction``.
     people: how many people were seen in the window.
     box: (4,) median box in pixels of the upright picture (left, top, right, bottom); None unseen.
+    picture_size: width and height in pixels of the picture that the box refers to: of the last
+        one in the window that shows this face, if they differ. None unseen, or if unknown.
     quality: the detector's median confidence, 0 to 1; NaN unseen.
     """
 
@@ -83,6 +90,7 @@ class Row:
     abstained: bool = False
     people: int = 0
     box: Box | None = None
+    picture_size: PictureSize | None = None
     quality: float = math.nan
 
     def __post_init__(self) -> None:
@@ -115,8 +123,8 @@ class Row:
         return math.nan if self.scores is None else self.scores.confidence
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+@dataclass(frozen=True, slots=True, eq=False)
+class Person(Value):
     """One person over the whole timeline.
 
     id: counts from 0 in the order of first sight.
@@ -165,8 +173,8 @@ class Segment:
         _require_span("Segment", self.start_seconds, self.stop_seconds)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class FrameTable:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class FrameTable(Value):
     """Every face that was analysed: one row per sampled instant and person, by time, then person.
 
     times_seconds: (N,) float64. person: (N,) int64.
@@ -178,6 +186,8 @@ class FrameTable:
         where the picture of the face was not kept; None unless they were asked for.
     head_poses: (N, 3) float32 degrees, yaw, pitch and roll as in ``faces.head_pose.HeadPose``;
         likewise.
+    picture_sizes: (N, 2) int64, width and height in pixels of the picture that the box and the
+        landmarks refer to; 0 where they are unknown; None if all are.
     """
 
     times_seconds: Float64Array
@@ -188,6 +198,7 @@ class FrameTable:
     scores: Float64Array
     blendshapes: Float32Array | None = None
     head_poses: Float32Array | None = None
+    picture_sizes: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.times_seconds)
@@ -205,6 +216,8 @@ class FrameTable:
         }
         if self.blendshapes is not None:
             shapes |= {"blendshapes": (count, len(BLENDSHAPES)), "head_poses": (count, 3)}
+        if self.picture_sizes is not None:
+            shapes["picture_sizes"] = (count, 2)
         for name, shape in shapes.items():
             array: NDArray[Any] = getattr(self, name)
             require(array.shape == shape, f"FrameTable.{name} must be {shape}, got {array.shape}")
@@ -220,8 +233,8 @@ class FrameTable:
         return f"FrameTable({len(self)} faces of {len(np.unique(self.person))} people)"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Timeline:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Timeline(Value):
     """Who shows what, when, in one file.
 
     path: as it was given.
@@ -235,6 +248,8 @@ class Timeline:
     rows: by window, then person; the row without a person comes last in its window.
     segments: by person (None last), then time.
     frames: the faces behind the rows, if they were asked for.
+    audio_tracks: the sound tracks of the file; None without any.
+    damage: what was found damaged in the part that was analysed.
     """
 
     path: str
@@ -251,6 +266,8 @@ class Timeline:
     rows: tuple[Row, ...]
     segments: tuple[Segment, ...]
     frames: FrameTable | None = None
+    audio_tracks: AudioTracks | None = None
+    damage: Damage = UNDAMAGED
 
     def __post_init__(self) -> None:
         _require_span("Timeline", self.start_seconds, self.stop_seconds)

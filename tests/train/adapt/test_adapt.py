@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 
 from facevoice.branches import leaves as leaves_of
 from facevoice.bundle import load_bundle
-from facevoice.bundle.trained_on import known
+from facevoice.bundle.trained_on import PARTLY, known
 from facevoice.cli import main
 from facevoice.errors import BundleError, DatasetError, RecipeError
 from facevoice.session import Session
@@ -23,11 +23,11 @@ from facevoice.train.adapt.fit import Settings, fit
 from facevoice.train.adapt.heads import Clips
 from facevoice.train.adapt.onnx_heads import Answer, Linear, cut, feature_model, picture_model
 from facevoice.train.adapt.refit import fit_head
-from facevoice.train.adapt.run import adapt, clips_of
+from facevoice.train.adapt.run import adapt, clips_of, trained_note
 from facevoice.train.voice.ensemble import Ensemble, write_onnx
 from facevoice.types import EMOTIONS
 from support.prepared_folders import write_folder
-from support.toy_bundle import make_toy_bundle
+from support.toy_bundle import make_toy_bundle, teach
 from support.toy_clips import LABELS, write_clips
 
 QUICK = Settings(views=2, temporal="moments")
@@ -352,4 +352,34 @@ def test_a_machine_on_utterance_features_is_refitted_too(clips, tmp_path):
     after = card["figures"]["prosody_adapted, out of fold"]
     assert after["war"] > before["war"] + 0.2
     labels = [clips.labels[k] for k in clips.y]
-    assert known(folder, bundle.card, clips.ids, labels).all()
+    assert (known(folder, bundle.card, clips.ids, labels) == "yes").all()
+    assert card[PARTLY] is True  # the toy does not say what taught it
+    assert main(["evaluate", str(clips.folder), "--bundle", str(folder)]) == 1
+
+
+def test_clips_that_taught_the_bundle_before_make_a_note(clips, tmp_path):
+    labels = [clips.labels[k] for k in clips.y]
+    base = make_toy_bundle(tmp_path / "base", WIDER)
+    assert trained_note(load_bundle(base), clips) == ""
+    assert trained_note(load_bundle(teach(base, ["other"], ["sad"])), clips) == ""
+    taught = teach(base, clips.ids[:3], labels[:3])
+    note = trained_note(load_bundle(taught), clips)
+    assert note.startswith(f"the bundle toy was trained on 3 of {len(clips.ids)} clips, such as")
+
+
+def test_a_network_that_cannot_be_cut_stays_as_it_is(clips, tmp_path):
+    """As mini-Xception in the base bundle, which ends in an average over the picture."""
+    base = make_toy_bundle(tmp_path / "base", WIDER)
+    path = base / "expression.onnx"
+    model = onnx.load(path)
+    model.graph.node[-1].output[0] = "inner"
+    model.graph.node.append(helper.make_node("Identity", ["inner"], ["logits"]))
+    onnx.save(model, path)
+    card = json.loads((base / "bundle.json").read_text())
+    card["files"][path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (base / "bundle.json").write_text(json.dumps(card))
+    folder = adapt(base, clips, tmp_path / "mine", QUICK)
+    told = json.loads((folder / "bundle.json").read_text())["provenance"]["adapted"]
+    assert "expression_adapted" not in told["chosen"]
+    assert {"sequence_adapted", "spectrogram_adapted"} <= set(told["chosen"])
+    assert any("expression stays as it is" in note for note in told["notes"])

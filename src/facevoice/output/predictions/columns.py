@@ -35,16 +35,24 @@ _LAST: Final[Mapping[str, Kind]] = {
     "evidence.box.top": "number",
     "evidence.box.right": "number",
     "evidence.box.bottom": "number",
+    "evidence.picture_size.width": "count",
+    "evidence.picture_size.height": "count",
     "duration_seconds": "number",
     "start_seconds": "number",
     "stop_seconds": "number",
     "windows": "count",
+    "audio_tracks.count": "count",
+    "audio_tracks.read": "count",
+    "audio_tracks.speaking": "text",
+    "damage.corrupt_pictures": "count",
+    "damage.mended_stamps": "count",
+    "damage.lost_packets": "count",
     "bundle.name": "text",
     "bundle.sha256": "text",
     "error.kind": "text",
     "error.message": "text",
 }
-_SIDES: Final = {"left": 0, "top": 1, "right": 2, "bottom": 3}
+_PLACES: Final = {"left": 0, "top": 1, "right": 2, "bottom": 3, "width": 0, "height": 1}
 
 
 def columns_of(tree: Branch) -> dict[str, Kind]:
@@ -79,11 +87,11 @@ def _scores(prefix: str, scores: Scores) -> Iterator[tuple[str, float]]:
 
 
 def _cell(record: Any, column: str) -> Any:
-    """The value that a dotted name leads to in a prediction's record."""
+    """The value that a dotted name leads to in a prediction's record; a list as text."""
     for key in column.split("."):
         if record is not None:
-            record = record[_SIDES[key]] if isinstance(record, list) else record.get(key)
-    return record
+            record = record[_PLACES[key]] if isinstance(record, list) else record.get(key)
+    return ", ".join(map(str, record)) if isinstance(record, list) else record
 
 
 def to_frame(predictions: Iterable[Prediction]) -> "pd.DataFrame":

@@ -1,6 +1,6 @@
 """A timeline in the formats that people already use: one module per format.
 
-A format is a function that turns a timeline into text or bytes, a suffix, and a line in
+A format is a function that turns a timeline into text or bytes, its suffixes, and a line in
 ``_FORMATS``.
 """
 
@@ -12,7 +12,7 @@ from typing import Final
 from facevoice.errors import InvalidInputError, OutputError
 from facevoice.output.timeline.columns import TABLES, Table, tables_of
 from facevoice.output.timeline.elan import to_eaf
-from facevoice.output.timeline.files import to_csv, to_json, to_parquet
+from facevoice.output.timeline.files import check_parquet, to_csv, to_json, to_parquet
 from facevoice.output.timeline.film import Film, first_instant, player_origin
 from facevoice.output.timeline.page import to_html
 from facevoice.output.timeline.textgrid import to_textgrid
@@ -21,7 +21,7 @@ from facevoice.output.timeline.webvtt import to_vtt
 from facevoice.timeline.table import Timeline
 from facevoice.writing import replacing
 
-__all__ = ["FORMATS", "write"]
+__all__ = ["FORMATS", "check_formats", "files_of", "write"]
 
 Content = str | bytes | Callable[[Path], None] | None
 """One file's content; or a function that writes it; or None: no file, and an old one is removed."""
@@ -51,18 +51,47 @@ def _per_table(suffix: str, to: Callable[[Table], str | bytes]) -> Format:
     return files
 
 
-_FORMATS: Final[Mapping[str, Format]] = {
-    "csv": _per_table(".csv", to_csv),
-    "parquet": _per_table(".parquet", to_parquet),
-    "json": _file(".json", to_json),
-    "vtt": _file(".vtt", to_vtt, player_origin),
-    "eaf": _linked(".eaf", to_eaf),
-    "textgrid": _file(".TextGrid", to_textgrid, first_instant),
-    "html": _linked(".html", to_html),
-    "mp4": lambda timeline, film: {".annotated.mp4": partial(annotation(timeline), film.path)},
+def _tables(suffix: str) -> tuple[str, ...]:
+    return tuple(f".{name}{suffix}" for name in TABLES)
+
+
+_FORMATS: Final[Mapping[str, tuple[tuple[str, ...], Format]]] = {
+    "csv": (_tables(".csv"), _per_table(".csv", to_csv)),
+    "parquet": (_tables(".parquet"), _per_table(".parquet", to_parquet)),
+    "json": ((".json",), _file(".json", to_json)),
+    "vtt": ((".vtt",), _file(".vtt", to_vtt, player_origin)),
+    "eaf": ((".eaf",), _linked(".eaf", to_eaf)),
+    "textgrid": ((".TextGrid",), _file(".TextGrid", to_textgrid, first_instant)),
+    "html": ((".html",), _linked(".html", to_html)),
+    "mp4": (
+        (".annotated.mp4",),
+        lambda timeline, film: {".annotated.mp4": partial(annotation(timeline), film.path)},
+    ),
 }
+"""The suffixes of each format's files, and what makes them."""
 FORMATS: Final = tuple(_FORMATS)
 """Names of the formats that ``write`` knows."""
+
+
+def check_formats(names: Sequence[str]) -> None:
+    """Check formats before a film is analysed.
+
+    Raises:
+        InvalidInputError: an unknown format.
+        MissingDependencyError: Parquet without pyarrow.
+    """
+    unknown = [name for name in names if name not in _FORMATS]
+    if unknown:
+        raise InvalidInputError(
+            f"unknown formats: {', '.join(map(repr, unknown))}; known: {', '.join(FORMATS)}"
+        )
+    if "parquet" in names:
+        check_parquet()
+
+
+def files_of(source: Path, folder: Path, formats: Sequence[str]) -> list[Path]:
+    """The files that ``write`` writes or replaces for a media file."""
+    return [folder / f"{source.stem}{suffix}" for name in formats for suffix in _FORMATS[name][0]]
 
 
 def write(timeline: Timeline, folder: Path, formats: Sequence[str], source: Path) -> list[Path]:
@@ -79,14 +108,10 @@ def write(timeline: Timeline, folder: Path, formats: Sequence[str], source: Path
         FacevoiceError: the media file cannot be read, or a file cannot be written.
         MissingDependencyError: Parquet without pyarrow.
     """
-    unknown = [name for name in formats if name not in _FORMATS]
-    if unknown:
-        raise InvalidInputError(
-            f"unknown formats: {', '.join(map(repr, unknown))}; known: {', '.join(FORMATS)}"
-        )
+    check_formats(formats)
     paths = []
     for name in dict.fromkeys(formats):
-        for suffix, content in _FORMATS[name](timeline, Film(source, folder)).items():
+        for suffix, content in _FORMATS[name][1](timeline, Film(source, folder)).items():
             path = folder / f"{source.stem}{suffix}"
             _write(path, content)
             paths += [] if content is None else [path]

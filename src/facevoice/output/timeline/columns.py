@@ -17,7 +17,7 @@ from facevoice.faces.blendshapes import BLENDSHAPES
 from facevoice.timeline.table import FrameTable, Person, Row, Segment, Timeline
 from facevoice.types import MODALITIES, Scores
 
-VERSION: Final = "1.0"
+VERSION: Final = "1.1"
 """Version of the tables and of the JSON record; readers accept any with the same major number."""
 
 Kind = Literal["text", "int", "float", "float32", "json"]
@@ -50,6 +50,7 @@ class Column:
 
     unit, doc: its description in docs/timeline.md.
     at: where the value lies in the JSON record; () for a field of the same name.
+    since: the version of the tables that has it first.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Column:
     unit: str
     doc: str
     at: tuple[str | int, ...] = ()
+    since: str = "1.0"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "at", self.at or (self.name,))
@@ -81,6 +83,18 @@ _TURNS: Final = {
     "roll": "how far it is tilted in the picture, > 0 clockwise",
 }
 
+_DAMAGE: Final = {
+    "corrupt_pictures": "pictures that the decoder flags as corrupt; they are not scored",
+    "mended_stamps": "time stamps that contradict the stream's own clock and were replaced",
+    "lost_packets": "packets that cannot be read or decoded",
+}
+
+_SIZE: Final = tuple(
+    Column(f"picture_size.{name}", "int", "px", f"{name} of the picture that the box refers to",
+           ("picture_size", n), since="1.1")
+    for n, name in enumerate(("width", "height"))
+)  # fmt: skip
+
 TABLES: Final[Mapping[str, tuple[Column, ...]]] = {
     "about": (
         Column("version", "text", "", "of these tables", at=("schema_version",)),
@@ -95,6 +109,10 @@ TABLES: Final[Mapping[str, tuple[Column, ...]]] = {
         Column("cuts_seconds", "json", "JSON, s", "the first picture after each cut"),
         Column("bundle.name", "text", "", "the model", at=("bundle", "name")),
         Column("bundle.sha256", "text", "", "of its bundle.json", at=("bundle", "sha256")),
+        Column("audio_tracks", "json", "JSON", "the sound tracks: how many, which was `read` and,"
+               " if it has no speech, which others are `speaking`", since="1.1"),
+        *(Column(f"damage.{name}", "int", "count", doc, ("damage", name), since="1.1")
+          for name, doc in _DAMAGE.items()),
         Column("windows_rows", "int", "count", "rows of that table: detects mismatched files"),
         Column("people_rows", "int", "count", "likewise"),
         Column("segments_rows", "int", "count", "likewise"),
@@ -131,6 +149,7 @@ TABLES: Final[Mapping[str, tuple[Column, ...]]] = {
         Column("people", "int", "count", "people seen in the window"),
         *(Column(f"box.{side}", "float", "px", f"{side} edge of the face's median box in the"
                  " upright picture", ("box", n)) for n, side in _SIDES),
+        *_SIZE,
         Column("quality", "float", "0 to 1", "the detector's median confidence"),
     ),
     "people": (
@@ -156,6 +175,7 @@ TABLES: Final[Mapping[str, tuple[Column, ...]]] = {
         Column("person", "int", "id", "the person"),
         *(Column(f"box.{side}", "float32", "px", f"{side} edge of the face's box in the upright"
                  " picture", ("box", n)) for n, side in _SIDES),
+        *_SIZE,
         *(Column(f"{point}.{axis}", "float32", "px", doc, ("landmarks", n, m))
           for n, (point, doc) in enumerate(_POINTS.items()) for m, axis in enumerate("xy")),
         Column("quality", "float32", "0 to 1", "the detector's confidence"),
@@ -188,18 +208,20 @@ def expanded(
     paths: Sequence[ScorePath] = (),
     *,
     blendshapes: bool = False,
+    version: str = VERSION,
 ) -> tuple[Column, ...]:
     """The columns of a table, with those for each label and branch in place of the families.
 
     paths: where scores are stored, each above its parts.
     blendshapes: whether they were asked for.
+    version: of the tables.
 
     Raises:
         InvalidInputError: labels and branches have names that would give two columns one name.
     """
     columns: list[Column] = []
     for column in TABLES[table]:
-        if column.at[0] in EXPRESSION and not blendshapes:
+        if column.since > version or (column.at[0] in EXPRESSION and not blendshapes):
             continue
         if BLENDSHAPE in column.at:
             prefix = column.name.removesuffix(BLENDSHAPE)
@@ -306,6 +328,8 @@ def record_of(timeline: Timeline) -> dict[str, Any]:
         "window_seconds": timeline.window_seconds,
         "hop_seconds": timeline.hop_seconds,
         "cuts_seconds": timeline.cuts.tolist(),
+        "audio_tracks": None if timeline.audio_tracks is None else timeline.audio_tracks.to_dict(),
+        "damage": timeline.damage.to_dict(),
         "people": [_record(person, "people") for person in timeline.people],
         "windows": [row_record(row) for row in timeline.rows],
         "segments": [_record(segment, "segments") for segment in timeline.segments],
@@ -341,6 +365,7 @@ def _json(value: Any) -> Any:
 
 
 def _frames(frames: FrameTable, labels: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    sizes = frames.picture_sizes
     for number, time in enumerate(frames.times_seconds.tolist()):
         scores = frames.scores[number].tolist()
         looked = len(scores) == len(labels) and not all(map(math.isnan, scores))
@@ -348,6 +373,7 @@ def _frames(frames: FrameTable, labels: tuple[str, ...]) -> Iterator[dict[str, A
             "time_seconds": time,
             "person": int(frames.person[number]),
             "box": _json(frames.boxes[number]),
+            "picture_size": None if sizes is None else sizes[number].tolist(),
             "landmarks": _json(frames.landmarks[number]),
             "quality": _json(frames.quality[number]),
             "scores": _json(dict(zip(labels, scores, strict=True))) if looked else None,

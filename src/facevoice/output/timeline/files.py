@@ -68,6 +68,15 @@ def to_parquet(table: Table) -> bytes:
     return stream.getvalue()
 
 
+def check_parquet() -> None:
+    """Check that Parquet can be written.
+
+    Raises:
+        MissingDependencyError: pyarrow is not installed.
+    """
+    _arrow("pyarrow.parquet")
+
+
 def _arrow(module: str) -> Any:
     try:
         return importlib.import_module(module)
