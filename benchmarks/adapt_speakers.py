@@ -4,7 +4,8 @@
 
 CLIPS: a folder with labels.csv (file, emotion, speaker), or a folder that is prepared already.
 Nothing of the speaker is seen before: heads, their choice, weights and temperatures come from the
-other speakers. "fused before" is the bundle as it is, "weights refitted" its branches with weights
+other speakers: from all of their clips, or from so many as --clips says, of each label as many as
+of any other. "fused before" is the bundle as it is, "weights refitted" its branches with weights
 and temperatures fitted on the other speakers, "fused after" the adapted bundle. Figures are over
 all labels that the bundle knows; beside them stands the WAR among the labels that the clips show.
 """
@@ -15,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facevoice.bundle import Bundle, load_bundle
 from facevoice.bundle.reweigh import bundle_fusion
@@ -32,8 +34,23 @@ from facevoice.train.prepare.run import prepare
 from facevoice.types import Float64Array
 
 
+def drawn(clips: Clips, rows: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+    """So many of the rows (all, if there are fewer), of each label in turn."""
+    rng = np.random.default_rng(clips.seed)
+    order = rng.permutation(rows)
+    turn = np.empty(len(order), np.int64)
+    for label in np.unique(clips.y[order]):
+        own = clips.y[order] == label
+        turn[own] = np.arange(own.sum())
+    return np.sort(order[np.argsort(turn, kind="stable")][:count])
+
+
 def held_out(
-    leaves: Sequence[LeafFeatures], clips: Clips, bundle: Bundle, temporal: Temporal
+    leaves: Sequence[LeafFeatures],
+    clips: Clips,
+    bundle: Bundle,
+    temporal: Temporal,
+    count: int,
 ) -> dict[str, Float64Array]:
     """(N, K) scores of each clip by node, before and after, adapted without its speaker."""
     scores: dict[str, Float64Array] = {}
@@ -44,7 +61,8 @@ def held_out(
 
     for group in np.unique(clips.groups):
         rows = np.flatnonzero(clips.groups == group)
-        adapted = fit(leaves, clips, np.flatnonzero(clips.groups != group), bundle, temporal)
+        others = drawn(clips, np.flatnonzero(clips.groups != group), count)
+        adapted = fit(leaves, clips, others, bundle, temporal)
         table = adapted.table(leaves, clips, rows)
         own = [leaf for leaf in leaves if not leaf.added]
         for leaf in own:
@@ -118,6 +136,7 @@ def main() -> None:
     parser.add_argument("--bundle", default="base")
     parser.add_argument("--temporal", choices=("choose", "moments", "blstm"), default="choose")
     parser.add_argument("--views", type=int, default=4)
+    parser.add_argument("--clips", type=int, nargs="+", help="how many to learn from (all)")
     options = parser.parse_args()
     bundle, data = load_bundle(options.bundle), opened(options.data, options.prepared)
     check_data(bundle, data)
@@ -125,7 +144,10 @@ def main() -> None:
     clips = clips_of(bundle, data, settings)
     with tempfile.TemporaryDirectory() as work:
         leaves = read_leaves(bundle, data, Path(work), views=settings.views, seed=settings.seed)
-    report(held_out(leaves, clips, bundle, settings.temporal), clips, bundle.labels)
+    for count in options.clips or [len(clips.y)]:
+        print(f"adapted to {count} clips of other speakers at most:")
+        scores = held_out(leaves, clips, bundle, settings.temporal, count)
+        report(scores, clips, bundle.labels)
 
 
 if __name__ == "__main__":
