@@ -1,7 +1,6 @@
 """facevoice evaluate: how well a bundle or a fusion does on labelled clips."""
 
 import argparse
-import csv
 import json
 import shlex
 from functools import partial
@@ -85,17 +84,13 @@ def _check_output(options: argparse.Namespace) -> None:
 
 def _is_table(path: Path) -> bool:
     """Whether a file is a score table; a CSV file is one if it has the columns id and branch."""
+    from facevoice.scores.table import is_score_csv
+
     if is_prepared(path):
         return False
     if path.suffix.lower() != ".csv":
         return path.suffix.lower() in _TABLES
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = csv.reader(line for line in stream if not line.startswith("# facevoice: "))
-            header = next(rows, [])
-    except (OSError, UnicodeDecodeError):
-        return False  # read_labels reports what is wrong with it
-    return "branch" in header and "id" in header
+    return is_score_csv(path)
 
 
 def _run_table(options: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any, Final, Literal
 
 from facevoice.branches import Branch
+from facevoice.csv_cells import safe_cell
 from facevoice.errors import InvalidInputError, MissingDependencyError, OutputError
 from facevoice.output.predictions.columns import Kind, columns_of, flat_row
 from facevoice.output.predictions.text import render
@@ -94,11 +95,12 @@ def _line_writer(form: str, stream: IO[str], tree: Branch) -> Write:
         return lambda prediction: print(render(prediction, tree), file=stream)
     table = csv.DictWriter(stream, columns_of(tree), lineterminator="\n")
     if form == "csv":
-        table.writeheader()
+        table.writerow({name: safe_cell(name) for name in table.fieldnames})
 
     def write(prediction: Prediction) -> None:
         if form == "csv":
-            table.writerow(flat_row(prediction))
+            row = flat_row(prediction)
+            table.writerow({name: safe_cell(value) for name, value in row.items()})
         else:
             record = prediction.to_dict()
             stream.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
