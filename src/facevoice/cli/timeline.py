@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from facevoice import __version__
-from facevoice.cli.console import ProgressLine
+from facevoice.cli.console import ProgressLine, show
 from facevoice.cli.inputs import find_inputs
 from facevoice.cli.options import (
     add_model_options,
@@ -144,7 +144,7 @@ def _one(
     )
     line.wipe()
     for text in summary(result):
-        print(text, flush=True)
+        show(text)
     if kept is not None:
         kept.write(complete)
         for written in write(result, options.output, wanted, source=path):
