@@ -19,6 +19,7 @@ from facevoice.cli.outputs import check_file, check_folder
 from facevoice.errors import FacevoiceError, InvalidInputError
 from facevoice.output.damage import damage_sentence
 from facevoice.output.wording import counted, duration
+from facevoice.writing import check_name
 
 if TYPE_CHECKING:
     from facevoice.bundle import Bundle
@@ -239,7 +240,10 @@ def _wanted(
     }
     settings |= {"bundle": bundle.sha256, "facevoice": __version__}
     kept = Settings(path, options.output, settings)
+    files = (*files_of(path, options.output, formats), kept.path)
+    for file in files:
+        check_name(file)
     if options.output.exists() and not kept.begun():
-        for file in (*files_of(path, options.output, formats), kept.path):
+        for file in files:
             check_file(file, overwrite=options.overwrite)
     return kept
