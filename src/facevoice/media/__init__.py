@@ -5,6 +5,7 @@ Nothing is shifted to zero, so the pictures and the sound of a file share one cl
 of a stream is a generator that holds a few frames at a time, however long the file is.
 """
 
+from facevoice.media.extent import measured_span
 from facevoice.media.grid import SoundGrid
 from facevoice.media.live import LiveInput
 from facevoice.media.live_queue import Arrival, Opened, Wanted
@@ -29,6 +30,7 @@ __all__ = [
     "iter_frames",
     "iter_views",
     "iter_waveform",
+    "measured_span",
     "opening",
     "probe",
     "read_waveform",

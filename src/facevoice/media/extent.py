@@ -38,6 +38,7 @@ class _Stamps(NamedTuple):
 class _Line:
     """One stream: its clock, its first and last instant, a packet's length, and all delays."""
 
+    line: PictureLine
     clock: "Clock[_Stamps]"
     start: float = math.inf
     stop: float = -math.inf
@@ -48,7 +49,7 @@ class _Line:
         """Note the times of packets."""
         for seconds, _ in found:
             self.start = min(self.start, seconds)
-            self.stop = max(self.stop, seconds + self.length)
+            self.stop = max(self.stop, seconds + (self.line.usual or self.length))
 
     @property
     def delay(self) -> float:
@@ -77,7 +78,8 @@ class Extent:
         if not packet.size or base is None or packet.is_discard:
             return
         if stream.type not in self._lines:
-            self._lines[stream.type] = _Line(Clock(base, PictureLine()))
+            steps = PictureLine()
+            self._lines[stream.type] = _Line(steps, Clock(base, steps))
         line = self._lines[stream.type]
         line.length = float(base) * (packet.duration or 0) or line.length
         if packet.pts is not None and packet.dts is not None:
@@ -95,8 +97,8 @@ class Extent:
     @property
     def seconds(self) -> float:
         """Length of the span so far, without the delays of pictures."""
-        starts = [line.start for line in self._lines.values() if line.start < math.inf]
-        return max(line.stop for line in self._lines.values()) - min(starts) if starts else 0.0
+        first, last = _joined([(line.start, line.stop) for line in self._lines.values()])
+        return last - first
 
     def starts_at(self, seconds: float, tolerance: float) -> bool:
         """Whether that may be the first instant."""
@@ -107,11 +109,15 @@ class Extent:
         """First and last instant in seconds; None without packets."""
         lines = [line for line in self._lines.values() if line.start < math.inf]
         spans = [(line.start + line.delay, line.stop + line.delay) for line in lines]
-        if not spans:
-            return None
-        begin = min(start for start, _ in spans)
-        shifts = [start - begin if start - begin > UNRELATED_SECONDS else 0.0 for start, _ in spans]
-        return begin, max(stop - shift for (_, stop), shift in zip(spans, shifts, strict=True))
+        return _joined(spans) if spans else None
+
+
+def _joined(spans: list[tuple[float, float]]) -> tuple[float, float]:
+    """The span of streams; those that share no clock are joined at their starts."""
+    spans = [span for span in spans if span[0] < math.inf] or [(0.0, 0.0)]
+    begin = min(start for start, _ in spans)
+    shifts = [start - begin if start - begin > UNRELATED_SECONDS else 0.0 for start, _ in spans]
+    return begin, max(stop - shift for (_, stop), shift in zip(spans, shifts, strict=True))
 
 
 def measured_span(path: Path, audio_track: int | None = None) -> tuple[float, float] | None:
