@@ -5,12 +5,11 @@ Nothing is shifted to zero, so the pictures and the sound of a file share one cl
 of a stream is a generator that holds a few frames at a time, however long the file is.
 """
 
-from facevoice.media.extent import measured_span
 from facevoice.media.grid import SoundGrid
 from facevoice.media.live import LiveInput
 from facevoice.media.live_queue import Arrival, Opened, Wanted
 from facevoice.media.pictures import iter_frames, iter_views, views_of
-from facevoice.media.probe import VIDEO_SUFFIXES, MediaInfo, find_media, probe
+from facevoice.media.probe import VIDEO_SUFFIXES, MediaInfo, find_media, measured_span, probe
 from facevoice.media.sound import iter_waveform, read_waveform, waveform_of
 from facevoice.media.source import Opening, Source, opening
 from facevoice.media.views import View

@@ -192,6 +192,25 @@ def probe(path: Path, audio_track: int | None = None) -> MediaInfo:
         )
 
 
+def measured_span(path: Path, audio_track: int | None = None) -> tuple[float, float] | None:
+    """The first and the last instant of a file, for which all of its packets are read.
+
+    audio_track: number of the sound track, from 0; None: the main one.
+
+    Raises:
+        MediaUnreadableError: it cannot be opened.
+    """
+    extent = Extent()
+    for link in links(path):
+        with opened(path, link) as container:
+            found = picture_stream(container), sound_stream(container, audio_track)
+            streams = [stream for stream in found if stream is not None]
+            for packet in packets(container, *streams):
+                extent.add(packet)
+    extent.finish()
+    return extent.span
+
+
 def _all_packets(
     path: Path,
     container: InputContainer,
