@@ -10,6 +10,8 @@ from typing import Final
 
 from facevoice.errors import InvalidInputError
 from facevoice.media import MediaInfo, measured_span
+from facevoice.media.clock import check_span
+from facevoice.types import is_finite
 
 WHOLE_CLIP_SECONDS: Final = 10.0
 """A longer clip is predicted from several windows."""
@@ -21,6 +23,7 @@ SLOWEST_SAMPLING_HZ: Final = 4.0
 
 _SHORTEST_WINDOW: Final = 0.1  # seconds
 _SHORTEST_SAMPLED: Final = 0.5  # seconds; shorter windows would ask for more than films hold
+_SHORTEST_HOP: Final = 0.01  # seconds; shorter than any picture
 _SHORTEST_REST: Final = 0.1  # seconds
 _GAP_SECONDS: Final = 0.5
 
@@ -37,7 +40,7 @@ class Plan:
     audio_track: number of the sound track that is read; None: the main one.
 
     Raises:
-        InvalidInputError: not 0 < hop <= window.
+        InvalidInputError: not 0.01 <= hop <= window.
     """
 
     start: float
@@ -51,10 +54,13 @@ class Plan:
     asked_start: float | None = None
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.window) and self.window >= self.hop > 0):
+        lengths = is_finite(self.window) and is_finite(self.hop)
+        if not (lengths and self.window >= self.hop > 0):
             raise InvalidInputError(
                 f"windows need 0 < hop <= window seconds, got {self.hop} and {self.window}"
             )
+        if self.hop < _SHORTEST_HOP:
+            raise InvalidInputError(f"hop must be at least {_SHORTEST_HOP} s, got {self.hop}")
 
     @property
     def rate_hz(self) -> float:
@@ -123,6 +129,8 @@ def _span(info: MediaInfo, start: float | None, stop: float | None) -> tuple[flo
 
     A header may say too little: a part behind its end is looked for among the packets.
     """
+    check_span(start, None)
+    check_span(None, stop)
     first, last = info.start_seconds, info.stop_seconds
     begin = first if start is None else max(start, first)
     if last is not None and start is not None and start >= last:

@@ -20,6 +20,7 @@ from facevoice.speech.prosody import FEATURES
 from facevoice.train.adapt import features
 from facevoice.train.adapt.features import read_leaves
 from facevoice.train.adapt.fit import Settings, fit
+from facevoice.train.adapt.heads import Clips
 from facevoice.train.adapt.onnx_heads import Answer, Linear, cut, feature_model, picture_model
 from facevoice.train.adapt.refit import fit_head
 from facevoice.train.adapt.run import adapt, clips_of, trained_note
@@ -184,6 +185,19 @@ def test_clips_without_faces_leave_the_face_branches_as_they_are(base, tmp_path)
     assert set(told["chosen"]) == {"spectrogram_adapted"}
     assert len(told["notes"]) == 2
     load_bundle(tmp_path / "mine")
+
+
+def test_the_shipped_bundle_is_adapted_but_for_a_network_without_a_last_layer(clips, tmp_path):
+    few = edited(clips, tmp_path / "few", lambda table: "\n".join(table.splitlines()[:9]))
+    base = load_bundle("base")
+    found = {x.name: x for x in read_leaves(base, few, tmp_path, views=1, seed=0)}
+    assert {name for name, leaf in found.items() if leaf.items is None} == {"mini_xception"}
+    assert "does not end in a linear layer" in found["mini_xception"].reason
+    known = Clips(few.y, np.array(few.groups), len(base.labels), 0)
+    result = fit(tuple(found.values()), known, np.arange(len(few.ids)), base, "moments")
+    assert any("mini_xception stays as it is" in note for note in result.notes)
+    assert "expression_adapted" in result.refits
+    assert "speech_adapted" in result.refits
 
 
 def test_data_that_teach_nothing_are_refused(clips, base, adapted, tmp_path):
@@ -351,3 +365,21 @@ def test_clips_that_taught_the_bundle_before_make_a_note(clips, tmp_path):
     taught = teach(base, clips.ids[:3], labels[:3])
     note = trained_note(load_bundle(taught), clips)
     assert note.startswith(f"the bundle toy was trained on 3 of {len(clips.ids)} clips, such as")
+
+
+def test_a_network_that_cannot_be_cut_stays_as_it_is(clips, tmp_path):
+    """As mini-Xception in the base bundle, which ends in an average over the picture."""
+    base = make_toy_bundle(tmp_path / "base", WIDER)
+    path = base / "expression.onnx"
+    model = onnx.load(path)
+    model.graph.node[-1].output[0] = "inner"
+    model.graph.node.append(helper.make_node("Identity", ["inner"], ["logits"]))
+    onnx.save(model, path)
+    card = json.loads((base / "bundle.json").read_text())
+    card["files"][path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (base / "bundle.json").write_text(json.dumps(card))
+    folder = adapt(base, clips, tmp_path / "mine", QUICK)
+    told = json.loads((folder / "bundle.json").read_text())["provenance"]["adapted"]
+    assert "expression_adapted" not in told["chosen"]
+    assert {"sequence_adapted", "spectrogram_adapted"} <= set(told["chosen"])
+    assert any("expression stays as it is" in note for note in told["notes"])
