@@ -1,5 +1,6 @@
 """Copies of films with other time stamps: packets keep their content, and stamps are as told."""
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -24,26 +25,20 @@ def restamped(source: Path, copy: Path, change: Change) -> Path:
     return copy
 
 
-def flv_without_duration(source: Path, copy: Path, seconds: float) -> Path:
+def flv_that_states(source: Path, copy: Path, seconds: float) -> Path:
     """A copy of an FLV file whose header states another duration."""
     content = bytearray(source.read_bytes())
     at = content.index(b"duration") + len(b"duration") + 1
-    content[at : at + 8] = _double(seconds)
+    content[at : at + 8] = struct.pack(">d", seconds)
     copy.write_bytes(content)
     return copy
-
-
-def _double(value: float) -> bytes:
-    import struct
-
-    return struct.pack(">d", value)
 
 
 def _restamp_flv(content: bytearray, change: Change) -> None:
     at = 13
     counts: dict[Kind, int] = {"picture": 0, "sound": 0}
+    kind_of: dict[int, Kind] = {8: "sound", 9: "picture"}
     while at + 11 <= len(content):
-        kind_of: dict[int, Kind] = {8: "sound", 9: "picture"}
         size = int.from_bytes(content[at + 1 : at + 4], "big")
         header = content[at] == 9 and content[at + 12] == 0  # of H.264, without a picture
         header |= content[at] == 8 and content[at + 11] >> 4 == 10 and content[at + 12] == 0

@@ -98,7 +98,8 @@ class SoundLine:
         in_step = sum(abs(step - length) <= rounding + share * length for step, length in steps)
         total = sum(length for _, length in steps)
         off = abs(sum(step for step, _ in steps) - total)
-        return 2 * in_step >= len(steps) or off <= _IN_STEP_ALL * (1 + total)
+        whole = total >= _SLIVER and off <= _IN_STEP_ALL * (1 + total)
+        return 2 * in_step >= len(steps) or whole
 
     def first(self, at: Stamped, later: Sequence[Stamped], beside: float | None) -> float:
         """The start that most frames agree on, unless the first ones are sound before a gap."""
