@@ -327,3 +327,18 @@ def test_multiply_adds_are_those_of_the_layers():
 def test_every_net_maps_pictures_to_logits(name):
     net = NETS[name](NetSize(channels=1, classes=5, width=4, dropout=0.1))
     assert net(torch.zeros(2, 1, 48, 64)).shape == (2, 5)
+
+
+def test_what_is_learnt_is_divided_by_the_labels_shares(faces, tmp_path):
+    plain = replace(FACE, epochs=1, name="plain")
+    runs = {
+        power: train(replace(plain, prior_power=power), faces, tmp_path / str(power))
+        for power in (0.0, 0.5)
+    }
+    weights = {power: torch.load(run / "model.pt") for power, run in runs.items()}
+    split = split_of(faces, plain)
+    share = np.bincount(faces.y[split.train], minlength=len(LABELS)) / len(split.train)
+    moved = weights[0.0].pop("classify.bias") - weights[0.5].pop("classify.bias")
+    np.testing.assert_allclose(moved, 0.5 * np.log(share), atol=1e-6)
+    for name, values in weights[0.0].items():
+        assert torch.equal(values, weights[0.5][name])

@@ -2,6 +2,7 @@
 
 from facevoice.scores.table.files import (
     check_table_file,
+    is_score_csv,
     read_score_table,
     table_of_frame,
     table_to_frame,
@@ -26,6 +27,7 @@ __all__ = [
     "check_table_file",
     "deal_splits",
     "grouped_folds",
+    "is_score_csv",
     "join",
     "looked_for",
     "read_score_table",
