@@ -110,7 +110,7 @@ class Viewer:
 
     def view(self, timed: Timed[VideoFrame], *, in_colour: bool) -> View | None:
         """Convert one picture; None if it is damaged."""
-        time, picture, ratio = timed
+        time, picture, ratio, _ = timed
         height, width = THUMBNAIL
         try:
             small = self._thumbnails.reformat(
@@ -155,7 +155,7 @@ class Views:
     def push(self, timed: Timed[VideoFrame]) -> Iterator[View]:
         """Take the next picture; one that is not later than its predecessor is left out."""
         at = timed.seconds
-        if timed.frame.is_corrupt:
+        if timed.corrupt:
             yield from self._gone(at)
             return
         if at <= self._last:
