@@ -131,7 +131,7 @@ class _Demuxer:
             self._runs = real_time = self._real_time(container)
             shared = SharedClock() if real_time else None
             for stream in streams:
-                prepare(self._what.name, stream, at_once=real_time)
+                prepare(self._what.name, stream)
                 self._decoders[stream.index] = StreamDecoder(
                     stream,
                     shared=shared,

@@ -17,10 +17,11 @@ from facevoice.scores.table.learnt import (
     scorer,
     trained_on,
 )
-from facevoice.scores.table.table import ScoredBy, ScoreTable
+from facevoice.scores.table.table import TAUGHT, ScoredBy, ScoreTable
 
 __all__ = [
     "HOW_TO_ALLOW",
+    "TAUGHT",
     "ScoreTable",
     "ScoredBy",
     "check_table_file",

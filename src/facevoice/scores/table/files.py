@@ -13,7 +13,7 @@ group      speaker or film; optional, else the id
 truth      name of the true label; optional, empty where unknown
 missing    why it has no scores; optional, see ``types.MISSING_CODES``
 key        the clip's key, by which it is known again under another id; optional
-taught     whether what gave the scores learnt from the clip: yes or no; optional, else unknown
+taught     whether what gave the scores learnt from the clip, see ``TAUGHT``; optional
 the rest   one column for each label, in order: the scores; empty where absent
 =========  ======================================================================
 
@@ -45,7 +45,7 @@ from facevoice.errors import (
     MediaNotFoundError,
     MissingDependencyError,
 )
-from facevoice.scores.table.table import ScoredBy, ScoreTable
+from facevoice.scores.table.table import TAUGHT, ScoredBy, ScoreTable
 from facevoice.writing import check_writable, replacing
 
 if TYPE_CHECKING:
@@ -234,15 +234,13 @@ def _per_clip(name: str, columns: Columns, row_ids: Sequence[str]) -> list[str]:
 
 
 def _taught(columns: Columns, row_ids: Sequence[str]) -> list[str]:
-    """For each clip yes if one of its rows says so, no if all of them do, else unknown."""
+    """For each clip the worst word of its rows, see ``TAUGHT``; any other word as it is."""
     found: dict[str, set[str]] = {clip: set() for clip in row_ids}
     for clip, value in zip(row_ids, columns.get("taught", [""] * len(row_ids)), strict=True):
         word = _text(value).strip()
         found[clip].add(_YES_NO.get(word.lower(), word))
-    return [
-        next((word for word in ("yes", "") if word in words), min(words))
-        for words in found.values()
-    ]
+    order = {word: place for place, word in enumerate(TAUGHT)}
+    return [max(words, key=lambda word: order.get(word, len(order))) for words in found.values()]
 
 
 def _text(value: object) -> str:
