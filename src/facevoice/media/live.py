@@ -166,16 +166,12 @@ class _Demuxer:
         """
         held: list[_Read] = []
         count = 0
-        try:
-            for index, now, frames in reads:
-                pictures = list(frames)
-                held.append((index, now, pictures))
-                count += len(pictures)
-                if count > 1:
-                    break
-        except MediaUnreadableError:  # some formats end so
-            if count != 1:
-                raise
+        for index, now, frames in reads:
+            pictures = list(frames)
+            held.append((index, now, pictures))
+            count += len(pictures)
+            if count > 1:
+                break
         if count == 1:
             raise still_picture(self._what.name)
         yield from held

@@ -31,6 +31,7 @@ SILENT_SECONDS: Final = 10.0
 
 _ANALYSED: Final = "1000000"  # microseconds that are analysed to find the streams
 _BOXES: Final = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
+_TIFF: Final = (b"II*\0", b"MM\0*")  # FFmpeg takes a stream of it for damaged
 _HELP: Final = "docs/live.md says how to name or pipe one"
 
 
@@ -194,7 +195,7 @@ def opened_live(what: Opening, pipe: Pipe | None) -> Iterator[InputContainer]:
             raise MediaUnreadableError(
                 f"cannot read {what.name}: it holds no picture and no sound that can be decoded"
             )
-        if pipe is not None and still_formats(pipe.head) is not None:
+        if pipe is not None and (still_formats(pipe.head) or pipe.head.startswith(_TIFF)):
             raise still_picture(what.name)
         yield container
 
