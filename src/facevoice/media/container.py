@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, islice
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Final, Generic, NamedTuple, TypeVar
@@ -29,6 +29,7 @@ from facevoice.media.clock import (
     SharedClock,
     check_span,
 )
+from facevoice.media.extent import Extent
 from facevoice.media.ogg import Part, link_bounds
 from facevoice.media.parallel import DamagedInParallelError, WholePictures, worth_threads
 from facevoice.media.pixels import MAX_PIXELS, MAX_SIDE, fits, pixel_ratio
@@ -42,6 +43,8 @@ NOT_MEDIA: Final = ("concat", "dash", "hls", "imf", "tty")
 
 _SEEK_FROM: Final = 2.0  # seconds into the file; decoding from the start is cheaper before that
 _SEEK_BACK: Final = (0.5, 8.0, 64.0)  # seconds before the wanted instant, tried in turn
+_FAR_SECONDS: Final = 3600.0  # between the starts of two streams, for them to be looked at
+_MOST_PACKETS: Final = 20_000  # that are read for that
 _NO_INDEX: Final = ("mpegts", "mpeg")  # a seek looks for stamps, which may occur twice
 _SOON_READ: Final = 32_000_000  # bytes, which are decoded from the start within seconds
 _FEWEST_HELD: Final = 4  # pictures that are held to judge a stamp
@@ -258,10 +261,26 @@ def first_instant(*streams: MediaStream | None) -> float | None:
     return min(instants, default=None)
 
 
-def other_start(container: InputContainer, stream: MediaStream) -> float | None:
-    """Where the sound starts if the stream is of pictures, and vice versa; None if unknown."""
-    other = sound_stream if isinstance(stream, VideoStream) else picture_stream
-    return first_instant(other(container))
+def other_start(
+    container: InputContainer, stream: MediaStream, path: Path | None = None
+) -> float | None:
+    """Where the sound starts if the stream is of pictures, and vice versa; None if unknown.
+
+    path: of a file, of which so many packets are read if the headers are far apart: the first
+        stamp of a stream may be damaged.
+    """
+    other = sound_stream(container) if stream.type == "video" else picture_stream(container)
+    own, stated = first_instant(stream), first_instant(other)
+    if path is None or own is None or stated is None or abs(own - stated) <= _FAR_SECONDS:
+        return stated
+    extent = Extent()
+    with opened(path) as again:
+        found = picture_stream(again), sound_stream(again)
+        arriving = packets(again, *(one for one in found if one is not None))
+        for packet in islice(arriving, _MOST_PACKETS):
+            extent.add(packet)
+    extent.finish()
+    return extent.start_of("audio" if stream.type == "video" else "video")
 
 
 def decoded(
@@ -375,7 +394,7 @@ def _decoded_through(wanted: _Wanted) -> Generator[Timed[Any], None, None]:
             decoder = StreamDecoder(
                 stream,
                 clock,
-                other_start=other_start(container, stream),
+                other_start=other_start(container, stream, path),
                 damaged=wanted.damaged,
                 in_parallel=parallel,
             )
