@@ -1,6 +1,7 @@
 """Opens a container and decodes its streams, skipping what is damaged."""
 
 import stat
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -50,6 +51,7 @@ _SOON_READ: Final = 32_000_000  # bytes, which are decoded from the start within
 _FEWEST_HELD: Final = 4  # pictures that are held to judge a stamp
 _MOST_HELD: Final = 16
 _HELD_PIXELS: Final = 40_000_000
+_STAMPS_KEPT: Final = 32  # more than a decoder holds back
 _SUSPECTS: Final = 3  # packets, of which the first is flagged as corrupt
 
 MediaFrame = AudioFrame | VideoFrame
@@ -232,6 +234,8 @@ def packets(
         except FFmpegError as error:
             failures += 1
             failed(error, failures)
+        except IndexError:
+            continue  # PyAV's, at the first packet of a stream that appears midway
         else:
             return
 
@@ -259,6 +263,12 @@ def first_instant(*streams: MediaStream | None) -> float | None:
         if stream is not None and stream.start_time is not None and stream.time_base is not None
     ]
     return min(instants, default=None)
+
+
+def _indexed(container: InputContainer, stream: MediaStream) -> int:
+    """How many packets the index of an MP4 lists; 0 for others, whose index may be partial."""
+    exact = container.format.name.startswith("mov")
+    return len(getattr(stream, "index_entries", ())) if exact else 0  # PyAV has them since 15
 
 
 def other_start(
@@ -369,7 +379,7 @@ def _decoded_from(wanted: _Wanted, start: float, back: float) -> Generator[Timed
             damaged=lambda found: wanted.damaged(found) if reached else None,
             in_parallel=parallel,
         )
-        frames = decoder.all_frames(packets(container, stream))
+        frames = decoder.all_frames(packets(container, stream, failed=decoder.skip))
         first = next(frames, None)
         if first is None or not _precedes(first, start):
             return False
@@ -398,8 +408,11 @@ def _decoded_through(wanted: _Wanted) -> Generator[Timed[Any], None, None]:
                 damaged=wanted.damaged,
                 in_parallel=parallel,
             )
-            for packet in packets(container, stream):
+            count = 0
+            for packet in packets(container, stream, failed=decoder.skip):
+                count += packet.size > 0
                 yield from decoder.frames(packet)
+            decoder.compare(count, _indexed(container, stream))
             if decoder.all_damaged:
                 raise unreadable(path, f"not one packet of its {stream.type} stream decodes")
     if decoder is None:
@@ -480,7 +493,7 @@ class StreamDecoder:
         self._stream, self._report = stream, damaged
         self._whole = WholePictures() if in_parallel else None
         self._suspects: list[Packet[Stream]] = []
-        self._corrupt: set[int | None] = set()  # stamps of pictures of corrupt packets
+        self._corrupt: deque[int | None] = deque(maxlen=_STAMPS_KEPT)  # of corrupt packets
         self._period, self._ratio, pictures = 0.04, 1.0, 0
         if isinstance(stream, VideoStream):
             if stream.guessed_rate:
@@ -521,10 +534,13 @@ class StreamDecoder:
             if not (joined or count == _SUSPECTS or _drains(packet)):
                 return
             if not joined:
-                self._corrupt.update(each.pts for each in self._suspects[:2])
+                self._corrupt.extend(each.pts for each in self._suspects[:2])
+        yield from self._suspected()
+
+    def _suspected(self) -> Iterator[Timed[Any]]:
         ready, self._suspects = self._suspects, []
-        for each in ready:
-            yield from self._frames(each)
+        for packet in ready:
+            yield from self._frames(packet)
 
     def _frames(self, packet: "Packet[Stream]") -> Iterator[Timed[Any]]:
         frames = decode(packet)
@@ -532,9 +548,12 @@ class StreamDecoder:
             frames = self._whole.add(packet, frames)
         if frames is None:
             self._damaged = True
-            self._corrupt.add(packet.pts)
+            self._corrupt.append(packet.pts)
             self._report(Damage(lost_packets=1))
-        for frame in frames or ():
+        yield from self._pushed(frames or ())
+
+    def _pushed(self, frames: Iterable[MediaFrame]) -> Iterator[Timed[Any]]:
+        for frame in frames:
             if not self._decoded_any and isinstance(self._stream, VideoStream):
                 self._ratio = pixel_ratio(self._stream)  # some streams state it with a frame only
             self._decoded_any = True
@@ -542,8 +561,21 @@ class StreamDecoder:
                 self._period = frame.samples / max(frame.sample_rate, 1)
             yield from self._timed(self.clock.push(frame, self._period))
 
+    def skip(self, _: FFmpegError, in_a_row: int) -> None:
+        """A place of the source that cannot be read; see ``packets``."""
+        if in_a_row == 1:
+            self._report(Damage(lost_packets=1))
+
+    def compare(self, read: int, indexed: int) -> None:
+        """How many packets were read of a whole stream, and how many its index lists."""
+        if indexed > read:
+            self._report(Damage(lost_packets=indexed - read))
+
     def flush(self) -> Iterator[Timed[Any]]:
-        """The remaining frames at the end of the stream."""
+        """The remaining frames at the end of the stream, also where it breaks off."""
+        self._corrupt.extend(packet.pts for packet in self._suspects)
+        yield from self._suspected()
+        yield from self._pushed(() if self._whole is None else self._whole.rest())
         yield from self._timed(self.clock.flush())
 
     def _timed(self, known: list[tuple[float, MediaFrame]]) -> Iterator[Timed[Any]]:
@@ -555,7 +587,6 @@ class StreamDecoder:
 
     def _is_corrupt(self, frame: MediaFrame) -> bool:
         flagged = frame.pts is not None and frame.pts in self._corrupt
-        self._corrupt.discard(frame.pts)
         return isinstance(frame, VideoFrame) and (flagged or frame.is_corrupt)
 
     def all_frames(self, packets: "Iterable[Packet[Stream]]") -> Iterator[Timed[Any]]:
