@@ -49,19 +49,19 @@ class Expected:
 
 J: Final = "undamaged_j.mp4"
 EXPECTED: Final[list[tuple[str, Expected]]] = [
-    # F1: clocks that share nothing, and gaps
+    # clocks that share nothing, and gaps
     ("far_video.mkv", Expected(start=0.0, stop=1.67, windows=1, faces=(12, 20), mended=True)),
     ("gap5h.mkv", Expected(start=0.0, stop=18_003.76, windows=4, speech=2.57, mended=False)),
-    # F2, F2b: damaged stamps
+    # damaged stamps
     ("one_bad_audio_stamp.ts", Expected(twin=J, stop=5.25, windows=1, mended=True)),
     ("one_bad_video_back.ts", Expected(twin=J, stop=5.25, windows=1, mended=True)),
     ("stamps_stuck.mkv", Expected(twin=J, stop=3.79, speech=2.6, mended=True)),
     ("joined_clamped.mkv", Expected(twin="joined.ts", stop=9.06, faces=(28, 34), mended=True)),
-    # F3: headers
+    # headers that lie
     ("header_says_0.1s_b.mkv", Expected(stop=7.04, windows=1, faces=(26, 31), mended=False)),
     ("header_says_0.1s.flv", Expected(stop=7.08, windows=1, faces=(26, 31))),
     ("header_says_0.1s.flv", Expected(part=(3.0, 5.0), start=3.0, stop=5.0, windows=1)),
-    # F14: a rate that changes
+    # a rate that changes
     ("chained_rates.ogg", Expected(stop=7.53, speech=5.2, missing={"face": "no_video_stream"})),
     # what is right stays right
     ("joined.ts", Expected(start=1.44, stop=9.06, mended=False)),
