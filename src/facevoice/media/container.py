@@ -224,11 +224,18 @@ def packets(
     failed: called with each failure and the number of failures in a row; may raise.
     """
     failures = 0
+    drained: set[int] = set()
     while failures < READ_FAILURES:
         try:
             for packet in container.demux(list(streams)):
                 failures = 0
+                if packet.size == 0 and packet.pts is None:
+                    if packet.stream.index in drained:
+                        continue
+                    drained.add(packet.stream.index)
                 yield packet
+        except IndexError:  # PyAV's, where damage makes a stream begin in mid-file
+            failures += 1
         except FFmpegError as error:
             failures += 1
             failed(error, failures)
