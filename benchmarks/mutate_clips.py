@@ -36,6 +36,8 @@ TAGS = (
 )
 """In front of what headers state: durations, rates, tables, sizes."""
 
+PES_WITH_STAMP = rb"\x00\x00\x01[\xc0-\xef]..[\x80-\x8f][\x80\xc0]."
+
 Generator = np.random.Generator
 Mutation = Callable[[bytearray, Generator], bytearray]
 
@@ -102,12 +104,7 @@ def lose_packets(content: bytearray, generator: Generator) -> bytearray:
 
 def exchange_stamps(content: bytearray, generator: Generator) -> bytearray:
     """Exchange, repeat or move the stamps of packets in MPEG-TS, or of tags in FLV."""
-    places = [
-        found.end()
-        for found in re.finditer(
-            rb"\x00\x00\x01[\xc0-\xef]..[\x80-\x8f][\x80\xc0].", content, re.DOTALL
-        )
-    ]
+    places = [found.end() for found in re.finditer(PES_WITH_STAMP, content, re.DOTALL)]
     size = 5
     if content[:3] == b"FLV":
         places, at, size = [], 13, 3
