@@ -34,6 +34,7 @@ from facevoice.media.extent import Extent
 from facevoice.media.ogg import Part, link_bounds
 from facevoice.media.parallel import DamagedInParallelError, WholePictures, worth_threads
 from facevoice.media.pixels import MAX_PIXELS, MAX_SIDE, fits, pixel_ratio
+from facevoice.media.runs import unbroken
 from facevoice.media.stamps import PictureLine, SoundLine
 from facevoice.types import UNDAMAGED, Damage, Damaged, ignored, require
 
@@ -373,12 +374,13 @@ def _decoded_from(wanted: _Wanted, start: float, back: float) -> Generator[Timed
         if not _seek(container, stream, start, back):
             return False
         reached = False
-        decoder = StreamDecoder(
-            stream,
-            damaged=lambda found: wanted.damaged(found) if reached else None,
-            in_parallel=parallel,
-        )
-        frames = decoder.all_frames(packets(container, stream))
+
+        def damaged(found: Damage) -> None:
+            if reached:
+                wanted.damaged(found)
+
+        decoder = StreamDecoder(stream, damaged=damaged, in_parallel=parallel)
+        frames = decoder.all_frames(unbroken(packets(container, stream), damaged))
         first = next(frames, None)
         if first is None or not _precedes(first, start):
             return False
@@ -407,7 +409,7 @@ def _decoded_through(wanted: _Wanted) -> Generator[Timed[Any], None, None]:
                 damaged=wanted.damaged,
                 in_parallel=parallel,
             )
-            for packet in packets(container, stream):
+            for packet in unbroken(packets(container, stream), wanted.damaged):
                 yield from decoder.frames(packet)
             if decoder.all_damaged:
                 raise unreadable(path, f"not one packet of its {stream.type} stream decodes")
