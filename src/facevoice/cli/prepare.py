@@ -138,8 +138,8 @@ def run_prepare(options: argparse.Namespace) -> int:
     )
     if elsewhere:
         say(
-            f"  {counted(len(elsewhere), 'file')} without speech in the sound track that was read, but"
-            f" with speech in another, such as {elsewhere[0]}: choose with --audio-track"
+            f"  {counted(len(elsewhere), 'file')} without speech in the sound track that was read,"
+            f" but with speech in another, such as {elsewhere[0]}: choose with --audio-track"
         )
     return 0
 
