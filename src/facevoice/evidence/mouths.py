@@ -1,11 +1,13 @@
-"""How the mouths of the people in view move, some 15 times per second.
+"""How the mouths of the people in view move, 15 times per second.
 
+Pictures are taken from one grid of time, so that motions do not depend on the film's frame rate.
 Landmarks are measured only at sampled instants and interpolated in between, so each picture is
 held until the next sampled one. Faces are aligned, so that only their own movement is left:
 changes of the mouth's region, of the upper face (a turning head changes both), and the contrast of
 the mouth, which grows as it opens.
 """
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
@@ -21,7 +23,8 @@ MOST_MOUTHS: Final = 8
 """Faces per picture that are watched, the largest first."""
 
 _SIDE: Final = 64  # pixels of the aligned face
-_RATE_HZ: Final = 16.0
+_RATE_HZ: Final = 15.0
+_STAMP_ROUNDING: Final = 1e-3  # seconds
 _SMALLEST_EYES: Final = 10.0  # pixels between the eyes; the mouth of a smaller face is noise
 _STILL: Final = 0.02
 _CONTRAST: Final = 4.0
@@ -40,21 +43,22 @@ class _Mouth:
 
 
 class Pace:
-    """Chooses the pictures in which mouths are watched: at most some 16 per second."""
+    """Chooses the pictures in which mouths are watched: the first at or after each k / 15 s."""
 
     def __init__(self) -> None:
-        self._last: float | None = None
+        self._last = -math.inf
 
     def take(self, time: float) -> bool:
         """Whether the next picture is chosen; call in order of time."""
-        if self._last is not None and time - self._last < 0.9 / _RATE_HZ:
+        passed = math.floor((time + _STAMP_ROUNDING) * _RATE_HZ)
+        if passed <= self._last:
             return False
-        self._last = time
+        self._last = passed
         return True
 
     def cut(self) -> None:
         """Choose the next picture in any case: it starts a new shot."""
-        self._last = None
+        self._last = -math.inf
 
 
 class Mouths:

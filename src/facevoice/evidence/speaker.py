@@ -5,10 +5,15 @@ correlated with each of seven properties of the sound, plain and smoothed, at th
 small lags; a logistic model of these 126 correlations and three levels measures how well a mouth
 fits. Its weights were fitted on matching and mismatched pairs of faces and voices
 (``benchmarks/attribute_speech.py``; the model's file names its training data).
+
+Before any mouth is watched, who is in view while someone speaks is evidence itself: someone alone
+in the picture most likely speaks, and someone who is in view for a third of the speech can hardly
+have spoken all of it.
 """
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -30,6 +35,7 @@ _EDGES: Final = (80, 300, 800, 1500, 2500, 4000, _RATE // 2)  # Hz, of the bands
 _FLOOR_DB: Final = 40.0  # below the loudest instant; quieter instants count as equally quiet
 _SMOOTHED: Final = 3  # instants
 _LAG: Final = 2  # instants (0.13 s) by which sound and picture may be apart
+_SUREST: Final = 30.0  # of fits, so that their exponentials stay finite
 _TINY: Final = 1e-9
 _QUIET_POWER: Final = 1e-5
 
@@ -39,7 +45,10 @@ Motions = tuple[Float64Array, Float64Array]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The person who speaks, or None if unknown; confidence in [0, 1]."""
+    """The person who speaks, or None if unknown.
+
+    confidence: the chance that this person speaks, or if unknown that no one in view does, 0 to 1.
+    """
 
     person: int | None
     confidence: float
@@ -50,9 +59,10 @@ class MouthVoice:
     """The fitted model.
 
     weights, means, scales: (129,) of the features. bias: of the logit.
-    unknown: the fit of "someone else"; least: the share that the best face needs to be named.
-    alone: the fit of "someone else" while only one face is in view, which must move its mouth but
-        has no other face to outdo.
+    unknown: the fit of "someone else" where several faces are in view.
+    alone: the same where one face is alone in view: a prior, that a lone face speaks 98 % of what
+        is heard (log-odds -3.9).
+    least: the chance that the best face needs to be named.
     """
 
     weights: Float64Array
@@ -89,19 +99,30 @@ class MouthVoice:
         standard = (features - self.means) / self.scales
         return np.asarray(standard @ self.weights + self.bias, np.float64)
 
-    def verdict(self, fits: Mapping[int, float], people_seen: int) -> Verdict:
-        """Decide who speaks; fits: by person, of those whose mouths could be watched."""
-        people = list(fits)
-        someone_else = self.alone if people_seen == 1 else self.unknown
-        logits = np.array([*(fits[person] for person in people), someone_else])
-        shares = np.exp(logits - logits.max())
-        shares /= shares.sum()
-        if not people:
-            return Verdict(None, float(shares[-1]))
-        best = int(np.argmax(shares[:-1]))
-        if shares[best] < self.least:
-            return Verdict(None, float(1 - shares[best]))
-        return Verdict(people[best], float(shares[best]))
+    def verdict(self, fits: Mapping[int, float], present: Sequence[Collection[int]]) -> Verdict:
+        """Decide who speaks.
+
+        fits: by person, of those whose mouths could be watched.
+        present: who is in view at each sampled instant of the speech. Someone whose mouth could not
+            be watched is named only if no one else is in view at any of these instants.
+        """
+        chances = {person: 0.0 for instant in present for person in instant}
+        for instant in present:
+            rest = math.exp(self.alone if len(instant) == 1 else self.unknown)
+            for person in instant:
+                chances[person] += 1 / (len(instant) + rest) / len(present)
+        someone_else = 1 - sum(chances.values())
+        lonely = all(len(instant) <= 1 for instant in present)
+        odds = {
+            person: chance * math.exp(np.clip(fits.get(person, 0.0), -_SUREST, _SUREST))
+            for person, chance in chances.items()
+        }
+        total = sum(odds.values()) + someone_else
+        named = {who: each / total for who, each in odds.items() if lonely or who in fits}
+        best = max(named, key=lambda who: named[who], default=None)
+        if best is None or named[best] < self.least:
+            return Verdict(None, min(1.0, someone_else / total))
+        return Verdict(best, named[best])
 
 
 def features(motions: Motions, samples: Float32Array, start: float) -> Float64Array | None:
