@@ -30,7 +30,9 @@ run fuse "$output/scores.npz" --split "$fit_split" --tree "$bundle" \
 run fuse "$output/scores.npz" --split "$fit_split" --tree "$bundle" \
     --search nested --step "$step" -o "$output/nested.json"
 run reweigh "$bundle" --weights "$output/nested.json" -o "$output/bundle"
+allow=()
+[ "$fit_split" = "$test_split" ] && allow=(--allow-trained)
 for search in grid nested; do
     run evaluate "$output/scores.npz" --split "$test_split" --weights "$output/$search.json" \
-        --title "$corpus: $search weights" -o "$output/report-$search"
+        --title "$corpus: $search weights" "${allow[@]}" -o "$output/report-$search"
 done

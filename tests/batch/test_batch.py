@@ -14,6 +14,7 @@ from facevoice.batch import Processes, Progress, RayCluster, Records, predict_al
 from facevoice.errors import InvalidInputError, MissingDependencyError, OutputError
 from facevoice.predict.prediction import Prediction
 from facevoice.samples import SAMPLE
+from facevoice.types import UNDAMAGED
 from facevoice.workers import Outcome
 from support.deadly_files import Dangerous
 from support.places import PREDICTION_SCHEMA
@@ -45,6 +46,12 @@ def test_a_prediction_survives_its_exact_record(predictor):
     assert repr(again) == repr(whole)
     (failed,) = predictor.predict_many(["gone.mp4"])
     assert Prediction.from_dict(failed.to_dict()) == failed
+
+
+def test_a_record_of_version_1_0_is_read(predictor):
+    record = predictor(SAMPLE).to_dict()
+    del record["damage"]
+    assert Prediction.from_dict(record | {"schema_version": "1.0"}).damage == UNDAMAGED
 
 
 def test_a_rounded_record_can_be_read_too(predictor):

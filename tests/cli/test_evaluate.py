@@ -1,13 +1,11 @@
 """facevoice evaluate on score tables, and report cards of labelled clips."""
 
-import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from facevoice.bundle.trained_on import TRAINED_ON, keys_of, write_keys
 from facevoice.cli import main
 from facevoice.samples import SAMPLE
 from facevoice.scores.choice import SearchPlan, choose_weights
@@ -15,7 +13,7 @@ from facevoice.scores.table import write_score_table
 from facevoice.scores.weights_file import write_weights
 from support.prepared_folders import shown, write_folder
 from support.score_tables import BRANCHES, skilled
-from support.toy_bundle import make_toy_bundle
+from support.toy_bundle import make_toy_bundle, teach
 
 
 def facevoice(*arguments: object) -> int:
@@ -144,11 +142,7 @@ def test_clips_that_taught_the_bundle_are_refused(
     measured_bundle: Path,
     faces: Path,
 ) -> None:
-    write_keys(measured_bundle, [keys_of(["train/2.jpg", "3"], ["happy", "sad"])])
-    card = json.loads((measured_bundle / "bundle.json").read_text())
-    digest = hashlib.sha256((measured_bundle / TRAINED_ON).read_bytes()).hexdigest()
-    card["files"][TRAINED_ON] = digest
-    (measured_bundle / "bundle.json").write_text(json.dumps(card))
+    teach(measured_bundle, ["train/2.jpg", "3"], ["happy", "sad"])
     options = (faces, "--bundle", measured_bundle)
     assert facevoice("evaluate", *options, "--split", "test") == 0
     with monkeypatch.context() as patch:  # refused before any is scored, which takes its time
@@ -186,11 +180,7 @@ def test_score_and_evaluate_take_the_same_inputs_and_say_the_same_of_them(
 def test_score_says_which_clips_taught_the_bundle(
     capsys: pytest.CaptureFixture[str], measured_bundle: Path, faces: Path, tmp_path: Path
 ) -> None:
-    write_keys(measured_bundle, [keys_of(["train/2.jpg"], ["happy"])])
-    card = json.loads((measured_bundle / "bundle.json").read_text())
-    digest = hashlib.sha256((measured_bundle / TRAINED_ON).read_bytes()).hexdigest()
-    card["files"][TRAINED_ON] = digest
-    (measured_bundle / "bundle.json").write_text(json.dumps(card))
+    teach(measured_bundle, ["train/2.jpg"], ["happy"])
     out = ("--bundle", measured_bundle, "-o", tmp_path / "t.npz")
     assert facevoice("score", faces, "--split", "train", *out) == 0
     assert "toy was trained on 1 of 4 clips, such as train/2.jpg" in capsys.readouterr().err

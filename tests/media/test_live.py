@@ -14,6 +14,7 @@ from facevoice.errors import InvalidInputError, MediaNotFoundError
 from facevoice.media import LiveInput, SoundGrid, View, Wanted, opening
 from facevoice.media.clock import Clock, SharedClock
 from facevoice.media.live_queue import BoundedQueue, Closed
+from facevoice.media.stamps import SoundLine
 from facevoice.types import Waveform
 from support.live_sources import piped
 from support.media_files import TICK, steady, tone, write_media
@@ -140,13 +141,19 @@ def frame_at(seconds):
     return frame
 
 
+def clocks(shared):
+    return [Clock(Fraction(TICK), SoundLine(), shared=shared) for _ in range(2)]
+
+
 def times(clock, *stamps):
-    return [clock.seconds(frame_at(stamp), 0.1) for stamp in stamps]
+    """The times of frames, all of them decided."""
+    found = [clock.push(frame_at(stamp), 0.1) for stamp in stamps]
+    return [time for known in [*found, clock.flush()] for time, _ in known]
 
 
 def test_shared_clocks_stay_in_step_after_a_restart():
     shared = SharedClock()
-    one, other = (Clock(Fraction(TICK), shared) for _ in range(2))
+    one, other = clocks(shared)
     assert times(one, 100.0, 100.1) == pytest.approx([100.0, 100.1])
     assert times(other, 100.05, 100.15) == pytest.approx([100.05, 100.15])
     # the camera is plugged in again, and its clock starts at 7
@@ -158,7 +165,7 @@ def test_shared_clocks_stay_in_step_after_a_restart():
 
 def test_neither_shared_clock_jumps_ahead_of_the_other():
     shared = SharedClock()
-    one, other = (Clock(Fraction(TICK), shared) for _ in range(2))
+    one, other = clocks(shared)
     times(one, 0.0, 0.1)
     times(other, 0.0, 0.1)
     assert times(one, 500.0, 500.1)[-1] < 1.0
@@ -168,10 +175,10 @@ def test_neither_shared_clock_jumps_ahead_of_the_other():
 
 def test_one_stream_may_pause_while_the_other_continues():
     shared = SharedClock()
-    one, other = (Clock(Fraction(TICK), shared) for _ in range(2))
+    one, other = clocks(shared)
     times(one, 0.0)
-    times(other, *(number / 10 for number in range(300)))
-    assert times(one, 29.9) == pytest.approx([29.9])
+    times(other, *(number / 10 for number in range(301)))
+    assert times(one, 29.9, 30.0) == pytest.approx([29.9, 30.0])
 
 
 def test_a_queue_is_bounded_by_kind():

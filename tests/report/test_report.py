@@ -10,7 +10,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from facevoice.errors import InvalidInputError
+from facevoice.errors import DatasetError, InvalidInputError
 from facevoice.report import (
     ReportCard,
     html_report,
@@ -177,7 +177,9 @@ def test_a_leaking_split_is_found() -> None:
 
 
 def test_weights_judged_on_their_own_clips_are_a_leak() -> None:
-    card = report_card(skilled(), fit(skilled()), resamples=20)
+    with pytest.raises(DatasetError, match="weights were fitted on 160 of 160 clips, such as 0-0"):
+        report_card(skilled(), fit(skilled()), resamples=20)
+    card = report_card(skilled(), fit(skilled()), resamples=20, allow_trained=True)
     assert card.leak.verdict == "leak"
     assert "these same clips" in card.leak.findings[0]
 
@@ -186,13 +188,16 @@ def test_a_clip_under_another_name_is_found_again() -> None:
     val, test = skilled(0), skilled(1, split="test")
     stolen = replace(renamed(val.rows(np.arange(2)), "copy of "), splits=np.array(["test", "test"]))
     stolen = replace(stolen, groups=np.array(["new", "new"]))
-    across = report_card(val.append(test).append(stolen), fit(val), split="test", resamples=20)
+    both = val.append(test).append(stolen)
+    across = report_card(both, fit(val), split="test", resamples=20, allow_trained=True)
     assert across.leak.verdict == "leak"
     assert "0-0 = copy of 0-0" in across.leak.findings[0]
-    apart = report_card(test.append(stolen), fit(val), resamples=20)
+    with pytest.raises(DatasetError, match="weights were fitted on 2 of 162 clips"):
+        report_card(test.append(stolen), fit(val), resamples=20)
+    apart = report_card(test.append(stolen), fit(val), resamples=20, allow_trained=True)
     assert apart.leak.verdict == "leak"
     assert (
-        "2 clips have the scores of clips that the weights were fitted on"
+        "2 clips have the names or the scores of clips that the weights were fitted on"
         in (apart.leak.findings[0])
     )
     twice = test.append(renamed(test.rows(np.arange(1)), "again "))

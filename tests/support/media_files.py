@@ -123,3 +123,12 @@ def damaged(path: Path, copy: Path, flips: int, after: int = 2_000, seed: int = 
         content[position] ^= 1 << int(generator.integers(8))
     copy.write_bytes(content)
     return copy
+
+
+def write_tracks(path: Path, *sounds: NDArray[Any], rate: int = 16_000) -> Path:
+    """Write a file with a sound track for each of the sounds (N,) in [-1, 1]; no pictures."""
+    with av.open(str(path), "w") as container:
+        streams = [container.add_stream("pcm_s16le", rate=rate, layout="mono") for _ in sounds]
+        for stream, sound in zip(streams, sounds, strict=True):
+            _write_sound(container, stream, np.atleast_2d(sound), 0.0, set())
+    return path

@@ -9,3 +9,4 @@ DOCS = REPOSITORY / "docs"
 RECIPES = REPOSITORY / "recipes"
 TESTS = REPOSITORY / "tests"
 PREDICTION_SCHEMA = json.loads((DOCS / "prediction.schema.json").read_text(encoding="utf-8"))
+TIMELINE_SCHEMA = json.loads((DOCS / "timeline.schema.json").read_text(encoding="utf-8"))

@@ -17,13 +17,13 @@ def skilled(
     speakers: int = 16,
     split: str = "val",
 ) -> ScoreTable:
-    """Branches of known skill with noise of their own; ids and groups carry the seed."""
+    """Branches of known skill that no clip has taught; ids and groups carry the seed."""
     rng = np.random.default_rng(seed)
     truth = rng.integers(0, len(LABELS), count)
     logits = rng.normal(size=(count, len(skills), len(LABELS)))
     logits += np.array(skills)[None, :, None] * np.eye(len(LABELS))[truth][:, None]
     powered = np.exp(logits)
-    return ScoreTable.of_arrays(
+    table = ScoreTable.of_arrays(
         powered / powered.sum(axis=2, keepdims=True),
         truth,
         branches=BRANCHES[: len(skills)],
@@ -32,6 +32,7 @@ def skilled(
         groups=[f"speaker {seed}-{index % speakers}" for index in range(count)],
         splits=split,
     )
+    return replace(table, taught=np.full(count, "no"))
 
 
 def renamed(table: ScoreTable, prefix: str) -> ScoreTable:

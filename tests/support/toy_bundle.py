@@ -10,7 +10,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from facevoice.bundle.trained_on import TRAINED_ON, write_keys
 from facevoice.bundle.write import files_of, write_card
+from facevoice.scores.table.keys import distinct_keys
 from facevoice.speech.functionals import FEATURE_COUNTS
 from facevoice.speech.spectrogram import SpectrogramSettings
 from facevoice.types import EMOTIONS
@@ -140,6 +142,15 @@ def make_toy_bundle(folder: Path, labels: tuple[str, ...] = EMOTIONS) -> Path:
     }
     (folder / "bundle.json").write_text(json.dumps(card, indent=2), encoding="utf-8")
     return folder
+
+
+def teach(bundle: Path, ids: list[str], labels: list[str]) -> Path:
+    """Note in a bundle that it learnt from these clips."""
+    write_keys(bundle, [distinct_keys(ids, labels)])
+    card = json.loads((bundle / "bundle.json").read_text())
+    card["files"][TRAINED_ON] = hashlib.sha256((bundle / TRAINED_ON).read_bytes()).hexdigest()
+    (bundle / "bundle.json").write_text(json.dumps(card), encoding="utf-8")
+    return bundle
 
 
 def save_features_net(path: Path, features: int, *, seed: int = 0) -> None:

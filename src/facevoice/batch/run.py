@@ -19,13 +19,14 @@ from facevoice.workers import Outcome
 from facevoice.workers.progress import Progress
 
 
-def predict_all(
+def predict_all(  # noqa: PLR0913 - one keyword per option
     paths: Iterable[str | os.PathLike[str]],
     *,
     bundle: str | os.PathLike[str] = "base",
     device: Device = "cpu",
     start_seconds: float | None = None,
     stop_seconds: float | None = None,
+    audio_track: int | None = None,
     engine: Engine | None = None,
     cache: Path | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -36,6 +37,7 @@ def predict_all(
     Files with the same bytes are scored once; each gives its own record.
 
     start_seconds, stop_seconds: the part to analyse, in the container's presentation time.
+    audio_track: number of the sound track, from 0; None: the main one.
     engine: what does the work; None: one process.
     cache: a folder where finished records stay: files with the same bytes and settings are not
         scored again, in this run or a later one. Errors are not kept. None: a temporary folder.
@@ -51,7 +53,8 @@ def predict_all(
     name = str(read_card(folder)["name"])
     sha256 = hash_of(folder / "bundle.json")
     where = folder.name if folder.parent == SHIPPED else str(folder.resolve())
-    scoring = Scoring(where, sha256, str(Path.cwd()), device, start_seconds, stop_seconds)
+    part = start_seconds, stop_seconds
+    scoring = Scoring(where, sha256, str(Path.cwd()), device, *part, audio_track)
     engine = engine if engine is not None else Processes()
     with ExitStack() as stack:
         place = cache or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="facevoice-")))

@@ -37,6 +37,7 @@ class Scoring:
     bundle: its folder, or the name of a shipped one. bundle_sha256: of its bundle.json.
     folder: where relative paths start.
     start_seconds, stop_seconds: the part to analyse; None: from the start, to the end.
+    audio_track: number of the sound track; None: the main one.
     """
 
     bundle: str
@@ -45,6 +46,7 @@ class Scoring:
     device: Device = "cpu"
     start_seconds: float | None = None
     stop_seconds: float | None = None
+    audio_track: int | None = None
 
     def key_of(self, path: str) -> str | None:
         """A name for a file's record, made from its bytes and the settings; None if unreadable.
@@ -67,6 +69,7 @@ class Scoring:
             self.device,
             self.start_seconds,
             self.stop_seconds,
+            self.audio_track,
             Path(path).suffix.lower(),
         )
         digest.update(repr(settings).encode())
@@ -94,7 +97,10 @@ class Scoring:
 
         def score(unit: Unit) -> str:
             (prediction,) = predictor.predict_many(
-                [unit.path], start_seconds=self.start_seconds, stop_seconds=self.stop_seconds
+                [unit.path],
+                start_seconds=self.start_seconds,
+                stop_seconds=self.stop_seconds,
+                audio_track=self.audio_track,
             )
             return json.dumps(prediction.to_dict(exact=True))
 

@@ -1,7 +1,7 @@
 """The figures that a bundle's card records, and whether a new measurement agrees.
 
 ``bundle.json`` holds a row under ``measured`` for each set of labelled clips that the bundle was
-judged on. A set is recognised by its samples (see ``trained_on.keys_of``), not by its location.
+judged on. A set is recognised by its samples (see ``scores.table.keys``), not by its location.
 Under ``left_out`` it holds what its way of training is worth on whole corpora left out of it.
 """
 
@@ -13,11 +13,11 @@ from typing import Any, Final
 import numpy as np
 
 from facevoice.bundle import read_card
-from facevoice.bundle.trained_on import keys_of
 from facevoice.bundle.write import write_card
 from facevoice.errors import BundleError
 from facevoice.scores.metrics import evaluate
 from facevoice.scores.table import ScoreTable
+from facevoice.scores.table.keys import keys_of
 
 TOLERANCE: Final = 0.005
 """How far a share may differ when it is measured again on another machine: half a point."""

@@ -11,11 +11,14 @@ from facevoice.branches import Adjustment
 from facevoice.branches.tree import members_of, named_leaves
 from facevoice.bundle.files import check_files, file_path, files_named
 from facevoice.bundle.read import bundle_folder, read_card
-from facevoice.bundle.trained_on import TRAINED_ON
+from facevoice.bundle.trained_on import PARTLY, TRAINED_ON, read_keys, write_keys
 from facevoice.bundle.write import new_bundle, write_card
-from facevoice.errors import BundleError
+from facevoice.errors import BundleError, DatasetError
 from facevoice.scores.search import Node, StackedRegression, WeightTree
+from facevoice.scores.table import HOW_TO_ALLOW
+from facevoice.scores.table.keys import from_texts
 from facevoice.scores.weights_file import FittedFusion
+from facevoice.session import hash_of
 
 Tree = Mapping[str, Any]
 """A tree, or a node of it, as bundle.json holds it."""
@@ -104,18 +107,23 @@ def tree_of(fusion: WeightTree | StackedRegression, branches: Mapping[str, Tree]
     return dict(made[fusion.root.name])
 
 
-def reweighted(bundle: str | Path, fitted: FittedFusion, output: Path) -> Path:
+def reweighted(
+    bundle: str | Path, fitted: FittedFusion, output: Path, *, allow_trained: bool = False
+) -> Path:
     """Write a bundle with a fitted fusion over the same networks. Needs no training library.
 
     Branches that the fusion does not name are left out, with their files. The folder appears under
-    its name when all of it is written and loads; an older bundle there is replaced.
+    its name when all of it is written and loads; an older bundle there is replaced. The clips that
+    the weights were fitted on are among those that taught the new bundle.
 
     Args:
         bundle: name or folder.
         fitted: the fusion; a threshold to abstain below goes into the card as ``abstain_below``.
         output: the new folder.
+        allow_trained: also take weights that were fitted on clips which taught the networks.
 
     Raises:
+        DatasetError: the weights were fitted on such clips, and that was not allowed.
         BundleError: the fusion names a branch that the bundle lacks or is for another number of
             labels, or something other than a bundle is at ``output``.
         LabelMismatchError: a stacked regression was fitted on other labels, or in another order.
@@ -123,13 +131,15 @@ def reweighted(bundle: str | Path, fitted: FittedFusion, output: Path) -> Path:
     folder = bundle_folder(bundle)
     card = read_card(folder)
     check_files(folder, card)
+    if not allow_trained:
+        _refuse_trained(folder, card, fitted)
     branches = named_leaves(card["tree"])
     if not members_of(card["tree"]):
         raise BundleError("the bundle is a single branch: there is nothing to weigh")
     tree = tree_of(fitted.fusion, branches)
     if isinstance(fitted.fusion, StackedRegression):
         fitted.fusion.check_labels(card["labels"])
-    used = {*files_named(tree, card["files"]), TRAINED_ON}
+    used = files_named(tree, card["files"])
     files = {name: each for name, each in card["files"].items() if name in used}
     provenance = dict(card["provenance"]) | {"weights": _provenance(fitted)}
     new = dict(card) | {"tree": tree, "files": files, "provenance": provenance}
@@ -141,8 +151,47 @@ def reweighted(bundle: str | Path, fitted: FittedFusion, output: Path) -> Path:
         extras = (*folder.glob("*.md"), *folder.glob("LICENSE*"), *folder.glob("NOTICE*"))
         for path in (*(file_path(folder, name) for name in files), *extras):
             shutil.copyfile(path, building / path.name)
-        write_card(building, new)
+        write_card(building, new | _taught(folder, card, fitted, files, building))
     return output
+
+
+def _refuse_trained(folder: Path, card: Mapping[str, Any], fitted: FittedFusion) -> None:
+    """Refuse weights that were fitted on clips which taught the bundle.
+
+    Scores from elsewhere of which every clip is known not to have taught their networks, as those
+    that ``facevoice folds`` held out, are fine: the bundle may have learnt from the clips since.
+    """
+    record = fitted.fitted_on
+    if record is None:
+        return
+    learnt = read_keys(folder) if TRAINED_ON in card["files"] else None
+    count = record.taught or 0
+    if learnt is not None and not (record.taught == 0 and not record.bundle):
+        count = max(count, int(np.isin(from_texts(record.keys), learnt).sum()))
+    if count:
+        raise DatasetError(
+            f"the weights were fitted on {record.clips} clips, {count} of which taught the networks"
+            f" of {card['name']}: they overrate what learnt them best. {HOW_TO_ALLOW}"
+        )
+
+
+def _taught(
+    folder: Path,
+    card: Mapping[str, Any],
+    fitted: FittedFusion,
+    files: Mapping[str, str],
+    building: Path,
+) -> dict[str, Any]:
+    """Write the keys of what taught the new bundle; the parts of its card that change with it."""
+    earlier = read_keys(folder) if TRAINED_ON in card["files"] else None
+    record = fitted.fitted_on
+    new = from_texts(() if record is None else record.keys)
+    if earlier is None and not len(new):
+        return {"files": files}
+    write_keys(building, [new, *([] if earlier is None else [earlier])])
+    keys = {TRAINED_ON: hash_of(building / TRAINED_ON)}
+    partly = earlier is None or (record is not None and len(record.keys) < record.clips)
+    return {"files": {**files, **keys}} | ({PARTLY: True} if partly else {})
 
 
 def _provenance(fitted: FittedFusion) -> dict[str, Any]:

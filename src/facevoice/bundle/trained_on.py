@@ -1,11 +1,10 @@
 """Which samples a bundle's networks were trained on, so that it is not measured on them.
 
-A bundle keeps an 8-byte key of every sample that any of its numbers was fitted on, not the names
-themselves. A key is made of the file's name without folder and suffix and of the label, so that a
-sample is recognised in any folder and after conversion to any format.
+A bundle keeps an 8-byte key (``scores.table.keys``) of every sample that its networks or weights
+were fitted on, not the names themselves. Score tables carry the keys of their clips as text, and
+for each clip whether it taught the bundle.
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -14,23 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facevoice.errors import BundleError
+from facevoice.scores.table.keys import Keys, are_among
 from facevoice.writing import replacing
 
 TRAINED_ON: Final = "trained_on.npy"
 """The file's name, in a run folder and in a bundle."""
 
-Keys = NDArray[np.uint64]
-
-
-def keys_of(ids: Sequence[str], labels: Sequence[str]) -> Keys:
-    """(N,) uint64, a key for each sample; ids: names or paths, with or without a suffix."""
-    keys = np.zeros(len(ids), np.uint64)
-    for row, (name, label) in enumerate(zip(ids, labels, strict=True)):
-        last = name.replace("\\", "/").rsplit("/", 1)[-1]
-        stem = last.rsplit(".", 1)[0] if "." in last else last
-        digest = hashlib.sha256(f"{stem}\0{label}".encode()).digest()
-        keys[row] = int.from_bytes(digest[:8], "big")
-    return keys
+PARTLY: Final = "trained_on_partly"
+"""True in a card whose keys are not of all that taught the bundle: other samples may have, too."""
 
 
 def write_keys(folder: Path, parts: Iterable[Keys]) -> None:
@@ -63,14 +53,24 @@ def read_keys(folder: Path) -> Keys | None:
 
 
 def known(
-    folder: Path, card: Mapping[str, Any], ids: Sequence[str], labels: Sequence[str]
-) -> NDArray[np.bool_]:
-    """(N,) whether a bundle's networks were trained on each sample; False if none is recorded.
+    folder: Path,
+    card: Mapping[str, Any],
+    ids: Sequence[str],
+    labels: Sequence[str],
+    paths: Sequence[Path] = (),
+) -> NDArray[np.str_]:
+    """(N,) "yes" or "no": whether each sample taught a bundle; "" where the bundle does not say.
+
+    paths: of the samples, N or none: a file is also looked up under the name it really has.
 
     Raises:
         BundleError: the bundle's file of keys is damaged.
     """
     keys = read_keys(folder) if TRAINED_ON in card["files"] else None
     if keys is None:
-        return np.zeros(len(ids), bool)
-    return np.isin(keys_of(ids, labels), keys)
+        return np.full(len(ids), "", np.str_)
+    others = "" if card.get(PARTLY, False) else "no"
+    found = are_among(ids, labels, keys)
+    if len(paths):
+        found |= are_among([str(path.resolve()) for path in paths], labels, keys)
+    return np.where(found, "yes", others)

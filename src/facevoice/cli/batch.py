@@ -73,6 +73,7 @@ class _Batch:
             device=options.device,
             start_seconds=options.start,
             stop_seconds=options.stop,
+            audio_track=options.audio_track,
             engine=self._engine,
             cache=options.cache or self._parts,
             progress=self._show,

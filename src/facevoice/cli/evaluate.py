@@ -53,7 +53,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command.add_argument(
         "--allow-trained",
         action="store_true",
-        help="also measure clips that the bundle's networks were trained on",
+        help="also measure clips that taught the bundle, or that the weights were fitted on",
     )
     command.set_defaults(run=run)
 
@@ -86,17 +86,23 @@ def _is_table(path: Path) -> bool:
 
 def _run_table(options: argparse.Namespace) -> int:
     from facevoice.report.fit import figure_lines
-    from facevoice.report.measure import one_split
+    from facevoice.report.leaks import NOT_LOOKED_FOR
+    from facevoice.report.measure import USELESS, one_split
     from facevoice.scores.metrics import evaluate
-    from facevoice.scores.table import read_score_table
+    from facevoice.scores.table import looked_for, read_score_table, refuse_taught
     from facevoice.scores.weights_file import read_weights
 
+    if options.audio_track is not None:
+        raise InvalidInputError(f"{options.input} holds scores: give --audio-track to score")
     table = read_score_table(options.input)
     if options.weights is not None:
         return _card(options, table, read_weights(options.weights))
     if options.output is not None:
         raise InvalidInputError("a report card of a score table needs --weights")
     judged = one_split(table, options.split)
+    refuse_taught(judged.rows(judged.labelled), USELESS, allowed=options.allow_trained)
+    if not looked_for(judged):
+        say(NOT_LOOKED_FOR)
     figures = [evaluate(judged, name) for name in judged.branches]
     if options.json:
         from facevoice.report.record import figures_record
@@ -121,6 +127,7 @@ def _card(options: argparse.Namespace, table: "ScoreTable", fitted: "FittedFusio
         name=str(options.input),
         title=options.title,
         command=_command(options),
+        allow_trained=options.allow_trained,
     )
     if options.json:
         print(json.dumps(report_record(card), allow_nan=False))
@@ -142,6 +149,7 @@ def _command(options: argparse.Namespace) -> str:
     for name in ("weights", "split", "output"):
         value = getattr(options, name)
         words += [] if value is None else [f"--{name}", str(value)]
+    words += ["--allow-trained"] if options.allow_trained else []
     return shlex.join(words)
 
 
@@ -153,7 +161,9 @@ def _run_labels(options: argparse.Namespace) -> int:
 
     predictor = load(options.bundle, device=options.device, threads=options.threads)
     check = partial(_refuse_trained, allowed=options.allow_trained)
-    scored = score_labelled(options.input, options.split, predictor, check)
+    scored = score_labelled(
+        options.input, options.split, predictor, check, audio_track=options.audio_track
+    )
     table = scored.table
     status = 1 if scored.failed else 0
     if options.weights is not None or (
@@ -174,11 +184,12 @@ def _run_labels(options: argparse.Namespace) -> int:
 
 
 def _refuse_trained(bundle: "Bundle", samples: "Sequence[Sample]", *, allowed: bool) -> None:
-    trained = "" if allowed else training_clips(bundle, samples)
-    if trained:
+    from facevoice.scores.table import HOW_TO_ALLOW
+
+    trained = training_clips(bundle, samples)
+    if trained and not allowed:
         raise DatasetError(
-            f"{trained}: figures on them say nothing about new clips. Leave them out, or use"
-            " --allow-trained"
+            f"{trained}: figures on them say nothing about new clips. {HOW_TO_ALLOW}"
         )
 
 

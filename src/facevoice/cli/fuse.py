@@ -66,6 +66,8 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command.add_argument("--abstain-risk", type=float, metavar="R",
                          help="also find the score below which to abstain, so that at most"
                          " this share of the answers is wrong")  # fmt: skip
+    command.add_argument("--allow-trained", action="store_true",
+                         help="also fit on clips that taught what scored them")  # fmt: skip
     command.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="write the weights to this JSON file"
     )
@@ -112,6 +114,7 @@ def _plan(options: argparse.Namespace, table: "ScoreTable") -> "SearchPlan":
         class_offsets=options.class_offsets,
         abstain_risk=options.abstain_risk,
         command=_command(options),
+        allow_trained=options.allow_trained,
     )
 
 
@@ -170,4 +173,5 @@ def _command(options: argparse.Namespace) -> str:
     words += ["--folds", str(options.folds), "--seed", str(options.seed)]
     words += ["--calibration", options.calibration]
     words += ["--joint"] if options.joint else []
+    words += ["--allow-trained"] if options.allow_trained else []
     return shlex.join(words)

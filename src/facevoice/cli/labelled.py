@@ -2,12 +2,13 @@
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facevoice.cli.console import ProgressLine, say
-from facevoice.cli.options import add_model_options
+from facevoice.cli.options import add_model_options, add_track_option
+from facevoice.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from facevoice.bundle import Bundle
@@ -49,6 +50,7 @@ def add_input_options(command: argparse.ArgumentParser, *, also: str = "") -> No
     command.add_argument(
         "--split", help="only the clips of this split: train, val or test, by any usual name"
     )
+    add_track_option(command)
     add_model_options(command)
 
 
@@ -74,14 +76,18 @@ def score_labelled(
     split: str | None,
     predictor: "Predictor",
     check: "Callable[[Bundle, Sequence[Sample]], None]",
+    *,
+    audio_track: int | None = None,
 ) -> Labelled:
     """Score the clips of a table of labels, a folder or a prepared folder, or one split of them.
 
     Prints what was read, renamed and left out before any clip is scored.
 
     check: called with the bundle and the clips before any is scored; may raise.
+    audio_track: number of the sound track of every clip, from 0; None: the main one.
 
     Raises:
+        InvalidInputError: a track of a prepared folder, whose sound has been read.
         DatasetError: it cannot be read, or has no clip of that split or of the bundle's labels.
     """
     from facevoice.datasets import Found, read_labels
@@ -89,7 +95,10 @@ def score_labelled(
     from facevoice.train.prepare.folder import open_prepared
 
     prepared = open_prepared(path) if is_prepared(path) else None
+    if prepared is not None and audio_track is not None:
+        raise InvalidInputError(f"{path} holds prepared sound: give --audio-track to prepare")
     found = read_labels(path) if prepared is None else Found(samples_of(prepared))
+    whole = found.over(predictor.bundle.labels)
     found = found if split is None else found.of_split(split)
     found = found.over(predictor.bundle.labels)
     for line in found.lines():
@@ -98,20 +107,40 @@ def score_labelled(
     watch = _Watch(len(found.samples))
     with watch.line:
         if prepared is None:
-            table = score_clips(predictor, found, watch=watch)
+            table = score_clips(predictor, found, audio_track=audio_track, watch=watch)
         else:
             table = score_evidence(predictor, _evidences(prepared, found.samples), watch=watch)
-    return Labelled(table, found.reasons, watch.failed)
+    if watch.beside:
+        say(
+            f"{watch.beside} of {len(found.samples)} clips have no speech in the sound track that"
+            " was read, but in another: choose with --audio-track"
+        )
+    return Labelled(_with_keys(table, whole.samples), found.reasons, watch.failed)
+
+
+def _with_keys(table: "ScoreTable", samples: "Sequence[Sample]") -> "ScoreTable":
+    """The table with keys that tell its clips from those of other splits, too."""
+    import numpy as np
+
+    from facevoice.scores.table.keys import as_texts, distinct_keys
+
+    ids = [sample.id for sample in samples]
+    texts = as_texts(distinct_keys(ids, [sample.label or "" for sample in samples]))
+    keys = dict(zip(ids, texts.tolist(), strict=True))
+    return replace(table, keys=np.array([keys[name] for name in table.ids.tolist()]))
 
 
 class _Watch:
-    """Shows the progress; reports and counts the clips that cannot be read."""
+    """Shows the progress; counts clips that failed, and those that speak on another track."""
 
     def __init__(self, total: int) -> None:
-        self.line, self.failed, self._total = ProgressLine("clips"), 0, total
+        self.line, self._total = ProgressLine("clips"), total
+        self.failed = self.beside = 0
 
     def __call__(self, number: int, prediction: "Prediction") -> None:
         self.line(number, self._total, Path(prediction.path or "").name)
+        tracks = prediction.audio_tracks
+        self.beside += tracks is not None and bool(tracks.speaking)
         if prediction.error is not None:
             self.failed += 1
             self.line.say(prediction.error[1])
@@ -124,14 +153,17 @@ def _evidences(prepared: "Prepared", samples: "Sequence[Sample]") -> "Iterator[L
 
 
 def training_clips(bundle: "Bundle", samples: "Sequence[Sample]") -> str:
-    """How many of the clips the bundle was trained on, in words; "" if none as far as known."""
-    from facevoice.bundle.trained_on import known
+    """How many of the clips taught the bundle, in words; "" if none as far as known.
 
-    ids = [sample.id for sample in samples]
-    found = known(bundle.folder, bundle.card, ids, [sample.label or "" for sample in samples])
-    if not found.any():
-        return ""
-    return (
-        f"the bundle {bundle.name} was trained on {int(found.sum())} of {len(ids)} clips, such as"
-        f" {ids[found.argmax()]}"
-    )
+    Says so where the bundle does not record what taught it.
+    """
+    from facevoice.report.scoring import taught_by
+    from facevoice.scores.table import trained_on
+
+    found = taught_by(bundle, samples)
+    if (found == "").any():
+        say(
+            f"whether the bundle {bundle.name} was trained on these clips was not looked for: it"
+            " does not record what taught it"
+        )
+    return trained_on(f"the bundle {bundle.name}", [sample.id for sample in samples], found)

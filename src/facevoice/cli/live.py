@@ -7,12 +7,18 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
 from facevoice.cli.console import say
-from facevoice.cli.options import INTERRUPTED, add_model_options, add_window_options, key_value
+from facevoice.cli.options import (
+    INTERRUPTED,
+    add_model_options,
+    add_track_option,
+    add_window_options,
+    key_value,
+)
 
 if TYPE_CHECKING:
     from facevoice.timeline.live import LiveWindow
 
-VERSION: Final = "1.0"
+VERSION: Final = "1.1"
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -29,6 +35,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         help="a camera's number (0), a URL, - for standard input, or a file or device",
     )
     add_window_options(command)
+    add_track_option(command)
     command.add_argument(
         "--duration", type=float, metavar="S", help="stop after this many seconds of the source"
     )
@@ -68,10 +75,11 @@ def run(options: argparse.Namespace) -> int:
         input_format=options.format,
         options=dict(options.option),
         real_time=options.real_time,
+        audio_track=options.audio_track,
         device=options.device,
         threads=options.threads,
     )
-    dropped = 0
+    dropped, heard = 0, options.audio_track is not None
     try:
         with closing(windows):
             for window in windows:
@@ -81,12 +89,22 @@ def run(options: argparse.Namespace) -> int:
                 if window.dropped_pictures and not dropped:
                     say("frames arrive faster than they can be analysed: some are dropped")
                 dropped += window.dropped_pictures
+                if not heard and window.audio_tracks > 1 and not _speech(window):
+                    say(
+                        f"no speech so far in the sound track that is read, one of"
+                        f" {window.audio_tracks}: choose with --audio-track"
+                    )
+                heard = True
     except KeyboardInterrupt:  # the usual way to end it
         return INTERRUPTED
     finally:
         if dropped:
             say(f"{dropped} frames were dropped")
     return 0
+
+
+def _speech(window: "LiveWindow") -> bool:
+    return any(row.speech_seconds > 0 for row in window.rows)
 
 
 def record_of(window: "LiveWindow") -> dict[str, Any]:
@@ -101,5 +119,6 @@ def record_of(window: "LiveWindow") -> dict[str, Any]:
         "delay_seconds": round(window.delay_seconds, 3),
         "dropped_pictures": window.dropped_pictures,
         "cuts_seconds": list(window.cuts),
+        "damage": window.damage.to_dict(),
         "rows": [row_record(row) for row in window.rows],
     }

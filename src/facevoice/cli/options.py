@@ -19,6 +19,13 @@ def positive(text: str) -> int:
     return number
 
 
+def natural(text: str) -> int:
+    """A whole number of at least 0."""
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+    return int(text)
+
+
 def key_value(text: str) -> tuple[str, str]:
     """KEY=VALUE as a pair."""
     key, equals, value = text.partition("=")
@@ -51,6 +58,16 @@ def add_span_options(command: argparse.ArgumentParser) -> None:
     """--start and --stop: the part of the input to analyse."""
     command.add_argument("--start", type=float, metavar="S", help="start at this second")
     command.add_argument("--stop", type=float, metavar="S", help="stop at this second")
+
+
+def add_track_option(command: argparse.ArgumentParser) -> None:
+    """--audio-track: which of several sound tracks to read."""
+    command.add_argument(
+        "--audio-track",
+        type=natural,
+        metavar="N",
+        help="read this sound track, counted from 0 (default: the main one)",
+    )
 
 
 def add_window_options(command: argparse.ArgumentParser) -> None:

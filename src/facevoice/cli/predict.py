@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from facevoice.cli.console import ProgressLine
 from facevoice.cli.inputs import error_line, find_inputs
-from facevoice.cli.options import add_model_options, add_span_options, positive
+from facevoice.cli.options import add_model_options, add_span_options, add_track_option, positive
 from facevoice.cli.outputs import check_file
 from facevoice.errors import InvalidInputError
 
@@ -54,6 +54,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         help="also write an HTML report; needs exactly one input",
     )
     add_span_options(command)
+    add_track_option(command)
     add_model_options(command)
     batch = command.add_argument_group("options for thousands of files", "See docs/batch.md.")
     batch.add_argument("--workers", type=positive, metavar="N", help="number of worker processes")
@@ -142,7 +143,10 @@ def _predictions(
     for done, path in enumerate(paths):
         line(done, len(paths), path.name)
         yield from predictor.predict_many(
-            [path], start_seconds=options.start, stop_seconds=options.stop
+            [path],
+            start_seconds=options.start,
+            stop_seconds=options.stop,
+            audio_track=options.audio_track,
         )
 
 
@@ -159,6 +163,7 @@ def _reported(
         options.report,
         start_seconds=options.start,
         stop_seconds=options.stop,
+        audio_track=options.audio_track,
     )
     line.say(f"report written to {options.report}")
     return prediction

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from facevoice.cli.console import ProgressLine, say
-from facevoice.cli.options import positive
+from facevoice.cli.options import add_track_option, positive
 
 if TYPE_CHECKING:
     from facevoice.datasets import Corpus
@@ -37,6 +37,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command.add_argument(
         "--limit", type=positive, metavar="N", help="only N samples, of all labels, to try it"
     )
+    add_track_option(command)
     leaks = command.add_mutually_exclusive_group()
     leaks.add_argument(
         "--drop-leaks", action="store_true", help="leave out what leaks into test or validation"
@@ -101,6 +102,7 @@ def run_prepare(options: argparse.Namespace) -> int:
         limit=options.limit,
         allow_leaks=options.allow_leaks,
         drop_leaks=options.drop_leaks,
+        audio_track=options.audio_track,
     )
     with ProgressLine("samples", last=True) as progress:
         prepared = prepare(

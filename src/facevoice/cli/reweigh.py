@@ -15,6 +15,8 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command.add_argument("--weights", type=Path, required=True, metavar="FILE",
                          help="weights.json from facevoice fuse")  # fmt: skip
     command.add_argument("-o", "--output", type=Path, required=True, help="the new bundle folder")
+    command.add_argument("--allow-trained", action="store_true",
+                         help="also take weights fitted on clips that taught it")  # fmt: skip
     command.set_defaults(run=run)
 
 
@@ -23,6 +25,12 @@ def run(options: argparse.Namespace) -> int:
     from facevoice.bundle.reweigh import reweighted
     from facevoice.scores.weights_file import read_weights
 
-    folder = reweighted(options.bundle, read_weights(options.weights), options.output)
+    fitted = read_weights(options.weights)
+    if fitted.fitted_on is not None and fitted.fitted_on.taught is None:
+        say(
+            "whether the clips that the weights were fitted on taught what scored them was not"
+            " looked for: the weights do not say"
+        )
+    folder = reweighted(options.bundle, fitted, options.output, allow_trained=options.allow_trained)
     say(f"bundle written to {folder}; try: facevoice predict CLIP --bundle {folder}")
     return 0

@@ -48,7 +48,13 @@ def run(options: argparse.Namespace) -> int:
     from facevoice.scores.table import write_score_table
 
     predictor = load(options.bundle, device=options.device, threads=options.threads)
-    scored = score_labelled(options.data or options.input, options.split, predictor, _warn)
+    scored = score_labelled(
+        options.data or options.input,
+        options.split,
+        predictor,
+        _warn,
+        audio_track=options.audio_track,
+    )
     kept = scored.table
     if not options.nodes:
         kept = leaves_only(scored.table, predictor.bundle.tree)

@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 from facevoice import __version__
 from facevoice.cli.console import ProgressLine
 from facevoice.cli.inputs import find_inputs
-from facevoice.cli.options import add_model_options, add_span_options, add_window_options
+from facevoice.cli.options import (
+    add_model_options,
+    add_span_options,
+    add_track_option,
+    add_window_options,
+)
 from facevoice.cli.outputs import check_file, check_folder
 from facevoice.errors import FacevoiceError, InvalidInputError
+from facevoice.output.damage import damage_sentence
 from facevoice.output.wording import counted, duration
 
 if TYPE_CHECKING:
@@ -69,6 +75,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         help="also measure 52 blendshapes and the head's pose in each of these faces",
     )
     add_span_options(command)
+    add_track_option(command)
     add_model_options(command, threads=1)  # its stages run in parallel
     command.set_defaults(run=run)
 
@@ -129,6 +136,7 @@ def _one(
         blendshapes=options.blendshapes,
         start=options.start,
         stop=options.stop,
+        audio_track=options.audio_track,
         device=options.device,
         threads=options.threads,
         progress=line,
@@ -160,7 +168,7 @@ class _FilmLine:
 
 
 def summary(timeline: "Timeline") -> Iterator[str]:
-    """One line for the film, one for each person."""
+    """One line for the film, one for each person, and what else there is to know."""
     length = timeline.stop_seconds - timeline.start_seconds
     yield (
         f"{timeline.path}: {length:.1f} s, {counted(len(timeline.people), 'person', 'people')},"
@@ -171,6 +179,10 @@ def summary(timeline: "Timeline") -> Iterator[str]:
     unattributed = sum(row.person is None and row.voice is not None for row in timeline.rows)
     if unattributed:
         yield f"  speech of no one in view in {counted(unattributed, 'window')}"
+    if timeline.audio_tracks is not None and timeline.audio_tracks.hint:
+        yield f"  {timeline.audio_tracks.hint}"
+    if timeline.damage:
+        yield f"  {damage_sentence(timeline.damage)}"
 
 
 def _line(person: "Person") -> str:

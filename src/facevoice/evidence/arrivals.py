@@ -40,6 +40,7 @@ class Feeder:
     def take(self, arrival: Arrival) -> Iterator[EvidenceWindow]:
         """Take the next arrival; yield the windows that it completes."""
         now, content = arrival.waited_seconds, arrival.content
+        self._maker.add_damage(arrival.damage)
         if self._view_waited is None or self._sound_waited is None:
             self._view_waited = self._sound_waited = now
         if isinstance(content, View):

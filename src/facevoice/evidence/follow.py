@@ -7,11 +7,13 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from facevoice import media
 from facevoice.evidence.cuts import CutFinder, Settled
+from facevoice.evidence.damage import with_damage
 from facevoice.evidence.mouths import Pace
 from facevoice.evidence.plan import Plan
 from facevoice.evidence.prefetch import prefetched
@@ -20,7 +22,7 @@ from facevoice.faces.align import align
 from facevoice.faces.detect import Detector
 from facevoice.faces.find import FaceFinder
 from facevoice.media import View
-from facevoice.types import Face, UInt8Array
+from facevoice.types import Damage, Face, UInt8Array
 
 VIEWS_AHEAD: Final = 12  # decoded pictures that may be queued: bounds the memory
 
@@ -128,12 +130,15 @@ class Follower:
 
 def follow_file(
     path: Path, plan: Plan, detector: Callable[[], Detector], *, with_light: bool
-) -> Generator[Followed, None, None]:
-    """Yield all pictures of a file, followed; they are decoded in a thread of their own.
+) -> Generator[Followed | Damage, None, None]:
+    """Yield all pictures of a file, followed, and the damage found on the way to them.
+
+    They are decoded in a thread of their own.
 
     detector: makes the face detector. with_light: see ``Follower``.
     """
-    views = media.iter_views(
+    views = partial(
+        media.iter_views,
         path,
         rate_hz=plan.rate_hz,
         start_seconds=plan.start,
@@ -142,8 +147,12 @@ def follow_file(
     )
     follower = Follower(detector(), with_light=with_light)
     last = plan.start
-    with closing(prefetched(views, VIEWS_AHEAD)) as ready:
+    read = with_damage(lambda damaged: views(damaged=damaged))
+    with closing(prefetched(read, VIEWS_AHEAD)) as ready:
         for view in ready:
+            if isinstance(view, Damage):
+                yield view
+                continue
             if view.time_seconds - last > plan.patience_seconds:
                 yield from follower.flush()
             yield from follower.push(view)

@@ -8,11 +8,13 @@ from typing import Final
 
 from facevoice.evidence.follow import Followed
 from facevoice.evidence.prefetch import prefetched
+from facevoice.types import Damage
 from facevoice.workers import Worker, cores
 
 PICTURES_AHEAD: Final = 12  # followed pictures that may be queued: bounds the memory
 
-Making = Callable[[], Generator[Followed, None, None]]
+Item = Followed | Damage
+Making = Callable[[], Generator[Item, None, None]]
 
 _LEAST_FILM_SECONDS: Final = 20.0  # a process takes most of a second to start
 _BATCH_PICTURES: Final = 12  # sent together, at most
@@ -29,7 +31,7 @@ def is_worth_a_process(seconds: float | None) -> bool:
     return cores() > 1 and seconds is not None and seconds >= _LEAST_FILM_SECONDS
 
 
-def in_another_process(make: Making) -> Generator[Followed, None, None]:
+def in_another_process(make: Making) -> Generator[Item, None, None]:
     """Yield the items of a generator that runs in another process; closing ends that at once.
 
     If no process can be started, the generator runs in a thread of this one.
@@ -48,7 +50,7 @@ def in_another_process(make: Making) -> Generator[Followed, None, None]:
         yield from prefetched(_received(worker), PICTURES_AHEAD, stop=early)
 
 
-def _received(worker: Worker[str, list[Followed]]) -> Generator[Followed, None, None]:
+def _received(worker: Worker[str, list[Item]]) -> Generator[Item, None, None]:
     try:
         for _ in range(_REQUESTS_AHEAD):
             worker.send("next")
@@ -67,20 +69,21 @@ def _received(worker: Worker[str, list[Followed]]) -> Generator[Followed, None, 
         worker.join()
 
 
-def _batch_maker(make: Making) -> Callable[[str], list[Followed]]:
+def _batch_maker(make: Making) -> Callable[[str], list[Item]]:
     """In the other process: returns the next batch at each call, an empty one at the end."""
     batches = _batches(make())
     return lambda _: next(batches, [])
 
 
-def _batches(pictures: Generator[Followed, None, None]) -> Generator[list[Followed], None, None]:
+def _batches(pictures: Generator[Item, None, None]) -> Generator[list[Item], None, None]:
     """Group pictures; an error is raised after the batch of the pictures before it."""
-    batch: list[Followed] = []
+    batch: list[Item] = []
     size, error = 0, None
     try:
         for picture in pictures:
             batch.append(picture)
-            size += 0 if picture.light is None else picture.light.nbytes
+            light = picture.light if isinstance(picture, Followed) else None
+            size += 0 if light is None else light.nbytes
             if len(batch) >= _BATCH_PICTURES or size >= _BATCH_BYTES:
                 yield batch
                 batch, size = [], 0

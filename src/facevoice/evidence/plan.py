@@ -32,6 +32,7 @@ class Plan:
     stop: the end that the source declares, or the requested one if earlier; None: unknown. It is a
         hint: what decodes is what counts.
     asked_stop: the requested stop, at which reading ends; None: read to the end.
+    audio_track: number of the sound track that is read; None: the main one.
 
     Raises:
         InvalidInputError: not 0 < hop <= window.
@@ -44,6 +45,7 @@ class Plan:
     has_audio: bool
     stop: float | None = None
     asked_stop: float | None = None
+    audio_track: int | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.window) and self.window >= self.hop > 0):
@@ -90,7 +92,8 @@ def film_plan(
         InvalidInputError: not 0 < hop <= window, or nothing lies between start and stop.
     """
     begin, end = _span(info, start, stop)
-    return Plan(begin, window, hop, info.has_video, info.has_audio, end, stop)
+    streams = info.has_video, info.has_audio
+    return Plan(begin, window, hop, *streams, end, stop, info.audio_track)
 
 
 def clip_plan(info: MediaInfo, start: float | None, stop: float | None) -> Plan:

@@ -6,13 +6,14 @@ from contextlib import ExitStack, closing
 from functools import cached_property, partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facevoice import media
 from facevoice.errors import InvalidInputError
+from facevoice.evidence.damage import with_damage
 from facevoice.evidence.follow import Followed, Follower, follow_file
 from facevoice.evidence.follow_process import (
     PICTURES_AHEAD,
@@ -26,7 +27,9 @@ from facevoice.evidence.windows import EvidenceWindow, WindowMaker
 from facevoice.faces.mtcnn import Mtcnn
 from facevoice.session import Device
 from facevoice.speech.voice import SPEECH_RATE_HZ, SileroVoice
-from facevoice.types import Evidence, Float64Array, Frame, UInt8Array, Waveform
+from facevoice.types import Damage, Evidence, Float64Array, Frame, UInt8Array, Waveform
+
+Item = TypeVar("Item", Followed, Waveform)
 
 _PIECE_SECONDS: Final = 0.5  # length of the pieces in which sound is read
 
@@ -55,6 +58,7 @@ class EvidenceReader:
         *,
         start_seconds: float | None = None,
         stop_seconds: float | None = None,
+        audio_track: int | None = None,
         info: media.MediaInfo | None = None,
     ) -> Iterator[Evidence]:
         """Yield the main person's face and all speech of a file, window by window.
@@ -63,12 +67,13 @@ class EvidenceReader:
 
         start_seconds, stop_seconds: the part to read, in presentation time; None: the file's own
             start or end.
-        info: of the file, if it has been probed already.
+        audio_track: number of the sound track, from 0; None: the main one.
+        info: of the file and this track, if it has been probed already.
 
         Raises:
             FacevoiceError: the file cannot be read (see ``media``), or the part is empty.
         """
-        info = info if info is not None else media.probe(path)
+        info = info if info is not None else media.probe(path, audio_track)
         if info.kind == "image":
             (frame,) = media.iter_frames(path)
             yield self._in_memory([frame], None, math.inf)
@@ -90,22 +95,25 @@ class EvidenceReader:
             FacevoiceError: the file cannot be read.
         """
         maker = self.maker(plan, main_only=main_only, attribute=attribute)
-        pictures: Iterator[Followed] = iter(())
-        sound: Iterator[Waveform] = iter(())
+        pictures: Iterator[Followed | Damage] = iter(())
+        sound: Iterator[Waveform | Damage] = iter(())
         with ExitStack() as stack:
             if plan.has_video:
                 followed = self._followed(path, plan, with_light=attribute and plan.has_audio)
                 pictures = stack.enter_context(closing(followed))
             if plan.has_audio:
-                pieces = media.iter_waveform(
+                pieces = partial(
+                    media.iter_waveform,
                     path,
                     rate_hz=SPEECH_RATE_HZ,
                     window_seconds=_PIECE_SECONDS,
                     start_seconds=plan.start,
                     stop_seconds=plan.asked_stop,
                     origin_seconds=plan.start,
+                    audio_track=plan.audio_track,
                 )
-                sound = stack.enter_context(closing(pieces))
+                heard = with_damage(lambda damaged: pieces(damaged=damaged))
+                sound = stack.enter_context(closing(heard))
             yield from _in_order(maker, pictures, sound)
 
     def maker(
@@ -193,7 +201,7 @@ class EvidenceReader:
 
     def _followed(
         self, path: Path, plan: Plan, *, with_light: bool
-    ) -> Generator[Followed, None, None]:
+    ) -> Generator[Followed | Damage, None, None]:
         """Follow people in parallel to the windows: it needs no sound, as windows do."""
         make = partial(follow_file, path, plan, with_light=with_light)
         if self._device == "cpu" and is_worth_a_process(plan.seconds):
@@ -202,11 +210,13 @@ class EvidenceReader:
 
 
 def _in_order(
-    maker: WindowMaker, pictures: Iterator[Followed], sound: Iterator[Waveform]
+    maker: WindowMaker,
+    pictures: Iterator[Followed | Damage],
+    sound: Iterator[Waveform | Damage],
 ) -> Iterator[EvidenceWindow]:
     """Feed a maker in order of time: always the stream that is behind."""
     last = maker.plan.start
-    picture, piece = next(pictures, None), next(sound, None)
+    picture, piece = _next(maker, pictures), _next(maker, sound)
     while True:
         if picture is None:
             maker.end_pictures()
@@ -221,9 +231,18 @@ def _in_order(
                 maker.no_sound_before(piece.start_seconds)
             maker.add_picture(picture)
             last = picture.time_seconds
-            picture = next(pictures, None)
+            picture = _next(maker, pictures)
         elif piece is not None:
             maker.add_sound(piece)
-            piece = next(sound, None)
+            piece = _next(maker, sound)
         else:
             return
+
+
+def _next(maker: WindowMaker, items: Iterator[Item | Damage]) -> Item | None:
+    """The next item of a stream, None at its end; the maker is told the damage before it."""
+    for item in items:
+        if not isinstance(item, Damage):
+            return item
+        maker.add_damage(item)
+    return None

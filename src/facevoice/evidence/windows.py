@@ -21,7 +21,18 @@ from facevoice.evidence.speaker import MouthVoice, Verdict, features
 from facevoice.evidence.tracks import PATIENCE_SECONDS
 from facevoice.media import View
 from facevoice.speech.voice import SPEECH_RATE_HZ, Speech, VoiceDetector, find_speech
-from facevoice.types import Evidence, Face, FaceTrack, MissingCode, Modality, UInt8Array, Waveform
+from facevoice.types import (
+    UNDAMAGED,
+    Damage,
+    Evidence,
+    Face,
+    FaceTrack,
+    MissingCode,
+    Modality,
+    UInt8Array,
+    Waveform,
+)
+from facevoice.types.values import Value
 
 MOST_FACES: Final = 8
 """Faces per picture that are candidates for the main person: bounds the memory."""
@@ -38,8 +49,8 @@ _LONGEST_STAND: Final = 2.0  # usual times between sampled instants; a longer on
 _MEMORY: Final = 0.75  # weight of earlier fits of mouth and voice, for windows that overlap fully
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
+@dataclass(frozen=True, slots=True, eq=False)
+class Sight(Value):
     """One face at one sampled instant.
 
     track: the number of its track. person: its number, once it has been seen long enough.
@@ -55,8 +66,8 @@ class Sight:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class EvidenceWindow:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class EvidenceWindow(Value):
     """Who is seen and what is heard in [start_seconds, stop_seconds).
 
     faces: everyone who is seen for more than a sliver of the window, by the person's number, which
@@ -67,6 +78,7 @@ class EvidenceWindow:
     sights: those of numbered people that no later window holds; each appears in one window only.
     cuts: presentation times of the new shots found since the previous window.
     faceless: why a person has no face here: the code of ``evidence(None)``.
+    damage: what was found damaged since the previous window.
     """
 
     start_seconds: float
@@ -78,6 +90,7 @@ class EvidenceWindow:
     sights: tuple[Sight, ...]
     cuts: tuple[float, ...]
     faceless: MissingCode = "no_face"
+    damage: Damage = UNDAMAGED
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "faces", MappingProxyType(dict(self.faces)))
@@ -108,6 +121,7 @@ class EvidenceWindow:
             speech_spans=speech.spans,
             missing=missing,
             people=self.people,
+            damage=self.damage,
         )
 
     def __repr__(self) -> str:
@@ -170,10 +184,15 @@ class WindowMaker:
         self._known: dict[int, _Track] = {}
         self._people = self._sampled = self._number = 0
         self._new_cuts: list[float] = []
+        self._damage = UNDAMAGED
         # how far each stream has come; inf once it has ended, or if the source lacks it
         self._pictures_until = -np.inf if plan.has_video else np.inf
         self._newest, self._period = -np.inf, 0.0  # of the pictures, without those shown again
         self._sound_until = -np.inf if plan.has_audio else np.inf
+
+    def add_damage(self, damage: Damage) -> None:
+        """Add damage that was found in the pictures or the sound; it goes into the next window."""
+        self._damage += damage
 
     def add_view(self, view: View) -> None:
         """Add the next picture, to be followed here."""
@@ -296,6 +315,7 @@ class WindowMaker:
         speaker = self._verdict(seen, sound, speech, start, stop)
         per_instant = Counter(sight.time_seconds for sights in seen.values() for sight in sights)
         cuts, self._new_cuts = tuple(self._new_cuts), []
+        damage, self._damage = self._damage, UNDAMAGED
         tracks = {
             person: self._track(person, sights, stop - start) for person, sights in seen.items()
         }
@@ -309,6 +329,7 @@ class WindowMaker:
             sights=self._forget(np.inf if last else start + self.plan.hop),
             cuts=cuts,
             faceless=self._faceless(tracks),
+            damage=damage,
         )
 
     def _faceless(self, tracks: Mapping[int, FaceTrack | None]) -> MissingCode:

@@ -11,6 +11,7 @@ from facevoice.faces.head_pose import HeadPose, facing_camera
 from facevoice.faces.mesh import MESH_FILE, POINT_COUNT, FaceMesh, shipped_session
 from facevoice.session import Device, Session
 from facevoice.types import Float32Array, UInt8Array
+from facevoice.types.values import Value
 
 LAYER_FILE: Final = "blendshapes.onnx"
 
@@ -29,8 +30,8 @@ BLENDSHAPES: Final = (
 """In MediaPipe's order; Left and Right are those of the person who is seen."""
 
 
-@dataclass(frozen=True, slots=True)
-class Expression:
+@dataclass(frozen=True, slots=True, eq=False)
+class Expression(Value):
     """What the mesh of one face shows.
 
     blendshapes: (52,) float32, 0 (absent) to 1, in the order of ``BLENDSHAPES``.

@@ -1,21 +1,54 @@
-"""Presentation times of decoded frames."""
+"""Presentation times of the frames of one stream, made of their stamps and their durations."""
 
 import math
+from collections import deque
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final
+from typing import Final, Generic, Protocol, TypeVar
 
-from av.audio.frame import AudioFrame
-from av.video.frame import VideoFrame
-
+from facevoice.media.stamps import (
+    BACK_SECONDS,
+    JITTER_SECONDS,
+    How,
+    Line,
+    PictureLine,
+    Stamped,
+)
 from facevoice.types import require
 
 TIME_TOLERANCE: Final = 1e-6
 """Rounding error in seconds that is allowed where a time is compared with a bound."""
 
-_BACK: Final = 1.0  # seconds; a larger step back means that the clock was restarted
-_AHEAD: Final = 3600.0  # seconds; so does a larger jump ahead
+UNRELATED_SECONDS: Final = 86_400.0
+"""Streams of one source whose first stamps are further apart share no clock."""
+
+LOOK_SECONDS: Final = 2.0
+"""Sound after a doubtful stamp that is read to judge it."""
+
+_AHEAD: Final = 3600.0  # seconds; a larger jump ahead means that the clock was restarted
 _APART: Final = 10.0  # seconds allowed between the pictures and the sound of a live source
+_SOON_SECONDS: Final = 0.25  # between the first two pictures, without a second thought
+_FEW_FAULTS: Final = 0.1  # share of stamps that run backwards; those are damaged, not unreliable
+_MOST_HELD: Final = 400  # frames of sound; they may be very short
+
+
+class HasStamps(Protocol):
+    """A packet, or a decoded frame."""
+
+    @property
+    def pts(self) -> int | None:
+        """Presentation stamp in units of the time base."""
+
+    @property
+    def dts(self) -> int | None:
+        """Decoding stamp in units of the time base."""
+
+    @property
+    def time_base(self) -> Fraction | None:
+        """In seconds; None: that of the stream."""
+
+
+Item = TypeVar("Item", bound=HasStamps)
 
 
 def check_span(start_seconds: float | None, stop_seconds: float | None) -> None:
@@ -47,71 +80,198 @@ class SharedClock:
     offset: float = 0.0
 
 
-class Clock:
-    """Presentation times of the frames of one stream, as the file states them where it can.
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How far ahead a clock looks to judge a doubtful stamp.
 
-    - The time of a frame is ``pts * time_base``. Where pts are unreliable (H.264 in AVI), ``dts``
-      is used as soon as pts have run backwards more often than dts; this is ffmpeg's own rule.
+    seconds: of sound. pictures: a number, since they take room.
+    """
+
+    seconds: float = LOOK_SECONDS
+    pictures: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Held(Generic[Item]):
+    """A frame whose time is not decided yet; stamp: in seconds, None if it has none."""
+
+    item: Item
+    stamp: float | None
+    length: float
+
+
+class Clock(Generic[Item]):
+    """Presentation times of the frames of one stream: as stamped, where its durations support that.
+
+    - The stamp of a frame is ``pts * time_base``. Where pts are unreliable (H.264 in AVI), ``dts``
+      is used: if more than a tenth of pts run backwards, and more often than dts.
     - A frame without a stamp follows its predecessor directly; the first one is at 0.
-    - A clock that steps back by more than a second, or ahead by more than an hour, was restarted
-      (joined recordings, damaged stamps): the stream continues where it was.
+    - A stamp that is not where its predecessors lead is held until those after it have come (see
+      ``Look``). If they return to where the stream was, it was damaged and is mended. If they run
+      on from it, it is right: there was a gap. If they do neither (they stand still), the stream
+      goes on by the durations of its frames, and each such stamp counts as mended.
+    - A clock that steps back by more than a second, or ahead by more than an hour, and runs on from
+      there was restarted (joined recordings): the stream continues where it was.
+    - A stream that starts more than a day after the other one of its source (``beside``) shares no
+      clock with it: it is moved to the start of the other.
     - The clocks of pictures and sound of a live source have a ``shared`` state: neither may jump
       more than ten seconds ahead of both, and if both are restarted (a camera was plugged in
       again), they stay in step.
+
+    time_base: of the stream. line: how frames of its kind follow one another.
     """
 
-    def __init__(self, time_base: Fraction, shared: SharedClock | None = None) -> None:
-        self._time_base = time_base
-        self._shared = shared
+    def __init__(
+        self,
+        time_base: Fraction,
+        line: Line,
+        *,
+        shared: SharedClock | None = None,
+        beside: float | None = None,
+        look: Look = Look(),
+    ) -> None:
+        self._time_base, self._line, self._shared, self._beside = time_base, line, shared, beside
+        self._look_seconds, self._pictures = look.seconds, isinstance(line, PictureLine)
+        self._most_held = look.pictures if self._pictures else _MOST_HELD
+        self._held: deque[_Held[Item]] = deque()
         self._offset = 0.0
-        self._last: float | None = None
-        self._expected = 0.0
-        self._last_pts: int | None = None
-        self._last_dts: int | None = None
-        self._faulty_pts = 0
-        self._faulty_dts = 0
+        self._stamps = _BestStamps()
+        self.mended = 0
+        """Stamps that were not taken as they are."""
+        self.restarted = False
+        """Whether the clock was restarted, or moved to that of the other stream."""
 
-    def seconds(self, frame: AudioFrame | VideoFrame, length_seconds: float) -> float:
-        """Presentation time of the next frame, which lasts ``length_seconds``."""
-        stamp = self._best_stamp(frame.pts, frame.dts)
-        if stamp is None:
-            time = self._expected
-        else:
-            time = self._continued(float(stamp * (frame.time_base or self._time_base)))
-        self._last = time
-        self._expected = time + length_seconds
-        if self._shared is not None:
-            self._shared.reached = max(self._shared.reached or self._expected, self._expected)
+    def push(self, item: Item, length_seconds: float) -> list[tuple[float, Item]]:
+        """Add the next frame; return the frames whose times are decided, in order."""
+        ticks = self._stamps.best(item.pts, item.dts)
+        base = item.time_base or self._time_base
+        stamp = None if ticks is None else ticks * base.numerator / base.denominator
+        self._held.append(_Held(item, stamp, length_seconds))
+        return self._decided(ended=False)
+
+    def flush(self) -> list[tuple[float, Item]]:
+        """Return the remaining frames at the end of the stream."""
+        return self._decided(ended=True)
+
+    def _decided(self, *, ended: bool) -> list[tuple[float, Item]]:
+        found = []
+        while self._held:
+            enough = ended or self._sees_enough()
+            head = self._held[0]
+            first = self._line.last is None
+            time = self._first(head, enough) if first else self._next(head, enough)
+            if time is None:
+                break
+            self._held.popleft()
+            if self._shared is not None:
+                reached = time + head.length
+                self._shared.reached = max(self._shared.reached or reached, reached)
+            found.append((time, head.item))
+        return found
+
+    def _sees_enough(self) -> bool:
+        """Whether enough frames are held to judge the oldest of them."""
+        count = len(self._held) - 1
+        if count >= self._most_held:
+            return True
+        if self._pictures or count < 2:
+            return False
+        return sum(held.length for held in self._held) - self._held[0].length >= self._look_seconds
+
+    def _first(self, head: _Held[Item], enough: bool) -> float | None:  # noqa: FBT001
+        """The time of the first frame; None: not decided."""
+        stamp = head.stamp
+        if stamp is not None and self._shared is not None:
+            return self._taken(self._continued(stamp), head, "off line")
+        if not (enough or (self._pictures and self._starts_well())):
+            return None
+        time, later = 0.0 if stamp is None else stamp, self._later()
+        if stamp is not None and later:
+            time = self._line.first(Stamped(stamp, head.length), later)
+            self.mended += time != stamp
+        if self._beside is not None and time - self._beside > UNRELATED_SECONDS:
+            self._offset, self.restarted = self._beside - time, True
+            self.mended += 1
+            time = self._beside
+        return self._taken(time, head, "off line")
+
+    def _starts_well(self) -> bool:
+        """Whether the second picture follows the first as usual, so that neither is doubtful."""
+        if len(self._held) < 2:
+            return False
+        first, second = self._held[0], self._held[1]
+        if first.stamp is None or second.stamp is None:
+            return first.stamp == second.stamp
+        return 0 < second.stamp - first.stamp <= max(2 * first.length, _SOON_SECONDS)
+
+    def _next(self, head: _Held[Item], enough: bool) -> float | None:  # noqa: FBT001
+        """The time of the next frame; None: not decided."""
+        line = self._line
+        if head.stamp is None:
+            return self._taken(line.expected, head, "in line")
+        time = head.stamp + self._offset
+        if line.fits(time):
+            return self._taken(time, head, "in line")
+        if not enough:
+            return None
+        later, at = self._later(), Stamped(time, head.length)
+        right = line.mended(at, later)
+        if right is None and line.runs_on(at, later):
+            return self._taken(self._continued(head.stamp), head, "off line")
+        right = line.expected if right is None else right
+        self.mended += self._pictures or abs(time - right) > JITTER_SECONDS
+        return self._taken(right, head, "mended")
+
+    def _taken(self, time: float, head: _Held[Item], how: How) -> float:
+        self._line.take(time, head.length, how)
         return time
 
-    def _continued(self, literal: float) -> float:
-        """The literal time, or after a restart the time that continues the stream."""
+    def _later(self) -> list[Stamped]:
+        held = iter(self._held)
+        next(held)
+        return [
+            Stamped(one.stamp + self._offset, one.length) for one in held if one.stamp is not None
+        ]
+
+    def _continued(self, stamp: float) -> float:
+        """The time as stamped, or after a restart the time that continues the stream."""
         shared = self._shared or SharedClock()
-        if self._last is None and shared.reached is None:
-            return literal
+        if self._line.last is None and shared.reached is None:
+            return stamp
         for offset in (self._offset, shared.offset, 0.0):
-            if self._plausible(literal + offset):
+            if self._plausible(stamp + offset):
                 self._offset = offset
-                return literal + offset
-        expected = self._expected if shared.reached is None else shared.reached
-        self._offset = shared.offset = expected - literal
+                return stamp + offset
+        expected = self._line.expected if shared.reached is None else shared.reached
+        self._offset = shared.offset = expected - stamp
+        self.restarted = True
         return expected
 
     def _plausible(self, time: float) -> bool:
         reached = None if self._shared is None else self._shared.reached
+        last, expected = self._line.last, self._line.expected
         if reached is not None:
-            low = reached - _APART if self._last is None else self._last - _BACK
+            low = reached - _APART if last is None else last - BACK_SECONDS
             return low <= time <= reached + _APART
-        last = self._expected if self._last is None else self._last
-        return last - _BACK <= time <= self._expected + _AHEAD
+        return (expected if last is None else last) - BACK_SECONDS <= time <= expected + _AHEAD
 
-    def _best_stamp(self, pts: int | None, dts: int | None) -> int | None:
+
+class _BestStamps:
+    """Chooses between the stamps of presentation and of decoding."""
+
+    def __init__(self) -> None:
+        self._last_pts: int | None = None
+        self._last_dts: int | None = None
+        self._count = self._faulty_pts = self._faulty_dts = 0
+
+    def best(self, pts: int | None, dts: int | None) -> int | None:
+        """The presentation stamp, unless those run backwards often, and more often."""
+        self._count += 1
         if dts is not None:
             self._faulty_dts += self._last_dts is not None and dts <= self._last_dts
             self._last_dts = dts
         if pts is not None:
             self._faulty_pts += self._last_pts is not None and pts <= self._last_pts
             self._last_pts = pts
-        if pts is not None and (dts is None or self._faulty_pts <= self._faulty_dts):
-            return pts
-        return dts
+        often = self._faulty_pts > max(self._faulty_dts, _FEW_FAULTS * self._count)
+        return dts if dts is not None and (pts is None or often) else pts

@@ -1,9 +1,11 @@
 """Opens a container and decodes its streams, skipping what is damaged."""
 
 import stat
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from fractions import Fraction
+from itertools import chain
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
@@ -18,8 +20,18 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from facevoice.errors import MediaNotFoundError, MediaPermissionError, MediaUnreadableError
-from facevoice.media.clock import Clock, SharedClock, check_span
+from facevoice.media.clock import (
+    LOOK_SECONDS,
+    UNRELATED_SECONDS,
+    Clock,
+    Look,
+    SharedClock,
+    check_span,
+)
+from facevoice.media.ogg import Part, link_bounds
 from facevoice.media.pixels import MAX_PIXELS, MAX_SIDE, fits, pixel_ratio
+from facevoice.media.stamps import PictureLine, SoundLine
+from facevoice.types import Damage, Damaged, ignored, require
 
 READ_FAILURES: Final = 100
 """Failed reads in a row after which the rest of a file is given up."""
@@ -28,6 +40,11 @@ NOT_MEDIA: Final = ("concat", "dash", "hls", "imf", "tty")
 
 _SEEK_FROM: Final = 2.0  # seconds into the file; decoding from the start is cheaper before that
 _SEEK_BACK: Final = (0.5, 8.0, 64.0)  # seconds before the wanted instant, tried in turn
+_NO_INDEX: Final = ("mpegts", "mpeg")  # a seek looks for stamps, which may occur twice
+_SOON_READ: Final = 32_000_000  # bytes, which are decoded from the start within seconds
+_FEWEST_HELD: Final = 4  # pictures that are held to judge a stamp
+_MOST_HELD: Final = 16
+_HELD_PIXELS: Final = 40_000_000
 _STILL_BRANDS: Final = ("heic", "heix", "mif1", "msf1", "avif", "avis")
 
 MediaFrame = AudioFrame | VideoFrame
@@ -110,25 +127,38 @@ def check_size(path: Path | str, width: int, height: int) -> None:
         )
 
 
+Link = tuple[int, int]
+"""Bounds in bytes of one of several containers in a row in a file."""
+
+
+def links(path: Path) -> list[Link | None]:
+    """The containers in a file: [None] is the file itself; of a chained Ogg file, each link."""
+    bounds = link_bounds(path)
+    return [*bounds] if len(bounds) > 1 else [None]
+
+
 @contextmanager
-def opened(path: Path) -> Iterator[InputContainer]:
+def opened(path: Path, link: Link | None = None) -> Iterator[InputContainer]:
     """Open a container for reading and close it at the end; no other file or URL is accessed.
+
+    link: the part of the file to read; None: the whole.
 
     Raises:
         MediaUnreadableError: no container of a known type, or one without picture and sound.
     """
-    try:
-        container = av.open(
-            f"file:{path}",
-            mode="r",
-            options={"protocol_whitelist": "file"},  # a playlist must not reach the network
-            metadata_errors="ignore",
-        )
-    except (FFmpegError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        found = f"no video, sound or picture was found in it ({reason})"
-        raise unreadable(path, f"{found}: damaged, cut short or not a media file") from error
-    with container:
+    with ExitStack() as stack:
+        try:
+            container = av.open(
+                f"file:{path}" if link is None else stack.enter_context(Part(path, *link)),
+                mode="r",
+                options={"protocol_whitelist": "file"},  # a playlist must not reach the network
+                metadata_errors="ignore",
+            )
+        except (FFmpegError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            found = f"no video, sound or picture was found in it ({reason})"
+            raise unreadable(path, f"{found}: damaged, cut short or not a media file") from error
+        stack.enter_context(container)
         brand = container.metadata.get("major_brand", "").strip().lower()
         if brand in _STILL_BRANDS:
             raise unreadable(path, f"still pictures of type {brand} are not supported, JPEG is")
@@ -146,11 +176,33 @@ def picture_stream(container: InputContainer) -> VideoStream | None:
     return next((s for s in streams if best and s.index == best.index), next(iter(streams), None))
 
 
-def sound_stream(container: InputContainer) -> AudioStream | None:
-    """The main sound stream."""
+def sound_stream(container: InputContainer, track: int | None = None) -> AudioStream | None:
+    """The main sound stream, or the one with this number among all sound streams.
+
+    Raises:
+        InvalidInputError: there is no such track, or it has no decoder.
+    """
+    if track is not None:
+        return _track(container, track)
     streams = [stream for stream in container.streams.audio if stream.codec_context]
     best = container.streams.best("audio")
     return next((s for s in streams if best and s.index == best.index), next(iter(streams), None))
+
+
+def _track(container: InputContainer, track: Any) -> AudioStream:
+    count = len(container.streams.audio)
+    known = isinstance(track, Integral) and track in range(count)
+    found = {0: "no sound track", 1: "one sound track, 0"}.get(
+        count, f"{count} sound tracks, 0 to {count - 1}"
+    )
+    name = container.name.removeprefix("file:")
+    require(known, f"there is no sound track {track!r} in {name}: it has {found}")
+    stream = container.streams.audio[int(track)]
+    require(
+        stream.codec_context is not None,
+        f"sound track {track} of {name} is stored in a way that has no decoder here",
+    )
+    return stream
 
 
 def packets(
@@ -196,43 +248,91 @@ def first_instant(*streams: MediaStream | None) -> float | None:
     return min(instants, default=None)
 
 
+def other_start(container: InputContainer, stream: MediaStream) -> float | None:
+    """Where the sound starts if the stream is of pictures, and vice versa; None if unknown."""
+    other = sound_stream if isinstance(stream, VideoStream) else picture_stream
+    return first_instant(other(container))
+
+
 def decoded(
     path: Path,
     pick: Callable[[InputContainer], MediaStream | None],
     start_seconds: float | None,
+    damaged: Damaged = ignored,
 ) -> Generator[Timed[Any], None, None]:
     """Decode one stream in order of presentation and close the file at the end.
 
     If ``start_seconds`` lies well into the file, decoding starts at a key frame before it: the
     first frames are at or before that instant, and the caller skips to it. If a seek lands too
-    late (or the format cannot seek), the next try goes further back, and finally to the start.
+    late (or the format cannot seek), the next try goes further back, and finally to the start; as
+    it does where a stamp before that instant is damaged, whose right time is known only from the
+    start. Times then run back, to frames that the caller has seen and skips.
+
+    damaged: called with the packets that are lost; corrupt pictures are yielded, for the caller
+        to count those of its span.
 
     Raises:
         NoStreamError: the file has no stream of the requested kind.
         MediaUnreadableError: the stream has packets but none of them decodes.
     """
-    start = start_seconds or 0.0
-    for back in (None,) if start_seconds is None else (*_SEEK_BACK, None):
-        with opened(path) as container:
+    if start_seconds is not None:
+        for back in _SEEK_BACK:
+            if (yield from _decoded_from(path, pick, start_seconds, back, damaged)):
+                return
+    yield from _decoded_through(path, pick, damaged)
+
+
+def _decoded_from(
+    path: Path,
+    pick: Callable[[InputContainer], MediaStream | None],
+    start: float,
+    back: float,
+    damaged: Damaged,
+) -> Generator[Timed[Any], None, bool]:
+    """Decode from a key frame before ``start - back``; False if it must be tried otherwise."""
+    with opened(path) as container:
+        stream = pick(container)
+        if stream is None:
+            raise NoStreamError(str(path))
+        prepare(str(path), stream)
+        if not _seek(container, stream, start, back):
+            return False
+        reached = False
+        decoder = StreamDecoder(stream, damaged=lambda found: damaged(found) if reached else None)
+        frames = decoder.all_frames(packets(container, stream))
+        first = next(frames, None)
+        if first is None or not _precedes(first, start):
+            return False
+        for timed in chain((first,), frames):
+            reached = reached or timed.seconds >= start
+            if decoder.doubtful and not reached:
+                return False
+            yield timed
+        return True
+
+
+def _decoded_through(
+    path: Path, pick: Callable[[InputContainer], MediaStream | None], damaged: Damaged
+) -> Generator[Timed[Any], None, None]:
+    """Decode the whole stream."""
+    decoder: StreamDecoder | None = None
+    for link in links(path):
+        with opened(path, link) as container:
             stream = pick(container)
             if stream is None:
-                raise NoStreamError(str(path))
+                continue
             prepare(str(path), stream)
-            if back is not None and not _seek(container, stream, start, back):
-                continue
-            decoder = StreamDecoder(stream)
-            frames = (
-                timed for packet in packets(container, stream) for timed in decoder.frames(packet)
+            clock = None if decoder is None else decoder.clock
+            decoder = StreamDecoder(
+                stream, clock, other_start=other_start(container, stream), damaged=damaged
             )
-            first = next(frames, None)
-            if first is not None and (back is None or _precedes(first, start)):
-                yield first
-                yield from frames
-            elif back is not None:
-                continue
+            for packet in packets(container, stream):
+                yield from decoder.frames(packet)
             if decoder.all_damaged:
                 raise unreadable(path, f"not one packet of its {stream.type} stream decodes")
-            return
+    if decoder is None:
+        raise NoStreamError(str(path))
+    yield from decoder.flush()
 
 
 def prepare(name: str, stream: MediaStream, *, at_once: bool = False) -> None:
@@ -250,8 +350,15 @@ def prepare(name: str, stream: MediaStream, *, at_once: bool = False) -> None:
 
 def _seek(container: InputContainer, stream: MediaStream, start: float, back: float) -> bool:
     """Go to a key frame at or before ``start - back``; False if that is useless or impossible."""
-    origin, base = first_instant(stream), stream.time_base
+    origin, base, size = first_instant(stream), stream.time_base, container.size
     if origin is None or base is None or start - max(back, _SEEK_FROM) < origin:
+        return False
+    if container.format.name in _NO_INDEX and size < _SOON_READ:
+        return False
+    stated = container.duration and (container.start_time or 0) + container.duration
+    if stated and start >= stated / 1_000_000:  # the header is wrong, and so may the stamps be
+        return False
+    if abs(origin - (other_start(container, stream) or origin)) > UNRELATED_SECONDS:
         return False
     try:
         container.seek(int((start - back) / base), stream=stream)
@@ -269,15 +376,38 @@ def _precedes(first: Timed[Any], start: float) -> bool:
 class StreamDecoder:
     """Decodes the packets of one stream and determines the presentation times of its frames.
 
+    clock: that of the stream before, which this one continues; None: a new one.
     shared: for a live source, the state shared with the clock of the other stream.
+    other_start: where the other stream of the source starts by its header, None if unknown.
+    look_seconds: of sound, see ``Look``.
+    damaged: called with each packet that is lost.
     """
 
-    def __init__(self, stream: MediaStream, shared: SharedClock | None = None) -> None:
-        self._stream = stream
-        self._clock = Clock(stream.time_base or Fraction(1, 1000), shared)
-        self._period, self._ratio = 0.04, 1.0
-        if isinstance(stream, VideoStream) and stream.guessed_rate:
-            self._period = float(1 / stream.guessed_rate)
+    def __init__(
+        self,
+        stream: MediaStream,
+        clock: "Clock[MediaFrame] | None" = None,
+        *,
+        shared: SharedClock | None = None,
+        other_start: float | None = None,
+        look_seconds: float = LOOK_SECONDS,
+        damaged: Damaged = ignored,
+    ) -> None:
+        self._stream, self._report = stream, damaged
+        self._period, self._ratio, pictures = 0.04, 1.0, 0
+        if isinstance(stream, VideoStream):
+            if stream.guessed_rate:
+                self._period = float(1 / stream.guessed_rate)
+            size = max(1, stream.codec_context.width * stream.codec_context.height)
+            pictures = max(_FEWEST_HELD, min(_MOST_HELD, int(_HELD_PIXELS / size)))
+        self.clock: Clock[MediaFrame] = clock or Clock(
+            stream.time_base or Fraction(1, 1000),
+            PictureLine() if isinstance(stream, VideoStream) else SoundLine(),
+            shared=shared,
+            beside=other_start,
+            look=Look(look_seconds, pictures),
+        )
+        self._mended = self.clock.mended
         self._decoded_any = self._damaged = False
 
     @property
@@ -285,14 +415,38 @@ class StreamDecoder:
         """Whether there were packets, but not one of them decoded."""
         return self._damaged and not self._decoded_any
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether times so far depend on frames before them, not on stamps alone."""
+        return self.clock.restarted or self.clock.mended > 0
+
     def frames(self, packet: "Packet[Stream]") -> Iterator[Timed[Any]]:
-        """The frames that a packet completes; none if it is damaged."""
+        """The frames that a packet completes and whose times are known; none if it is damaged."""
         frames = decode(packet)
-        self._damaged |= frames is None
+        if frames is None:
+            self._damaged = True
+            self._report(Damage(lost_packets=1))
         for frame in frames or ():
             if not self._decoded_any and isinstance(self._stream, VideoStream):
                 self._ratio = pixel_ratio(self._stream)  # some streams state it with a frame only
             self._decoded_any = True
             if isinstance(frame, AudioFrame):
                 self._period = frame.samples / max(frame.sample_rate, 1)
-            yield Timed(self._clock.seconds(frame, self._period), frame, self._ratio)
+            yield from self._timed(self.clock.push(frame, self._period))
+
+    def flush(self) -> Iterator[Timed[Any]]:
+        """The remaining frames at the end of the stream."""
+        yield from self._timed(self.clock.flush())
+
+    def _timed(self, known: list[tuple[float, MediaFrame]]) -> Iterator[Timed[Any]]:
+        if self.clock.mended > self._mended:
+            self._report(Damage(mended_stamps=self.clock.mended - self._mended))
+            self._mended = self.clock.mended
+        for seconds, frame in known:
+            yield Timed(seconds, frame, self._ratio)
+
+    def all_frames(self, packets: "Iterable[Packet[Stream]]") -> Iterator[Timed[Any]]:
+        """The frames of all packets."""
+        for packet in packets:
+            yield from self.frames(packet)
+        yield from self.flush()

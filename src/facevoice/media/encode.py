@@ -6,6 +6,7 @@ The MP4 is written as a stream: a few pictures are in memory at a time, whatever
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from fractions import Fraction
+from functools import partial
 from heapq import merge
 from itertools import chain, islice, takewhile
 from pathlib import Path
@@ -48,6 +49,7 @@ def paint_video(
     start_seconds: float | None = None,
     stop_seconds: float | None = None,
     shift_seconds: float = 0.0,
+    audio_track: int | None = None,
 ) -> None:
     """Write the pictures of a file, painted over, with its sound, as MP4 (H.264 and AAC).
 
@@ -58,6 +60,7 @@ def paint_video(
 
     start_seconds, stop_seconds: the part to write; None: all.
     shift_seconds: subtracted from all times.
+    audio_track: number of the sound track, from 0; None: the main one.
 
     Raises:
         InvalidInputError: the file has no picture in that part.
@@ -69,7 +72,7 @@ def paint_video(
         closing(
             iter_frames(source, start_seconds=start_seconds, stop_seconds=stop_seconds)
         ) as pictures,
-        closing(decoded(source, sound_stream, start_seconds)) as sounds,
+        closing(decoded(source, partial(sound_stream, track=audio_track), start_seconds)) as sounds,
     ):
         first = next(pictures, None)
         if first is None:

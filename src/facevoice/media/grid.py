@@ -1,26 +1,21 @@
-"""Mixes sound down and resamples it onto a fixed grid: sample n is at n / rate seconds."""
+"""Resamples sound onto a fixed grid: sample n is at n / rate seconds."""
 
-import functools
 import math
 from collections.abc import Generator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
 import soxr
-from av.audio.frame import AudioFrame
 
 from facevoice.media.container import NoStreamError, decoded, sound_stream
+from facevoice.media.mixing import Downmix
 from facevoice.media.stills import still_size
-from facevoice.types import Float32Array
+from facevoice.types import Damaged, Float32Array, ignored
 
 _TOLERANCE: Final = 0.015  # seconds; above the jitter of stamps, below the 20 ms of a lost packet
-_LOUDEST: Final = 4.0  # times full scale; a damaged packet may decode to any value
-_HALF: Final = math.sqrt(0.5)
-_WEIGHTS: Final = {"FC": 1.0, "FL": _HALF, "FR": _HALF, "LFE": 0.0, "LFE2": 0.0}
-_OTHER_CHANNEL: Final = 0.5
-_FULL_SCALE: Final = {"u1": 128.0, "i2": 32768.0, "i4": 2147483648.0}
 
 
 class Piece(NamedTuple):
@@ -42,15 +37,24 @@ class Piece(NamedTuple):
 
 
 def pieces_of(
-    path: Path, rate: int, start: float | None, stop: float | None
+    path: Path,
+    rate: int,
+    start: float | None,
+    stop: float | None,
+    track: int | None = None,
+    damaged: Damaged = ignored,
 ) -> Generator[Piece, None, None]:
-    """The sound of a span in order, as pieces that neither overlap nor leave the span."""
+    """The sound of a span in order, as pieces that neither overlap nor leave the span.
+
+    track: see ``sound_stream``.
+    """
     if still_size(path) is not None:
         raise NoStreamError(str(path))
-    grid = SoundGrid(rate, start, stop)
-    with closing(decoded(path, sound_stream, start)) as frames:
+    grid, downmix = SoundGrid(rate, start, stop), Downmix(str(path))
+    pick = partial(sound_stream, track=track)
+    with closing(decoded(path, pick, start, damaged)) as frames:
         for time, frame, _ in frames:
-            sound = mono(frame)
+            sound = downmix.mono(frame)
             if sound is not None:
                 yield from grid.push(time, sound, frame.sample_rate)
             if grid.full:
@@ -143,29 +147,3 @@ class _ContinuousRun:
         piece = Piece(self.next_index, samples)
         self.next_index += len(samples)
         return piece.cut(self._first_index, math.inf)
-
-
-def mono(frame: AudioFrame) -> Float32Array | None:
-    """A decoded frame mixed down to (N,) float32; None if it holds no usable sound."""
-    if not frame.samples or frame.sample_rate <= 0:
-        return None
-    try:
-        raw = frame.to_ndarray()
-    except ValueError:  # a sample format that PyAV cannot convert (64-bit integers)
-        return None
-    weights = _mixing_weights(tuple(channel.name for channel in frame.layout.channels))
-    sound = raw if frame.format.is_planar else raw.reshape(-1, len(weights)).T
-    scale = _FULL_SCALE.get(raw.dtype.str[1:], 1.0)
-    mixed = (weights / scale) @ sound.astype(np.float32)
-    if raw.dtype == np.uint8:
-        mixed -= 1
-    if np.isnan(mixed.sum()):
-        mixed = np.nan_to_num(mixed)
-    return np.clip(mixed, -_LOUDEST, _LOUDEST)
-
-
-@functools.cache
-def _mixing_weights(channels: tuple[str, ...]) -> Float32Array:
-    """(C,) weights by channel name, sum 1; equal if there are only low-frequency channels."""
-    weights = np.array([_WEIGHTS.get(name, _OTHER_CHANNEL) for name in channels], np.float32)
-    return weights / weights.sum() if weights.any() else np.full_like(weights, 1 / len(channels))

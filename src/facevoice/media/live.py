@@ -23,12 +23,12 @@ from facevoice.media.container import (
     StreamDecoder,
     Timed,
     first_instant,
+    other_start,
     packets,
     picture_stream,
     prepare,
     sound_stream,
 )
-from facevoice.media.grid import mono
 from facevoice.media.live_queue import (
     CAPACITIES,
     Arrival,
@@ -39,18 +39,21 @@ from facevoice.media.live_queue import (
     Queue,
     Wanted,
 )
+from facevoice.media.mixing import Downmix
 from facevoice.media.source import SILENT_SECONDS, Opening, Pipe, opened_live
-from facevoice.types import Frame, Waveform, require
+from facevoice.types import UNDAMAGED, Damage, Frame, Waveform, require
 
 _HEADER_TRUST: Final = 2.0  # seconds by which the first frame may differ from the header
 _STAMPS: Final = 512  # packets that may be inside a decoder
 _EARLY_SECONDS: Final = 1.5  # within which each stream is expected to show its first packet
 _MOST_EARLY: Final = 4000  # packets
+_LOOK_SECONDS: Final = 0.5  # of sound, at most, that a doubtful stamp delays
 _JOIN_SECONDS: Final = 1.0  # allowed for a thread that waits for its source to stop
 
 _Now = tuple[float, float]
 """The monotonic clock, and the time spent waiting for the source."""
-_Read = tuple["Packet[Stream]", _Now, Iterable[Timed[Any]]]
+_Read = tuple[int, _Now, Iterable[Timed[Any]]]
+"""The index of a stream, when it was read, and frames to be decoded."""
 
 
 class LiveInput:
@@ -105,45 +108,84 @@ class _Demuxer:
         self._pipe = None if what.stream is None else Pipe(what.stream)
         self._decoders: dict[int, StreamDecoder] = {}
         self._stamps: dict[int, dict[int | None, _Now]] = {}
+        self._intake: Intake | None = None
+        self._damage = UNDAMAGED  # found before there is an intake
+        self._downmix = Downmix(what.name)
         self._fetched = 0.0  # seconds spent on fetching packets
+        self._tracks = 0
         self._runs = False  # whether the source continues without waiting
 
     def read(self) -> None:
-        intake: Intake | None = None
         with opened_live(self._what, self._pipe) as container:
             streams = self._streams(container)
+            self._tracks = len(container.streams.audio)
             self._runs = real_time = self._real_time(container)
             shared = SharedClock() if real_time else None
             for stream in streams:
                 prepare(self._what.name, stream, at_once=real_time)
-                self._decoders[stream.index] = StreamDecoder(stream, shared)
+                self._decoders[stream.index] = StreamDecoder(
+                    stream,
+                    shared=shared,
+                    other_start=other_start(container, stream),
+                    look_seconds=_LOOK_SECONDS,
+                    damaged=self._damaged,
+                )
                 self._stamps[stream.index] = {}
             arriving = self._packets(container, streams)
             early, promised = self._look_ahead(arriving, streams)
-            for packet, now, frames in chain(early, map(self._read, arriving)):
-                stamps = self._stamps[packet.stream.index]
+            for index, now, frames in chain(early, self._reads(arriving)):
+                stamps = self._stamps[index]
                 for timed in frames:
-                    if intake is None:
-                        kinds = {stream.type for stream in streams}
-                        start = _start(promised, timed.seconds)
-                        opened = Opened("video" in kinds, "audio" in kinds, start, real_time)
-                        intake = Intake(opened, self._wanted, self._queue)
-                    _add(intake, timed, *stamps.pop(timed.frame.pts, now))
-                if intake is not None and intake.complete:
+                    intake = self._intake or self._open(streams, _start(promised, timed.seconds))
+                    self._add(intake, timed, *stamps.pop(timed.frame.pts, now))
+                if self._intake is not None and self._intake.complete:
                     break
-        if intake is None:
+        if self._intake is None:
             raise MediaUnreadableError(f"cannot read {self._what.name}: nothing in it decodes")
-        intake.finish()
+        self._intake.finish()
+
+    def _open(self, streams: list[MediaStream], start: float) -> Intake:
+        kinds = {stream.type for stream in streams}
+        opened = Opened("video" in kinds, "audio" in kinds, start, self._runs, self._tracks)
+        self._intake = Intake(opened, self._wanted, self._queue)
+        self._damaged(self._damage)
+        return self._intake
+
+    def _damaged(self, damage: Damage) -> None:
+        if self._intake is None:
+            self._damage += damage
+        else:
+            self._intake.damaged(damage)
+
+    def _reads(self, arriving: "Iterator[Packet[Stream]]") -> "Iterator[_Read]":
+        """What arrives; then the frames that the clocks still hold, also where it breaks off."""
+        broken: MediaUnreadableError | None = None
+        try:
+            yield from map(self._read, arriving)
+        except MediaUnreadableError as error:
+            broken = error
+        for index, decoder in self._decoders.items():
+            yield index, (time.monotonic(), self._waited()), decoder.flush()
+        if broken is not None:
+            raise broken
 
     def _read(self, packet: "Packet[Stream]") -> "_Read":
-        """A packet, when it arrived, and the frames to be decoded from it."""
+        """The stream of a packet, when it arrived, and the frames to be decoded from it."""
         now = time.monotonic()
         came = now, now if self._runs else self._waited()
         stamps = self._stamps[packet.stream.index]
         stamps[packet.pts] = came  # decoders return frames later, in another order
         if len(stamps) > _STAMPS:
             del stamps[next(iter(stamps))]
-        return packet, came, self._decoders[packet.stream.index].frames(packet)
+        index = packet.stream.index
+        return index, came, self._decoders[index].frames(packet)
+
+    def _add(self, intake: Intake, timed: Timed[Any], arrived: float, waited: float) -> None:
+        frame = timed.frame
+        if isinstance(frame, VideoFrame):
+            intake.picture(timed, arrived, waited)
+        elif isinstance(frame, AudioFrame) and (sound := self._downmix.mono(frame)) is not None:
+            intake.sound(Waveform(sound, frame.sample_rate, timed.seconds), arrived, waited)
 
     def _waited(self) -> float:
         """Seconds spent waiting for a source that itself waits for its reader."""
@@ -161,14 +203,14 @@ class _Demuxer:
         unknown = {s.index for s in streams if s.type == "audio" or instants[s.index] is None}
         early: list[_Read] = []
         while unknown and len(early) < _MOST_EARLY and (packet := next(arriving, None)):
-            read, came, frames = self._read(packet)
-            index, first = packet.stream.index, None
+            index, came, frames = self._read(packet)
+            first = None
             if packet.stream.type == "audio":
                 frames = list(frames)
                 first = frames[0].seconds if frames else None
             elif packet.pts is not None and packet.time_base is not None:
                 first = float(packet.pts * packet.time_base)
-            early.append((read, came, frames))
+            early.append((index, came, frames))
             if first is not None and index in unknown:
                 stated = instants[index]
                 instants[index] = first if stated is None else min(first, stated)
@@ -180,7 +222,7 @@ class _Demuxer:
     def _streams(self, container: InputContainer) -> list[MediaStream]:
         found = (
             picture_stream(container) if self._wanted.pictures else None,
-            sound_stream(container) if self._wanted.sound else None,
+            sound_stream(container, self._wanted.audio_track) if self._wanted.sound else None,
         )
         streams = [stream for stream in found if stream is not None]
         if not streams:
@@ -222,13 +264,6 @@ class _Demuxer:
 def _start(promised: float | None, first: float) -> float:
     """The first instant: as promised, unless the first frame differs too much from it."""
     return first if promised is None or abs(promised - first) > _HEADER_TRUST else promised
-
-
-def _add(intake: Intake, timed: Timed[Any], arrived: float, waited: float) -> None:
-    if isinstance(timed.frame, VideoFrame):
-        intake.picture(timed, arrived, waited)
-    elif isinstance(timed.frame, AudioFrame) and (samples := mono(timed.frame)) is not None:
-        intake.sound(Waveform(samples, timed.frame.sample_rate, timed.seconds), arrived, waited)
 
 
 def _read_arrays(items: Iterable[Frame | Waveform], wanted: Wanted, queue: Queue) -> None:

@@ -13,7 +13,7 @@ from av.video.frame import VideoFrame
 from facevoice.media.clock import TIME_TOLERANCE
 from facevoice.media.container import Timed
 from facevoice.media.views import View, Viewer, Views
-from facevoice.types import Waveform
+from facevoice.types import UNDAMAGED, Damage, Waveform
 
 CAPACITIES: Final = {"opened": 1.0, "picture": 1.0, "sound": 60.0}
 """How much of each kind may wait: pictures as shares of their capacity, sound in seconds."""
@@ -110,12 +110,14 @@ class Opened:
 
     start_seconds: presentation time of that instant.
     real_time: whether the source continues without waiting for its reader.
+    audio_tracks: number of sound tracks.
     """
 
     has_video: bool
     has_audio: bool
     start_seconds: float
     real_time: bool
+    audio_tracks: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +128,14 @@ class Arrival:
     waited_seconds: time spent waiting for the source until then; for a source in real time this
         clock always runs, for others only while the source has nothing to read.
     dropped: pictures dropped since the last arrival because the consumer was too slow.
+    damage: what was found damaged since the last arrival.
     """
 
     content: Content | None
     arrived_seconds: float
     waited_seconds: float
     dropped: int = 0
+    damage: Damage = UNDAMAGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +147,7 @@ class Wanted:
     pictures, sound: which streams to read.
     real_time: whether to drop pictures when the consumer is too slow; None: only if the source
         continues without waiting, which a device does, and a URL of unknown length.
+    audio_track: number of the sound track, from 0; None: the main one.
     """
 
     rate_hz: float
@@ -150,6 +155,7 @@ class Wanted:
     pictures: bool = True
     sound: bool = True
     real_time: bool | None = None
+    audio_track: int | None = None
 
 
 Queue = BoundedQueue[Opened | Arrival]
@@ -164,10 +170,10 @@ class Intake:
     def __init__(self, opened: Opened, wanted: Wanted, queue: Queue) -> None:
         self._opened, self._queue = opened, queue
         self._stop = math.inf if wanted.seconds is None else opened.start_seconds + wanted.seconds
-        self._views = Views(wanted.rate_hz, opened.start_seconds, Viewer())
+        self._views = Views(wanted.rate_hz, opened.start_seconds, Viewer(), self.damaged)
         self._last = -math.inf
         self._came = (time.monotonic(), 0.0)
-        self._dropped = 0
+        self._dropped, self._damage = 0, UNDAMAGED
         present = {"picture": opened.has_video, "sound": opened.has_audio}
         self._unfinished = {kind for kind, there in present.items() if there}
         queue.put(opened, "opened", 1)
@@ -176,6 +182,10 @@ class Intake:
     def complete(self) -> bool:
         """Whether all streams have reached the end of the span."""
         return not self._unfinished
+
+    def damaged(self, damage: Damage) -> None:
+        """Report damage; it comes with the next arrival."""
+        self._damage += damage
 
     def picture(self, timed: Timed[VideoFrame], arrived: float, waited: float) -> None:
         """Add the next picture."""
@@ -198,19 +208,20 @@ class Intake:
             self._put(sound, "sound", sound.duration_seconds, arrived, waited)
 
     def finish(self) -> None:
-        """At the end of the source: the rest of the last picture; report those dropped last."""
+        """At the end of the source: the rest of the last picture; report what was lost last."""
         self._put_views(self._views.end(self._stop), 0, *self._came)
-        if self._dropped:
+        if self._dropped or self._damage:
             now = time.monotonic()
-            self._queue.put(Arrival(None, now, now, self._dropped), "opened", 0)
+            self._queue.put(Arrival(None, now, now, self._dropped, self._damage), "opened", 0)
 
     def _put_views(self, views: Iterable[View], size: float, arrived: float, waited: float) -> None:
         for view in views:  # one that is shown again takes no room of its own
             self._put(view, "picture", 0 if view.again else size, arrived, waited)
 
     def _put(self, content: Content, kind: str, size: float, arrived: float, waited: float) -> None:
-        dropped, self._dropped = self._dropped, 0
-        self._queue.put(Arrival(content, arrived, waited, dropped), kind, size)
+        arrival = Arrival(content, arrived, waited, self._dropped, self._damage)
+        self._dropped, self._damage = 0, UNDAMAGED
+        self._queue.put(arrival, kind, size)
 
     def _size(self, at: float, pixels: int) -> float:
         """The share of the capacity for pictures that this one takes."""

@@ -14,7 +14,7 @@ from facevoice.media.container import NoStreamError, Timed, checked_input, decod
 from facevoice.media.pixels import Converter
 from facevoice.media.stills import read_still
 from facevoice.media.views import Sampling, View, Viewer, Views
-from facevoice.types import Frame, require
+from facevoice.types import Damaged, Frame, ignored, require
 
 
 def iter_frames(
@@ -28,8 +28,9 @@ def iter_frames(
 
     Pictures are upright (rotations and reflections given in the container are applied) and at full
     resolution, with square pixels (an anamorphic film is stretched, never shrunk). Damaged packets
-    are skipped; a file that is cut short gives what it holds; a picture that is not later than its
-    predecessor is left out. A file without a picture stream gives nothing; a still picture gives
+    are skipped; a file that is cut short gives what it holds; pictures that the decoder flags as
+    corrupt, and those that are not later than their predecessor, are left out. A file without a
+    picture stream gives nothing; a still picture gives
     one frame at 0.0 (the first picture of an animated GIF or WebP).
 
     Arguments:
@@ -78,6 +79,7 @@ def iter_views(
     start_seconds: float | None = None,
     stop_seconds: float | None = None,
     with_light: bool = True,
+    damaged: Damaged = ignored,
 ) -> Generator[View, None, None]:
     """View all pictures of a span, in order; their times increase strictly.
 
@@ -87,6 +89,8 @@ def iter_views(
         picture before it; the last picture of a file stands for its own duration.
     start_seconds, stop_seconds: the half-open span; None: the start and the end of the file.
     with_light: give the brightness of every picture.
+    damaged: called with each damage before the next view. A picture that the decoder flags as
+        corrupt is left out, and the one before it does not stand in for it.
 
     A file without a picture stream gives nothing; a picture that cannot be converted is left out.
 
@@ -95,14 +99,15 @@ def iter_views(
             ``iter_frames``.
     """
     path = checked_input(path, start_seconds, stop_seconds)
-    views = Views(rate_hz, start_seconds, Viewer(with_light=with_light))
-    return _views(path, views, start_seconds, stop_seconds)
+    views = Views(rate_hz, start_seconds, Viewer(with_light=with_light), damaged)
+    return _views(path, views, start_seconds, stop_seconds, damaged)
 
 
 def _views(
-    path: Path, views: Views, start: float | None, stop: float | None
+    path: Path, views: Views, start: float | None, stop: float | None, damaged: Damaged
 ) -> Generator[View, None, None]:
-    with closing(decoded(path, picture_stream, start)) as pictures, suppress(NoStreamError):
+    pictures = decoded(path, picture_stream, start, damaged)
+    with closing(pictures), suppress(NoStreamError):
         for timed in pictures:
             if stop is not None and timed.seconds >= stop - TIME_TOLERANCE:
                 yield from views.until(stop)
@@ -146,6 +151,6 @@ def _pictures(
             if stop is not None and timed.seconds >= stop - TIME_TOLERANCE:
                 return
             early = start is not None and timed.seconds < start - TIME_TOLERANCE
-            if timed.seconds > last and not early:
+            if timed.seconds > last and not early and not timed.frame.is_corrupt:
                 last = timed.seconds
                 yield timed

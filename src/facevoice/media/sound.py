@@ -3,14 +3,14 @@
 import math
 from collections.abc import Generator, Iterator
 from contextlib import closing, suppress
+from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from facevoice.errors import InvalidInputError
 from facevoice.media.container import (
     NoStreamError,
     checked_input,
@@ -20,36 +20,63 @@ from facevoice.media.container import (
     sound_stream,
 )
 from facevoice.media.grid import Piece, pieces_of
+from facevoice.media.mixing import Downmix, scaled_array
 from facevoice.media.stills import still_size
-from facevoice.types import Float32Array, Waveform, require
+from facevoice.types import Damaged, Float32Array, Waveform, ignored, require
+
+_LOWEST_HZ: Final = 1_000  # a voice needs more; so small a number is meant in kHz
+_HIGHEST_HZ: Final = 1_000_000
+_BLOCK_SECONDS: Final = 0.1
 
 
 def waveform_of(audio: NDArray[Any], rate_hz: int, wanted_hz: int) -> Waveform:
     """Mix down and resample sound that is already in memory; its first sample is at 0 s.
 
-    audio: (N,) or (N, channels); float in [-1, 1], or a signed integer type over its full range.
-    rate_hz: its samples per second; wanted_hz: those of the result.
+    audio: (N,) or (N, channels); float in [-1, 1], or int8, int16, int32 or uint8 over the full
+        range of the type. Where channels cancel each other, the strongest is heard alone.
+    rate_hz: its samples per second, 1,000 to 1,000,000; wanted_hz: those of the result.
 
     Raises:
-        InvalidInputError: another shape or dtype, NaN or infinity, or a rate below 1 Hz.
+        InvalidInputError: another shape, type or rate, values beyond full scale, NaN or infinity.
     """
     array = np.asarray(audio)
     require(
         array.ndim in {1, 2} and (array.ndim != 2 or not array.shape[1] > array.shape[0] > 0),
         f"audio must be (N,) or (N, channels), got {array.shape}: transpose it?",
     )
-    _check_rate(rate_hz)
-    if np.issubdtype(array.dtype, np.signedinteger):
-        samples = array.astype(np.float32) / np.float32(np.iinfo(array.dtype).max)
-    elif np.issubdtype(array.dtype, np.floating):
-        samples = array.astype(np.float32)
-    else:
-        raise InvalidInputError(f"audio must be float or signed integer, got {array.dtype}")
-    mono: Float32Array = samples if samples.ndim == 1 else samples.mean(axis=1, dtype=np.float32)
-    require(np.isfinite(mono).all(), "audio holds NaN or infinity: replace them by zeros")
-    if rate_hz != wanted_hz and len(mono):
-        mono = np.asarray(soxr.resample(mono, rate_hz, wanted_hz), np.float32)
+    require(array.ndim == 1 or array.shape[1] > 0, "audio has no channel")
+    rate = sound_rate(rate_hz)
+    samples = scaled_array(array)
+    mono = samples if samples.ndim == 1 else _mixed(samples, rate)
+    if rate != wanted_hz and len(mono):
+        mono = np.asarray(soxr.resample(mono, rate, wanted_hz), np.float32)
     return Waveform(mono, wanted_hz)
+
+
+def sound_rate(rate_hz: Any) -> int:
+    """The rate of sound in memory as a whole number.
+
+    Raises:
+        InvalidInputError: it is not a whole number from 1,000 to 1,000,000 Hz.
+    """
+    known = isinstance(rate_hz, Real) and not isinstance(rate_hz, bool)
+    require(
+        known and _LOWEST_HZ <= rate_hz <= _HIGHEST_HZ and float(rate_hz).is_integer(),
+        f"rate_hz must be whole samples per second, from {_LOWEST_HZ} to {_HIGHEST_HZ}, got"
+        f" {rate_hz!r}; 16 kHz is 16000",
+    )
+    return int(rate_hz)
+
+
+def _mixed(samples: Float32Array, rate: int) -> Float32Array:
+    """(N, C) -> (N,), block by block, as a file is mixed."""
+    downmix, names = Downmix(), ("",) * samples.shape[1]
+    step = max(1, round(rate * _BLOCK_SECONDS))
+    blocks = [
+        downmix.mix(samples[first : first + step].T, names, rate)
+        for first in range(0, len(samples), step)
+    ]
+    return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
 
 
 def iter_waveform(
@@ -60,6 +87,8 @@ def iter_waveform(
     start_seconds: float | None = None,
     stop_seconds: float | None = None,
     origin_seconds: float | None = None,
+    audio_track: int | None = None,
+    damaged: Damaged = ignored,
 ) -> Generator[Waveform, None, None]:
     """Mono sound in consecutive windows [origin + k * window, origin + (k + 1) * window).
 
@@ -71,7 +100,8 @@ def iter_waveform(
     ``stop_seconds`` cut. A file without a sound stream gives no window.
 
     Channels are mixed down with the usual weights (centre 1, left and right 0.71, others 0.5, no
-    low-frequency effects, normalised). Damaged packets become gaps.
+    low-frequency effects, normalised); where that cancels them, the strongest is heard alone (see
+    ``Downmix``). Damaged packets become gaps.
 
     Arguments:
         path: the file.
@@ -82,9 +112,12 @@ def iter_waveform(
         origin_seconds: start of window 0; windows before it are numbered -1, -2, ... None:
             ``start_seconds``, or else the first instant of any stream (see ``probe``), so that
             sound and pictures are windowed alike.
+        audio_track: number of the sound track, from 0; None: the main one.
+        damaged: called with each damage before the next window.
 
     Raises:
-        InvalidInputError: a rate or window that is not above 0, or an empty span of time.
+        InvalidInputError: a rate or window that is not above 0, an empty span of time, or (by the
+            first ``next``) no such track.
         MediaNotFoundError, MediaPermissionError: no file, or one that may not be read.
         MediaUnreadableError: nothing in the file or nothing of its sound decodes. Raised by the
             first ``next``; the other errors are raised at once.
@@ -100,7 +133,8 @@ def iter_waveform(
     )
     path = checked_input(path, start_seconds, stop_seconds)
     origin = origin_seconds if origin_seconds is not None else start_seconds
-    return _iter_waveform(path, rate_hz, window_seconds, (start_seconds, stop_seconds), origin)
+    pieces = pieces_of(path, rate_hz, start_seconds, stop_seconds, audio_track, damaged)
+    return _iter_waveform(path, pieces, rate_hz, window_seconds, start_seconds, origin)
 
 
 def read_waveform(
@@ -109,12 +143,15 @@ def read_waveform(
     rate_hz: int,
     start_seconds: float | None = None,
     stop_seconds: float | None = None,
+    audio_track: int | None = None,
 ) -> Waveform | None:
     """The mono sound of a span in one piece; None if the file has no sound stream.
 
     Starts with the first sample in the span (at ``start_seconds`` of the result) and ends with the
     last; gaps are filled with zeros. Empty if the span holds no sound. Holds the whole span in
     memory, 3.8 MB per minute at 16 kHz; for long files use ``iter_waveform``.
+
+    audio_track: number of the sound track, from 0; None: the main one.
 
     Raises:
         InvalidInputError, MediaNotFoundError, MediaPermissionError, MediaUnreadableError: as
@@ -123,7 +160,7 @@ def read_waveform(
     _check_rate(rate_hz)
     path = checked_input(path, start_seconds, stop_seconds)
     try:
-        pieces = list(pieces_of(path, rate_hz, start_seconds, stop_seconds))
+        pieces = list(pieces_of(path, rate_hz, start_seconds, stop_seconds, audio_track))
     except NoStreamError:
         return None
     if not pieces:
@@ -138,15 +175,16 @@ def _check_rate(rate_hz: int) -> None:
 
 def _iter_waveform(
     path: Path,
+    pieces: Generator[Piece, None, None],
     rate: int,
     window: float,
-    span: tuple[float | None, float | None],
+    start: float | None,
     origin: float | None,
 ) -> Generator[Waveform, None, None]:
-    with closing(pieces_of(path, rate, *span)) as pieces, suppress(NoStreamError):
+    with closing(pieces), suppress(NoStreamError):
         if origin is None:
             origin = _first_instant(path)
-        lowest = -math.inf if span[0] is None else round(span[0] * rate)
+        lowest = -math.inf if start is None else round(start * rate)
         for position, samples in _windows(pieces, rate, window, origin, lowest):
             yield Waveform(samples, rate, position / rate)
 

@@ -19,7 +19,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from facevoice.media.clock import TIME_TOLERANCE
 from facevoice.media.container import Timed
 from facevoice.media.pixels import Converter
-from facevoice.types import UInt8Array
+from facevoice.types import Damage, Damaged, UInt8Array, ignored
 
 THUMBNAIL: Final = (48, 64)
 """Height and width of thumbnails, whatever the shape of the picture."""
@@ -131,29 +131,50 @@ class Views:
     rate_hz: sampled instants per second, see ``Sampling``: at each of them there is a view in
         colour, of the last picture again if no new one has come.
     start_seconds: of the span. What stands at its start is the picture before it.
+    damaged: called with each corrupt picture of the span. It is not viewed, and the picture before
+        it does not stand in for it.
     """
 
-    def __init__(self, rate_hz: float, start_seconds: float | None, viewer: "Viewer") -> None:
+    def __init__(
+        self,
+        rate_hz: float,
+        start_seconds: float | None,
+        viewer: "Viewer",
+        damaged: Damaged = ignored,
+    ) -> None:
+        self._damaged = damaged
         self._sampling = Sampling(rate_hz, start_seconds)
         self._start = -math.inf if start_seconds is None else start_seconds - TIME_TOLERANCE
         self._viewer = viewer
         self._standing: Timed[VideoFrame] | None = None
         self._view: View | None = None
+        self._last = -math.inf
         self._gaps: deque[float] = deque(maxlen=2)
 
     def push(self, timed: Timed[VideoFrame]) -> Iterator[View]:
         """Take the next picture; one that is not later than its predecessor is left out."""
         at = timed.seconds
+        if timed.frame.is_corrupt:
+            yield from self._gone(at)
+            return
+        if at <= self._last:
+            return
         if self._standing is not None:
-            if at <= self._standing.seconds:
-                return
             yield from self._again(at)
             self._gaps.append(at - self._standing.seconds)
-        self._standing, self._view = timed, None
+        self._standing, self._view, self._last = timed, None, at
         if at >= self._start:
             self._view = self._viewer.view(timed, in_colour=self._sampling.take(at))
             if self._view is not None:
                 yield self._view
+
+    def _gone(self, time: float) -> Iterator[View]:
+        """A corrupt picture takes the last one off: what is shown from then on is unknown."""
+        if time >= self._start:
+            self._damaged(Damage(corrupt_pictures=1))
+        if time > self._last:
+            yield from self._again(time, ends=True)
+            self._standing, self._view, self._last = None, None, time
 
     def until(self, stop: float) -> Iterator[View]:
         """The next picture comes at ``stop`` or later, and does not count."""

@@ -8,10 +8,20 @@ from typing import Any, Final
 import numpy as np
 
 from facevoice.errors import InvalidInputError
-from facevoice.types import Evidence, MissingCode, Modality, Scores
+from facevoice.types import (
+    UNDAMAGED,
+    AudioTracks,
+    Damage,
+    Evidence,
+    MissingCode,
+    Modality,
+    Scores,
+)
 
-SCHEMA_VERSION: Final = "1.0"
+SCHEMA_VERSION: Final = "1.1"
 """Version of the record that ``Prediction.to_dict`` returns: docs/prediction.schema.json."""
+
+_READABLE: Final = ("1.0", SCHEMA_VERSION)  # 1.0 knows no damage
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +100,12 @@ class Prediction:
     duration_seconds: of the whole file, from its container; None if unknown, 0 for a picture.
     start_seconds, stop_seconds: the part that was predicted.
     windows: number of windows that were scored and averaged.
+    audio_tracks: the sound tracks of the file; None without any.
     abstained: whether the highest score is below the bundle's threshold, so that the emotion is
         only a best guess. Always False for a bundle without a threshold.
     error: (kind, message) if the input could not be read; scores is then None.
     timings: wall-clock seconds by stage.
+    damage: what was found damaged in the part that was predicted.
     """
 
     path: str | None
@@ -108,7 +120,9 @@ class Prediction:
     windows: int
     abstained: bool = False
     error: tuple[str, str] | None = None
+    audio_tracks: AudioTracks | None = None
     timings: Mapping[str, float] = field(default_factory=dict)
+    damage: Damage = UNDAMAGED
 
     @property
     def emotion(self) -> str | None:
@@ -160,6 +174,8 @@ class Prediction:
             "start_seconds": _rounded(self.start_seconds, digits),
             "stop_seconds": _rounded(self.stop_seconds, digits),
             "windows": self.windows,
+            "audio_tracks": None if self.audio_tracks is None else self.audio_tracks.to_dict(),
+            "damage": self.damage.to_dict(),
             "error": None
             if self.error is None
             else {"kind": self.error[0], "message": self.error[1]},
@@ -176,9 +192,9 @@ class Prediction:
         """
         try:
             version = record["schema_version"]
-            if version != SCHEMA_VERSION:
+            if version not in _READABLE:
                 raise InvalidInputError(  # noqa: TRY301 - not one of the errors of reading below
-                    f"the record has version {version!r}; this facevoice reads {SCHEMA_VERSION!r}"
+                    f"the record has version {version!r}; this facevoice reads {_READABLE}"
                 )
             scores, evidence, error = record["scores"], record["evidence"], record["error"]
             return cls(
@@ -192,8 +208,10 @@ class Prediction:
                 start_seconds=record["start_seconds"],
                 stop_seconds=record["stop_seconds"],
                 windows=int(record["windows"]),
+                audio_tracks=AudioTracks.from_dict(record.get("audio_tracks")),
                 abstained=bool(record["abstained"]),
                 error=None if error is None else (error["kind"], error["message"]),
+                damage=Damage.from_dict(record.get("damage", {})),
             )
         except InvalidInputError:
             raise
@@ -206,7 +224,8 @@ class Prediction:
         verdict = "nothing to score" if self.scores is None else f"{self.scores!r}"
         verdict = f"unsure: {verdict}" if self.abstained else verdict
         missing = "".join(f", no {name}: {code}" for name, code in self.missing.items())
-        return f"Prediction({self.path}: {verdict}{missing})"
+        damage = f", {self.damage!r}" if self.damage else ""
+        return f"Prediction({self.path}: {verdict}{missing}{damage})"
 
 
 def _rounded(value: float | None, digits: int | None) -> float | None:

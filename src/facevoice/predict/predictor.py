@@ -15,10 +15,13 @@ from facevoice.branches import average
 from facevoice.bundle import Bundle, load_bundle
 from facevoice.errors import FacevoiceError
 from facevoice.evidence import EvidenceReader
+from facevoice.evidence.other_tracks import audio_tracks
 from facevoice.predict.prediction import EvidenceSummary, Prediction
 from facevoice.session import Device
 from facevoice.types import (
     MODALITIES,
+    UNDAMAGED,
+    Damage,
     Evidence,
     Float64Array,
     MissingCode,
@@ -37,6 +40,7 @@ class _Window(NamedTuple):
     missing: Mapping[Modality, MissingCode]
     start_seconds: float
     stop_seconds: float
+    damage: Damage
 
 
 class Predictor:
@@ -54,21 +58,21 @@ class Predictor:
         *,
         start_seconds: float | None = None,
         stop_seconds: float | None = None,
+        audio_track: int | None = None,
     ) -> Prediction:
         """Predict one video, sound file or picture.
 
         start_seconds, stop_seconds: the part to predict, in presentation time; None: the file's
             own start or end.
+        audio_track: number of the sound track, from 0; None: the main one.
 
         Raises:
-            FacevoiceError: the file cannot be read, or the part is empty.
+            FacevoiceError: the file cannot be read, the part is empty, or there is no such track.
         """
         started = time.perf_counter()
-        info = media.probe(Path(path))
+        info = media.probe(Path(path), audio_track)
         trace = self.trace(path, start_seconds=start_seconds, stop_seconds=stop_seconds, info=info)
-        prediction = self.of_trace(
-            trace, path=os.fspath(path), duration_seconds=info.duration_seconds
-        )
+        prediction = self.of_file(trace, info, path=os.fspath(path))
         return replace(prediction, timings={"total": time.perf_counter() - started})
 
     def trace(
@@ -77,19 +81,41 @@ class Predictor:
         *,
         start_seconds: float | None = None,
         stop_seconds: float | None = None,
+        audio_track: int | None = None,
         info: media.MediaInfo | None = None,
     ) -> Iterator[tuple[Evidence, Scores | None]]:
         """Yield the evidence of each window with its scores: what a prediction rests on.
 
-        info: of the file, if it has been probed already.
+        Arguments and errors as in a call.
 
-        Raises:
-            FacevoiceError: the file cannot be read, or the part is empty.
+        info: of the file and this track, if it has been probed already.
         """
         for evidence in self._reader.clip(
-            Path(path), start_seconds=start_seconds, stop_seconds=stop_seconds, info=info
+            Path(path),
+            start_seconds=start_seconds,
+            stop_seconds=stop_seconds,
+            audio_track=audio_track,
+            info=info,
         ):
             yield evidence, self.bundle.tree.score(evidence)
+
+    def of_file(
+        self,
+        trace: Iterable[tuple[Evidence, Scores | None]],
+        info: media.MediaInfo,
+        *,
+        path: str,
+    ) -> Prediction:
+        """Summarise the scored windows of a file, at least one; path: as it was given."""
+        prediction = self.of_trace(trace, path=path, duration_seconds=info.duration_seconds)
+        tracks = audio_tracks(
+            info.path,
+            info,
+            spoken="voice" not in prediction.missing,
+            start_seconds=prediction.start_seconds,
+            stop_seconds=prediction.stop_seconds,
+        )
+        return replace(prediction, audio_tracks=tracks)
 
     def predict_many(
         self,
@@ -97,11 +123,17 @@ class Predictor:
         *,
         start_seconds: float | None = None,
         stop_seconds: float | None = None,
+        audio_track: int | None = None,
     ) -> Iterator[Prediction]:
         """Predict inputs one by one; an input that cannot be read yields a record of the error."""
         for path in paths:
             try:
-                yield self(path, start_seconds=start_seconds, stop_seconds=stop_seconds)
+                yield self(
+                    path,
+                    start_seconds=start_seconds,
+                    stop_seconds=stop_seconds,
+                    audio_track=audio_track,
+                )
             except FacevoiceError as error:
                 yield self.failure(path, error)
 
@@ -154,6 +186,7 @@ class Predictor:
                 evidence.missing,
                 evidence.start_seconds,
                 evidence.stop_seconds,
+                evidence.damage,
             )
             for evidence, scores in trace
         ]
@@ -174,6 +207,7 @@ class Predictor:
             windows=len(windows),
             abstained=self.bundle.abstains(scores),
             timings={"total": 0.0},
+            damage=sum((window.damage for window in windows), UNDAMAGED),
         )
 
 

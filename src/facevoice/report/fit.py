@@ -4,12 +4,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from facevoice.report.leaks import NOT_LOOKED_FOR
 from facevoice.report.words import between, ece, p_value, percent, points
 from facevoice.scores.choice import Choice, SearchPlan
 from facevoice.scores.metrics import Figures, evaluate
 from facevoice.scores.provenance import fingerprint, groups_known
 from facevoice.scores.search import GridResult, WeightTree, best_branch, compare
-from facevoice.scores.table import ScoreTable
+from facevoice.scores.table import ScoreTable, looked_for, scorer, trained_on
 from facevoice.types import Float64Array
 
 
@@ -139,6 +140,11 @@ def _comparison(known: ScoreTable, choice: Choice) -> Iterator[str]:
             "The weights were chosen on these same clips, so the figures are optimistic: --folds 5"
             " measures the search on held-out clips."
         )
+    if not looked_for(known):
+        yield f"{NOT_LOOKED_FOR.capitalize()}."
+    taught = trained_on(scorer(known), known.ids.tolist(), known.taught)
+    if taught:
+        yield f"{taught.capitalize()}: the weights and the figures overrate it."
     if not groups_known(known):
         yield "Speakers and films are unknown: intervals and tests treat clips as independent."
 

@@ -1,14 +1,20 @@
 """Whether anything behind a figure is on both sides of a split."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
+
+import numpy as np
 
 from facevoice.scores.provenance import clip_digests, fingerprint, groups_known
-from facevoice.scores.table import ScoreTable, shared_groups, twins
+from facevoice.scores.table import ScoreTable, looked_for, scorer, shared_groups, twins
+from facevoice.scores.table.keys import are_among, from_texts
 from facevoice.scores.weights_file import FitRecord, FittedFusion
 
-Verdict = Literal["leak", "suspect", "unknown", "none found"]
+Verdict = Literal["leak", "suspect", "unknown", "not looked for", "none found"]
 _MOST_NAMED = 5
+NOT_LOOKED_FOR: Final = (
+    "whether these clips taught what gave the scores was not looked for: the table does not say"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +22,8 @@ class LeakStatus:
     """The worst that was found, with the details.
 
     verdict: "leak": the figures cannot be trusted; "suspect": check the clips named;
-        "unknown": nothing can be ruled out, e.g. since speakers are unknown; "none found".
+        "unknown": nothing can be ruled out, e.g. since speakers are unknown; "not looked for": no
+        leak between splits, but the table does not say which clips taught its models; "none found".
     findings: one sentence each.
     """
 
@@ -32,7 +39,15 @@ def leak_status(whole: ScoreTable, judged: ScoreTable, fitted: FittedFusion | No
         judged: the clips that figures are computed on, one split or all of them.
         fitted: what is judged; None if nothing was fitted.
     """
-    leaks, suspects, unknown = [], [], []
+    leaks, suspects, unknown, unlooked = [], [], [], []
+    taught = judged.ids[judged.taught == "yes"].tolist()
+    if taught:
+        leaks.append(
+            f"{scorer(judged).capitalize()} was trained on {len(taught)} of the clips judged:"
+            f" {_some(taught)}."
+        )
+    if not looked_for(judged):
+        unlooked.append(f"{NOT_LOOKED_FOR.capitalize()}.")
     shared = shared_groups(whole)
     if shared:
         names = [f"{group} ({', '.join(splits)})" for group, splits in shared.items()]
@@ -54,10 +69,14 @@ def leak_status(whole: ScoreTable, judged: ScoreTable, fitted: FittedFusion | No
         leaks += _seen_before(judged, fitted, fitted.fitted_on)
         if not fitted.fitted_on.groups and groups_known(judged):
             unknown.append("The speakers and films of the clips fitted on are unknown.")
-    for verdict, findings in (("leak", leaks), ("suspect", suspects), ("unknown", unknown)):
-        if findings:
-            return LeakStatus(verdict, (*leaks, *suspects, *unknown))  # type: ignore[arg-type]
-    return LeakStatus("none found", ())
+    found: dict[Verdict, list[str]] = {
+        "leak": leaks,
+        "suspect": suspects,
+        "unknown": unknown,
+        "not looked for": unlooked,
+    }
+    verdict: Verdict = next((name for name, each in found.items() if each), "none found")
+    return LeakStatus(verdict, tuple(finding for each in found.values() for finding in each))
 
 
 def _twins(whole: ScoreTable, judged: ScoreTable) -> tuple[list[str], list[str]]:
@@ -77,15 +96,13 @@ def _seen_before(judged: ScoreTable, fitted: FittedFusion, record: FitRecord) ->
     known = judged.rows(judged.labelled)
     if record.sha256 == fingerprint(known):
         return ["The weights were fitted on these same clips: the figures are optimistic."]
-    digests = clip_digests(known, fitted.leaves)
-    seen = set(record.digests) - {""}
-    again = [str(name) for name, digest in zip(known.ids, digests, strict=True) if digest in seen]
+    again = fitted_clips(known, fitted)
     groups = sorted(set(record.groups) & set(known.groups.tolist()))
     findings = []
     if again:
         findings.append(
-            f"{len(again)} clips have the scores of clips that the weights were fitted on:"
-            f" {_some(again)}."
+            f"{len(again)} clips have the names or the scores of clips that the weights were fitted"
+            f" on: {_some(again)}."
         )
     if groups:
         findings.append(
@@ -93,6 +110,18 @@ def _seen_before(judged: ScoreTable, fitted: FittedFusion, record: FitRecord) ->
             f" {_some(groups)}."
         )
     return findings
+
+
+def fitted_clips(judged: ScoreTable, fitted: FittedFusion) -> list[str]:
+    """The clips that weights were fitted on, known again by their names or by their scores."""
+    if fitted.fitted_on is None:
+        return []
+    seen = {*fitted.fitted_on.digests, *fitted.fitted_on.keys} - {""}
+    digests, ids = clip_digests(judged, fitted.leaves), judged.ids.tolist()
+    truth = np.array([*judged.labels, ""])[judged.truth].tolist()
+    named = are_among(ids, truth, from_texts(fitted.fitted_on.keys)) & (judged.keys != "")
+    rows = zip(ids, digests, judged.keys.tolist(), named.tolist(), strict=True)
+    return [name for name, digest, key, again in rows if again or {digest, key} & seen]
 
 
 def _some(names: list[str]) -> str:

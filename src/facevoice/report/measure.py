@@ -2,12 +2,13 @@
 
 import datetime as dt
 from collections.abc import Callable
+from typing import Final
 
 import numpy as np
 
 from facevoice.branches import Adjustment
 from facevoice.datasets.names import SPLITS
-from facevoice.errors import InvalidInputError
+from facevoice.errors import DatasetError, InvalidInputError
 from facevoice.report.card import (
     Ablation,
     Comparison,
@@ -17,18 +18,18 @@ from facevoice.report.card import (
     RareClasses,
     ReportCard,
 )
-from facevoice.report.leaks import leak_status
+from facevoice.report.leaks import fitted_clips, leak_status
 from facevoice.scores import metrics
 from facevoice.scores.calibration import nested_class_offsets, risk_coverage
 from facevoice.scores.metrics import ConfusionMatrix, Figures, GroupSpread, evaluate
 from facevoice.scores.provenance import fingerprint, groups_known, versions
 from facevoice.scores.search import WeightTree, best_branch, compare, leave_one_branch_out
-from facevoice.scores.table import ScoreTable, grouped_folds
+from facevoice.scores.table import HOW_TO_ALLOW, ScoreTable, grouped_folds, refuse_taught
 from facevoice.scores.weights_file import FittedFusion
 from facevoice.types import Float64Array
 
 
-def report_card(
+def report_card(  # noqa: PLR0913 - one keyword per option
     table: ScoreTable,
     fitted: FittedFusion,
     *,
@@ -38,6 +39,7 @@ def report_card(
     command: str = "",
     resamples: int = 1000,
     seed: int = 0,
+    allow_trained: bool = False,
 ) -> ReportCard:
     """Measure a fusion on the labelled clips of a table.
 
@@ -50,16 +52,22 @@ def report_card(
         command: the exact command, as the report shows it.
         resamples: of each bootstrap.
         seed: of everything random.
+        allow_trained: also judge clips that taught what scored them, or that the weights were
+            fitted on; the leak status then says so.
 
     Raises:
         InvalidInputError: several splits and none was chosen, no labelled clip, or a branch that
             the fusion reads is missing.
+        DatasetError: there are such clips, and they are not allowed.
     """
     judged = one_split(table, split)
     judged = judged.rows(judged.labelled)
     if not len(judged):
         raise InvalidInputError("no clip to judge has a known truth")
     leaves = judged.select(fitted.leaves)
+    if not allow_trained:
+        refuse_taught(judged, USELESS)
+        _refuse_fitted(leaves, fitted)
     scores = fitted.fuse(leaves)
     by_group = groups_known(judged)
     notes: list[str] = []
@@ -92,6 +100,18 @@ def report_card(
         by_group=by_group,
         notes=tuple(notes),
     )
+
+
+USELESS: Final = "figures on them say nothing about new clips"
+
+
+def _refuse_fitted(judged: ScoreTable, fitted: FittedFusion) -> None:
+    again = fitted_clips(judged, fitted)
+    if again:
+        raise DatasetError(
+            f"the weights were fitted on {len(again)} of {len(judged)} clips, such as {again[0]}:"
+            f" {USELESS}. {HOW_TO_ALLOW}"
+        )
 
 
 def one_split(table: ScoreTable, split: str | None) -> ScoreTable:

@@ -5,20 +5,23 @@ Clips are files, or evidence that already exists (a prepared corpus). Their labe
 ``Found.over``.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facevoice.branches import Branch, leaves, nodes
 from facevoice.branches.tree import members_of, short_names
 from facevoice.bundle import Bundle
+from facevoice.bundle.trained_on import known
 from facevoice.datasets import Found
 from facevoice.errors import DatasetError
 from facevoice.predict import Predictor
 from facevoice.predict.prediction import Prediction
 from facevoice.scores.table import ScoredBy, ScoreTable
+from facevoice.scores.table.keys import as_texts, distinct_keys
 from facevoice.types import Evidence, Modality, Sample, Scores
 
 TOP: Final = "fused"
@@ -31,19 +34,28 @@ LabelledEvidence = tuple[Sample, Evidence]
 """A clip whose evidence already exists."""
 
 
-def score_clips(predictor: Predictor, found: Found, *, watch: Watch | None = None) -> ScoreTable:
+def score_clips(
+    predictor: Predictor,
+    found: Found,
+    *,
+    audio_track: int | None = None,
+    watch: Watch | None = None,
+) -> ScoreTable:
     """Predict every clip; the branch "fused" is the top of the tree.
 
     A clip that cannot be read has no scores and counts as wrong.
 
     found: labelled files; those whose label is none of the bundle's are left out.
+    audio_track: number of the sound track of every clip, from 0; None: the main one.
     watch: called after each clip with its number and prediction.
 
     Raises:
         DatasetError: no clip has a label that the bundle knows, or two clips share a name.
     """
     kept = found.over(predictor.bundle.labels)
-    predictions = predictor.predict_many([sample.path for sample in kept.samples])
+    predictions = predictor.predict_many(
+        [sample.path for sample in kept.samples], audio_track=audio_track
+    )
     scored = zip(kept.samples, predictions, strict=True)
     return _table(predictor.bundle, scored, watch)
 
@@ -71,18 +83,32 @@ def _table(
             watch(number, prediction)
     if not samples:
         raise DatasetError("there is no clip to score")
+    ids, labels = [sample.id for sample in samples], [sample.label or "" for sample in samples]
     table = ScoreTable.of_arrays(
         np.array(rows),
-        [sample.label or "" for sample in samples],
+        labels,
         branches=[TOP, *(name for name, _ in nodes(bundle.tree))],
         labels=bundle.labels,
-        ids=[sample.id for sample in samples],
+        ids=ids,
         groups=[sample.group for sample in samples],
         splits=[sample.split for sample in samples],
         missing=np.array(reasons),
     )
     scored_by = ScoredBy(bundle.name, bundle.sha256)
-    return replace(table, bundle=scored_by, tree=structure(bundle.card["tree"]))
+    return replace(
+        table,
+        keys=as_texts(distinct_keys(ids, labels)),
+        taught=taught_by(bundle, samples),
+        bundle=scored_by,
+        tree=structure(bundle.card["tree"]),
+    )
+
+
+def taught_by(bundle: Bundle, samples: Sequence[Sample]) -> NDArray[np.str_]:
+    """(N,) whether each sample taught the bundle, see ``ScoreTable``."""
+    labels = [sample.label or "" for sample in samples]
+    ids, paths = [sample.id for sample in samples], [sample.path for sample in samples]
+    return known(bundle.folder, bundle.card, ids, labels, paths)
 
 
 def structure(node: Mapping[str, Any]) -> dict[str, Any]:

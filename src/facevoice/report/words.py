@@ -13,11 +13,12 @@ LEAK_HEADINGS: dict[Verdict, str] = {
     "leak": "Leak found: do not trust these figures",
     "suspect": "Possible leak: check these clips",
     "unknown": "Leaks cannot be ruled out",
+    "not looked for": "Clips that taught the models were not looked for",
     "none found": "No leak found",
 }
 LEAK_CHECKED = (
     "As far as the table and the weights show, no group is in two splits, no clip has the scores"
-    " of another, and no clip judged here was fitted on."
+    " of another, no clip judged here was fitted on, and none taught what gave the scores."
 )
 
 

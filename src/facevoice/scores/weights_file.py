@@ -12,7 +12,7 @@ from facevoice.branches.adjustment import UNCHANGED, Adjustment
 from facevoice.errors import InvalidInputError, MediaNotFoundError
 from facevoice.scores.provenance import clip_digests, fingerprint, groups_known, versions
 from facevoice.scores.search import StackedRegression, WeightTree
-from facevoice.scores.table import ScoreTable
+from facevoice.scores.table import ScoreTable, looked_for
 from facevoice.types import Float64Array
 from facevoice.writing import replacing
 
@@ -23,12 +23,19 @@ class FitRecord:
 
     sha256: of the table. clips: how many. groups: speakers or films; empty if unknown.
     digests: of each clip's scores (``provenance.clip_digests``).
+    keys: of the clips, as the table has them; empty if unknown.
+    taught: how many of the clips taught what scored them; None if that was not looked for.
+    bundle: the name of the bundle that gave the scores; "" if they come from elsewhere, such as the
+        held-out scores of ``facevoice folds``.
     """
 
     sha256: str
     clips: int
     groups: tuple[str, ...]
     digests: tuple[str, ...]
+    keys: tuple[str, ...] = ()
+    taught: int | None = None
+    bundle: str = ""
 
     @classmethod
     def of_table(cls, table: ScoreTable, leaves: tuple[str, ...]) -> "FitRecord":
@@ -40,6 +47,9 @@ class FitRecord:
             len(known),
             tuple(str(group) for group in groups),
             clip_digests(known, leaves),
+            tuple(key for key in known.keys.tolist() if key),
+            int((known.taught == "yes").sum()) if looked_for(known) else None,
+            "" if known.bundle is None else known.bundle.name,
         )
 
 
@@ -105,8 +115,15 @@ class FittedFusion:
 
 
 def _record(card: Mapping[str, Any]) -> FitRecord:
+    taught = card.get("taught")
     return FitRecord(
-        str(card["sha256"]), int(card["clips"]), tuple(card["groups"]), tuple(card["digests"])
+        str(card["sha256"]),
+        int(card["clips"]),
+        tuple(card["groups"]),
+        tuple(card["digests"]),
+        tuple(map(str, card.get("keys", ()))),
+        None if taught is None else int(taught),
+        str(card.get("bundle", "")),
     )
 
 

@@ -11,6 +11,7 @@ from facevoice.speech.denoise import remove_noise
 from facevoice.speech.high_pass import EDGE_SECONDS, high_pass
 from facevoice.speech.splice import cut
 from facevoice.types import Float32Array, Float64Array, MissingCode, Waveform, require
+from facevoice.types.values import Value
 
 SPEECH_RATE_HZ: Final = 16000
 """The sample rate of all speech."""
@@ -62,8 +63,8 @@ class VoiceRules:
 DEFAULT_RULES: Final = VoiceRules()
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Speech:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Speech(Value):
     """The speech in one stretch of sound.
 
     waveform: only the speech, noise removed, its pieces joined, 16 kHz. It starts at the time of
@@ -128,6 +129,15 @@ def find_speech(waveform: Waveform | None, detector: VoiceDetector) -> Speech:
     if float(np.sum(spans[:, 1] - spans[:, 0])) < SHORTEST_SPEECH_SECONDS:
         return Speech(None, spans, "too_short")
     return Speech(cut(remove_noise(waveform), spans), spans, None)
+
+
+def has_speech(waveform: Waveform, detector: VoiceDetector) -> bool:
+    """Whether ``find_speech`` would find any, in sound at 16 kHz."""
+    waveform = high_pass(waveform)
+    if _is_silent(waveform.samples):
+        return False
+    spans = detector(waveform)
+    return float(np.sum(spans[:, 1] - spans[:, 0])) >= SHORTEST_SPEECH_SECONDS
 
 
 def _is_silent(samples: Float32Array) -> bool:

@@ -17,6 +17,7 @@ from facevoice.evidence import WINDOW_SECONDS, EvidenceReader, EvidenceWindow, F
 from facevoice.media import (
     Arrival,
     LiveInput,
+    Opened,
     Opening,
     Source,
     View,
@@ -37,11 +38,13 @@ class LiveWindow(Window):
     elapsed_seconds: from the source's first instant to the window's stop.
     delay_seconds: from the arrival of the window's last instant until the window was scored.
     dropped_pictures: left out since the previous window, because they came too fast.
+    audio_tracks: number of sound tracks in the source; one of them is read.
     """
 
     elapsed_seconds: float
     delay_seconds: float
     dropped_pictures: int
+    audio_tracks: int = 0
 
 
 def live(  # noqa: PLR0913 - one keyword per option
@@ -56,6 +59,7 @@ def live(  # noqa: PLR0913 - one keyword per option
     pictures: bool = True,
     sound: bool = True,
     real_time: bool | None = None,
+    audio_track: int | None = None,
     device: Device = "cpu",
     threads: int | None = 1,
 ) -> Generator[LiveWindow, None, None]:
@@ -75,6 +79,7 @@ def live(  # noqa: PLR0913 - one keyword per option
     pictures, sound: which of them to read.
     real_time: drop pictures rather than fall behind; None: for devices and for URLs of unknown
         length. Sound is never dropped.
+    audio_track: number of the sound track, from 0; None: the main one.
     threads: of each network; None: all cores. See ``timeline``.
 
     Raises:
@@ -88,7 +93,7 @@ def live(  # noqa: PLR0913 - one keyword per option
     if not (pictures or sound):
         raise InvalidInputError("live input needs pictures or sound, or both")
     what = _opening(source, input_format, options)
-    wanted = Wanted(rate_hz, duration, pictures, sound, real_time)
+    wanted = Wanted(rate_hz, duration, pictures, sound, real_time, audio_track)
     if not isinstance(bundle, Bundle):
         bundle = load_bundle(cast("str", bundle), device=device, threads=threads)
     return _windows(what, wanted, bundle, (window, hop), device, threads)
@@ -128,7 +133,7 @@ def _windows(
         )
         reader = EvidenceReader(device=device, threads=threads)
         feeder = Feeder(reader.maker(plan, follow=True, attribute=True))
-        scorer = _LiveScorer(WindowScorer(bundle), start)
+        scorer = _LiveScorer(WindowScorer(bundle), opened)
         try:
             for arrival in arrivals:
                 scorer.note(arrival)
@@ -142,8 +147,8 @@ def _windows(
 class _LiveScorer:
     """Scores windows, and measures their delay."""
 
-    def __init__(self, scorer: WindowScorer, start_seconds: float) -> None:
-        self._scorer, self._start = scorer, start_seconds
+    def __init__(self, scorer: WindowScorer, opened: Opened) -> None:
+        self._scorer, self._opened = scorer, opened
         self._reached: deque[tuple[float, float]] = deque()
         self._dropped = 0
 
@@ -170,7 +175,9 @@ class _LiveScorer:
             window.rows,
             window.sights,
             window.cuts,
-            elapsed_seconds=window.stop_seconds - self._start,
+            window.damage,
+            elapsed_seconds=window.stop_seconds - self._opened.start_seconds,
             delay_seconds=time.monotonic() - arrived,
             dropped_pictures=dropped,
+            audio_tracks=self._opened.audio_tracks,
         )

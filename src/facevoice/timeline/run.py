@@ -19,13 +19,14 @@ from facevoice.evidence import (
     Plan,
     film_plan,
 )
+from facevoice.evidence.other_tracks import audio_tracks
 from facevoice.faces.blendshapes import BLENDSHAPES, ExpressionReader
 from facevoice.faces.detect import prominence
 from facevoice.session import Device
 from facevoice.timeline.scoring import FaceSight, Window, WindowScorer
 from facevoice.timeline.summary import Cores, Sighted, people_of, segments_of
 from facevoice.timeline.table import FrameTable, Row, Timeline
-from facevoice.types import Float32Array
+from facevoice.types import UNDAMAGED, Damage, Float32Array
 
 People = Literal["all", "main"]
 
@@ -41,6 +42,7 @@ def timeline(  # noqa: PLR0913 - one keyword per option
     blendshapes: bool = False,
     start: float | None = None,
     stop: float | None = None,
+    audio_track: int | None = None,
     device: Device = "cpu",
     threads: int | None = 1,
     progress: Callable[[float, float | None], None] | None = None,
@@ -54,6 +56,7 @@ def timeline(  # noqa: PLR0913 - one keyword per option
     blendshapes: also measure the 52 blendshapes and the head's pose of each of these faces; it
         takes about 20 ms a face more.
     start, stop: the part to read, in presentation time.
+    audio_track: number of the sound track, from 0; None: the main one.
     threads: of the face detector's networks; None: all cores. People are followed in parallel to
         the scoring, by another process in a film of 20 s or more, which one thread per network
         disturbs least; load the bundle with ``threads=1``, too.
@@ -70,7 +73,7 @@ def timeline(  # noqa: PLR0913 - one keyword per option
         raise InvalidInputError(f"people must be all or main, got {people!r}")
     if blendshapes and not frames:
         raise InvalidInputError("blendshapes are columns of the frames: ask for frames, too")
-    info, plan = _planned(path, window, hop, start, stop)
+    info, plan = _planned(path, window, hop, (start, stop), audio_track)
     reader = ExpressionReader.shipped(device=device, threads=threads) if blendshapes else None
     scorer = WindowScorer(bundle, frame_scores=frames, expressions=reader)
     windows = EvidenceReader(device=device, threads=threads).film(
@@ -101,10 +104,18 @@ def timeline(  # noqa: PLR0913 - one keyword per option
         frames=_frame_table(kept.sights, rows, len(bundle.labels), blendshapes=blendshapes)
         if frames
         else None,
+        audio_tracks=audio_tracks(
+            Path(path),
+            info,
+            spoken=any(row.speech_seconds for row in kept.rows),
+            start_seconds=plan.start,
+            stop_seconds=kept.stop_seconds,
+        ),
+        damage=kept.damage,
     )
 
 
-def iter_windows(
+def iter_windows(  # noqa: PLR0913 - one keyword per option
     path: str | os.PathLike[str],
     bundle: Bundle,
     *,
@@ -112,6 +123,7 @@ def iter_windows(
     hop: float = 1.0,
     start: float | None = None,
     stop: float | None = None,
+    audio_track: int | None = None,
     device: Device = "cpu",
     threads: int | None = 1,
 ) -> Generator[Window, None, None]:
@@ -119,7 +131,7 @@ def iter_windows(
 
     Arguments and errors as in ``timeline``; the rows are those of all people.
     """
-    _, plan = _planned(path, window, hop, start, stop)
+    _, plan = _planned(path, window, hop, (start, stop), audio_track)
     reader = EvidenceReader(device=device, threads=threads)
     return _scored(reader.film(Path(path), plan, attribute=True), WindowScorer(bundle))
 
@@ -128,13 +140,13 @@ def _planned(
     path: str | os.PathLike[str],
     window: float,
     hop: float,
-    start: float | None,
-    stop: float | None,
+    part: tuple[float | None, float | None],
+    audio_track: int | None,
 ) -> tuple[media.MediaInfo, Plan]:
-    info = media.probe(Path(path))
+    info = media.probe(Path(path), audio_track)
     if info.kind == "image":
         raise InvalidInputError(f"{path} is a still picture: it has no timeline, predict it")
-    return info, film_plan(info, window, hop, start, stop)
+    return info, film_plan(info, window, hop, *part)
 
 
 def _scored(
@@ -152,6 +164,7 @@ class _Kept:
     stop_seconds: float
     rows: list[Row] = field(default_factory=list)
     cuts: list[float] = field(default_factory=list)
+    damage: Damage = UNDAMAGED
     sights: list[FaceSight] = field(default_factory=list)
     sighted: dict[int, Sighted] = field(default_factory=dict)
 
@@ -159,6 +172,7 @@ class _Kept:
         """Add the next window."""
         self.rows += window.rows
         self.cuts += window.cuts
+        self.damage += window.damage
         self.stop_seconds = window.stop_seconds
         if self.frames:
             self.sights += window.sights

@@ -14,6 +14,7 @@ from facevoice.speech.voice import Speech
 from facevoice.timeline.heard import HeardSpeech
 from facevoice.timeline.table import Row, RowMissingCode, Speaker
 from facevoice.types import (
+    Damage,
     Evidence,
     Face,
     Float64Array,
@@ -21,10 +22,11 @@ from facevoice.types import (
     Scores,
     UInt8Array,
 )
+from facevoice.types.values import Value
 
 
-@dataclass(frozen=True, slots=True)
-class FaceSight:
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceSight(Value):
     """The face of a numbered person at one sampled instant.
 
     scores: (K,) of this face alone, NaN if no branch scores single faces; None if not requested.
@@ -47,6 +49,7 @@ class Window:
     rows: by person; the row without a person is last.
     sights: those of numbered people that no later window holds; each appears in one window only.
     cuts: presentation times of the new shots found since the previous window.
+    damage: what was found damaged since the previous window.
     """
 
     start_seconds: float
@@ -54,6 +57,7 @@ class Window:
     rows: tuple[Row, ...]
     sights: tuple[FaceSight, ...]
     cuts: tuple[float, ...]
+    damage: Damage
 
 
 class WindowScorer:
@@ -105,7 +109,8 @@ class WindowScorer:
         for sight in window.sights:
             for leaf in leaves(self._tree):
                 self._looks.pop((id(leaf), sight.person or 0, sight.time_seconds), None)
-        return Window(window.start_seconds, window.stop_seconds, rows, sights, window.cuts)
+        start, stop = window.start_seconds, window.stop_seconds
+        return Window(start, stop, rows, sights, window.cuts, window.damage)
 
     def score(self, evidence: Evidence) -> Scores | None:
         """Score evidence of this window; ``tree.score(evidence)``, but see ``HeardSpeech``."""

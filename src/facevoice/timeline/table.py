@@ -19,6 +19,9 @@ from facevoice.faces.blendshapes import BLENDSHAPES
 from facevoice.types import (
     MISSING_CODES,
     MODALITIES,
+    UNDAMAGED,
+    AudioTracks,
+    Damage,
     Float32Array,
     Float64Array,
     MissingCode,
@@ -26,6 +29,7 @@ from facevoice.types import (
     Scores,
 )
 from facevoice.types.checks import frozen_array, require, set_field
+from facevoice.types.values import Value
 
 Box = tuple[float, float, float, float]
 
@@ -41,8 +45,8 @@ _SUM_TOLERANCE: Final = 1e-6
 _Timed = TypeVar("_Timed", "Timeline", "Row", "Person", "Segment", "FrameTable")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+@dataclass(frozen=True, slots=True, eq=False)
+class Row(Value):
     """One person in one window.
 
     A row whose person is None holds a window in which no one is seen, or speech that was
@@ -115,8 +119,8 @@ class Row:
         return math.nan if self.scores is None else self.scores.confidence
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+@dataclass(frozen=True, slots=True, eq=False)
+class Person(Value):
     """One person over the whole timeline.
 
     id: counts from 0 in the order of first sight.
@@ -165,8 +169,8 @@ class Segment:
         _require_span("Segment", self.start_seconds, self.stop_seconds)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class FrameTable:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class FrameTable(Value):
     """Every face that was analysed: one row per sampled instant and person, by time, then person.
 
     times_seconds: (N,) float64. person: (N,) int64.
@@ -220,8 +224,8 @@ class FrameTable:
         return f"FrameTable({len(self)} faces of {len(np.unique(self.person))} people)"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Timeline:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Timeline(Value):
     """Who shows what, when, in one file.
 
     path: as it was given.
@@ -235,6 +239,8 @@ class Timeline:
     rows: by window, then person; the row without a person comes last in its window.
     segments: by person (None last), then time.
     frames: the faces behind the rows, if they were asked for.
+    audio_tracks: the sound tracks of the file; None without any.
+    damage: what was found damaged in the part that was analysed.
     """
 
     path: str
@@ -251,6 +257,8 @@ class Timeline:
     rows: tuple[Row, ...]
     segments: tuple[Segment, ...]
     frames: FrameTable | None = None
+    audio_tracks: AudioTracks | None = None
+    damage: Damage = UNDAMAGED
 
     def __post_init__(self) -> None:
         _require_span("Timeline", self.start_seconds, self.stop_seconds)

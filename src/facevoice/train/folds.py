@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facevoice.branches import Adjustment
+from facevoice.bundle.trained_on import TRAINED_ON, known
 from facevoice.errors import RecipeError
 from facevoice.scores.calibration import fit_temperature
-from facevoice.scores.table import ScoreTable
+from facevoice.scores.table import ScoreTable, taught_either
+from facevoice.scores.table.keys import as_texts, distinct_keys
 from facevoice.train.export.onnx_files import Run
 from facevoice.train.fit.stage import Report
 from facevoice.train.prepare.folder import Prepared
@@ -125,15 +127,18 @@ def _calibrated(run: Run, name: str, fold: str) -> ScoreTable:
     if val is None or test is None:
         raise RecipeError(f"{run.folder} has no held-out scores")
     adjustment = Adjustment(fit_temperature(val["scores"], val["y"]))
-    return ScoreTable.of_arrays(
+    ids, labels = test["ids"].tolist(), [run.labels[index] for index in test["y"]]
+    table = ScoreTable.of_arrays(
         adjustment.apply(test["scores"]),
-        test["y"],
+        labels,
         branches=[name],
         labels=run.labels,
-        ids=test["ids"].tolist(),
+        ids=ids,
         groups=test["groups"].tolist(),
         splits=fold,
     )
+    taught = known(run.folder, {"files": [TRAINED_ON]}, ids, labels)
+    return replace(table, keys=as_texts(distinct_keys(ids, labels)), taught=taught)
 
 
 BLENDED: Final = "blend"
@@ -181,6 +186,9 @@ def blended(
             scores = np.full((len(whole), len(whole.labels)), np.nan)
             scores[rows] = table.scores[:, 0]
             whole = whole.with_branch(table.branches[0], scores)
+            taught = whole.taught.astype("<U3")
+            taught[rows] = taught_either(whole.rows(np.array(rows)), table)
+            whole = replace(whole, taught=taught)
     whole = whole.select([table.branches[0] for table in tables])
     shares = np.array(weights)[:, None] * ~np.isnan(whole.scores)
     mean = np.nansum(whole.scores * shares, axis=1) / shares.sum(axis=1)

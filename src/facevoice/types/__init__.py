@@ -3,7 +3,9 @@
 Pictures are RGB, times are the container's presentation time in seconds, intervals are half-open.
 """
 
+from facevoice.types.audio_tracks import AudioTracks
 from facevoice.types.checks import Float32Array, Float64Array, UInt8Array, require
+from facevoice.types.damage import UNDAMAGED, Damage, Damaged, ignored
 from facevoice.types.evidence import MISSING_CODES, MODALITIES, Evidence, MissingCode, Modality
 from facevoice.types.faces import ALIGNED_SIZE, Face, FaceTrack
 from facevoice.types.media import Frame, Sample, Waveform
@@ -15,6 +17,10 @@ __all__ = [
     "MISSING_CODES",
     "MODALITIES",
     "TIE_TOLERANCE",
+    "UNDAMAGED",
+    "AudioTracks",
+    "Damage",
+    "Damaged",
     "Evidence",
     "Face",
     "FaceTrack",
@@ -27,5 +33,6 @@ __all__ = [
     "Scores",
     "UInt8Array",
     "Waveform",
+    "ignored",
     "require",
 ]

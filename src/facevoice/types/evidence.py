@@ -8,8 +8,10 @@ from typing import Final, Literal, get_args
 import numpy as np
 
 from facevoice.types.checks import Float64Array, freeze_array, require, set_field
+from facevoice.types.damage import UNDAMAGED, Damage
 from facevoice.types.faces import FaceTrack
 from facevoice.types.media import Waveform
+from facevoice.types.values import Value
 
 Modality = Literal["face", "voice"]
 MODALITIES: Final[tuple[Modality, ...]] = get_args(Modality)
@@ -26,8 +28,8 @@ MissingCode = Literal[
 MISSING_CODES: Final[tuple[MissingCode, ...]] = get_args(MissingCode)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Evidence:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Evidence(Value):
     """Everything that a branch may read about one person in [start_seconds, stop_seconds).
 
     faces: the person's aligned faces, or None.
@@ -35,6 +37,7 @@ class Evidence:
     speech_spans: (S, 2) float64, start and stop of each stretch of speech in presentation seconds.
     missing: why a modality is absent, by its name; lists exactly the absent modalities.
     people: the most faces visible at one time, each of them for half a second or more.
+    damage: what was found damaged in the source since the evidence before this one.
     """
 
     faces: FaceTrack | None
@@ -44,6 +47,7 @@ class Evidence:
     speech_spans: Float64Array = field(default_factory=lambda: np.zeros((0, 2)))
     missing: Mapping[Modality, MissingCode] = field(default_factory=dict)
     people: int = 0
+    damage: Damage = UNDAMAGED
 
     def __post_init__(self) -> None:
         require(

@@ -15,6 +15,7 @@ from facevoice.types.checks import (
     require,
     set_field,
 )
+from facevoice.types.values import Value
 
 _UNKNOWN_LANDMARKS: Final = np.zeros((0, 5, 2), np.float32)
 
@@ -22,8 +23,8 @@ ALIGNED_SIZE: Final = 256
 """Side of an aligned face picture in pixels (the paper, face stream, step 1)."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Face:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Face(Value):
     """One detected face.
 
     box: (4,) float32, left, top, right, bottom in pixels; may reach beyond the picture.
@@ -53,8 +54,8 @@ class Face:
         return f"Face(box=({box}), confidence={self.confidence:.3f})"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class FaceTrack:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class FaceTrack(Value):
     """One person's aligned faces over time, at the sampled instants where the face was visible.
 
     images: (T, 256, 256, 3) uint8 RGB, aligned by five landmarks; T >= 1.

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from facevoice.types.checks import Float32Array, UInt8Array, freeze_array, require
+from facevoice.types.values import Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,8 @@ class Sample:
     note: str = field(default="", kw_only=True)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Frame:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Frame(Value):
     """A decoded picture and its presentation time.
 
     image: (H, W, 3) uint8 RGB, upright (the container's rotation is applied).
@@ -45,8 +46,8 @@ class Frame:
         return f"Frame({width}x{height} at {self.time_seconds:.3f} s)"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Waveform:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Waveform(Value):
     """Mono sound.
 
     samples: (N,) float32, nominally in [-1, 1].

@@ -9,6 +9,7 @@ import numpy as np
 
 from facevoice.errors import LabelMismatchError
 from facevoice.types.checks import Float64Array, describe, frozen_array, require, set_field
+from facevoice.types.values import Value
 
 EMOTIONS: Final = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 """The default label set, in the order of the paper's Fig. 2."""
@@ -20,8 +21,8 @@ _SUM_TOLERANCE: Final = 1e-4
 _EXACT_TOLERANCE: Final = 1e-9  # values whose sum is this close to 1 are not rescaled
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Scores:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Scores(Value):
     """A distribution over labels, with the scores that it was computed from.
 
     labels: (K,) names, all different.

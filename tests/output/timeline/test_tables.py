@@ -17,7 +17,7 @@ from facevoice.faces.blendshapes import BLENDSHAPES
 from facevoice.output.timeline import FORMATS, write
 from facevoice.output.timeline.columns import TABLES, tables_of
 from facevoice.output.timeline.reading import read
-from facevoice.types import Scores
+from facevoice.types import UNDAMAGED, Damage, Scores
 from support.places import DOCS
 from support.written_timelines import make_timeline, same, with_blendshapes, without_faces
 
@@ -36,7 +36,7 @@ def written(timeline, folder, form):
     "timeline",
     [
         make_timeline(),
-        make_timeline(with_frames=False, origin=-2.5),
+        replace(make_timeline(with_frames=False, origin=-2.5), damage=Damage(3, 2, 1)),
         make_timeline(labels=HOSTILE, path="odd \u2028 name.mp4"),
         replace(make_timeline(), duration_seconds=None, **EMPTY),
         replace(make_timeline(with_frames=False), **EMPTY),
@@ -55,6 +55,28 @@ def written(timeline, folder, form):
 )
 def test_what_is_read_is_what_was_written(timeline, form, tmp_path):
     assert same(read(written(timeline, tmp_path, form)), timeline)
+
+
+def test_a_record_of_version_1_0_is_read(tmp_path):
+    timeline = replace(make_timeline(), damage=Damage(3, 2, 1))
+    path = written(timeline, tmp_path, "json")
+    record = json.loads(path.read_text(encoding="utf-8"))
+    del record["damage"]
+    path.write_text(json.dumps(record | {"schema_version": "1.0"}), encoding="utf-8")
+    assert same(read(path), replace(timeline, damage=UNDAMAGED))
+
+
+def test_tables_of_version_1_0_are_read(tmp_path):
+    timeline = replace(make_timeline(), damage=Damage(3, 2, 1))
+    path = written(timeline, tmp_path, "csv")
+    about = tmp_path / "talk.about.csv"
+    with about.open(encoding="utf-8", newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    old = {name: cell for name, cell in row.items() if "damage" not in name} | {"version": "1.0"}
+    assert len(old) == len(row) - 3
+    with about.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([old.keys(), old.values()])
+    assert same(read(path), replace(timeline, damage=UNDAMAGED))
 
 
 def test_any_table_of_a_set_leads_to_the_timeline(tmp_path):

@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 
 from facevoice.branches import leaves as leaves_of
 from facevoice.bundle import load_bundle
-from facevoice.bundle.trained_on import known
+from facevoice.bundle.trained_on import PARTLY, known
 from facevoice.cli import main
 from facevoice.errors import BundleError, DatasetError, RecipeError
 from facevoice.session import Session
@@ -22,11 +22,11 @@ from facevoice.train.adapt.features import read_leaves
 from facevoice.train.adapt.fit import Settings, fit
 from facevoice.train.adapt.onnx_heads import Answer, Linear, cut, feature_model, picture_model
 from facevoice.train.adapt.refit import fit_head
-from facevoice.train.adapt.run import adapt, clips_of
+from facevoice.train.adapt.run import adapt, clips_of, trained_note
 from facevoice.train.voice.ensemble import Ensemble, write_onnx
 from facevoice.types import EMOTIONS
 from support.prepared_folders import write_folder
-from support.toy_bundle import make_toy_bundle
+from support.toy_bundle import make_toy_bundle, teach
 from support.toy_clips import LABELS, write_clips
 
 QUICK = Settings(views=2, temporal="moments")
@@ -338,4 +338,16 @@ def test_a_machine_on_utterance_features_is_refitted_too(clips, tmp_path):
     after = card["figures"]["prosody_adapted, out of fold"]
     assert after["war"] > before["war"] + 0.2
     labels = [clips.labels[k] for k in clips.y]
-    assert known(folder, bundle.card, clips.ids, labels).all()
+    assert (known(folder, bundle.card, clips.ids, labels) == "yes").all()
+    assert card[PARTLY] is True  # the toy does not say what taught it
+    assert main(["evaluate", str(clips.folder), "--bundle", str(folder)]) == 1
+
+
+def test_clips_that_taught_the_bundle_before_make_a_note(clips, tmp_path):
+    labels = [clips.labels[k] for k in clips.y]
+    base = make_toy_bundle(tmp_path / "base", WIDER)
+    assert trained_note(load_bundle(base), clips) == ""
+    assert trained_note(load_bundle(teach(base, ["other"], ["sad"])), clips) == ""
+    taught = teach(base, clips.ids[:3], labels[:3])
+    note = trained_note(load_bundle(taught), clips)
+    assert note.startswith(f"the bundle toy was trained on 3 of {len(clips.ids)} clips, such as")

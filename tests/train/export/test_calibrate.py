@@ -7,10 +7,11 @@ import pytest
 
 from facevoice.branches.base import tempered
 from facevoice.branches.blend import blend
-from facevoice.bundle.trained_on import keys_of, write_keys
+from facevoice.bundle.trained_on import write_keys
 from facevoice.errors import RecipeError
 from facevoice.scores.calibration import fit_temperature
 from facevoice.scores.table import ScoreTable, write_score_table
+from facevoice.scores.table.keys import keys_of
 from facevoice.train.export.calibrate import Calibrations
 from facevoice.train.export.onnx_files import Run
 from support.prepared_folders import LABELS, VOICE

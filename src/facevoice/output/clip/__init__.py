@@ -21,6 +21,7 @@ def clip_page(
     *,
     start_seconds: float | None = None,
     stop_seconds: float | None = None,
+    audio_track: int | None = None,
     title: str | None = None,
     note: str | None = None,
 ) -> tuple[Prediction, str]:
@@ -30,6 +31,7 @@ def clip_page(
     outline of its sound are kept.
 
     start_seconds, stop_seconds: the part to analyse, in the container's presentation time.
+    audio_track: number of the sound track, from 0; None: the main one.
     title: heading of the page; None uses the file's name.
     note: a remark below the heading, as plain text.
 
@@ -38,7 +40,13 @@ def clip_page(
     Raises:
         FacevoiceError: the file cannot be read, or the part is empty.
     """
-    clip = look_at(predictor, path, start_seconds=start_seconds, stop_seconds=stop_seconds)
+    clip = look_at(
+        predictor,
+        path,
+        start_seconds=start_seconds,
+        stop_seconds=stop_seconds,
+        audio_track=audio_track,
+    )
     return clip.prediction, document(clip, title=title, note=note)
 
 
@@ -49,6 +57,7 @@ def write_clip_page(
     *,
     start_seconds: float | None = None,
     stop_seconds: float | None = None,
+    audio_track: int | None = None,
     title: str | None = None,
     note: str | None = None,
 ) -> Prediction:
@@ -63,6 +72,7 @@ def write_clip_page(
         path,
         start_seconds=start_seconds,
         stop_seconds=stop_seconds,
+        audio_track=audio_track,
         title=title,
         note=note,
     )

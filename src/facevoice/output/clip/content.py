@@ -95,6 +95,7 @@ def look_at(
     *,
     start_seconds: float | None = None,
     stop_seconds: float | None = None,
+    audio_track: int | None = None,
 ) -> Clip:
     """Predict one input and keep what its page needs, in memory that does not grow with the clip.
 
@@ -102,7 +103,7 @@ def look_at(
         FacevoiceError: the file cannot be read, or the part is empty.
     """
     started = time.perf_counter()
-    info = media.probe(Path(path))
+    info = media.probe(Path(path), audio_track)
     stretches: list[Stretch] = []
     speech: list[Span] = []
     gaps: Counter[tuple[Modality, MissingCode]] = Counter()
@@ -118,9 +119,7 @@ def look_at(
             strip.look(evidence)
             yield evidence, scores
 
-    prediction = predictor.of_trace(
-        watched(), path=os.fspath(path), duration_seconds=info.duration_seconds
-    )
+    prediction = predictor.of_file(watched(), info, path=os.fspath(path))
     prediction = replace(prediction, timings={"total": time.perf_counter() - started})
     begin, end = prediction.start_seconds or 0.0, prediction.stop_seconds or 0.0
     return Clip(
@@ -134,7 +133,9 @@ def look_at(
         gaps=gaps,
         faces=strip.chosen(),
         face_branch=strip.branch_name,
-        sound=read_sound(Path(path), begin, end) if info.has_audio and end > begin else None,
+        sound=read_sound(Path(path), begin, end, info.audio_track)
+        if info.has_audio and end > begin
+        else None,
     )
 
 

@@ -10,6 +10,7 @@ from facevoice.output.clip import words
 from facevoice.output.clip.content import Clip
 from facevoice.output.clip.nodes import Node, by_modality
 from facevoice.output.clip.over_time import over_time
+from facevoice.output.damage import damage_sentence
 from facevoice.output.html.colours import colours_of
 from facevoice.output.html.elements import Colours, bars, data_uri, facts, paragraphs, section
 from facevoice.output.html.page import care, html_page
@@ -100,6 +101,8 @@ def _missing(clip: Clip) -> str:
         for modality, code in clip.prediction.missing.items()
     ]
     items += [f"<li>{escape(text)}</li>" for text in words.gaps(clip)]
+    if clip.prediction.damage:
+        items.append(f"<li>{escape(damage_sentence(clip.prediction.damage))}</li>")
     return f'<ul class="missing">{"".join(items)}</ul>' if items else ""
 
 

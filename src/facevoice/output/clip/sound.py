@@ -50,8 +50,10 @@ class Sound:
         return float(max(np.max(self.high, initial=0.0), -np.min(self.low, initial=0.0)))
 
 
-def read_sound(path: Path, start_seconds: float, stop_seconds: float) -> Sound:
-    """Read a span of a file's sound window by window.
+def read_sound(
+    path: Path, start_seconds: float, stop_seconds: float, audio_track: int | None = None
+) -> Sound:
+    """Read a span of a file's sound window by window; audio_track: None, the main one.
 
     Raises:
         FacevoiceError: as ``media.iter_waveform``.
@@ -66,6 +68,7 @@ def read_sound(path: Path, start_seconds: float, stop_seconds: float) -> Sound:
         window_seconds=_WINDOW_SECONDS,
         start_seconds=start_seconds,
         stop_seconds=stop_seconds,
+        audio_track=audio_track,
     ):
         _outline(waveform, start_seconds, length / columns, low, high)
         if length <= SPECTROGRAM_SECONDS:  # then there is one window

@@ -39,6 +39,12 @@ _LAST: Final[Mapping[str, Kind]] = {
     "start_seconds": "number",
     "stop_seconds": "number",
     "windows": "count",
+    "audio_tracks.count": "count",
+    "audio_tracks.read": "count",
+    "audio_tracks.speaking": "text",
+    "damage.corrupt_pictures": "count",
+    "damage.mended_stamps": "count",
+    "damage.lost_packets": "count",
     "bundle.name": "text",
     "bundle.sha256": "text",
     "error.kind": "text",
@@ -79,11 +85,11 @@ def _scores(prefix: str, scores: Scores) -> Iterator[tuple[str, float]]:
 
 
 def _cell(record: Any, column: str) -> Any:
-    """The value that a dotted name leads to in a prediction's record."""
+    """The value that a dotted name leads to in a prediction's record; a list as text."""
     for key in column.split("."):
         if record is not None:
             record = record[_SIDES[key]] if isinstance(record, list) else record.get(key)
-    return record
+    return ", ".join(map(str, record)) if isinstance(record, list) else record
 
 
 def to_frame(predictions: Iterable[Prediction]) -> "pd.DataFrame":

@@ -5,6 +5,7 @@ from typing import Final
 
 from facevoice.branches import Branch
 from facevoice.branches.tree import members_of
+from facevoice.output.damage import damage_sentence
 from facevoice.output.missing import REASONS
 from facevoice.output.wording import counted
 from facevoice.predict.prediction import Prediction
@@ -37,6 +38,10 @@ def render(prediction: Prediction, tree: Branch) -> str:
         f"  no {modality}: {code} ({REASONS[code].clause})"
         for modality, code in sorted(prediction.missing.items())
     ]
+    tracks = prediction.audio_tracks
+    lines += [f"  {tracks.hint}"] if tracks is not None and tracks.hint else []
+    if prediction.damage:
+        lines.append(f"  {damage_sentence(prediction.damage)}")
     return "\n".join(lines) + "\n"
 
 
@@ -45,6 +50,9 @@ def _looked_at(prediction: Prediction) -> str:
     start, stop = prediction.start_seconds, prediction.stop_seconds
     if start is not None and stop is not None and stop > start:
         facts.append(f"{start:.1f}-{stop:.1f} s")
+    tracks = prediction.audio_tracks
+    if tracks is not None and tracks.count > 1:
+        facts.append(f"sound track {tracks.read} of {tracks.count}")
     if prediction.windows > 1:
         facts.append(f"{prediction.windows} windows")
     evidence = prediction.evidence

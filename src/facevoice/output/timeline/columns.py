@@ -17,7 +17,7 @@ from facevoice.faces.blendshapes import BLENDSHAPES
 from facevoice.timeline.table import FrameTable, Person, Row, Segment, Timeline
 from facevoice.types import MODALITIES, Scores
 
-VERSION: Final = "1.0"
+VERSION: Final = "1.1"
 """Version of the tables and of the JSON record; readers accept any with the same major number."""
 
 Kind = Literal["text", "int", "float", "float32", "json"]
@@ -50,6 +50,7 @@ class Column:
 
     unit, doc: its description in docs/timeline.md.
     at: where the value lies in the JSON record; () for a field of the same name.
+    since: the version of the tables that has it first.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Column:
     unit: str
     doc: str
     at: tuple[str | int, ...] = ()
+    since: str = "1.0"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "at", self.at or (self.name,))
@@ -81,6 +83,12 @@ _TURNS: Final = {
     "roll": "how far it is tilted in the picture, > 0 clockwise",
 }
 
+_DAMAGE: Final = {
+    "corrupt_pictures": "pictures that the decoder flags as corrupt; they are not scored",
+    "mended_stamps": "time stamps that contradict the stream's own clock and were replaced",
+    "lost_packets": "packets that cannot be read or decoded",
+}
+
 TABLES: Final[Mapping[str, tuple[Column, ...]]] = {
     "about": (
         Column("version", "text", "", "of these tables", at=("schema_version",)),
@@ -95,6 +103,10 @@ TABLES: Final[Mapping[str, tuple[Column, ...]]] = {
         Column("cuts_seconds", "json", "JSON, s", "the first picture after each cut"),
         Column("bundle.name", "text", "", "the model", at=("bundle", "name")),
         Column("bundle.sha256", "text", "", "of its bundle.json", at=("bundle", "sha256")),
+        Column("audio_tracks", "json", "JSON", "the sound tracks: how many, which was `read` and,"
+               " if it has no speech, which others are `speaking`", since="1.1"),
+        *(Column(f"damage.{name}", "int", "count", doc, ("damage", name), since="1.1")
+          for name, doc in _DAMAGE.items()),
         Column("windows_rows", "int", "count", "rows of that table: detects mismatched files"),
         Column("people_rows", "int", "count", "likewise"),
         Column("segments_rows", "int", "count", "likewise"),
@@ -306,6 +318,8 @@ def record_of(timeline: Timeline) -> dict[str, Any]:
         "window_seconds": timeline.window_seconds,
         "hop_seconds": timeline.hop_seconds,
         "cuts_seconds": timeline.cuts.tolist(),
+        "audio_tracks": None if timeline.audio_tracks is None else timeline.audio_tracks.to_dict(),
+        "damage": timeline.damage.to_dict(),
         "people": [_record(person, "people") for person in timeline.people],
         "windows": [row_record(row) for row in timeline.rows],
         "segments": [_record(segment, "segments") for segment in timeline.segments],

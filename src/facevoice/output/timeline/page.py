@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from facevoice import media
+from facevoice.output.damage import damage_sentence
 from facevoice.output.html.colours import colours_of
 from facevoice.output.html.elements import Colours, details, legend, one_line, section, table
 from facevoice.output.html.page import care, html_page
@@ -53,6 +54,7 @@ def to_html(timeline: Timeline, film: Film) -> str:
     ]
     length = duration(timeline.stop_seconds - timeline.start_seconds, 1)
     who = counted(len(timeline.people), "person", "people") if timeline.people else "no one seen"
+    damage = f"<p>{damage_sentence(timeline.damage)}</p>" if timeline.damage else ""
     data = json.dumps([_shown(timeline, each) for each in people]).replace("<", "\\u003c")
     body = (
         f'<main data-hop="{timeline.hop_seconds:g}">{"".join(sections)}</main>'
@@ -63,7 +65,7 @@ def to_html(timeline: Timeline, film: Film) -> str:
     return html_page(
         one_line(printable(film.path.name)),
         "Emotion in face and voice over time, as guessed by a model",
-        f"<p>{length}, {who}, model {escape(timeline.bundle_name)}</p>",
+        f"<p>{length}, {who}, model {escape(timeline.bundle_name)}</p>{damage}",
         body,
         _STYLE,
         allowed=f"; media-src {allowed}; script-src 'sha256-{digest}'; base-uri 'none'",

@@ -14,7 +14,7 @@ from facevoice.faces.blendshapes import BLENDSHAPES
 from facevoice.output.timeline.columns import TABLES, VERSION, expanded, unflattened
 from facevoice.output.timeline.files import READERS
 from facevoice.timeline.table import FrameTable, Person, Row, Segment, Timeline
-from facevoice.types import MODALITIES, Scores
+from facevoice.types import MODALITIES, AudioTracks, Damage, Scores
 
 Record = Mapping[str, Any]
 
@@ -64,7 +64,7 @@ def _table_record(path: Path) -> Record:
     (version,) = about["version"]
     _check_version(version)
     record: dict[str, Any]
-    (record,) = unflattened(TABLES["about"], about)
+    (record,) = unflattened([c for c in TABLES["about"] if c.since <= version], about)
     record["frames"] = None
     for name in list(TABLES)[1:]:
         if record[f"{name}_rows"] is None:
@@ -96,6 +96,7 @@ def _timeline(record: Record) -> Timeline:
         labels=labels,
         bundle_name=record["bundle"]["name"],
         bundle_sha256=record["bundle"]["sha256"],
+        audio_tracks=AudioTracks.from_dict(record.get("audio_tracks")),
         cuts=np.array(record["cuts_seconds"], np.float64),
         people=tuple(Person(**_fields(each, "emotion")) for each in record["people"]),
         rows=tuple(_row(each, labels) for each in record["windows"]),
@@ -103,6 +104,7 @@ def _timeline(record: Record) -> Timeline:
             Segment(**(each | {"score": _number(each["score"])})) for each in record["segments"]
         ),
         frames=None if record["frames"] is None else _frames(record, labels),
+        damage=Damage.from_dict(record.get("damage", {})),
     )
 
 

@@ -31,7 +31,9 @@ def annotation(timeline: Timeline) -> Callable[[Path, Path], None]:
     painter = Painter(timeline, timeline.frames)
 
     def paint(source: Path, path: Path) -> None:
-        info = media.probe(source)
+        tracks = timeline.audio_tracks
+        track = None if tracks is None else tracks.read
+        info = media.probe(source, track)
         part = timeline.start_seconds > info.start_seconds + timeline.hop_seconds / 2
         paint_video(
             source,
@@ -40,6 +42,7 @@ def annotation(timeline: Timeline) -> Callable[[Path, Path], None]:
             start_seconds=timeline.start_seconds if part else None,
             stop_seconds=timeline.stop_seconds if _ends_early(timeline, info) else None,
             shift_seconds=timeline.start_seconds if part else 0.0,
+            audio_track=track,
         )
 
     return paint

@@ -19,7 +19,7 @@ from facevoice.scores.search import (
     fit_nested,
     weight_tree,
 )
-from facevoice.scores.table import ScoreTable
+from facevoice.scores.table import ScoreTable, refuse_taught
 from facevoice.scores.weights_file import FitRecord, FittedFusion
 
 
@@ -29,12 +29,14 @@ def choose_weights(table: ScoreTable, plan: SearchPlan) -> Choice:
     Raises:
         InvalidInputError: an unknown search, a branch is missing, no labelled clip, or the search
             is too long.
+        DatasetError: clips taught what scored them, and the plan does not allow that.
     """
     if plan.search not in SEARCHES:
         raise InvalidInputError(f"unknown search {plan.search!r}; known: {', '.join(SEARCHES)}")
     known = table.rows(table.labelled)
     if not len(known):
         raise InvalidInputError("no clip of the table has a known truth: nothing to fit on")
+    refuse_taught(known, "weights fitted on them overrate it", allowed=plan.allow_trained)
     known.select(plan.leaves)  # a missing branch is an error before anything long starts
     notes: list[str] = []
     nested = _nested(known, plan, notes)

@@ -33,6 +33,7 @@ class SearchPlan:
     abstain_risk: find the threshold below which to abstain, so that no more than this share
         of the answers is wrong.
     command: recorded with the weights.
+    allow_trained: also fit on clips that taught what scored them, see ``ScoreTable.taught``.
 
     Raises InvalidInputError if the parts contradict each other.
     """
@@ -49,6 +50,7 @@ class SearchPlan:
     abstain_risk: float | None = None
     command: str = ""
     rule: Rule = "sum"
+    allow_trained: bool = False
 
     def __post_init__(self) -> None:
         if self.class_offsets is not None and self.calibration == "vector":

@@ -7,19 +7,32 @@ from facevoice.scores.table.files import (
     write_score_table,
 )
 from facevoice.scores.table.folds import deal_splits, grouped_folds, shared_groups, twins
-from facevoice.scores.table.join import join
+from facevoice.scores.table.join import join, taught_either
+from facevoice.scores.table.learnt import (
+    HOW_TO_ALLOW,
+    looked_for,
+    refuse_taught,
+    scorer,
+    trained_on,
+)
 from facevoice.scores.table.table import ScoredBy, ScoreTable
 
 __all__ = [
+    "HOW_TO_ALLOW",
     "ScoreTable",
     "ScoredBy",
     "deal_splits",
     "grouped_folds",
     "join",
+    "looked_for",
     "read_score_table",
+    "refuse_taught",
+    "scorer",
     "shared_groups",
     "table_of_frame",
     "table_to_frame",
+    "taught_either",
+    "trained_on",
     "twins",
     "write_score_table",
 ]

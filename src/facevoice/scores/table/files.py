@@ -11,6 +11,8 @@ split      e.g. val; optional, else empty
 group      speaker or film; optional, else the id
 truth      name of the true label; optional, empty where unknown
 missing    why it has no scores; optional, see ``types.MISSING_CODES``
+key        the clip's key, by which it is known again under another id; optional
+taught     whether what gave the scores learnt from the clip: yes or no; optional, else unknown
 the rest   one column for each label, in order: the scores; empty where absent
 =========  ======================================================================
 
@@ -51,12 +53,19 @@ if TYPE_CHECKING:
 Columns = Mapping[str, Sequence[Any]]
 
 _PER_CLIP: Final = {"split": "splits", "group": "groups", "truth": "truth"}  # column -> argument
-_FACTS: Final = ("id", "branch", *_PER_CLIP, "missing")
+_LEARNT: Final = {"key": "keys", "taught": "taught"}  # column -> field; written where known
+_FACTS: Final = ("id", "branch", *_PER_CLIP, "missing", *_LEARNT)
 _ARRAYS: Final = tuple(
-    field.name for field in fields(ScoreTable) if field.name not in {"bundle", "tree"}
+    field.name
+    for field in fields(ScoreTable)
+    if field.name not in {"bundle", "tree", *_LEARNT.values()}
 )
 _KEY: Final = "facevoice"
 _COMMENT: Final = f"# {_KEY}: "
+_YES_NO: Final = {
+    **dict.fromkeys(("yes", "true", "1"), "yes"),
+    **dict.fromkeys(("no", "false", "0"), "no"),
+}
 
 
 def read_score_table(path: str | Path) -> ScoreTable:
@@ -147,6 +156,7 @@ def _to_columns(table: ScoreTable) -> dict[str, list[Any]]:
     members = len(table.branches)
     names = np.array(["", *table.labels])[table.truth + 1]
     per_clip = {"id": table.ids, "split": table.splits, "group": table.groups, "truth": names}
+    per_clip |= {column: getattr(table, _LEARNT[column]) for column in _learnt(table)}
     columns: dict[str, list[Any]] = {
         name: np.repeat(values, members).tolist() for name, values in per_clip.items()
     }
@@ -154,7 +164,12 @@ def _to_columns(table: ScoreTable) -> dict[str, list[Any]]:
     columns["missing"] = table.missing.reshape(-1).tolist()
     flat = table.scores.reshape(-1, len(table.labels))
     scores = {label: flat[:, index].tolist() for index, label in enumerate(table.labels)}
-    return {name: columns[name] for name in _FACTS} | scores
+    return {name: columns[name] for name in _FACTS if name in columns} | scores
+
+
+def _learnt(table: ScoreTable) -> list[str]:
+    """The columns about what taught the models, as far as the table knows anything of it."""
+    return [column for column, name in _LEARNT.items() if (getattr(table, name) != "").any()]
 
 
 def _of_columns(columns: Columns, origin: Mapping[str, Any]) -> ScoreTable:
@@ -186,6 +201,8 @@ def _of_columns(columns: Columns, origin: Mapping[str, Any]) -> ScoreTable:
     table = ScoreTable.of_arrays(
         scores, branches=branches, labels=labels, ids=ids, missing=missing, **facts
     )
+    keys = np.array(_per_clip("key", columns, row_ids))
+    table = replace(table, keys=keys, taught=np.array(_taught(columns, row_ids)))
     return _with_origin(table, origin)
 
 
@@ -200,6 +217,18 @@ def _per_clip(name: str, columns: Columns, row_ids: Sequence[str]) -> list[str]:
             )
         found[clip] = text or found[clip]
     return list(found.values())
+
+
+def _taught(columns: Columns, row_ids: Sequence[str]) -> list[str]:
+    """For each clip yes if one of its rows says so, no if all of them do, else unknown."""
+    found: dict[str, set[str]] = {clip: set() for clip in row_ids}
+    for clip, value in zip(row_ids, columns.get("taught", [""] * len(row_ids)), strict=True):
+        word = _text(value).strip()
+        found[clip].add(_YES_NO.get(word.lower(), word))
+    return [
+        next((word for word in ("yes", "") if word in words), min(words))
+        for words in found.values()
+    ]
 
 
 def _text(value: object) -> str:
@@ -251,7 +280,8 @@ def _read_npz(path: Path) -> ScoreTable:
         absent = [name for name in _ARRAYS if name not in archive]
         if absent:
             raise InvalidInputError(f"the archive lacks {', '.join(absent)}")
-        arrays = {name: archive[name] for name in _ARRAYS}
+        known = [*_ARRAYS, *(name for name in _LEARNT.values() if name in archive)]
+        arrays = {name: archive[name] for name in known}
         origin = json.loads(str(archive["origin"])) if "origin" in archive else {}
     for name in ("branches", "labels"):
         arrays[name] = tuple(arrays[name].tolist())
@@ -259,7 +289,8 @@ def _read_npz(path: Path) -> ScoreTable:
 
 
 def _write_npz(table: ScoreTable, stream: IO[bytes]) -> None:
-    arrays: dict[str, Any] = {name: np.asarray(getattr(table, name)) for name in _ARRAYS}
+    names = [*_ARRAYS, *(_LEARNT[column] for column in _learnt(table))]
+    arrays: dict[str, Any] = {name: np.asarray(getattr(table, name)) for name in names}
     origin = _origin(table)
     arrays |= {"origin": np.array(json.dumps(origin))} if origin else {}
     np.savez_compressed(stream, **arrays)

@@ -7,15 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facevoice.errors import InvalidInputError, LabelMismatchError
-from facevoice.scores.table.table import ScoreTable
+from facevoice.scores.table.table import ScoreTable, StrArray
 
 
 def join(first: ScoreTable, second: ScoreTable) -> ScoreTable:
     """The branches of two tables side by side, matched by clip id.
 
     A clip in only one table is kept; the other's branches have no scores for it. Where both
-    know its truth, group or split they must agree; an unknown truth (-1), a group that is just
-    the clip's id, and an empty split give way. The bundle and its tree are kept where both tables
+    know its truth, group, split or key they must agree; an unknown truth (-1), a group that is just
+    the clip's id, and an empty split or key give way. A clip that taught either table's models
+    taught what is fused from both. The bundle and its tree are kept where both tables
     have the same.
 
     Raises:
@@ -38,8 +39,17 @@ def join(first: ScoreTable, second: ScoreTable) -> ScoreTable:
         truth=_agreed("truth", left, right, left.truth < 0, right.truth < 0),
         groups=_agreed("groups", left, right, left.groups == left.ids, right.groups == right.ids),
         splits=_agreed("splits", left, right, left.splits == "", right.splits == ""),
+        keys=_agreed("keys", left, right, left.keys == "", right.keys == ""),
+        taught=taught_either(left, right),
         **first.origin_shared_with(second),
     )
+
+
+def taught_either(left: ScoreTable, right: ScoreTable) -> StrArray:
+    """(N,) of two tables on the same clips: yes if either says so, no if both do, else unknown."""
+    either = (left.taught == "yes") | (right.taught == "yes")
+    neither = (left.taught == "no") & (right.taught == "no")
+    return np.where(either, "yes", np.where(neither, "no", ""))
 
 
 def _spread(table: ScoreTable, other: ScoreTable) -> ScoreTable:

@@ -1,7 +1,7 @@
 """The score table: clips x branches x labels, checked when it is made."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -9,11 +9,14 @@ from numpy.typing import NDArray
 
 from facevoice.errors import InvalidInputError, LabelMismatchError
 from facevoice.types import EMOTIONS, MISSING_CODES, Float64Array
+from facevoice.types.values import Value
 
 StrArray = NDArray[np.str_]
 IntArray = NDArray[np.int64]
 
-_PER_CLIP: Final = ("ids", "scores", "truth", "groups", "splits", "missing")
+_PER_CLIP: Final = ("ids", "scores", "truth", "groups", "splits", "missing", "keys", "taught")
+TAUGHT: Final = ("", "no", "yes")
+"""Whether what gave the scores learnt from a clip: unknown, no, yes."""
 SUM_TOLERANCE: Final = 5e-3
 """How far a distribution's sum may stray from 1: three decimals over ten labels."""
 
@@ -26,8 +29,8 @@ class ScoredBy:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class ScoreTable:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class ScoreTable(Value):
     """The scores of each branch for each clip.
 
     ids: (N,) names of the clips, all different.
@@ -40,6 +43,9 @@ class ScoreTable:
     splits: (N,) e.g. "train", "val", "test"; "" if there is none.
     missing: (N, B) a missing code of ``types.MISSING_CODES`` where a branch has no scores; "" where
     it has, or if the reason is unknown.
+    keys: (N,) by which a clip is known again in other tables, whatever its id has become (see
+    ``scores.table.keys``); "" where unknown.
+    taught: (N,) a word of ``TAUGHT``: whether what gave the scores learnt from the clip.
     bundle: the bundle that gave the scores; None if they come from elsewhere.
     tree: the structure of that bundle's tree, as plain JSON: the root's ``name``, ``kind`` and
         ``members``, inner nodes with all their settings, branches with ``name``, ``kind`` and
@@ -57,6 +63,8 @@ class ScoreTable:
     groups: StrArray
     splits: StrArray
     missing: StrArray
+    keys: StrArray = field(default_factory=lambda: _strings(()))
+    taught: StrArray = field(default_factory=lambda: _strings(()))
     bundle: ScoredBy | None = None
     tree: Mapping[str, Any] | None = None
 
@@ -64,6 +72,9 @@ class ScoreTable:
         count, members, size = len(self.ids), len(self.branches), len(self.labels)
         _check_names("branches", self.branches)
         _check_names("labels", self.labels)
+        for name in ("keys", "taught"):
+            if not len(getattr(self, name)):
+                object.__setattr__(self, name, np.full(count, "", dtype=np.str_))
         wanted = {
             "ids": (count,),
             "scores": (count, members, size),
@@ -71,6 +82,8 @@ class ScoreTable:
             "groups": (count,),
             "splits": (count,),
             "missing": (count, members),
+            "keys": (count,),
+            "taught": (count,),
         }
         for name, shape in wanted.items():
             found = getattr(self, name).shape
@@ -83,6 +96,7 @@ class ScoreTable:
         _check_truth(self)
         _check_scores(self)
         _check_missing(self)
+        _check_taught(self)
         for name in wanted:
             view = getattr(self, name).view()
             view.flags.writeable = False
@@ -302,6 +316,16 @@ def _check_scores(table: ScoreTable) -> None:
                 f"clip {str(table.ids[row])!r} (row {row}), branch {table.branches[branch]!r}"
                 f" has {fault}: {found}; {int(where.sum())} such rows in the table"
             )
+
+
+def _check_taught(table: ScoreTable) -> None:
+    wrong = np.flatnonzero(~np.isin(table.taught, TAUGHT))
+    if len(wrong):
+        row = int(wrong[0])
+        raise InvalidInputError(
+            f"clip {str(table.ids[row])!r} has taught {str(table.taught[row])!r}; it must be yes,"
+            " no, or empty where that is unknown"
+        )
 
 
 def _check_missing(table: ScoreTable) -> None:

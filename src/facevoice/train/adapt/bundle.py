@@ -16,10 +16,11 @@ from facevoice.bundle import Bundle, load_bundle
 from facevoice.bundle.files import files_named
 from facevoice.bundle.licences import Licences, branch_licences, part_licences
 from facevoice.bundle.reweigh import tree_of
-from facevoice.bundle.trained_on import keys_of, read_keys, write_keys
+from facevoice.bundle.trained_on import PARTLY, read_keys, write_keys
 from facevoice.bundle.write import check_place, files_of, new_bundle, write_card
 from facevoice.errors import RecipeError
 from facevoice.scores.search import WeightTree
+from facevoice.scores.table.keys import distinct_keys
 from facevoice.train.adapt.features import LeafFeatures
 from facevoice.train.adapt.fit import Adapted, Settings
 from facevoice.train.adapt.refit import Refit, adapted_name
@@ -79,8 +80,11 @@ def write_bundle(
         nodes = _leaf_nodes(base, leaves, adapted, tree.leaves, data, folder)
         names = [data.labels[index] for index in data.y]
         earlier = read_keys(base.folder)
-        write_keys(folder, [keys_of(data.ids, names), *([] if earlier is None else [earlier])])
+        own = distinct_keys(data.ids, names)
+        write_keys(folder, [own] if earlier is None else [own, earlier])
         card = _card(base, data, settings, adapted, figures)
+        if earlier is None or base.card.get(PARTLY, False):
+            card |= {PARTLY: True}
         tree_nodes = tree_of(tree, nodes)
         files = files_of(folder, tree_nodes)
         write_card(folder, card | {"files": files, "tree": tree_nodes})

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from facevoice.bundle import Bundle, load_bundle
 from facevoice.bundle.reweigh import bundle_fusion
+from facevoice.bundle.trained_on import known
 from facevoice.errors import DatasetError, RecipeError
 from facevoice.scores.metrics import evaluate
+from facevoice.scores.table import trained_on
 from facevoice.train.adapt.bundle import finished, write_bundle
 from facevoice.train.adapt.features import Progress, read_leaves
 from facevoice.train.adapt.fit import FEWEST_GROUPS, Adapted, Settings, fit
@@ -53,7 +55,8 @@ def adapt(
         )
     rows = np.arange(len(data.ids))
     adapted = fit(leaves, clips, rows, base, settings.temporal, fitting)
-    adapted = replace(adapted, notes=tuple(filter(None, (speaker_note(data), *adapted.notes))))
+    notes = (speaker_note(data), trained_note(base, data), *adapted.notes)
+    adapted = replace(adapted, notes=tuple(filter(None, notes)))
     figures = figures_of(adapted, base)
     write_bundle(base, data, settings, leaves, adapted, figures, output)
     return output
@@ -103,6 +106,15 @@ def speaker_note(data: Prepared) -> str:
             " sides, and the figures flatter; name speakers in the table of labels"
         )
     return ""
+
+
+def trained_note(bundle: Bundle, data: Prepared) -> str:
+    """What to mind about the figures, if clips taught the bundle already; else ""."""
+    labels = [data.labels[index] for index in data.y]
+    found = trained_on(
+        f"the bundle {bundle.name}", data.ids, known(bundle.folder, bundle.card, data.ids, labels)
+    )
+    return f"{found}: the figures flatter, those before adapting most" if found else ""
 
 
 def clips_of(bundle: Bundle, data: Prepared, settings: Settings) -> Clips:

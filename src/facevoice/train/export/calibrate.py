@@ -22,11 +22,12 @@ from facevoice.branches import Adjustment
 from facevoice.branches.base import tempered
 from facevoice.branches.blend import blend
 from facevoice.branches.tree import leaves, members_of
-from facevoice.bundle.trained_on import keys_of, read_keys
+from facevoice.bundle.trained_on import read_keys
 from facevoice.errors import RecipeError
 from facevoice.scores.calibration import fit_temperature
 from facevoice.scores.metrics import log_loss
 from facevoice.scores.table import ScoreTable, read_score_table
+from facevoice.scores.table.keys import are_among
 from facevoice.session import hash_of
 from facevoice.train.export.onnx_files import Run
 from facevoice.types import Float64Array
@@ -120,15 +121,15 @@ def _refuse_learnt(table: ScoreTable, path: Path, run: Run) -> None:
 
     That is the run of a fold where there is one in the table's folder, else the branch's own run.
     """
-    truth = [table.labels[index] if index >= 0 else "" for index in table.truth]
-    keys = keys_of(table.ids.tolist(), truth)
+    truth = np.array([*table.labels, ""])[table.truth]
     for split in np.unique(table.splits).tolist():
         fold = path.parent / run.recipe.name / split
         scorer = fold if split and fold.is_dir() else run.folder
         learnt = read_keys(scorer)
         if learnt is None:
             raise RecipeError(f"{scorer} does not say which samples it learnt from")
-        known = int(np.isin(keys[table.splits == split], learnt).sum())
+        rows = table.splits == split
+        known = int(are_among(table.ids[rows].tolist(), truth[rows].tolist(), learnt).sum())
         if known:
             raise RecipeError(
                 f"{path}: {known} clips are among those that {scorer} learnt from; a temperature"

@@ -25,8 +25,9 @@ import torch
 from numpy.typing import NDArray
 
 import facevoice
-from facevoice.bundle.trained_on import keys_of, read_keys, write_keys
+from facevoice.bundle.trained_on import read_keys, write_keys
 from facevoice.errors import RecipeError
+from facevoice.scores.table.keys import distinct_keys
 from facevoice.train.fit.samples import Indices, Split
 from facevoice.train.prepare.folder import Prepared
 from facevoice.train.recipe import AnyRecipe, Network
@@ -104,7 +105,7 @@ def _write_facts(run: Path, facts: Mapping[str, Any]) -> None:
 
 def _note_samples(run: Path, recipe: AnyRecipe, data: Prepared, split: Split) -> None:
     rows = np.concatenate([split.train, split.val])
-    parts = [keys_of([data.ids[row] for row in rows], [data.labels[data.y[row]] for row in rows])]
+    parts = [distinct_keys(data.ids, [data.labels[index] for index in data.y])[rows]]
     initial = recipe.initial if isinstance(recipe, Network) else ""
     earlier = read_keys(Path(initial)) if initial else None
     write_keys(run, parts if earlier is None else [*parts, earlier])

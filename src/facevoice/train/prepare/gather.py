@@ -44,6 +44,18 @@ class Unusable:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How files are read.
+
+    threads: of the networks; None: all cores.
+    audio_track: number of the sound track, from 0; None: the main one.
+    """
+
+    threads: int | None = None
+    audio_track: int | None = None
+
+
 @cache
 def _reader(threads: int | None) -> EvidenceReader:
     return EvidenceReader(threads=threads)
@@ -59,13 +71,10 @@ def _voice() -> SileroVoice:
     return SileroVoice()
 
 
-def evidence_of(sample: Sample, corpus: Corpus, threads: int | None) -> Evidence | Unusable:
-    """The evidence of a sample; Unusable if it cannot be read or holds neither face nor speech.
-
-    threads: of the networks, None for all cores.
-    """
+def evidence_of(sample: Sample, corpus: Corpus, reading: Reading) -> Evidence | Unusable:
+    """The evidence of a sample; Unusable if it cannot be read or holds neither face nor speech."""
     try:
-        evidence = _GATHER[corpus.content](sample, corpus, threads)
+        evidence = _GATHER[corpus.content](sample, corpus, reading)
     except FacevoiceError as error:
         return Unusable(f"file: {error.kind}", str(error))
     if isinstance(evidence, Evidence) and evidence.faces is None and evidence.speech is None:
@@ -74,8 +83,9 @@ def evidence_of(sample: Sample, corpus: Corpus, threads: int | None) -> Evidence
     return evidence
 
 
-def _of_clip(sample: Sample, _corpus: Corpus, threads: int | None) -> Evidence:
-    return joined(list(_reader(threads).clip(sample.path)))
+def _of_clip(sample: Sample, _corpus: Corpus, reading: Reading) -> Evidence:
+    reader = _reader(reading.threads)
+    return joined(list(reader.clip(sample.path, audio_track=reading.audio_track)))
 
 
 def joined(windows: list[Evidence]) -> Evidence:
@@ -115,10 +125,10 @@ def joined(windows: list[Evidence]) -> Evidence:
     )
 
 
-def _of_crops(sample: Sample, _corpus: Corpus, _threads: int | None) -> Evidence:
+def _of_crops(sample: Sample, _corpus: Corpus, reading: Reading) -> Evidence:
     """Evidence of a video whose whole picture is the face, sampled as often as any other."""
     path = sample.path
-    info = media.probe(path)
+    info = media.probe(path, reading.audio_track)
     plan = clip_plan(info, None, None)
     images, times, box = [], [], (0.0, 0.0, 0.0, 0.0)
     if info.has_video:
@@ -129,12 +139,12 @@ def _of_crops(sample: Sample, _corpus: Corpus, _threads: int | None) -> Evidence
             box = (0.0, 0.0, float(width), float(height))
     length = len(images) / plan.rate_hz
     stop = plan.stop if plan.stop is not None else plan.start + length
-    waveform = media.read_waveform(path, rate_hz=SPEECH_RATE_HZ)
+    waveform = media.read_waveform(path, rate_hz=SPEECH_RATE_HZ, audio_track=reading.audio_track)
     speech = find_speech(waveform, _voice())
     return _together(images, times, box, length, (plan.start, stop), speech)
 
 
-def _of_folder(sample: Sample, _corpus: Corpus, _threads: int | None) -> Evidence:
+def _of_folder(sample: Sample, _corpus: Corpus, reading: Reading) -> Evidence:
     """Evidence of a folder of aligned faces, spread evenly over the sound's length if there is one.
 
     Without sound the pictures count as 25 a second, the rate of film and of AFEW.
@@ -142,7 +152,9 @@ def _of_folder(sample: Sample, _corpus: Corpus, _threads: int | None) -> Evidenc
     sound = sample.sound if isinstance(sample, FaceFolder) else None
     waveform = None
     if sound is not None:
-        waveform = media.read_waveform(sound, rate_hz=SPEECH_RATE_HZ)
+        waveform = media.read_waveform(
+            sound, rate_hz=SPEECH_RATE_HZ, audio_track=reading.audio_track
+        )
     paths = sorted(
         path for path in sample.path.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES
     )
@@ -191,13 +203,13 @@ def _together(
     )
 
 
-def _of_photograph(sample: Sample, corpus: Corpus, threads: int | None) -> Evidence | Unusable:
+def _of_photograph(sample: Sample, corpus: Corpus, reading: Reading) -> Evidence | Unusable:
     """Evidence of a photograph: its largest face, aligned."""
     picture = _read_picture(sample, corpus)
     if isinstance(picture, Unusable):
         return picture
     colour = picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=2)
-    faces = _detector(threads)(colour)
+    faces = _detector(reading.threads)(colour)
     if not faces:
         return Unusable("no face found", str(sample.path))
     face = max(faces, key=prominence)
@@ -212,9 +224,11 @@ def _of_photograph(sample: Sample, corpus: Corpus, threads: int | None) -> Evide
     return Evidence(track, None, 0.0, 0.0, missing={"voice": "no_audio_stream"}, people=len(faces))
 
 
-def _of_speech(sample: Sample, _corpus: Corpus, _threads: int | None) -> Evidence | Unusable:
+def _of_speech(sample: Sample, _corpus: Corpus, reading: Reading) -> Evidence | Unusable:
     """Evidence of the speech of a file alone."""
-    waveform = media.read_waveform(sample.path, rate_hz=SPEECH_RATE_HZ)
+    waveform = media.read_waveform(
+        sample.path, rate_hz=SPEECH_RATE_HZ, audio_track=reading.audio_track
+    )
     speech = find_speech(waveform, _voice())
     if waveform is None or speech.waveform is None:
         return Unusable(f"speech: {speech.missing}", str(sample.path))
@@ -222,7 +236,7 @@ def _of_speech(sample: Sample, _corpus: Corpus, _threads: int | None) -> Evidenc
     return _together([], [], (0.0, 0.0, 0.0, 0.0), 0.0, span, speech)
 
 
-_GATHER: Final[Mapping[Content, Callable[[Sample, Corpus, int | None], Evidence | Unusable]]] = {
+_GATHER: Final[Mapping[Content, Callable[[Sample, Corpus, Reading], Evidence | Unusable]]] = {
     "clips": _of_clip,
     "face_crops": _of_crops,
     "face_folders": _of_folder,

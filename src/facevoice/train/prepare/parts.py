@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facevoice.datasets import Corpus
-from facevoice.train.prepare.gather import Unusable, evidence_of, picture_of
+from facevoice.train.prepare.gather import Reading, Unusable, evidence_of, picture_of
 from facevoice.train.prepare.packed import ARRAYS, Arrays, pack, pack_picture, together
 from facevoice.train.prepare.store import Store
 from facevoice.types import Sample
@@ -37,11 +37,11 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is done to each unit; threads: of the networks, None for all cores."""
+    """What is done to each unit."""
 
     corpus: Corpus
     output: Path
-    threads: int | None
+    reading: Reading
 
     def units(self, samples: Sequence[Sample]) -> list[Unit]:
         """Cut the samples into units, in order."""
@@ -75,7 +75,7 @@ class Work:
                 if isinstance(picture, Unusable)
                 else pack_picture(picture, self.corpus.face_box)
             )
-        evidence = evidence_of(sample, self.corpus, self.threads)
+        evidence = evidence_of(sample, self.corpus, self.reading)
         return evidence if isinstance(evidence, Unusable) else pack(evidence)
 
     def outcomes(self, unit: Unit) -> list[Unusable | tuple[str, ...]]:

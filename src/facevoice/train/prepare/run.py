@@ -22,7 +22,7 @@ from facevoice.errors import DatasetError
 from facevoice.scores.table import ScoreTable, write_score_table
 from facevoice.train.prepare.contact_sheet import write_contact_sheet
 from facevoice.train.prepare.folder import COLUMNS, FORMAT, VOTES, Prepared, open_prepared
-from facevoice.train.prepare.gather import Unusable
+from facevoice.train.prepare.gather import Reading, Unusable
 from facevoice.train.prepare.parts import PARTS, Unit, Work, merge
 from facevoice.train.prepare.selection import Choices, Selection, select
 from facevoice.workers import run, threads_each
@@ -59,7 +59,7 @@ def prepare(
         corpus = replace(corpus, content=choices.content)
     selection = select(corpus, root, choices)
     threads = threads if threads is not None else threads_each(workers)
-    work = Work(corpus, output, threads)
+    work = Work(corpus, output, Reading(threads, choices.audio_track))
     units = work.units(selection.samples)
     source = _source_digest(units, selection)
     _claim(work)
@@ -102,6 +102,8 @@ def _claim(work: Work) -> None:
         "corpus": work.corpus.name,
         "content": work.corpus.content,
     }
+    if work.reading.audio_track is not None:
+        wanted["audio_track"] = work.reading.audio_track
     try:
         present = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -111,8 +113,8 @@ def _claim(work: Work) -> None:
     if present is not None and present != wanted:
         differing = ", ".join(
             f"{key} {present.get(key)!r}, not {value!r}"
-            for key, value in wanted.items()
-            if present.get(key) != value
+            for key in wanted | present
+            if present.get(key) != (value := wanted.get(key))
         )
         raise DatasetError(f"{work.output} holds another preparation ({differing}): choose another")
     if present is None:

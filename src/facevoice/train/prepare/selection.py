@@ -20,6 +20,7 @@ class Choices:
     limit: take only so many samples, as many of each label as there are.
     allow_leaks: accept a split that leaks, and record it.
     drop_leaks: leave out the training and validation samples that leak.
+    audio_track: number of the sound track of every file, from 0; None: the main one.
     """
 
     content: Content | None = None
@@ -27,6 +28,7 @@ class Choices:
     limit: int | None = None
     allow_leaks: bool = False
     drop_leaks: bool = False
+    audio_track: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

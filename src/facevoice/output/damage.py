@@ -1,0 +1,15 @@
+"""A file's damage in words."""
+
+from facevoice.output.wording import counted, listed
+from facevoice.types import Damage
+
+
+def damage_sentence(damage: Damage) -> str:
+    """What is damaged and what became of it, as one sentence; "" if nothing is."""
+    facts = [
+        (damage.corrupt_pictures, "corrupt picture", "not scored"),
+        (damage.lost_packets, "packet", "lost"),
+        (damage.mended_stamps, "time stamp", "mended"),
+    ]
+    said = [f"{counted(number, noun)} {fate}" for number, noun, fate in facts if number]
+    return f"The file is damaged: {listed(said)}." if said else ""
