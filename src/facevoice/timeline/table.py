@@ -27,8 +27,9 @@ from facevoice.types import (
     MissingCode,
     Modality,
     Scores,
+    UInt8Array,
 )
-from facevoice.types.checks import frozen_array, require, set_field
+from facevoice.types.checks import freeze_array, frozen_array, require, set_field
 from facevoice.types.values import Value
 
 Box = tuple[float, float, float, float]
@@ -129,6 +130,8 @@ class Person(Value):
     seconds_speaking: speech attributed to this person; an instant that several windows hold
         counts once.
     shares: share of the scored time by emotion, sum 1; empty if no window could be scored.
+    portrait: (96, 96, 3) uint8 RGB, the aligned face at the instant where it is largest, surest
+        and most frontal, for pages; None if no picture was kept, or read back from a table.
     """
 
     id: int
@@ -137,12 +140,15 @@ class Person(Value):
     seconds_seen: float
     seconds_speaking: float
     shares: Mapping[str, float]
+    portrait: UInt8Array | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _require_span(f"Person {self.id}", self.first_seen_seconds, self.last_seen_seconds)
         total = math.fsum(self.shares.values())
         whole = not self.shares or abs(total - 1) <= _SUM_TOLERANCE
         require(whole, f"Person.shares must sum to 1 or be empty, got {total}")
+        if self.portrait is not None:
+            freeze_array(self, "portrait", (None, None, 3), "(H, W, 3) uint8", np.uint8)
         object.__setattr__(self, "shares", MappingProxyType(dict(self.shares)))
 
     @property

@@ -18,8 +18,8 @@ Area = tuple[int, int, int, int]
 """Left, top, right, bottom in whole pixels."""
 
 PALETTE: Final = (
-    "d2502a", "86e0a0", "8468d8", "e5c02e", "e0e2e5", "95b6fc",
-    "2f8468", "e47b97", "d99b6b", "5d6c97", "f6c3f8", "bcf193",
+    "d2502a", "75f07a", "8468d8", "e5c02e", "e0e2e5", "95b6fc",
+    "1b7a98", "e47b97", "d99b6b", "5d6c97", "f6c3f8", "bcf193",
 )  # fmt: skip
 """The colours of the report page when it is dark, in the order of its style sheet."""
 
