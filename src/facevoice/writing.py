@@ -8,6 +8,30 @@ from pathlib import Path
 from facevoice.errors import OutputError
 
 
+def check_writable(path: Path) -> None:
+    """Check, before long work, that a file can be written there; missing folders will be made.
+
+    Raises:
+        OutputError: a folder stands there, or its folder cannot be written to.
+    """
+    if path.is_dir():
+        raise OutputError(f"{path} cannot be written: it is a folder")
+    check_folder(path.parent)
+
+
+def check_folder(folder: Path) -> None:
+    """Check, before long work, that files can be written into a folder, which may not exist yet.
+
+    Raises:
+        OutputError: it cannot be written to, or something else stands there.
+    """
+    present = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not present.is_dir():
+        raise OutputError(f"{folder} cannot be written to: {present} is a file, not a folder")
+    if not os.access(present, os.W_OK):
+        raise OutputError(f"{folder} cannot be written to: {present} is not writable")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``, and move the file to ``path`` if the block succeeds.

@@ -194,7 +194,7 @@ def test_find_media(tmp_path: Path) -> None:
     assert media.find_media([given, below[1], tmp_path]) == [given, below[1], below[0], *below[2:]]
     assert media.find_media([]) == []
     (tmp_path / "bare").mkdir()
-    with pytest.raises(MediaNotFoundError, match="no file with a known media suffix"):
+    with pytest.raises(MediaNotFoundError, match="no picture, sound or video"):
         media.find_media([tmp_path / "bare"])
     with pytest.raises(MediaNotFoundError, match="does not exist"):
         media.find_media([tmp_path / "none.mp4"])

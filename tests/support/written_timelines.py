@@ -11,6 +11,7 @@ from facevoice.types import EMOTIONS, Scores
 from support.media_files import steady, tone, write_media
 
 CUT = 4.0
+PICTURE = (320, 180)  # width and height
 
 
 def scores(labels, best, parts=None):
@@ -63,6 +64,7 @@ def row(start, person, labels, best, *, origin=0.0, voice=False, stop=None):
         missing=missing,
         people=0 if person is None else 1,
         box=None if person is None else (10.0, 20.5, 30.0, 40.25),
+        picture_size=None if person is None else PICTURE,
         quality=math.nan if person is None else 0.9,
     )
 
@@ -82,6 +84,7 @@ def frames(times, people, labels):
         landmarks=np.full((count, 5, 2), 12.3, np.float32),
         quality=np.full(count, 0.95, np.float32),
         scores=values,
+        picture_sizes=np.tile(np.array(PICTURE), (count, 1)),
     )
 
 
@@ -98,12 +101,9 @@ def with_blendshapes(timeline):
 def without_faces(timeline):
     """A table of frames without rows."""
     table = timeline.frames
-    return replace(
-        timeline,
-        frames=replace(
-            table, **{each.name: getattr(table, each.name)[:0] for each in fields(table)[:6]}
-        ),
-    )
+    given = [each.name for each in fields(table) if getattr(table, each.name) is not None]
+    none = replace(table, **{name: getattr(table, name)[:0] for name in given})
+    return replace(timeline, frames=none)
 
 
 def make_timeline(*, origin=0.0, labels=EMOTIONS, with_frames=True, path="talk.mp4"):

@@ -6,7 +6,7 @@ from typing import ClassVar
 from facevoice.branches.base import Context, Leaf, Node
 from facevoice.errors import BundleError
 from facevoice.session import Session
-from facevoice.speech.functionals import FEATURE_COUNTS, FeatureSet, functionals
+from facevoice.speech.functionals import FEATURE_COUNTS, FeatureSet, check_feature_set, functionals
 from facevoice.types import Evidence, Modality, Scores
 
 
@@ -39,6 +39,10 @@ class Functionals(Leaf):
             session=context.session(node["model"]),
             feature_set=node["feature_set"],
         )
+
+    def check_extras(self) -> None:
+        """Raise MissingDependencyError if it needs opensmile, which is not installed."""
+        check_feature_set(self.feature_set)
 
     def score(self, evidence: Evidence) -> Scores | None:
         """Score the clip's speech; None without speech.

@@ -24,6 +24,7 @@ from facevoice.branches import (
     SpectrogramNet,
     SpeechEncoder,
     Stack,
+    leaves,
 )
 from facevoice.bundle.files import check_files, file_path
 from facevoice.errors import BundleError, FacevoiceError
@@ -92,6 +93,17 @@ class Bundle:
         if scores is None or self.abstain_below is None:
             return False
         return scores.confidence < self.abstain_below - TIE_TOLERANCE
+
+    def check_extras(self) -> None:
+        """Check that what its branches need is installed, before any clip is read.
+
+        Raises:
+            MissingDependencyError: it is not.
+        """
+        for leaf in leaves(self.tree):
+            check = getattr(leaf, "check_extras", None)
+            if check is not None:
+                check()
 
     def path(self, file: str) -> Path:
         """Where a file of the bundle lies; see ``files``."""

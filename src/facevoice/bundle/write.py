@@ -13,7 +13,7 @@ from facevoice.bundle.read import OLD_KINDS, load_bundle, renamed
 from facevoice.bundle.trained_on import TRAINED_ON
 from facevoice.errors import BundleError, FacevoiceError, OutputError
 from facevoice.session import hash_of
-from facevoice.writing import replacing
+from facevoice.writing import check_folder, replacing
 
 
 @contextmanager
@@ -48,7 +48,13 @@ def new_bundle(output: Path) -> Iterator[Path]:
 
 
 def check_place(output: Path) -> None:
-    """Raise BundleError if something other than a bundle or an empty folder is there."""
+    """Check that a bundle can be written there.
+
+    Raises:
+        BundleError: something other than a bundle or an empty folder is there.
+        OutputError: its folder cannot be written to.
+    """
+    check_folder(output.parent)
     taken = output.exists() and (not output.is_dir() or any(output.iterdir()))
     if taken and not (output / "bundle.json").is_file():
         raise BundleError(f"{output} exists and is not a bundle: choose another folder")

@@ -51,9 +51,11 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 def run(options: argparse.Namespace) -> int:
     """Adapt, and print what it gained out of fold."""
     from facevoice.bundle import read_card
+    from facevoice.bundle.write import check_place
     from facevoice.train.prepare.folder import open_prepared
 
     data = open_prepared(options.data)
+    check_place(options.output)
     try:
         from facevoice.train.adapt.fit import Settings
         from facevoice.train.adapt.run import adapt

@@ -27,6 +27,7 @@ def run_batch(options: argparse.Namespace, form: "Format") -> int:
     from facevoice.output.predictions import open_writer
 
     bundle = load_bundle(options.bundle, threads=1)  # used only for its tree
+    bundle.check_extras()
     batch = _Batch(options)
     try:
         with open_writer(form, options.output, bundle.tree) as write:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from facevoice.cli.console import say
-from facevoice.errors import MissingDependencyError
+from facevoice.errors import MissingDependencyError, RecipeError
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -20,6 +20,12 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Assemble a bundle and print where it is."""
+    from facevoice.bundle.write import check_place
+
+    for folder in options.runs:
+        if not (folder / "run.json").is_file():
+            raise RecipeError(f"{folder} holds no run: run.json is absent")
+    check_place(options.output)
     try:
         from facevoice.train.export.assemble import assemble
         from facevoice.train.recipe import find_recipe

@@ -64,9 +64,23 @@ def run(options: argparse.Namespace) -> int:
     Returns 1 if a clip could not be read, or if the bundle's card has different figures.
     """
     options.input = options.data or options.input
+    _check_output(options)
     if _is_table(options.input):
         return _run_table(options)
     return _run_labels(options)
+
+
+def _check_output(options: argparse.Namespace) -> None:
+    """Find out before clips are scored that the output cannot be written."""
+    from facevoice.scores.table import check_table_file
+    from facevoice.writing import check_folder
+
+    if options.output is None:
+        return
+    if options.output.suffix.lower() in _TABLES and not _is_table(options.input):
+        check_table_file(options.output)
+    else:
+        check_folder(options.output)
 
 
 def _is_table(path: Path) -> bool:

@@ -100,6 +100,7 @@ def _held_out(
     """Train all folds of all recipes; their scores, which are written too, and the folds."""
     from facevoice.cli.train import report
     from facevoice.scores.table import write_score_table
+    from facevoice.train.fit.run_folder import check_folder
     from facevoice.train.folds import BLENDED, blend_weights, blended, held_out
 
     called = [recipe.name for recipe in recipes]
@@ -109,6 +110,9 @@ def _held_out(
         raise InvalidInputError(f"a recipe is named {BLENDED!r}, as the mean of all is: rename it")
     weights = blend_weights(options.weights, len(recipes))
     folds = _folds(options, data)
+    for recipe in recipes:  # another run in one of the folders is found before hours of training
+        for fold in folds:
+            check_folder(options.output / recipe.name / fold.name, fold.recipe(recipe), data)
 
     def announce(number: int, fold: "Fold") -> None:
         left = fold.corpus or ", ".join(fold.groups)

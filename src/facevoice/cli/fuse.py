@@ -81,7 +81,10 @@ def run(options: argparse.Namespace) -> int:
     from facevoice.scores.choice import choose_weights
     from facevoice.scores.table import read_score_table
     from facevoice.scores.weights_file import write_weights
+    from facevoice.writing import check_writable
 
+    if options.output is not None:
+        check_writable(options.output)
     whole = read_score_table(options.table)
     table = one_split(whole, options.split)
     if options.branches:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from facevoice.cli.console import say
 from facevoice.errors import FacevoiceError
 
 if TYPE_CHECKING:
@@ -10,14 +11,20 @@ if TYPE_CHECKING:
 
 
 def find_inputs(texts: list[str]) -> tuple[list[Path], list[tuple[str, FacevoiceError]]]:
-    """The media files in files and folders; and the inputs without any, each with the reason."""
-    from facevoice.media import find_media
+    """The media files in files and folders; and the inputs without any, each with the reason.
+
+    What else folders hold is counted and named on standard error.
+    """
+    from facevoice.media import search_media
 
     paths: list[Path] = []
     failures = []
     for text in texts:
         try:
-            paths += find_media([Path(text)])
+            found = search_media([Path(text)])
+            paths += found.files
+            for line in found.lines():
+                say(f"{text}: {line}")
         except FacevoiceError as error:
             failures.append((text, error))
     return paths, failures

@@ -1,7 +1,8 @@
 """facevoice datasets and facevoice prepare: corpora, and their one-time decoding and cleaning."""
 
 import argparse
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +12,11 @@ from facevoice.cli.options import add_track_option, positive
 if TYPE_CHECKING:
     from facevoice.datasets import Corpus
     from facevoice.train.prepare.folder import Prepared
+    from facevoice.types import Sample
 
+_NEVER: Final = {"speech": ("face",), "pictures": ("voice",), "face_images": ("voice",)}
+"""What a corpus never has that is read in such a way."""
+_MOST_GROUPS: Final = 12
 _CONTENTS: Final = "clips, face_crops, face_folders, pictures, face_images or speech"
 
 
@@ -46,6 +51,15 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         "--allow-leaks", action="store_true", help="accept a split that leaks; reports say so"
     )
     command.set_defaults(run=run_prepare)
+
+
+def _groups(samples: "Sequence[Sample]") -> Iterator[str]:
+    """How many samples each group has, where groups are known; only the range of many."""
+    found = Counter(sample.group for sample in samples if sample.group != sample.id)
+    if 0 < len(found) <= _MOST_GROUPS:
+        yield "groups: " + ", ".join(f"{name} {count}" for name, count in sorted(found.items()))
+    elif found:
+        yield f"{min(found.values())} to {max(found.values())} samples per group"
 
 
 def run_datasets(options: argparse.Namespace) -> int:
@@ -128,9 +142,10 @@ def _account(prepared: "Prepared", corpus: "Corpus") -> Iterator[str]:
 
     samples = samples_of(prepared)
     yield "; ".join(account(samples))
+    yield from _groups(samples)
     for modality in MODALITIES:
         missing = int((~prepared.has(modality)).sum())
-        if 0 < missing < len(samples):
+        if missing and modality not in _NEVER.get(prepared.meta.get("read_as", ""), ()):
             yield f"{missing} without a {modality}"
     renamed = prepared.meta.get("renamed")
     if renamed or corpus.labels:

@@ -45,8 +45,9 @@ def run(options: argparse.Namespace) -> int:
     """Score every clip and write the table; 1 if a clip could not be read."""
     from facevoice.predict import load
     from facevoice.report.scoring import leaves_only
-    from facevoice.scores.table import write_score_table
+    from facevoice.scores.table import check_table_file, write_score_table
 
+    check_table_file(options.output)
     predictor = load(options.bundle, device=options.device, threads=options.threads)
     scored = score_labelled(
         options.data or options.input,

@@ -94,6 +94,7 @@ def run(options: argparse.Namespace) -> int:
         _check_names(paths)
         check_folder(options.output if options.output.exists() else options.output.parent)
     bundle = load_bundle(options.bundle, device=options.device, threads=options.threads)
+    bundle.check_extras()
     work = [(path, _wanted(path, options, formats, bundle)) for path in paths]
     failed = len(failures)
     with ProgressLine("films") as line:

@@ -32,14 +32,16 @@ def run(options: argparse.Namespace) -> int:
     """Train, printing one line per epoch on standard error."""
     from facevoice.train.prepare.folder import join, open_prepared
     from facevoice.train.recipe import load_recipe
+    from facevoice.writing import check_folder
 
     recipe = load_recipe(options.recipe, options.set)
+    folder = options.output or Path("runs-out") / recipe.name
+    check_folder(folder)
     prepared = join([open_prepared(folder) for folder in options.data])
     try:
         from facevoice.train.run import train
     except ModuleNotFoundError as error:
         raise MissingDependencyError.of(str(error.name), "train", "training") from None
-    folder = options.output or Path("runs-out") / recipe.name
     say(f"training {recipe.name} on {len(prepared.ids)} samples of {prepared.meta['corpus']}")
     with ProgressLine("batches", logged=False) as line:
         progress = partial(_show, line)

@@ -116,7 +116,7 @@ class Found:
 
 GROUPS_UNKNOWN: Final = (
     "no speakers or groups are known: one person may be in both training and test, and figures may"
-    " be too good"
+    " be too good. Name them in the column speaker of a table, manifest.csv: file,label,speaker"
 )
 
 

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from facevoice.faces.align import align_light
-from facevoice.types import Face, Float32Array, Float64Array, UInt8Array
+from facevoice.types import Face, Float64Array, UInt8Array
 
 MOTIONS: Final = 9
 """Numbers per picture: see ``_motions``."""
@@ -33,9 +33,9 @@ _LONGEST_GAP: Final = 0.5  # seconds; across a longer loss nothing is interpolat
 
 @dataclass(slots=True)
 class _Mouth:
-    """landmarks: as measured at ``seen``. even: the last mouth and face, in even light."""
+    """face: as measured at ``seen``. even: the last mouth and face, in even light."""
 
-    landmarks: Float32Array
+    face: Face
     seen: float
     even: tuple[Float64Array, Float64Array] | None = None
     times: deque[float] = field(default_factory=deque)
@@ -78,22 +78,28 @@ class Mouths:
         waiting, self._waiting = self._waiting, self._waiting[-1:]
         largest = sorted(faces, key=lambda track: -faces[track].area)[:MOST_MOUTHS]
         for track in largest:
-            landmarks = faces[track].landmarks
+            face = faces[track]
+            landmarks = face.landmarks
             if float(np.hypot(*(landmarks[1] - landmarks[0]))) < _SMALLEST_EYES:
                 continue
             mouth = self._mouths.get(track)
             if mouth is None or time - mouth.seen > _LONGEST_GAP:
-                self._mouths[track] = _Mouth(landmarks, time)
+                self._mouths[track] = _Mouth(face, time)
                 continue
-            between = [(at, light) for at, light in waiting if mouth.seen < at <= time]
+            between = [
+                (at, light)
+                for at, light in waiting
+                if mouth.seen < at <= time and face.picture in {None, light.shape[::-1]}
+            ]
+            last = mouth.face.on(face.picture).landmarks
             aligned = []
             for at, light in between:
                 share = np.float32((at - mouth.seen) / (time - mouth.seen))
-                points = mouth.landmarks + share * (landmarks - mouth.landmarks)
+                points = last + share * (landmarks - last)
                 aligned.append(align_light(light, points, _SIDE))
             if aligned:
                 _add_motions(mouth, [at for at, _ in between], np.stack(aligned))
-            mouth.landmarks, mouth.seen = landmarks, time
+            mouth.face, mouth.seen = face, time
         self._forget(time)
 
     def cut(self) -> None:

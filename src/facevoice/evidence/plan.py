@@ -9,6 +9,8 @@ from typing import Final
 
 from facevoice.errors import InvalidInputError
 from facevoice.media import MediaInfo
+from facevoice.media.clock import check_span
+from facevoice.types import is_finite
 
 WHOLE_CLIP_SECONDS: Final = 10.0
 """A longer clip is predicted from several windows."""
@@ -20,6 +22,7 @@ SLOWEST_SAMPLING_HZ: Final = 4.0
 
 _SHORTEST_WINDOW: Final = 0.1  # seconds
 _SHORTEST_SAMPLED: Final = 0.5  # seconds; shorter windows would ask for more than films hold
+_SHORTEST_HOP: Final = 0.01  # seconds; shorter than any picture
 _SHORTEST_REST: Final = 0.1  # seconds
 _GAP_SECONDS: Final = 0.5
 
@@ -35,7 +38,7 @@ class Plan:
     audio_track: number of the sound track that is read; None: the main one.
 
     Raises:
-        InvalidInputError: not 0 < hop <= window.
+        InvalidInputError: not 0.01 <= hop <= window.
     """
 
     start: float
@@ -48,10 +51,13 @@ class Plan:
     audio_track: int | None = None
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.window) and self.window >= self.hop > 0):
+        lengths = is_finite(self.window) and is_finite(self.hop)
+        if not (lengths and self.window >= self.hop > 0):
             raise InvalidInputError(
                 f"windows need 0 < hop <= window seconds, got {self.hop} and {self.window}"
             )
+        if self.hop < _SHORTEST_HOP:
+            raise InvalidInputError(f"hop must be at least {_SHORTEST_HOP} s, got {self.hop}")
 
     @property
     def rate_hz(self) -> float:
@@ -113,6 +119,8 @@ def clip_plan(info: MediaInfo, start: float | None, stop: float | None) -> Plan:
 
 def _span(info: MediaInfo, start: float | None, stop: float | None) -> tuple[float, float | None]:
     """The part to read; its end is None if neither the caller nor the file gives one."""
+    check_span(start, None)
+    check_span(None, stop)
     first = info.start_seconds
     last = None if info.duration_seconds is None else first + info.duration_seconds
     begin = first if start is None else max(start, first)

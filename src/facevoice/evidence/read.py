@@ -4,15 +4,13 @@ import math
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from functools import cached_property, partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from facevoice import media
-from facevoice.errors import InvalidInputError
+from facevoice.evidence.arrays import checked_arrays
 from facevoice.evidence.damage import with_damage
 from facevoice.evidence.follow import Followed, Follower, follow_file
 from facevoice.evidence.follow_process import (
@@ -20,7 +18,7 @@ from facevoice.evidence.follow_process import (
     in_another_process,
     is_worth_a_process,
 )
-from facevoice.evidence.plan import SLOWEST_SAMPLING_HZ, Plan, clip_plan
+from facevoice.evidence.plan import Plan, clip_plan
 from facevoice.evidence.prefetch import prefetched
 from facevoice.evidence.speaker import MouthVoice
 from facevoice.evidence.windows import EvidenceWindow, WindowMaker
@@ -151,32 +149,14 @@ class EvidenceReader:
 
         frames: (T, H, W, 3) uint8 RGB, or a sequence of (H, W, 3); None or empty: no pictures.
         times_seconds: (T,) presentation times, strictly increasing.
-        audio: (N,) or (N, channels), float in [-1, 1] or int16, starting at time 0; None: no sound.
+        audio: (N,) or (N, channels), starting at time 0; see ``media.waveform_of``. None: no sound.
         rate_hz: samples of ``audio`` per second.
 
         Raises:
-            InvalidInputError: a wrong shape, dtype or order, or neither frames nor audio.
+            InvalidInputError: a wrong shape, type, order or unit, or neither frames nor audio.
         """
-        images = [] if frames is None else list(frames)
-        times = [] if times_seconds is None else [float(time) for time in times_seconds]
-        if len(images) != len(times):
-            raise InvalidInputError(
-                f"{len(images)} frames but {len(times)} times: give one time per frame"
-            )
-        increasing = all(earlier < later for earlier, later in pairwise(times))
-        if not (increasing and np.isfinite(times).all()):
-            raise InvalidInputError("times_seconds must be finite and increase strictly")
-        if audio is not None and rate_hz is None:
-            raise InvalidInputError("audio was given without rate_hz, its samples per second")
-        if not images and audio is None:
-            raise InvalidInputError("neither frames nor audio: there is nothing to score")
-        waveform = None
-        if audio is not None and rate_hz is not None:
-            waveform = media.waveform_of(audio, rate_hz, SPEECH_RATE_HZ)
-        spacing = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
-        hz = max(SLOWEST_SAMPLING_HZ, 1 / spacing) if spacing > 0 else math.inf
-        stills = [Frame(np.asarray(image), time) for image, time in zip(images, times, strict=True)]
-        return self._in_memory(stills, waveform, hz)
+        given = checked_arrays(frames, times_seconds, audio, rate_hz)
+        return self._in_memory(given.frames, given.waveform, given.rate_hz)
 
     def _in_memory(
         self, frames: Sequence[Frame], waveform: Waveform | None, rate_hz: float

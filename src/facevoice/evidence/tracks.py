@@ -41,10 +41,10 @@ _MOST_VIEWS: Final = 8
 
 @dataclass(slots=True)
 class _Track:
-    """box: of the last sight. views: descriptions of the face, the last sight first."""
+    """face: at the last sight. views: descriptions of the face, the last sight first."""
 
     number: int
-    box: Float32Array
+    face: Face
     views: list[Float32Array]
     seen_seconds: float
 
@@ -80,6 +80,7 @@ class Tracks:
         """Return the track number of each face of the next picture.
 
         time: seconds.
+        faces: all of one picture; of another size than the last one, it shows the same scene.
         aligned: (256, 256, 3) uint8 RGB of each face.
         doubt: whether there may have been a cut since the last picture.
         again: whether this is the last picture, which still stands.
@@ -87,7 +88,9 @@ class Tracks:
         oldest = time - PATIENCE_SECONDS - _SLACK_SECONDS
         self._tracks = [track for track in self._tracks if track.seen_seconds >= oldest]
         described = [describe(picture) for picture in aligned]
-        known = np.array([track.box for track in self._tracks], np.float32).reshape(-1, 4)
+        for track in self._tracks if faces else ():
+            track.face = track.face.on(faces[0].picture)
+        known = stack_boxes([track.face for track in self._tracks])
         shared = overlap(known, stack_boxes(faces))
         brief = time - self._shown_seconds <= _FOLLOWED_SECONDS + _SLACK_SECONDS
         least = _SWAPPED if brief else _SURE
@@ -108,7 +111,7 @@ class Tracks:
 
     def _assign(self, row: int | None, face: Face, view: Float32Array, time: float) -> int:
         if row is None:
-            track = _Track(self._next_number, face.box, [view], time)
+            track = _Track(self._next_number, face, [view], time)
             self._next_number += 1
             self._tracks.append(track)
             return track.number
@@ -116,7 +119,7 @@ class Tracks:
         old = track.views[1:]
         if max((likeness(known, track.views[0]) for known in old), default=0.0) < _NEW_VIEW:
             old = [track.views[0], *old][: _MOST_VIEWS - 1]
-        track.box, track.views, track.seen_seconds = face.box, [view, *old], time
+        track.face, track.views, track.seen_seconds = face, [view, *old], time
         return track.number
 
 
@@ -125,7 +128,7 @@ def _claim(
 ) -> float | None:
     """How strongly a track claims a face; None: it does not."""
     away = time - track.seen_seconds - _SLACK_SECONDS
-    if not _is_near(track.box, face.box, away):
+    if not _is_near(track.face.box, face.box, away):
         return None
     alike = max(likeness(known, view) for known in track.views)
     followed = away <= _FOLLOWED_SECONDS and shared >= _LEAST_OVERLAP

@@ -19,6 +19,7 @@ from facevoice.evidence.plan import Plan
 from facevoice.evidence.soundtrack import Soundtrack
 from facevoice.evidence.speaker import MouthVoice, Verdict, features
 from facevoice.evidence.tracks import PATIENCE_SECONDS
+from facevoice.faces.detect import area_of
 from facevoice.media import View
 from facevoice.speech.voice import SPEECH_RATE_HZ, Speech, VoiceDetector, find_speech
 from facevoice.types import (
@@ -132,7 +133,7 @@ class EvidenceWindow(Value):
 
 
 def _prominence(track: FaceTrack) -> float:
-    sides = track.boxes[:, 2:] - track.boxes[:, :2]
+    sides = (track.boxes[:, 2:] - track.boxes[:, :2]) / np.sqrt(area_of(track.picture))
     return float((track.quality * np.sqrt(sides.prod(axis=1))).sum())
 
 
@@ -344,14 +345,17 @@ class WindowMaker:
         sliver = min(SLIVER_SECONDS, SLIVER_SHARE * window)
         if not kept or (seconds < sliver and np.isfinite(self._rate_hz)):
             return None
+        picture = kept[-1][0].face.picture
+        faces = [sight.face.on(picture) for sight, _ in kept]
         return FaceTrack(
             images=np.stack([aligned for _, aligned in kept]),
             times_seconds=np.array([sight.time_seconds for sight, _ in kept]),
-            boxes=np.stack([sight.face.box for sight, _ in kept]),
+            boxes=np.stack([face.box for face in faces]),
             quality=np.array([sight.face.confidence for sight, _ in kept], np.float32),
-            landmarks=np.stack([sight.face.landmarks for sight, _ in kept]),
+            landmarks=np.stack([face.landmarks for face in faces]),
             track_id=person,
             seconds=seconds,
+            picture=picture,
         )
 
     def _number_people(self, inside: list[Sight]) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from facevoice.types import Face, Float32Array, UInt8Array, require
+from facevoice.types import Face, Float32Array, PictureSize, UInt8Array, require
 
 Boxes = NDArray[np.floating[Any]]
 
@@ -47,8 +47,16 @@ def check_picture(image: UInt8Array) -> None:
 
 
 def prominence(face: Face) -> float:
-    """How prominent a face is: its size (square root of the box area) times its confidence."""
-    return face.confidence * math.sqrt(face.area)
+    """How prominent a face is: its size (square root of the box area) times its confidence.
+
+    The size is relative to that of the picture, if that is known.
+    """
+    return face.confidence * math.sqrt(face.area / area_of(face.picture))
+
+
+def area_of(picture: PictureSize | None) -> float:
+    """Area of a picture in square pixels; 1 if its size is unknown."""
+    return 1.0 if picture is None else float(picture[0] * picture[1])
 
 
 def stack_boxes(faces: list[Face]) -> Float32Array:

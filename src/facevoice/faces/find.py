@@ -1,5 +1,6 @@
 """Finds faces in the pictures of a film at low cost; ``evidence`` determines their identity."""
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -48,6 +49,8 @@ class FaceFinder:
 
         image: (H, W, 3) uint8 RGB.
         """
+        picture = (image.shape[1], image.shape[0])
+        self._followed = [face.on(picture) for face in self._followed]
         faces = None if afresh or self._is_due(time_seconds) else self._refined(image)
         self._searched = faces is None
         if faces is None:
@@ -55,8 +58,8 @@ class FaceFinder:
             self._calm_detections = self._calm_detections + 1 if self._expected(faces) else 0
             self.detections += 1
             self._detected_seconds = time_seconds
-        self._followed = faces
-        return faces
+        self._followed = [replace(face, picture=picture) for face in faces]
+        return self._followed
 
     def find_again(self, image: UInt8Array, time_seconds: float) -> list[Face]:
         """The faces in the last frame, which still stands; searched in full once, when due."""

@@ -5,18 +5,20 @@ Nothing is shifted to zero, so the pictures and the sound of a file share one cl
 of a stream is a generator that holds a few frames at a time, however long the file is.
 """
 
+from facevoice.media.folders import FoundMedia, find_media, search_media
 from facevoice.media.grid import SoundGrid
 from facevoice.media.live import LiveInput
 from facevoice.media.live_queue import Arrival, Opened, Wanted
 from facevoice.media.pictures import iter_frames, iter_views, views_of
-from facevoice.media.probe import VIDEO_SUFFIXES, MediaInfo, find_media, probe
+from facevoice.media.probe import MediaInfo, probe
 from facevoice.media.sound import iter_waveform, read_waveform, waveform_of
 from facevoice.media.source import Opening, Source, opening
+from facevoice.media.stills import read_still
 from facevoice.media.views import View
 
 __all__ = [
-    "VIDEO_SUFFIXES",
     "Arrival",
+    "FoundMedia",
     "LiveInput",
     "MediaInfo",
     "Opened",
@@ -31,7 +33,9 @@ __all__ = [
     "iter_waveform",
     "opening",
     "probe",
+    "read_still",
     "read_waveform",
+    "search_media",
     "views_of",
     "waveform_of",
 ]

@@ -1,6 +1,5 @@
 """Presentation times of the frames of one stream, made of their stamps and their durations."""
 
-import math
 from collections import deque
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,7 +13,7 @@ from facevoice.media.stamps import (
     PictureLine,
     Stamped,
 )
-from facevoice.types import require
+from facevoice.types import is_finite, require
 
 TIME_TOLERANCE: Final = 1e-6
 """Rounding error in seconds that is allowed where a time is compared with a bound."""
@@ -59,7 +58,7 @@ def check_span(start_seconds: float | None, stop_seconds: float | None) -> None:
     """
     for bound in (start_seconds, stop_seconds):
         require(
-            bound is None or math.isfinite(bound),
+            bound is None or is_finite(bound),
             f"a span of time needs finite seconds, got {bound}",
         )
     require(

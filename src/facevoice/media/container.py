@@ -45,7 +45,6 @@ _SOON_READ: Final = 32_000_000  # bytes, which are decoded from the start within
 _FEWEST_HELD: Final = 4  # pictures that are held to judge a stamp
 _MOST_HELD: Final = 16
 _HELD_PIXELS: Final = 40_000_000
-_STILL_BRANDS: Final = ("heic", "heix", "mif1", "msf1", "avif", "avis")
 
 MediaFrame = AudioFrame | VideoFrame
 MediaStream = AudioStream | VideoStream
@@ -159,9 +158,6 @@ def opened(path: Path, link: Link | None = None) -> Iterator[InputContainer]:
             found = f"no video, sound or picture was found in it ({reason})"
             raise unreadable(path, f"{found}: damaged, cut short or not a media file") from error
         stack.enter_context(container)
-        brand = container.metadata.get("major_brand", "").strip().lower()
-        if brand in _STILL_BRANDS:
-            raise unreadable(path, f"still pictures of type {brand} are not supported, JPEG is")
         none = picture_stream(container) is None and sound_stream(container) is None
         if none or container.format.name in NOT_MEDIA:
             raise unreadable(path, "it holds no video, sound or picture stream that has a decoder")

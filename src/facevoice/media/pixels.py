@@ -1,5 +1,7 @@
 """Converts decoded pictures to upright RGB or brightness with square pixels."""
 
+import math
+import re
 import struct
 from typing import Final, Literal
 
@@ -10,6 +12,8 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
+from facevoice.errors import MediaUnreadableError
+from facevoice.media.still_values import ValueRangeError, eight_bits
 from facevoice.types import UInt8Array
 
 MAX_SIDE: Final = 16_384
@@ -17,6 +21,7 @@ MAX_SIDE: Final = 16_384
 MAX_PIXELS: Final = 2**27
 """The most pixels of a picture that is read (134 million, 400 MB as RGB)."""
 
+_FLOATS: Final = re.compile(r"f(16|32)(le|be)?$")
 _LIGHT_FIRST: Final = ("gray", "nv12", "yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p")
 _MOST_ANAMORPHIC: Final = 4.0  # pixel aspect ratios above it (or below 1/4) are damage
 
@@ -44,6 +49,7 @@ class Converter:
 
         ratio: width of a pixel over its height.
         """
+        picture = _of_integers(picture)
         width, height = _square_size(picture, ratio)
         if not fits(width, height):
             return None
@@ -63,6 +69,23 @@ class Converter:
         transposed, down, across = self._orientation
         image = image.swapaxes(0, 1) if transposed else image
         return np.ascontiguousarray(image[::down, ::across])
+
+
+def _of_integers(picture: VideoFrame) -> VideoFrame:
+    """A picture of floats on the scale of its values; any other as it is.
+
+    Raises:
+        MediaUnreadableError: no scale fits.
+    """
+    if not _FLOATS.search(picture.format.name):
+        return picture
+    try:
+        pixels = eight_bits(picture.to_ndarray())
+    except ValueRangeError as error:
+        raise MediaUnreadableError(f"a picture cannot be read: {error}") from error
+    form = {2: "gray", 3: "rgb24"}.get(pixels.ndim, "gray")
+    colours = pixels[..., :3] if pixels.ndim == 3 else pixels
+    return VideoFrame.from_ndarray(np.ascontiguousarray(colours), format=form)
 
 
 def fits(width: int, height: int) -> bool:
@@ -102,10 +125,15 @@ def _orientation(picture: VideoFrame) -> tuple[bool, int, int]:
     The display matrix maps x to (a, b) and y to (c, d). It is rounded to the nearest of the eight
     orientations of a picture on a screen.
     """
-    matrix = picture.side_data.get("DISPLAYMATRIX")
-    if not isinstance(matrix, SideData):
-        return False, 1, 1
-    a, b, _, c, d = struct.unpack("=5i", bytes(matrix)[:20])
+    try:
+        matrix = picture.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # side data of a kind that this PyAV does not know, such as EXIF
+        turn = math.radians(picture.rotation)
+        a, b, c, d = math.cos(turn), -math.sin(turn), math.sin(turn), math.cos(turn)
+    else:
+        if not isinstance(matrix, SideData):
+            return False, 1, 1
+        a, b, _, c, d = struct.unpack("=5i", bytes(matrix)[:20])
     transposed = abs(b) > abs(a)
     across, down = (c, b) if transposed else (a, d)
     return transposed, -1 if down < 0 else 1, -1 if across < 0 else 1

@@ -1,7 +1,6 @@
-"""Probes files, and finds the media files in folders."""
+"""Probes files: what they hold, and whether it decodes."""
 
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -12,7 +11,6 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.frame import VideoFrame
 
-from facevoice.errors import MediaNotFoundError, MediaPermissionError
 from facevoice.media.container import (
     Link,
     MediaFrame,
@@ -31,59 +29,6 @@ from facevoice.media.container import (
 from facevoice.media.extent import Extent
 from facevoice.media.pixels import pixel_ratio, upright_size
 from facevoice.media.stills import still_size
-
-VIDEO_SUFFIXES: Final = frozenset(
-    (
-        ".3g2",
-        ".3gp",
-        ".asf",
-        ".avi",
-        ".dv",
-        ".f4v",
-        ".flv",
-        ".m2ts",
-        ".m2v",
-        ".m4v",
-        ".mkv",
-        ".mov",
-        ".mp4",
-        ".mpeg",
-        ".mpg",
-        ".mts",
-        ".mxf",
-        ".ogv",
-        ".ts",
-        ".vob",
-        ".webm",
-        ".wmv",
-    )
-)
-AUDIO_SUFFIXES: Final = frozenset(
-    (
-        ".aac",
-        ".ac3",
-        ".aif",
-        ".aiff",
-        ".amr",
-        ".au",
-        ".caf",
-        ".flac",
-        ".m4a",
-        ".mka",
-        ".mp2",
-        ".mp3",
-        ".oga",
-        ".ogg",
-        ".opus",
-        ".wav",
-        ".wma",
-    )
-)
-IMAGE_SUFFIXES: Final = frozenset(
-    (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-)
-MEDIA_SUFFIXES: Final = VIDEO_SUFFIXES | AUDIO_SUFFIXES | IMAGE_SUFFIXES
-"""Suffixes that ``find_media`` looks for in folders; files given by name may have any suffix."""
 
 _MOST_PACKETS: Final = 5_000  # read in search of a first frame; after that the header is trusted
 _MEASURED_SECONDS: Final = 12.0  # of packets that are read to check a header
@@ -268,45 +213,3 @@ def _duration(container: InputContainer, streams: list[MediaStream]) -> float | 
         return container.duration / 1_000_000
     lengths = [float(s.duration * s.time_base) for s in streams if s.duration and s.time_base]
     return max(lengths, default=None)
-
-
-def find_media(paths: Iterable[Path]) -> list[Path]:
-    """The media files that paths stand for: files as given, and those found in folders.
-
-    Folders are searched recursively for known media suffixes, and their files sorted by path.
-    Hidden files and folders are left out, and linked folders are not followed. Each file is
-    listed once.
-
-    Raises:
-        MediaNotFoundError: a path that does not exist, or a folder without media.
-        MediaPermissionError: a folder that may not be read.
-    """
-    found: dict[Path, None] = {}
-    for path in map(Path, paths):
-        if path.is_dir():
-            inside = sorted(_media_below(path))
-            if not inside:
-                raise MediaNotFoundError(
-                    f"the folder {path} holds no file with a known media suffix such as .mp4,"
-                    " .wav or .jpg: name a file or another folder"
-                )
-            found.update(dict.fromkeys(inside))
-        elif path.exists():
-            found[path] = None
-        else:
-            raise MediaNotFoundError(f"{path} does not exist: check the path")
-    return list(found)
-
-
-def _media_below(folder: Path) -> Iterator[Path]:
-    def refuse(error: OSError) -> None:
-        if isinstance(error, PermissionError):
-            raise MediaPermissionError(
-                f"the folder {error.filename} may not be read by this user: change its permissions"
-            ) from error
-
-    for root, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            if not name.startswith(".") and Path(name).suffix.lower() in MEDIA_SUFFIXES:
-                yield Path(root, name)

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Generator, Iterator
 from contextlib import closing, suppress
-from numbers import Real
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +21,7 @@ from facevoice.media.container import (
 from facevoice.media.grid import Piece, pieces_of
 from facevoice.media.mixing import Downmix, scaled_array
 from facevoice.media.stills import still_size
-from facevoice.types import Damaged, Float32Array, Waveform, ignored, require
+from facevoice.types import Damaged, Float32Array, Waveform, ignored, is_finite, require
 
 _LOWEST_HZ: Final = 1_000  # a voice needs more; so small a number is meant in kHz
 _HIGHEST_HZ: Final = 1_000_000
@@ -59,9 +58,8 @@ def sound_rate(rate_hz: Any) -> int:
     Raises:
         InvalidInputError: it is not a whole number from 1,000 to 1,000,000 Hz.
     """
-    known = isinstance(rate_hz, Real) and not isinstance(rate_hz, bool)
     require(
-        known and _LOWEST_HZ <= rate_hz <= _HIGHEST_HZ and float(rate_hz).is_integer(),
+        is_finite(rate_hz) and _LOWEST_HZ <= rate_hz <= _HIGHEST_HZ and float(rate_hz).is_integer(),
         f"rate_hz must be whole samples per second, from {_LOWEST_HZ} to {_HIGHEST_HZ}, got"
         f" {rate_hz!r}; 16 kHz is 16000",
     )

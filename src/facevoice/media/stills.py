@@ -1,20 +1,34 @@
 """Reads still pictures with Pillow; of an animated GIF, PNG or WebP, the first picture."""
 
+import functools
+import importlib
+import logging
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from facevoice.errors import MediaUnreadableError, MissingDependencyError
 from facevoice.media.container import check_size, unreadable
+from facevoice.media.still_values import ValueRangeError, check_tiff, rgb_of
 from facevoice.types import UInt8Array
 
-_FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # recognised by their first bytes
+_FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000", "PPM", "PSD", "QOI")
+"""Recognised by their first bytes."""
+_AVIF_BRANDS: Final = (b"avif", b"avis")
+_HEIC_BRANDS: Final = (
+    b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1",
+)  # fmt: skip
+_BOX: Final = 64  # bytes in which the brands of such a file are named
 _ROTATED: Final = range(5, 9)  # EXIF orientations that swap width and height
 _ORIENTATION: Final = 0x0112
+_GREY: Final = ("1", "L", "LA", "I", "F")
 _PILLOW_ERRORS: Final = (
     OSError,
     SyntaxError,
@@ -24,10 +38,13 @@ _PILLOW_ERRORS: Final = (
     TypeError,
     ArithmeticError,
     MemoryError,
+    RuntimeError,
     struct.error,
     zlib.error,
 )
 """What Pillow's format readers raise on damaged files."""
+
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # its warnings are not for the terminal
 
 
 def still_size(path: Path) -> tuple[int, int] | None:
@@ -37,56 +54,130 @@ def still_size(path: Path) -> tuple[int, int] | None:
 
     Raises:
         MediaUnreadableError: damaged, or too large.
+        MissingDependencyError: HEIC without pillow-heif.
     """
-    image = _open(path)
-    if image is None:
-        return None
-    with image:
-        width, height = image.size
-        return (height, width) if _orientation(image) in _ROTATED else (width, height)
+    with _quiet():
+        image = _open(path)
+        if image is None:
+            return None
+        with image:
+            width, height = image.size
+            return (height, width) if _orientation(image) in _ROTATED else (width, height)
 
 
-def read_still(path: Path) -> UInt8Array | None:
+def read_still(path: Path, *, keep_grey: bool = False) -> UInt8Array | None:
     """A still picture, upright, as (H, W, 3) uint8 RGB; None if the file is not a picture.
 
-    Applies the EXIF orientation. Drops transparency, reduces 16 bits to 8, and converts grey and
-    CMYK to RGB.
+    Applies the EXIF orientation. Drops transparency, brings values of any type and range to 8 bits
+    (see ``rgb_of``), and converts grey and CMYK to RGB.
+
+    keep_grey: (H, W) for a picture that is stored without colour.
 
     Raises:
-        MediaUnreadableError: cut short, damaged or too large.
+        MediaUnreadableError: cut short, damaged, too large, or of a range that has no black and
+            white.
+        MissingDependencyError: HEIC without pillow-heif.
     """
-    image = _open(path)
-    if image is None:
-        return None
-    with image:
-        try:
-            if image.mode.startswith("I;16"):
-                eight = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
-                upright = Image.fromarray(eight)
-            else:
-                upright = image.convert("RGB")
-            orientation = _orientation(image)
-            if orientation in range(2, 9):
-                upright.getexif()[_ORIENTATION] = orientation
-                upright = ImageOps.exif_transpose(upright)
-            return np.array(upright.convert("RGB"), np.uint8)
-        except _PILLOW_ERRORS as error:
-            raise unreadable(path, f"the picture is damaged or cut short ({error})") from error
+    with _quiet():
+        image = _open(path)
+        if image is None:
+            return None
+        with image:
+            grey = keep_grey and image.mode.partition(";")[0] in _GREY
+            try:
+                orientation = _orientation(image)
+                upright = rgb_of(image)
+                if orientation in range(2, 9):
+                    upright.getexif()[_ORIENTATION] = orientation
+                    upright = ImageOps.exif_transpose(upright)
+                pixels = np.array(upright.convert("RGB"), np.uint8)
+            except ValueRangeError as error:
+                raise MediaUnreadableError(f"cannot read {path}: {error}") from error
+            except _PILLOW_ERRORS as error:
+                raise unreadable(path, f"the picture is damaged or cut short ({error})") from error
+            return pixels[..., 0] if grey else pixels
+
+
+def _check_tiff(path: Path) -> None:
+    try:
+        check_tiff(path)
+    except ValueRangeError as error:
+        raise MediaUnreadableError(f"cannot read {path}: {error}") from error
+    except _PILLOW_ERRORS:
+        return  # it is not a TIFF, or damaged, as will be found
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Pillow's warnings about sizes and odd tags; our own limits apply."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _open(path: Path) -> Image.Image | None:
+    formats = _formats(path)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about size and odd tags; our own limit applies
-            image = Image.open(path, formats=_FORMATS)
+        image = Image.open(path, formats=formats)
     except UnidentifiedImageError:
-        return None
+        if formats == _FORMATS:
+            _check_tiff(path)
+            return None
+        raise unreadable(path, "the picture's header is damaged") from None
     except Image.DecompressionBombError as error:
         raise unreadable(path, f"the picture is too large ({error})") from error
     except _PILLOW_ERRORS as error:
         raise unreadable(path, f"the picture's header is damaged ({error})") from error
     check_size(path, *image.size)
     return image
+
+
+def _formats(path: Path) -> tuple[str, ...]:
+    """The formats that a file may have, by its first bytes.
+
+    HEIC and AVIF look like films, and are read as such in part: one tile, without orientation.
+
+    Raises:
+        MissingDependencyError: it is HEIC, and pillow-heif is not installed.
+        MediaUnreadableError: it is AVIF, and this Pillow cannot read it.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(_BOX)
+    if head[4:8] != b"ftyp":
+        return _FORMATS
+    length = min(int.from_bytes(head[:4], "big"), len(head))
+    brands = [head[8:12], *(head[at : at + 4] for at in range(16, length - 3, 4))]
+    if brands[0] in _AVIF_BRANDS or (brands[0] in _HEIC_BRANDS and set(brands) & set(_AVIF_BRANDS)):
+        return _avif(path)
+    if brands[0] in _HEIC_BRANDS:
+        _register_heic(path)
+        return ("HEIF",)
+    return _FORMATS
+
+
+def _avif(path: Path) -> tuple[str, ...]:
+    from PIL import features  # noqa: PLC0415 - rarely needed
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about a name that an older Pillow does not know
+        known = "avif" in features.modules and features.check("avif")
+    if not known:
+        raise unreadable(path, "it is an AVIF picture, which needs Pillow 11.3 or later")
+    Image.init()
+    return ("AVIF",)
+
+
+def _register_heic(path: Path) -> None:
+    try:
+        _heif_opener()
+    except ImportError:
+        purpose = f"cannot read {path}: a HEIC picture"
+        raise MissingDependencyError.of("pillow-heif", "heic", purpose) from None
+
+
+@functools.cache
+def _heif_opener() -> None:
+    importlib.import_module("pillow_heif").register_heif_opener()
 
 
 def _orientation(image: Image.Image) -> int:

@@ -15,13 +15,14 @@ from facevoice.types import (
     Evidence,
     MissingCode,
     Modality,
+    PictureSize,
     Scores,
 )
 
 SCHEMA_VERSION: Final = "1.1"
 """Version of the record that ``Prediction.to_dict`` returns: docs/prediction.schema.json."""
 
-_READABLE: Final = ("1.0", SCHEMA_VERSION)  # 1.0 knows no damage
+_READABLE: Final = ("1.0", SCHEMA_VERSION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class EvidenceSummary:
     people: the most people seen at one instant; a person is a face seen for half a second or more.
     box: (4,) median box of the main person in pixels (left, top, right, bottom), or None; in a
         long clip, that of the window in which the face was seen longest.
+    picture_size: width and height in pixels of the picture that the box refers to: of the last one
+        in the window that shows the face, if they differ. None without a box, or if unknown.
     """
 
     face_frames: int
@@ -41,6 +44,7 @@ class EvidenceSummary:
     speech_seconds: float
     people: int
     box: tuple[float, float, float, float] | None
+    picture_size: PictureSize | None = None
 
     @classmethod
     def of(cls, evidence: Evidence) -> "EvidenceSummary":
@@ -52,6 +56,7 @@ class EvidenceSummary:
             speech_seconds=evidence.speech_seconds,
             people=evidence.people,
             box=None if faces is None else faces.median_box,
+            picture_size=None if faces is None else faces.picture,
         )
 
     @classmethod
@@ -64,6 +69,7 @@ class EvidenceSummary:
             speech_seconds=math.fsum(window.speech_seconds for window in windows),
             people=max(window.people for window in windows),
             box=longest.box,
+            picture_size=longest.picture_size,
         )
 
     def to_dict(self, *, exact: bool = False) -> dict[str, Any]:
@@ -76,17 +82,20 @@ class EvidenceSummary:
             "box": None
             if self.box is None
             else [value if exact else round(value, 1) for value in self.box],
+            "picture_size": None if self.picture_size is None else list(self.picture_size),
         }
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> "EvidenceSummary":
         """Read what ``to_dict`` returned."""
+        size = record.get("picture_size")  # absent before version 1.1
         return cls(
             face_frames=int(record["face_frames"]),
             face_seconds=float(record["face_seconds"]),
             speech_seconds=float(record["speech_seconds"]),
             people=int(record["people"]),
             box=None if record["box"] is None else _box(*map(float, record["box"])),
+            picture_size=None if size is None else (int(size[0]), int(size[1])),
         )
 
 

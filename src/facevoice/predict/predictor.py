@@ -153,11 +153,15 @@ class Predictor:
 
         frames: (T, H, W, 3) uint8 RGB, or a sequence of (H, W, 3); None or empty: no pictures.
         times_seconds: (T,) presentation time of each frame, strictly increasing.
-        audio: (N,) or (N, channels), float in [-1, 1] or int16, starting at time 0; None: no sound.
-        rate_hz: samples of ``audio`` per second.
+        audio: (N,) or (N, channels), starting at time 0; None: no sound. Floats are in [-1, 1];
+            int8, int16, int32 and uint8 use the full range of their type; wider integers have no
+            agreed scale and are refused.
+        rate_hz: samples of ``audio`` per second, 1,000 to 1,000,000.
 
         Raises:
-            InvalidInputError: a wrong shape, dtype or order, or neither frames nor audio.
+            InvalidInputError: a wrong shape, type, order or unit, or neither frames nor audio.
+                Times that are typically less than 0.001 s or more than 10 s apart are not taken for
+                seconds.
         """
         started = time.perf_counter()
         evidence = self._reader.of_arrays(frames, times_seconds, audio, rate_hz)
@@ -240,6 +244,8 @@ def load(
         BundleError: there is no such bundle, or it is inconsistent.
         HashMismatchError: one of its files was changed.
         InvalidInputError: the device is not available.
+        MissingDependencyError: a branch needs an extra that is not installed.
     """
     bundle = load_bundle(Path(name_or_folder), device=device, threads=threads)
+    bundle.check_extras()
     return Predictor(bundle, device=device, threads=threads)

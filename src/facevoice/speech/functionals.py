@@ -44,6 +44,12 @@ def functionals(waveform: Waveform, feature_set: FeatureSet) -> Float32Array:
     return np.nan_to_num(row, nan=0.0, posinf=0.0, neginf=0.0)
 
 
+def check_feature_set(feature_set: FeatureSet) -> None:
+    """Raise MissingDependencyError if a set needs opensmile, which is not installed."""
+    if feature_set != "prosody":
+        _extractor(feature_set)
+
+
 def functional_names(feature_set: FeatureSet) -> tuple[str, ...]:
     """Names of the features in order; openSMILE's own for its sets.
 

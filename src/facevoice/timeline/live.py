@@ -96,6 +96,7 @@ def live(  # noqa: PLR0913 - one keyword per option
     wanted = Wanted(rate_hz, duration, pictures, sound, real_time, audio_track)
     if not isinstance(bundle, Bundle):
         bundle = load_bundle(cast("str", bundle), device=device, threads=threads)
+        bundle.check_extras()
     return _windows(what, wanted, bundle, (window, hop), device, threads)
 
 

@@ -218,6 +218,7 @@ def _frame_table(
     )
     unscored = np.full(labels, np.nan)
     scores = [unscored if sight.scores is None else sight.scores for sight in chosen]
+    sizes = [sight.face.picture or (0, 0) for sight in chosen]
     return FrameTable(
         times_seconds=np.array([sight.time_seconds for sight in chosen], np.float64),
         person=np.array([sight.person for sight in chosen], np.int64),
@@ -225,6 +226,7 @@ def _frame_table(
         landmarks=np.array([s.face.landmarks for s in chosen], np.float32).reshape(-1, 5, 2),
         quality=np.array([sight.face.confidence for sight in chosen], np.float32),
         scores=np.array(scores, np.float64).reshape(-1, labels),
+        picture_sizes=np.array(sizes, np.int64).reshape(-1, 2),
         **_expressions(chosen) if blendshapes else {},
     )
 

@@ -178,6 +178,7 @@ class WindowScorer:
             abstained=self._bundle.abstains(scores),
             people=window.people,
             box=None if track is None else track.median_box,
+            picture_size=None if track is None else track.picture,
             quality=math.nan if track is None else float(np.median(track.quality)),
         )
 

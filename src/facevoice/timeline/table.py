@@ -26,6 +26,7 @@ from facevoice.types import (
     Float64Array,
     MissingCode,
     Modality,
+    PictureSize,
     Scores,
     UInt8Array,
 )
@@ -70,6 +71,8 @@ class Row(Value):
     abstained: whether the highest score is below the bundle's threshold, as in ``Prediction``.
     people: how many people were seen in the window.
     box: (4,) median box in pixels of the upright picture (left, top, right, bottom); None unseen.
+    picture_size: width and height in pixels of the picture that the box refers to: of the last
+        one in the window that shows this face, if they differ. None unseen, or if unknown.
     quality: the detector's median confidence, 0 to 1; NaN unseen.
     """
 
@@ -88,6 +91,7 @@ class Row(Value):
     abstained: bool = False
     people: int = 0
     box: Box | None = None
+    picture_size: PictureSize | None = None
     quality: float = math.nan
 
     def __post_init__(self) -> None:
@@ -188,6 +192,8 @@ class FrameTable(Value):
         where the picture of the face was not kept; None unless they were asked for.
     head_poses: (N, 3) float32 degrees, yaw, pitch and roll as in ``faces.head_pose.HeadPose``;
         likewise.
+    picture_sizes: (N, 2) int64, width and height in pixels of the picture that the box and the
+        landmarks refer to; 0 where they are unknown; None if all are.
     """
 
     times_seconds: Float64Array
@@ -198,6 +204,7 @@ class FrameTable(Value):
     scores: Float64Array
     blendshapes: Float32Array | None = None
     head_poses: Float32Array | None = None
+    picture_sizes: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.times_seconds)
@@ -215,6 +222,8 @@ class FrameTable(Value):
         }
         if self.blendshapes is not None:
             shapes |= {"blendshapes": (count, len(BLENDSHAPES)), "head_poses": (count, 3)}
+        if self.picture_sizes is not None:
+            shapes["picture_sizes"] = (count, 2)
         for name, shape in shapes.items():
             array: NDArray[Any] = getattr(self, name)
             require(array.shape == shape, f"FrameTable.{name} must be {shape}, got {array.shape}")

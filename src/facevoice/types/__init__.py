@@ -4,10 +4,10 @@ Pictures are RGB, times are the container's presentation time in seconds, interv
 """
 
 from facevoice.types.audio_tracks import AudioTracks
-from facevoice.types.checks import Float32Array, Float64Array, UInt8Array, require
+from facevoice.types.checks import Float32Array, Float64Array, UInt8Array, is_finite, require
 from facevoice.types.damage import UNDAMAGED, Damage, Damaged, ignored
 from facevoice.types.evidence import MISSING_CODES, MODALITIES, Evidence, MissingCode, Modality
-from facevoice.types.faces import ALIGNED_SIZE, Face, FaceTrack
+from facevoice.types.faces import ALIGNED_SIZE, Face, FaceTrack, PictureSize
 from facevoice.types.media import Frame, Sample, Waveform
 from facevoice.types.scores import EMOTIONS, TIE_TOLERANCE, Scores
 
@@ -29,10 +29,12 @@ __all__ = [
     "Frame",
     "MissingCode",
     "Modality",
+    "PictureSize",
     "Sample",
     "Scores",
     "UInt8Array",
     "Waveform",
     "ignored",
+    "is_finite",
     "require",
 ]

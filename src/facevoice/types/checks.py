@@ -1,5 +1,7 @@
 """Array types and validation shared by the data classes."""
 
+import math
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,12 @@ def require(condition: bool | np.bool_, message: str) -> None:  # noqa: FBT001 -
     """Raise InvalidInputError with the message unless the condition holds."""
     if not condition:
         raise InvalidInputError(message)
+
+
+def is_finite(value: object) -> bool:
+    """Whether a value is a number (of Python or numpy) that is neither NaN nor infinite."""
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    return number and math.isfinite(value)  # type: ignore[arg-type]
 
 
 def describe(value: object) -> str:

@@ -17,6 +17,9 @@ from facevoice.types.checks import (
 )
 from facevoice.types.values import Value
 
+PictureSize = tuple[int, int]
+"""Width and height in pixels of an upright picture."""
+
 _UNKNOWN_LANDMARKS: Final = np.zeros((0, 5, 2), np.float32)
 
 ALIGNED_SIZE: Final = 256
@@ -31,11 +34,14 @@ class Face(Value):
     landmarks: (5, 2) float32, x and y in pixels: left eye, right eye, nose, left and right mouth
         corner, where left is the viewer's left.
     confidence: 0 to 1.
+    picture: width and height in pixels of the picture that box and landmarks refer to; None if
+        that is unknown.
     """
 
     box: Float32Array
     landmarks: Float32Array
     confidence: float
+    picture: PictureSize | None = None
 
     def __post_init__(self) -> None:
         for name, shape in (("box", (4,)), ("landmarks", (5, 2))):
@@ -48,6 +54,18 @@ class Face(Value):
     def area(self) -> float:
         """Area of the box in square pixels."""
         return float((self.box[2] - self.box[0]) * (self.box[3] - self.box[1]))
+
+    def on(self, picture: PictureSize | None) -> "Face":
+        """The same face where it lies in a picture of another width and height.
+
+        Pictures of two sizes in one film show the same scene.
+        """
+        if picture is None or self.picture is None or picture == self.picture:
+            return self
+        factor = np.array(picture, np.float32) / np.array(self.picture, np.float32)
+        box = np.asarray(self.box * np.tile(factor, 2), np.float32)
+        landmarks = np.asarray(self.landmarks * factor, np.float32)
+        return Face(box, landmarks, self.confidence, picture)
 
     def __repr__(self) -> str:
         box = ", ".join(f"{value:.0f}" for value in self.box)
@@ -66,6 +84,8 @@ class FaceTrack(Value):
         ``Face.landmarks``; NaN where they are unknown.
     track_id: identifies the person; unique within one file.
     seconds: how long the face was visible (sampled instants times their spacing).
+    picture: width and height in pixels of the picture that boxes and landmarks refer to; None if
+        that is unknown.
     """
 
     images: UInt8Array
@@ -75,6 +95,7 @@ class FaceTrack(Value):
     landmarks: Float32Array = field(default_factory=lambda: _UNKNOWN_LANDMARKS)
     track_id: int = 0
     seconds: float = 0.0
+    picture: PictureSize | None = None
 
     def __post_init__(self) -> None:
         side = ALIGNED_SIZE
@@ -134,6 +155,7 @@ class FaceTrack(Value):
             boxes=np.tile(whole, (count, 1)),
             quality=np.ones(count, np.float32),
             seconds=float(count),
+            picture=(ALIGNED_SIZE, ALIGNED_SIZE),
         )
 
     def __repr__(self) -> str:

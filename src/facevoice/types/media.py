@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facevoice.types.checks import Float32Array, UInt8Array, freeze_array, require
+from facevoice.types.checks import Float32Array, UInt8Array, freeze_array, is_finite, require
 from facevoice.types.values import Value
 
 
@@ -40,6 +40,9 @@ class Frame(Value):
 
     def __post_init__(self) -> None:
         freeze_array(self, "image", (None, None, 3), "(H, W, 3) uint8 RGB", np.uint8)
+        require(self.image.size > 0, f"Frame.image holds no pixel: {self.image.shape}")
+        finite = is_finite(self.time_seconds)
+        require(finite, f"Frame.time_seconds must be finite, got {self.time_seconds}")
 
     def __repr__(self) -> str:
         height, width = self.image.shape[:2]
@@ -61,7 +64,10 @@ class Waveform(Value):
 
     def __post_init__(self) -> None:
         freeze_array(self, "samples", (None,), "(N,) float32", np.float32)
-        require(self.rate_hz > 0, f"Waveform.rate_hz must be positive, got {self.rate_hz}")
+        whole = is_finite(self.rate_hz) and self.rate_hz > 0 and float(self.rate_hz).is_integer()
+        require(whole, f"Waveform.rate_hz must be whole samples per second, got {self.rate_hz}")
+        timed = is_finite(self.start_seconds)
+        require(timed, f"Waveform.start_seconds must be finite, got {self.start_seconds}")
         finite = np.isfinite(self.samples).all()
         require(finite, "Waveform.samples hold NaN or infinity: replace them by zeros")
 

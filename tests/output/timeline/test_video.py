@@ -244,7 +244,7 @@ def test_a_box_glides_between_instants_but_not_over_a_cut():
     painter = Painter(replace(timeline, frames=moved, cuts=np.array([0.6])), moved)
 
     def left(time):
-        image = np.zeros((200, 400, 3), np.uint8)
+        image = np.zeros((180, 320, 3), np.uint8)
         painter(image, time)
         return int(np.flatnonzero(image[40].max(axis=1) > 90)[0])
 
@@ -252,6 +252,13 @@ def test_a_box_glides_between_instants_but_not_over_a_cut():
     assert left(0.375) == 8 + 15
     assert left(0.59) == 8 + 20  # the instant 0.5 holds up to the cut
     assert left(0.6) == 8 + 30  # from the cut on that at 0.75
+
+
+def test_a_box_lies_where_it_was_in_a_picture_of_another_size():
+    timeline = make_timeline()
+    image = np.zeros((360, 640, 3), np.uint8)
+    Painter(timeline, timeline.frames)(image, 0.1)
+    assert int(np.flatnonzero(image[40].max(axis=1) > 90)[0]) == 2 * 8
 
 
 def test_crowds_get_names_alone_and_hostile_labels_are_drawn():

@@ -35,6 +35,8 @@ _LAST: Final[Mapping[str, Kind]] = {
     "evidence.box.top": "number",
     "evidence.box.right": "number",
     "evidence.box.bottom": "number",
+    "evidence.picture_size.width": "count",
+    "evidence.picture_size.height": "count",
     "duration_seconds": "number",
     "start_seconds": "number",
     "stop_seconds": "number",
@@ -50,7 +52,7 @@ _LAST: Final[Mapping[str, Kind]] = {
     "error.kind": "text",
     "error.message": "text",
 }
-_SIDES: Final = {"left": 0, "top": 1, "right": 2, "bottom": 3}
+_PLACES: Final = {"left": 0, "top": 1, "right": 2, "bottom": 3, "width": 0, "height": 1}
 
 
 def columns_of(tree: Branch) -> dict[str, Kind]:
@@ -88,7 +90,7 @@ def _cell(record: Any, column: str) -> Any:
     """The value that a dotted name leads to in a prediction's record; a list as text."""
     for key in column.split("."):
         if record is not None:
-            record = record[_SIDES[key]] if isinstance(record, list) else record.get(key)
+            record = record[_PLACES[key]] if isinstance(record, list) else record.get(key)
     return ", ".join(map(str, record)) if isinstance(record, list) else record
 
 

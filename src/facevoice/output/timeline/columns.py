@@ -89,6 +89,12 @@ _DAMAGE: Final = {
     "lost_packets": "packets that cannot be read or decoded",
 }
 
+_SIZE: Final = tuple(
+    Column(f"picture_size.{name}", "int", "px", f"{name} of the picture that the box refers to",
+           ("picture_size", n), since="1.1")
+    for n, name in enumerate(("width", "height"))
+)  # fmt: skip
+
 TABLES: Final[Mapping[str, tuple[Column, ...]]] = {
     "about": (
         Column("version", "text", "", "of these tables", at=("schema_version",)),
@@ -143,6 +149,7 @@ TABLES: Final[Mapping[str, tuple[Column, ...]]] = {
         Column("people", "int", "count", "people seen in the window"),
         *(Column(f"box.{side}", "float", "px", f"{side} edge of the face's median box in the"
                  " upright picture", ("box", n)) for n, side in _SIDES),
+        *_SIZE,
         Column("quality", "float", "0 to 1", "the detector's median confidence"),
     ),
     "people": (
@@ -168,6 +175,7 @@ TABLES: Final[Mapping[str, tuple[Column, ...]]] = {
         Column("person", "int", "id", "the person"),
         *(Column(f"box.{side}", "float32", "px", f"{side} edge of the face's box in the upright"
                  " picture", ("box", n)) for n, side in _SIDES),
+        *_SIZE,
         *(Column(f"{point}.{axis}", "float32", "px", doc, ("landmarks", n, m))
           for n, (point, doc) in enumerate(_POINTS.items()) for m, axis in enumerate("xy")),
         Column("quality", "float32", "0 to 1", "the detector's confidence"),
@@ -200,18 +208,20 @@ def expanded(
     paths: Sequence[ScorePath] = (),
     *,
     blendshapes: bool = False,
+    version: str = VERSION,
 ) -> tuple[Column, ...]:
     """The columns of a table, with those for each label and branch in place of the families.
 
     paths: where scores are stored, each above its parts.
     blendshapes: whether they were asked for.
+    version: of the tables.
 
     Raises:
         InvalidInputError: labels and branches have names that would give two columns one name.
     """
     columns: list[Column] = []
     for column in TABLES[table]:
-        if column.at[0] in EXPRESSION and not blendshapes:
+        if column.since > version or (column.at[0] in EXPRESSION and not blendshapes):
             continue
         if BLENDSHAPE in column.at:
             prefix = column.name.removesuffix(BLENDSHAPE)
@@ -355,6 +365,7 @@ def _json(value: Any) -> Any:
 
 
 def _frames(frames: FrameTable, labels: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    sizes = frames.picture_sizes
     for number, time in enumerate(frames.times_seconds.tolist()):
         scores = frames.scores[number].tolist()
         looked = len(scores) == len(labels) and not all(map(math.isnan, scores))
@@ -362,6 +373,7 @@ def _frames(frames: FrameTable, labels: tuple[str, ...]) -> Iterator[dict[str, A
             "time_seconds": time,
             "person": int(frames.person[number]),
             "box": _json(frames.boxes[number]),
+            "picture_size": None if sizes is None else sizes[number].tolist(),
             "landmarks": _json(frames.landmarks[number]),
             "quality": _json(frames.quality[number]),
             "scores": _json(dict(zip(labels, scores, strict=True))) if looked else None,

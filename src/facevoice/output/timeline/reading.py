@@ -3,11 +3,12 @@
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facevoice.errors import InvalidInputError, MediaNotFoundError
 from facevoice.faces.blendshapes import BLENDSHAPES
@@ -64,7 +65,7 @@ def _table_record(path: Path) -> Record:
     (version,) = about["version"]
     _check_version(version)
     record: dict[str, Any]
-    (record,) = unflattened([c for c in TABLES["about"] if c.since <= version], about)
+    (record,) = unflattened(expanded("about", (), version=version), about)
     record["frames"] = None
     for name in list(TABLES)[1:]:
         if record[f"{name}_rows"] is None:
@@ -73,7 +74,7 @@ def _table_record(path: Path) -> Record:
         paths, measured = record["score_paths"], f"blend_{BLENDSHAPES[0]}" in found
         if measured:
             record["blendshapes"] = list(BLENDSHAPES)
-        columns = expanded(name, record["labels"], paths, blendshapes=measured)
+        columns = expanded(name, record["labels"], paths, blendshapes=measured, version=version)
         record[name] = unflattened(columns, found)
         rows, expected = len(record[name]), record[f"{name}_rows"]
         if rows != expected:
@@ -122,12 +123,14 @@ def _known(values: Mapping[Any, Any]) -> dict[Any, Any]:
 
 
 def _row(record: Record, labels: tuple[str, ...]) -> Row:
-    box = tuple(_known(dict(_items(record["box"]))).values())
+    box, size = (
+        tuple(_known(dict(_items(record.get(name)))).values()) for name in ("box", "picture_size")
+    )
     return Row(
         **_fields(record, "emotion", "confidence")
         | {name: _scores(record[name], labels) for name in ("scores", *MODALITIES)}
         | {name: _number(record[name]) for name in ("speaker_confidence", "quality")}
-        | {"box": box or None}
+        | {"box": box or None, "picture_size": size or None}
     )
 
 
@@ -168,8 +171,16 @@ def _frames(record: Record, labels: tuple[str, ...]) -> FrameTable:
         quality=numbers(lambda each: each["quality"]),
         scores=numbers(scores, len(labels), dtype=np.float64),
         blendshapes=numbers(shapes, len(BLENDSHAPES)) if measured else None,
+        picture_sizes=_sizes(records),
         head_poses=numbers(lambda each: list(each["head_pose"].values()), 3) if measured else None,
     )
+
+
+def _sizes(records: Sequence[Record]) -> NDArray[np.int64] | None:
+    """The sizes of pictures (N, 2); None if a record lacks its own, as in version 1.0."""
+    found = [[size for _, size in _items(each.get("picture_size"))] for each in records]
+    known = all(size and None not in size for size in found)
+    return np.array(found, np.int64).reshape(-1, 2) if known else None
 
 
 def _number(value: float | None) -> float:

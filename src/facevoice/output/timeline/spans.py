@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facevoice.output.spans import Span, joined, overlaps
 from facevoice.timeline.table import FrameTable, Timeline
@@ -85,13 +86,15 @@ def _in_view(timeline: Timeline, person: int) -> Span:
 class Run:
     """One person followed without interruption or cut.
 
-    span: seconds that the run stands for. times: (N,) seconds. boxes: (N, 4) pixels.
+    span: seconds that the run stands for. times: (N,) seconds. boxes: (N, 4) pixels of pictures
+    of these sizes: (N, 2); None if they are unknown.
     """
 
     person: int
     span: Span
     times: Float64Array
     boxes: Float32Array
+    sizes: NDArray[np.int64] | None
 
 
 def followed(timeline: Timeline, frames: FrameTable, people: Iterable[int]) -> Iterator[Run]:
@@ -101,9 +104,11 @@ def followed(timeline: Timeline, frames: FrameTable, people: Iterable[int]) -> I
     for person in people:
         mine = frames.person == person
         times, boxes = frames.times_seconds[mine], frames.boxes[mine]
+        sizes = None if frames.picture_sizes is None else frames.picture_sizes[mine]
         for first, last in runs(times, step, timeline.cuts):
             span = _held(times[first:last], step, timeline.cuts, bounds)
-            yield Run(person, span, times[first:last], boxes[first:last])
+            part = None if sizes is None else sizes[first:last]
+            yield Run(person, span, times[first:last], boxes[first:last], part)
 
 
 def spacing(frames: FrameTable) -> float:

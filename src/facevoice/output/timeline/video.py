@@ -11,7 +11,7 @@ from facevoice.media.encode import paint_video
 from facevoice.output.timeline.overlay import Area, Labels, draw_frame, lay, place_label
 from facevoice.output.timeline.spans import Run, cells, followed
 from facevoice.timeline.table import FrameTable, Row, Timeline
-from facevoice.types import UInt8Array
+from facevoice.types import PictureSize, UInt8Array
 
 
 def annotation(timeline: Timeline) -> Callable[[Path, Path], None]:
@@ -71,7 +71,9 @@ class Painter:
     def __call__(self, image: UInt8Array, time: float) -> None:
         """Draw on image (H, W, 3) uint8 RGB in place; time: its presentation time in seconds."""
         self._labels.fit(image.shape[0])
-        shown = [(run, _box_at(run, time), self._row(run.person, time)) for run in self._at(time)]
+        picture = (image.shape[1], image.shape[0])
+        at = self._at(time)
+        shown = [(run, _box_at(run, time, picture), self._row(run.person, time)) for run in at]
         taken = [box for _, box, _ in shown]
         for run, box, row in shown:
             self._label(image, run.person, row, box, taken)
@@ -113,9 +115,13 @@ class Painter:
         return self._rows.get((self._starts[number], person)) if number >= 0 else None
 
 
-def _box_at(run: Run, time: float) -> Area:
-    """The box between the two instants around ``time``; at the ends it stays."""
-    left, top, right, bottom = (
-        round(float(np.interp(time, run.times, side))) for side in run.boxes.T
-    )
+def _box_at(run: Run, time: float, picture: PictureSize) -> Area:
+    """The box between the two instants around ``time``; at the ends it stays.
+
+    picture: width and height of the picture that it is drawn on.
+    """
+    boxes = run.boxes
+    if run.sizes is not None:
+        boxes = boxes * np.tile(np.array(picture) / np.maximum(run.sizes, 1), 2)
+    left, top, right, bottom = (round(float(np.interp(time, run.times, side))) for side in boxes.T)
     return left, top, right, bottom

@@ -1,6 +1,7 @@
 """Scores of several branches on the same clips, with their truth: what fusion is fitted on."""
 
 from facevoice.scores.table.files import (
+    check_table_file,
     read_score_table,
     table_of_frame,
     table_to_frame,
@@ -21,6 +22,7 @@ __all__ = [
     "HOW_TO_ALLOW",
     "ScoreTable",
     "ScoredBy",
+    "check_table_file",
     "deal_splits",
     "grouped_folds",
     "join",

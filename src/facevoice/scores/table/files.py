@@ -45,7 +45,7 @@ from facevoice.errors import (
     MissingDependencyError,
 )
 from facevoice.scores.table.table import ScoredBy, ScoreTable
-from facevoice.writing import replacing
+from facevoice.writing import check_writable, replacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,6 +101,19 @@ def write_score_table(table: ScoreTable, path: str | Path) -> None:
     _, writer = _format(target)
     with replacing(target) as temporary, temporary.open("wb") as stream:
         writer(table, stream)
+
+
+def check_table_file(path: str | Path) -> None:
+    """Check, before clips are scored, that a table can be written there.
+
+    Raises:
+        InvalidInputError, OutputError, MissingDependencyError: see ``write_score_table``.
+    """
+    target = Path(path)
+    _format(target)
+    if target.suffix.lower() == ".parquet":
+        _optional("pyarrow.parquet", "a Parquet score table")
+    check_writable(target)
 
 
 def table_of_frame(frame: "pd.DataFrame") -> ScoreTable:

@@ -1,6 +1,7 @@
 """What the frozen networks of a bundle make of prepared clips: features, in several views."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -260,7 +261,8 @@ def _sources(bundle: Bundle, views: int, work: Path) -> dict[str, _Source]:
         if isinstance(branch, MachineBranch):
             reader = _MachineReader(branch, views)
         elif node["kind"] in _NETWORKS:
-            reader = _NetworkReader(bundle, branch, node, views, work)
+            with suppress(RecipeError):  # it does not end in a linear layer: it stays as it is
+                reader = _NetworkReader(bundle, branch, node, views, work)
         sources[name] = _Source(node, branch, reader)
     for name, offer in offers(bundle, work).items():
         reader = _MachineReader(offer.branch, views)
@@ -280,9 +282,6 @@ def read_leaves(
     """Every branch of the bundle, and every one that may be added, on every clip.
 
     work: a folder for the cut networks, needed while this runs.
-
-    Raises:
-        RecipeError: a network cannot be cut.
     """
     sources = _sources(bundle, views, work)
     scores = {name: np.full((len(data.ids), len(bundle.labels)), np.nan) for name in sources}

@@ -82,7 +82,10 @@ def fit(
         if leaf.added and not (tried and _enough(clips, heard)):
             continue
         if not tried:
-            notes.append(f"{leaf.name} stays as it is: no clip speaks to it, or it has no network")
+            notes.append(
+                f"{leaf.name} stays as it is: no clip speaks to it, or it does not end in a linear"
+                " layer"
+            )
         elif not _enough(clips, heard):
             notes.append(f"{leaf.name} stays as it is: too few {leaf.modality} clips")
         else:

@@ -3,7 +3,7 @@
 import datetime as dt
 import shutil
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,10 @@ def _read_tree(path: Path) -> dict[str, Any]:
 def _check_names(tree: Mapping[str, Any], runs: Mapping[str, Run], tree_file: Path) -> None:
     """Exporting takes minutes for large nets: find a wrong name before."""
     named = {str(leaf["run"]) for leaf in leaves(tree) if "run" in leaf}
+    for node in _every(tree):
+        table = node.get(CALIBRATE)
+        if table is not None and not Path(table).is_file():
+            raise RecipeError(f"{tree_file} names the table {table} to calibrate by: no such file")
     unknown, unused = sorted(named - set(runs)), sorted(set(runs) - named)
     for leaf in leaves(tree):
         if "run" not in leaf and not {"name", "kind"} <= set(leaf):
@@ -105,6 +109,13 @@ def _check_names(tree: Mapping[str, Any], runs: Mapping[str, Run], tree_file: Pa
         )
     if unused:
         raise RecipeError(f"{tree_file} does not use the runs {', '.join(unused)}")
+
+
+def _every(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """A node and all below it, as the tree file has them: they may lack names."""
+    yield node
+    for member in node.get("members", ()):
+        yield from _every(member)
 
 
 def _node(

@@ -271,8 +271,9 @@ def _read_picture(sample: Sample, corpus: Corpus) -> UInt8Array | Unusable:
     try:
         if corpus.read is not None:
             return corpus.read(sample)
-        with Image.open(sample.path) as image:
-            mode = "L" if image.mode in {"L", "1", "I;16"} else "RGB"
-            return np.asarray(image.convert(mode))
-    except _BAD_PICTURE as error:
+        picture = media.read_still(sample.path, keep_grey=True)
+    except (FacevoiceError, *_BAD_PICTURE) as error:
         return Unusable("picture cannot be decoded", f"{sample.path}: {error}")
+    if picture is None:
+        return Unusable("picture cannot be decoded", f"{sample.path}: no known picture format")
+    return picture
