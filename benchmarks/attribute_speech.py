@@ -31,7 +31,7 @@ from facevoice import media
 from facevoice.bundle import load_bundle
 from facevoice.evidence import EvidenceReader, Plan, film_plan
 from facevoice.evidence.mouths import Mouths, Pace
-from facevoice.evidence.speaker import Motions, MouthVoice, features
+from facevoice.evidence.speaker import Motions, features
 from facevoice.faces.find import FaceFinder
 from facevoice.faces.mtcnn import Mtcnn
 from facevoice.media.views import Sampling
@@ -43,6 +43,8 @@ from support.joined_clips import Clip, read_clip, side_by_side
 
 _WINDOW, _HOP, _SHORTEST = 3.0, 2 / 3, 1.8  # seconds
 _PENALTY = 1.0
+_CORRELATIONS, _SHAPE = 126, (3, 129)  # of the features: lags and numbers
+_ROUNDS = 4
 _ALONE = -3.9  # log-odds that someone else speaks while one face is alone in view: a prior of .98
 _WRONG = 16  # mouths that are tried with each sound besides its own
 _RATES_HZ = (30.0, 25.0, 20.0)  # at which the clips are seen: films come at many rates
@@ -90,14 +92,14 @@ def pieces_of(path: Path, speaker: str, detector: Mtcnn, picture_hz: float) -> l
     return pieces
 
 
-def table_of(pieces: list[Piece]) -> NDArray[np.float64]:
-    """(N, N, F) features of mouth i with sound j; NaN where they were not compared.
+def table_of(pieces: list[Piece]) -> NDArray[Any]:
+    """(N, N, L, F) features of mouth i with sound j, by lag; NaN where they were not compared.
 
     Each sound is compared with its own mouth and with some of other speakers.
     """
     count = len(pieces)
     generator = np.random.default_rng(0)
-    table = np.full((count, count, len(MouthVoice.load().weights)), np.nan, np.float32)
+    table = np.full((count, count, *_SHAPE), np.nan, np.float32)
     for j, voice in enumerate(pieces):
         others = [i for i, mouth in enumerate(pieces) if mouth.speaker != voice.speaker]
         for i in [j, *generator.choice(others, _WRONG, replace=False).tolist()]:
@@ -112,24 +114,42 @@ def table_of(pieces: list[Piece]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Fit:
-    """A logistic sum of standardised features."""
+    """A logistic sum of standardised features, at the lag where it is greatest."""
 
     weights: NDArray[np.float64]
     means: NDArray[np.float64]
     scales: NDArray[np.float64]
     bias: float
 
-    def __call__(self, table: NDArray[np.float64]) -> NDArray[np.float64]:
+    def __call__(self, table: NDArray[Any]) -> NDArray[np.float64]:
+        """Features (..., L, F) -> logits (...)."""
+        logits: NDArray[np.float64] = self.by_lag(table).max(axis=-1)
+        return logits
+
+    def by_lag(self, table: NDArray[Any]) -> NDArray[np.float64]:
         """Features (..., F) -> logits (...)."""
         logits: NDArray[np.float64] = (table - self.means) / self.scales @ self.weights + self.bias
         return logits
 
 
-def fitted(table: NDArray[np.float64], whose: NDArray[Any], speakers: tuple[str, ...]) -> Fit:
-    """Logistic regression on the pairs of some speakers; right and wrong pairs weigh the same."""
+def fitted(table: NDArray[Any], whose: NDArray[Any], speakers: tuple[str, ...]) -> Fit:
+    """The fit on the pairs of some speakers, each at the lag where it fits best.
+
+    Which lag that is depends on the fit: both are found in turn, from the greatest mean on.
+    """
     among = np.isin(whose, speakers)
-    rows, columns = np.nonzero(~np.isnan(table[..., 0]) & among[:, None] & among)
-    found, right = table[rows, columns], (rows == columns).astype(float)
+    rows, columns = np.nonzero(~np.isnan(table[..., 0, 0]) & among[:, None] & among)
+    found = table[rows, columns].astype(np.float64)
+    right = (rows == columns).astype(float)
+    each, lags = np.arange(len(found)), found[..., :_CORRELATIONS].mean(axis=-1).argmax(axis=-1)
+    for _ in range(_ROUNDS):
+        model = _logistic(found[each, lags], right)
+        lags = model.by_lag(found).argmax(axis=-1)
+    return model
+
+
+def _logistic(found: NDArray[np.float64], right: NDArray[np.float64]) -> Fit:
+    """Logistic regression of features (N, F); right and wrong pairs weigh the same."""
     means, scales = found.mean(axis=0), found.std(axis=0) + 1e-6
     design = np.column_stack([(found - means) / scales, np.ones(len(found))])
     share = np.where(right == 1, 100 / right.sum(), 100 / (len(right) - right.sum()))
@@ -192,13 +212,13 @@ def thresholds(present: NDArray[np.float64], absent: NDArray[np.float64]) -> tup
 
 
 def with_thresholds(
-    table: NDArray[np.float64], whose: NDArray[Any], speakers: tuple[str, ...]
+    table: NDArray[Any], whose: NDArray[Any], speakers: tuple[str, ...]
 ) -> tuple[Fit, float, float]:
     """The fit on some speakers; its thresholds from mouths of speakers that each fit left out."""
     logits = np.full(table.shape[:2], np.nan)
     for judged in speakers:
         inner = fitted(table, whose, tuple(s for s in speakers if s != judged))
-        logits[whose == judged] = inner(table)[whose == judged]
+        logits[whose == judged] = inner(table[whose == judged])
     unknown, least = thresholds(*trials(logits, whose, speakers, seed=1))
     return fitted(table, whose, speakers), unknown, least
 

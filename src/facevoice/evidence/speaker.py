@@ -1,9 +1,9 @@
 """Attribute speech to a person: whose mouth moves as the sound does?
 
 Both are brought onto one clock of 15 Hz. Each of nine motions of the mouth (``mouths``) is
-correlated with each of seven properties of the sound, plain and smoothed, at the best of several
-small lags; a logistic model of these 126 correlations and three levels measures how well a mouth
-fits. Its weights were fitted on matching and mismatched pairs of faces and voices
+correlated with each of seven properties of the sound, plain and smoothed, at several small lags; a
+logistic model of these 126 correlations and three levels measures how well a mouth fits, at the lag
+that fits best. Its weights were fitted on matching and mismatched pairs of faces and voices
 (``benchmarks/attribute_speech.py``; the model's file names its training data).
 
 Before any mouth is watched, who is in view while someone speaks is evidence itself: someone alone
@@ -34,7 +34,7 @@ _RATE: Final = 16_000
 _EDGES: Final = (80, 300, 800, 1500, 2500, 4000, _RATE // 2)  # Hz, of the bands
 _FLOOR_DB: Final = 40.0  # below the loudest instant; quieter instants count as equally quiet
 _SMOOTHED: Final = 3  # instants
-_LAG: Final = 2  # instants (0.13 s) by which sound and picture may be apart
+_LAGS: Final = (-1, 0, 1)  # instants (0.07 s) by which sound and picture may be apart
 _SUREST: Final = 30.0  # of fits, so that their exponentials stay finite
 _TINY: Final = 1e-9
 _QUIET_POWER: Final = 1e-5
@@ -95,9 +95,9 @@ class MouthVoice:
             raise BundleError(f"{path} cannot be read: {error}: install facevoice again") from error
 
     def fit(self, features: Float64Array) -> Float64Array:
-        """How well mouths fit the sound: features (..., 129) -> logits (...)."""
+        """How well mouths fit the sound: features (..., lags, 129) -> logits (...)."""
         standard = (features - self.means) / self.scales
-        return np.asarray(standard @ self.weights + self.bias, np.float64)
+        return np.asarray((standard @ self.weights + self.bias).max(axis=-1), np.float64)
 
     def verdict(self, fits: Mapping[int, float], present: Sequence[Collection[int]]) -> Verdict:
         """Decide who speaks.
@@ -126,8 +126,9 @@ class MouthVoice:
 
 
 def features(motions: Motions, samples: Float32Array, start: float) -> Float64Array | None:
-    """How a mouth's motions agree with sound at 16 kHz that starts at ``start`` seconds: (129,).
+    """How a mouth's motions agree with sound at 16 kHz that starts at ``start`` seconds.
 
+    Returns (3, 129): at each lag the correlations and the levels;
     None if the mouth was not watched for long enough.
     """
     times, values = motions
@@ -141,9 +142,14 @@ def features(motions: Motions, samples: Float32Array, start: float) -> Float64Ar
     clock = first + (np.arange(count) + 0.5) / CLOCK_HZ
     seen = np.stack([np.interp(clock, times, column) for column in values.T])
     heard = _sound(samples, start, clock)
-    correlations = _correlations(seen, heard), _correlations(_smooth(seen), _smooth(heard))
+    plain, smooth = (seen, heard), (_smooth(seen), _smooth(heard))
     levels = seen[0].mean(), seen[0].std(), heard[0].std()
-    return np.concatenate([*correlations, levels])
+    return np.stack(
+        [
+            np.concatenate([_correlations(*plain, lag), _correlations(*smooth, lag), levels])
+            for lag in _LAGS
+        ]
+    )
 
 
 def _sound(samples: Float32Array, start: float, clock: Float64Array) -> Float64Array:
@@ -184,15 +190,12 @@ def _smooth(values: Float64Array) -> Float64Array:
     return np.asarray(windows.mean(axis=-1), np.float64)
 
 
-def _correlations(seen: Float64Array, heard: Float64Array) -> Float64Array:
-    """The greatest correlation of each pair of rows over small lags: (A, T), (B, T) -> (A * B,)."""
-    best = np.full((len(seen), len(heard)), -1.0)
+def _correlations(seen: Float64Array, heard: Float64Array, lag: int) -> Float64Array:
+    """The correlation of each pair of rows at a lag: (A, T), (B, T) -> (A * B,)."""
     count = seen.shape[1]
-    for lag in range(-_LAG, _LAG + 1):
-        late = seen[:, max(0, lag) : count + min(0, lag)]
-        early = heard[:, max(0, -lag) : count - max(0, lag)]
-        best = np.maximum(best, _standard(late) @ _standard(early).T)
-    return best.ravel()
+    late = seen[:, max(0, lag) : count + min(0, lag)]
+    early = heard[:, max(0, -lag) : count - max(0, lag)]
+    return np.asarray((_standard(late) @ _standard(early).T).ravel(), np.float64)
 
 
 def _standard(rows: Float64Array) -> Float64Array:
