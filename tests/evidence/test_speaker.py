@@ -86,7 +86,7 @@ def test_a_face_alone_in_view_speaks_unless_its_mouth_says_otherwise():
     model, lone = MouthVoice.load(), [{3}] * 16
     assert model.verdict({3: -2.0}, lone).person == 3
     assert model.verdict({}, lone).person == 3  # its mouth is too small to be watched
-    assert model.verdict({3: -7.0}, lone).person is None
+    assert model.verdict({3: -9.0}, lone).person is None
     assert model.verdict({3: -2.0}, [{3, 4}] * 16).person is None
     briefly = model.verdict({}, [{3}] * 3 + [set()] * 13)
     assert briefly.person is None

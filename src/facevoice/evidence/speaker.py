@@ -35,6 +35,8 @@ _EDGES: Final = (80, 300, 800, 1500, 2500, 4000, _RATE // 2)  # Hz, of the bands
 _FLOOR_DB: Final = 40.0  # below the loudest instant; quieter instants count as equally quiet
 _SMOOTHED: Final = 3  # instants
 _LAGS: Final = (-1, 0, 1)  # instants (0.07 s) by which sound and picture may be apart
+_MOTION: Final = 126  # place of the mean change of the mouth's region among the features
+_LEAST_MOTION: Final = -3.2  # of that logarithm: mouths that speak have -2.6 or more
 _SUREST: Final = 30.0  # of fits, so that their exponentials stay finite
 _TINY: Final = 1e-9
 _QUIET_POWER: Final = 1e-5
@@ -60,8 +62,8 @@ class MouthVoice:
 
     weights, means, scales: (129,) of the features. bias: of the logit.
     unknown: the fit of "someone else" where several faces are in view.
-    alone: the same where one face is alone in view: a prior, that a lone face speaks 98 % of what
-        is heard (log-odds -3.9).
+    alone: the same where one face is alone in view: a prior, that a lone face speaks 99 % of what
+        is heard (log-odds -4.6).
     least: the chance that the best face needs to be named.
     """
 
@@ -95,9 +97,14 @@ class MouthVoice:
             raise BundleError(f"{path} cannot be read: {error}: install facevoice again") from error
 
     def fit(self, features: Float64Array) -> Float64Array:
-        """How well mouths fit the sound: features (..., lags, 129) -> logits (...)."""
+        """How well mouths fit the sound: features (..., lags, 129) -> logits (...).
+
+        A mouth that does not move at all, as in a still picture, fits nothing.
+        """
         standard = (features - self.means) / self.scales
-        return np.asarray((standard @ self.weights + self.bias).max(axis=-1), np.float64)
+        logits = (standard @ self.weights + self.bias).max(axis=-1)
+        still = features[..., 0, _MOTION] < _LEAST_MOTION
+        return np.asarray(np.where(still, -_SUREST, logits), np.float64)
 
     def verdict(self, fits: Mapping[int, float], present: Sequence[Collection[int]]) -> Verdict:
         """Decide who speaks.
