@@ -1,7 +1,7 @@
 import pytest
 
 from facevoice.errors import OutputError
-from facevoice.writing import replacing
+from facevoice.writing import check_name, check_writable, replacing, temporary_prefix
 
 
 def test_a_file_appears_only_when_it_is_complete(tmp_path):
@@ -28,3 +28,20 @@ def test_an_unwritable_path_is_an_output_error(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"), replacing(tmp_path / "file" / "x"):
         pass
+
+
+@pytest.mark.parametrize("length", [1, 200, 222, 223, 224, 255])
+def test_names_may_have_any_length_that_the_file_system_allows(tmp_path, length):
+    path = tmp_path / ("x" * length)
+    check_name(path)
+    with replacing(path) as temporary:
+        temporary.write_text("all")
+        assert temporary.name.startswith(temporary_prefix(path))
+    assert path.read_text() == "all"
+
+
+@pytest.mark.parametrize("name", ["x" * 256, "ü" * 128])
+def test_longer_names_are_refused_before_the_work(tmp_path, name):
+    for check in (check_name, check_writable):
+        with pytest.raises(OutputError, match="its name has 256 bytes, 255 are allowed"):
+            check(tmp_path / name)

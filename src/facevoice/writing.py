@@ -1,19 +1,26 @@
 """Writes files atomically: an interruption never leaves a partial file."""
 
 import os
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 from facevoice.errors import OutputError
+
+_LONGEST_NAME: Final = 255  # bytes, in the usual file systems
+_ROOM: Final = 32  # bytes for what a temporary name has besides
 
 
 def check_writable(path: Path) -> None:
     """Check, before long work, that a file can be written there; missing folders will be made.
 
     Raises:
-        OutputError: a folder stands there, or its folder cannot be written to.
+        OutputError: a folder stands there, its folder cannot be written to, or its name is too
+            long.
     """
+    check_name(path)
     if path.is_dir():
         raise OutputError(f"{path} cannot be written: it is a folder")
     check_folder(path.parent)
@@ -32,6 +39,27 @@ def check_folder(folder: Path) -> None:
         raise OutputError(f"{folder} cannot be written to: {present} is not writable")
 
 
+def check_name(path: Path) -> None:
+    """Check, before long work, that a file's name is not too long.
+
+    Raises:
+        OutputError: it is.
+    """
+    length = len(os.fsencode(path.name))
+    if length > _LONGEST_NAME:
+        raise OutputError(
+            f"{path} cannot be written: its name has {length} bytes, {_LONGEST_NAME} are allowed:"
+            " choose a shorter name, or rename the file that it is named after"
+        )
+
+
+def temporary_prefix(path: Path) -> str:
+    """How the names of the temporary files begin that ``replacing`` makes for a file."""
+    if len(os.fsencode(path.name)) <= _LONGEST_NAME - _ROOM:
+        return f".{path.name}."
+    return f".{zlib.crc32(os.fsencode(path.name)):08x}."
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``, and move the file to ``path`` if the block succeeds.
@@ -41,7 +69,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: the folder or file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f"{temporary_prefix(path)}{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary

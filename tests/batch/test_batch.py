@@ -1,6 +1,7 @@
 """Many files at once: the same predictions in order, whatever is kept, equal, torn or deadly."""
 
 import json
+import multiprocessing
 import os
 import sys
 from dataclasses import dataclass
@@ -282,3 +283,16 @@ def test_without_ray_the_cure_is_named(variants, toy_bundle, tmp_path, monkeypat
     paths = variants.write(tmp_path, 1)
     with pytest.raises(MissingDependencyError, match="--extra ray"):
         list(predict_all(paths, bundle=toy_bundle, engine=RayCluster(2)))
+
+
+def _in_a_pool(job):
+    bundle, paths = job
+    return records_of(predict_all(paths, bundle=bundle, engine=Processes(workers=2, threads=1)))
+
+
+def test_a_worker_of_a_pool_scores_files_itself(toy_bundle, tmp_path, predictor):
+    (tmp_path / "cut.mp4").touch()
+    paths = [str(SAMPLE), str(tmp_path / "cut.mp4")]
+    with multiprocessing.get_context("spawn").Pool(1) as pool:  # its workers are daemons
+        found = pool.map(_in_a_pool, [(str(toy_bundle), paths)])[0]
+    assert found == records_of(predictor.predict_many(paths))

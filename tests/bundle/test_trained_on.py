@@ -3,17 +3,26 @@
 import numpy as np
 import pytest
 
-from facevoice.bundle.trained_on import PARTLY, TRAINED_ON, known, read_keys, write_keys
+from facevoice.bundle.trained_on import (
+    PARTLY,
+    TRAINED_ON,
+    VALIDATED_ON,
+    Lessons,
+    known,
+    read_lessons,
+    write_lessons,
+)
 from facevoice.errors import BundleError
 from facevoice.scores.table.keys import keys_of
 
 
 def test_keys_of_all_parts_are_kept_once(tmp_path) -> None:
     first, second = keys_of(["a", "b"], ["sad", "sad"]), keys_of(["b", "c"], ["sad", "sad"])
-    write_keys(tmp_path, [first, second])
-    read = read_keys(tmp_path)
+    write_lessons(tmp_path, Lessons(first) + Lessons(second))
+    read = read_lessons(tmp_path)
     assert read is not None
-    assert sorted(read.tolist()) == sorted({*first.tolist(), *second.tolist()})
+    assert sorted(read.every.tolist()) == sorted({*first.tolist(), *second.tolist()})
+    assert not (tmp_path / VALIDATED_ON).exists()
     card = {"files": {TRAINED_ON: "its hash"}}
     found = known(tmp_path, card, ["x/c.mp4", "c.mp4", "d.mp4"], ["sad", "happy", "sad"])
     assert found.tolist() == ["yes", "no", "no"]
@@ -22,7 +31,7 @@ def test_keys_of_all_parts_are_kept_once(tmp_path) -> None:
 
 
 def test_a_bundle_that_does_not_say_knows_none(tmp_path) -> None:
-    assert read_keys(tmp_path) is None
+    assert read_lessons(tmp_path) is None
     assert known(tmp_path, {"files": {}}, ["a"], ["sad"]).tolist() == [""]
 
 
@@ -34,4 +43,25 @@ def test_damaged_keys_are_an_error(tmp_path, content) -> None:
     else:
         path.write_bytes(content)
     with pytest.raises(BundleError, match=r"trained_on\.npy"):
-        read_keys(tmp_path)
+        read_lessons(tmp_path)
+
+
+def test_what_only_validated_one_run_and_taught_another_has_taught(tmp_path) -> None:
+    a, b, c, d = (keys_of([name], ["sad"]) for name in "abcd")
+    first = Lessons(np.concatenate([a, b]), c)
+    second = Lessons(c, d)
+    both = first + second
+    assert both.validated.tolist() == d.tolist()
+    assert sorted(both.learnt.tolist()) == sorted(np.concatenate([a, b, c]).tolist())
+    write_lessons(tmp_path, both)
+    read = read_lessons(tmp_path)
+    assert read is not None
+    assert read.validated.tolist() == d.tolist()
+    assert len(np.load(tmp_path / TRAINED_ON)) == 4  # older versions read all of them here
+    card = {"files": {TRAINED_ON: "its hash", VALIDATED_ON: "its hash"}}
+    found = known(tmp_path, card, ["a", "c", "d", "e"], ["sad"] * 4)
+    assert found.tolist() == ["yes", "yes", "validation", "no"]
+    write_lessons(tmp_path, first + Lessons(d))
+    assert read_lessons(tmp_path).validated.tolist() == c.tolist()
+    write_lessons(tmp_path, Lessons(a))
+    assert not (tmp_path / VALIDATED_ON).exists()

@@ -1,5 +1,6 @@
 """Clips that taught a bundle are refused by every route; their clean twins are not."""
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,14 @@ import pytest
 from PIL import Image
 
 from facevoice.bundle import read_card
-from facevoice.bundle.trained_on import PARTLY, TRAINED_ON, known
+from facevoice.bundle.trained_on import (
+    PARTLY,
+    TRAINED_ON,
+    VALIDATED_ON,
+    Lessons,
+    known,
+    write_lessons,
+)
 from facevoice.cli import main
 from facevoice.errors import InvalidInputError
 from facevoice.scores.table import (
@@ -20,6 +28,7 @@ from facevoice.scores.table import (
     table_to_frame,
     write_score_table,
 )
+from facevoice.scores.table.keys import distinct_keys
 from facevoice.scores.weights_file import read_weights
 from support.prepared_folders import shown, write_folder
 from support.score_tables import renamed, skilled
@@ -157,7 +166,7 @@ def test_clips_that_weights_were_fitted_on_taught_the_reweighed_bundle(
     files = source("table", tmp_path / "files", images, half)
     for data in (fitting, files, prepared(tmp_path / "old", images, LEAKING)):
         assert facevoice("evaluate", data, "--bundle", tmp_path / "b") == 1
-        assert "toy was trained on" in capsys.readouterr().err
+        assert "bundle toy was" in capsys.readouterr().err
     others = prepared(tmp_path / "rest", images, rest)
     assert facevoice("evaluate", others, "--bundle", tmp_path / "b") == 0
     # the same clips by another route, scored by the bundle before: the weights know them
@@ -221,6 +230,33 @@ def test_what_was_not_looked_for_is_not_said_to_be_absent(
         assert ("No leak found" in capsys.readouterr().out) == (taught == "no")
 
 
+def test_validation_clips_may_set_weights_and_give_no_figures(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, bundle: Path, images: np.ndarray
+) -> None:
+    """As in the paper, which found its weights on the clips that stopped its networks."""
+    validated = Lessons(distinct_keys(NAMES[:4], TRUTH[:4]), distinct_keys(NAMES[4:8], TRUTH[4:8]))
+    write_lessons(bundle, validated)
+    card = json.loads((bundle / "bundle.json").read_text())
+    for name in (TRAINED_ON, VALIDATED_ON):
+        card["files"][name] = hashlib.sha256((bundle / name).read_bytes()).hexdigest()
+    (bundle / "bundle.json").write_text(json.dumps(card))
+    data, table = prepared(tmp_path / "p", images, range(4, 8)), tmp_path / "t.csv"
+    assert facevoice("score", data, "--bundle", bundle, "-o", table) == 0
+    assert "toy was validated on 4 of 4 clips" in capsys.readouterr().err
+    assert read_score_table(table).taught.tolist() == ["validation"] * 4
+    assert facevoice("fuse", table, *FIT, "-o", tmp_path / "w.json") == 0
+    assert "was validated on 4 of 4 clips" in capsys.readouterr().out
+    options = ("--weights", tmp_path / "w.json", "-o", tmp_path / "b")
+    assert facevoice("reweigh", bundle, *options) == 0
+    assert facevoice("evaluate", table) == 1
+    assert facevoice("evaluate", data, "--bundle", tmp_path / "b") == 1
+    both = prepared(tmp_path / "both", images, range(8))
+    assert facevoice("score", both, "--bundle", tmp_path / "b", "-o", table) == 0
+    capsys.readouterr()
+    assert facevoice("fuse", table, *FIT) == 1
+    assert "toy was trained on 4 of 8 clips" in capsys.readouterr().err
+
+
 def test_a_reweighed_bundle_that_knows_only_its_weights_clips_says_so(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, images: np.ndarray
 ) -> None:
@@ -233,7 +269,7 @@ def test_a_reweighed_bundle_that_knows_only_its_weights_clips_says_so(
     assert card[PARTLY] is True
     assert TRAINED_ON in card["files"]
     found = known(tmp_path / "b", card, [NAMES[8], NAMES[0]], [TRUTH[8], TRUTH[0]])
-    assert found.tolist() == ["yes", ""]
+    assert found.tolist() == ["validation", ""]
     assert facevoice("evaluate", data, "--bundle", tmp_path / "b") == 1
 
 
@@ -301,5 +337,5 @@ def test_rows_of_one_clip_that_disagree_count_as_the_worse(tmp_path: Path) -> No
     path.write_text("\n".join(["id,branch,taught,happy,sad", *rows]) + "\n")
     assert read_score_table(path).taught.tolist() == ["yes", "", "no"]
     path.write_text("id,branch,taught,happy,sad\na,x,perhaps,1,0\n")
-    with pytest.raises(InvalidInputError, match=r"t\.csv.*taught 'perhaps'; it must be yes"):
+    with pytest.raises(InvalidInputError, match=r"t\.csv.*taught 'perhaps'; it must be yes, valid"):
         read_score_table(path)

@@ -134,3 +134,21 @@ def test_predictions_do_not_replace_a_file_unless_asked(toy_bundle, films, tmp_p
     page.write_text("mine")
     assert main([*words[:-1], "--report", str(page)]) == 1
     assert page.read_text() == "mine"
+
+
+@pytest.mark.parametrize("existing", [True, False])
+def test_a_name_too_long_for_its_files_is_found_before_the_work(
+    films, command, tmp_path, capsys, monkeypatch, existing
+):
+    film, out = tmp_path / f"{'x' * 250}.wav", tmp_path / "out"
+    film.write_bytes((films / "one.wav").read_bytes())
+    if existing:
+        out.mkdir()
+    monkeypatch.setattr("facevoice.timeline.timeline", None)  # would fail if it were called
+    assert command(film, "-o", out) == 1
+    assert "255 are allowed" in capsys.readouterr().err
+    monkeypatch.undo()
+    short = film.with_name(f"{'x' * 241}.wav")
+    film.rename(short)
+    assert command(short, "-o", out, "--formats", "csv,json,vtt") == 0
+    assert len(list(out.iterdir())) == 7

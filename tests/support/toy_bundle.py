@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from facevoice.bundle.trained_on import TRAINED_ON, write_keys
+from facevoice.bundle.trained_on import TRAINED_ON, Lessons, write_lessons
 from facevoice.bundle.write import files_of, write_card
 from facevoice.scores.table.keys import distinct_keys
 from facevoice.speech.functionals import FEATURE_COUNTS
@@ -146,7 +146,7 @@ def make_toy_bundle(folder: Path, labels: tuple[str, ...] = EMOTIONS) -> Path:
 
 def teach(bundle: Path, ids: list[str], labels: list[str]) -> Path:
     """Note in a bundle that it learnt from these clips."""
-    write_keys(bundle, [distinct_keys(ids, labels)])
+    write_lessons(bundle, Lessons(distinct_keys(ids, labels)))
     card = json.loads((bundle / "bundle.json").read_text())
     card["files"][TRAINED_ON] = hashlib.sha256((bundle / TRAINED_ON).read_bytes()).hexdigest()
     (bundle / "bundle.json").write_text(json.dumps(card), encoding="utf-8")

@@ -1,5 +1,6 @@
 """Processes that share work: pinned, survived, ended."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -168,3 +169,11 @@ def wait_for(condition) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_a_daemon_starts_no_process_and_works_itself(tmp_path, monkeypatch):
+    monkeypatch.setattr(multiprocessing.current_process(), "_config", {"daemon": True})
+    units = [tmp_path / "a", tmp_path / "b"]
+    assert list(run(threads_seen, units, workers=2, threads=3)) == units
+    with pytest.raises(WorkerError, match="daemon of multiprocessing"):
+        next(Crew(partial(int, 1), workers=1, threads=1).outcomes([1]))

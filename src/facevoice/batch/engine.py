@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from facevoice.batch.scoring import Scoring, Unit
-from facevoice.workers import Crew, Outcome, threads_each
+from facevoice.workers import Crew, Outcome, here, may_start, threads_each
 
 
 class Engine(Protocol):
@@ -36,10 +36,16 @@ class Processes:
     ) -> Generator[Outcome[Unit, str], None, None]:
         """See ``Engine``; a file that kills its process twice gives a WorkerError.
 
+        Where processes may not be started (in a worker of a multiprocessing.Pool), files are scored
+        in this one.
+
         Raises:
             WorkerError: processes cannot be started.
         """
         threads = self.threads if self.threads is not None else threads_each(self.workers)
+        if not may_start():
+            yield from here(scoring.open, units, threads)
+            return
         crew: Crew[Unit, str] = Crew(scoring.open, workers=self.workers, threads=threads)
         try:
             yield from crew.outcomes(units)

@@ -11,7 +11,14 @@ from facevoice.branches import Adjustment
 from facevoice.branches.tree import members_of, named_leaves
 from facevoice.bundle.files import check_files, file_path, files_named
 from facevoice.bundle.read import bundle_folder, read_card
-from facevoice.bundle.trained_on import PARTLY, TRAINED_ON, read_keys, write_keys
+from facevoice.bundle.trained_on import (
+    PARTLY,
+    TRAINED_ON,
+    VALIDATED_ON,
+    Lessons,
+    read_lessons,
+    write_lessons,
+)
 from facevoice.bundle.write import new_bundle, write_card
 from facevoice.errors import BundleError, DatasetError
 from facevoice.scores.search import Node, StackedRegression, WeightTree
@@ -164,10 +171,10 @@ def _refuse_trained(folder: Path, card: Mapping[str, Any], fitted: FittedFusion)
     record = fitted.fitted_on
     if record is None:
         return
-    learnt = read_keys(folder) if TRAINED_ON in card["files"] else None
+    lessons = read_lessons(folder) if TRAINED_ON in card["files"] else None
     count = record.taught or 0
-    if learnt is not None and not (record.taught == 0 and not record.bundle):
-        count = max(count, int(np.isin(from_texts(record.keys), learnt).sum()))
+    if lessons is not None and not (record.taught == 0 and not record.bundle):
+        count = max(count, int(np.isin(from_texts(record.keys), lessons.learnt).sum()))
     if count:
         raise DatasetError(
             f"the weights were fitted on {record.clips} clips, {count} of which taught the networks"
@@ -183,13 +190,15 @@ def _taught(
     building: Path,
 ) -> dict[str, Any]:
     """Write the keys of what taught the new bundle; the parts of its card that change with it."""
-    earlier = read_keys(folder) if TRAINED_ON in card["files"] else None
+    earlier = read_lessons(folder) if TRAINED_ON in card["files"] else None
     record = fitted.fitted_on
-    new = from_texts(() if record is None else record.keys)
-    if earlier is None and not len(new):
+    none = from_texts(())
+    new = Lessons(none, from_texts(() if record is None else record.keys))
+    if earlier is None and not len(new.every):
         return {"files": files}
-    write_keys(building, [new, *([] if earlier is None else [earlier])])
-    keys = {TRAINED_ON: hash_of(building / TRAINED_ON)}
+    write_lessons(building, new if earlier is None else earlier + new)
+    paths = [building / name for name in (TRAINED_ON, VALIDATED_ON)]
+    keys = {path.name: hash_of(path) for path in paths if path.is_file()}
     partly = earlier is None or (record is not None and len(record.keys) < record.clips)
     return {"files": {**files, **keys}} | ({PARTLY: True} if partly else {})
 

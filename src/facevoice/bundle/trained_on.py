@@ -5,7 +5,8 @@ were fitted on, not the names themselves. Score tables carry the keys of their c
 for each clip whether it taught the bundle.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,28 +20,70 @@ from facevoice.writing import replacing
 TRAINED_ON: Final = "trained_on.npy"
 """The file's name, in a run folder and in a bundle."""
 
+VALIDATED_ON: Final = "validated_on.npy"
+"""Of those, the samples that no weight was fitted to: they chose when training stopped, set a
+temperature, or chose how branches are fused. Absent if there are none.
+"""
+
 PARTLY: Final = "trained_on_partly"
 """True in a card whose keys are not of all that taught the bundle: other samples may have, too."""
 
 
-def write_keys(folder: Path, parts: Iterable[Keys]) -> None:
-    """Write the keys of all parts to a folder, each once.
+_NONE: Final[Keys] = np.zeros(0, np.uint64)
+
+
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """What taught a run or a bundle.
+
+    learnt: (N,) keys of the samples that weights were fitted to.
+    validated: (M,) keys of further ones, see ``VALIDATED_ON``.
+    """
+
+    learnt: Keys
+    validated: Keys = field(default_factory=lambda: _NONE)
+
+    @property
+    def every(self) -> Keys:
+        """All keys, sorted, each once."""
+        return np.union1d(self.learnt, self.validated)
+
+    def __add__(self, other: "Lessons") -> "Lessons":
+        learnt = np.union1d(self.learnt, other.learnt)
+        return Lessons(learnt, np.setdiff1d(np.union1d(self.every, other.every), learnt))
+
+
+def write_lessons(folder: Path, lessons: Lessons) -> None:
+    """Write the keys of what taught a run or a bundle into its folder.
 
     Raises:
         OutputError: they cannot be written.
     """
-    joined = np.unique(np.concatenate([np.zeros(0, np.uint64), *parts]))
-    with replacing(folder / TRAINED_ON) as temporary, temporary.open("wb") as stream:
-        np.save(stream, joined)
+    validated = np.setdiff1d(lessons.validated, lessons.learnt)
+    for name, keys in ((TRAINED_ON, lessons.every), (VALIDATED_ON, validated)):
+        if name == TRAINED_ON or len(keys):
+            with replacing(folder / name) as temporary, temporary.open("wb") as stream:
+                np.save(stream, keys)
+        else:
+            (folder / name).unlink(missing_ok=True)
 
 
-def read_keys(folder: Path) -> Keys | None:
-    """The keys in a run folder or bundle, sorted; None if they were not recorded.
+def read_lessons(folder: Path) -> Lessons | None:
+    """What taught a run or a bundle; None if that was not recorded.
 
     Raises:
-        BundleError: the file is damaged.
+        BundleError: a file is damaged.
     """
-    path = folder / TRAINED_ON
+    every = _read_keys(folder / TRAINED_ON)
+    if every is None:
+        return None
+    validated = _read_keys(folder / VALIDATED_ON)
+    if validated is None:
+        return Lessons(every)
+    return Lessons(np.setdiff1d(every, validated), validated)
+
+
+def _read_keys(path: Path) -> Keys | None:
     if not path.is_file():
         return None
     try:
@@ -59,18 +102,21 @@ def known(
     labels: Sequence[str],
     paths: Sequence[Path] = (),
 ) -> NDArray[np.str_]:
-    """(N,) "yes" or "no": whether each sample taught a bundle; "" where the bundle does not say.
+    """(N,) whether each sample taught a bundle: a word of ``scores.table.TAUGHT``.
 
     paths: of the samples, N or none: a file is also looked up under the name it really has.
 
     Raises:
         BundleError: the bundle's file of keys is damaged.
     """
-    keys = read_keys(folder) if TRAINED_ON in card["files"] else None
-    if keys is None:
+    lessons = read_lessons(folder) if TRAINED_ON in card["files"] else None
+    if lessons is None:
         return np.full(len(ids), "", np.str_)
+    places = [ids, [str(path.resolve()) for path in paths]] if len(paths) else [ids]
+
+    def among(keys: Keys) -> NDArray[np.bool_]:
+        return np.asarray(np.any([are_among(each, labels, keys) for each in places], axis=0))
+
     others = "" if card.get(PARTLY, False) else "no"
-    found = are_among(ids, labels, keys)
-    if len(paths):
-        found |= are_among([str(path.resolve()) for path in paths], labels, keys)
-    return np.where(found, "yes", others)
+    validated = np.where(among(lessons.validated), "validation", others)
+    return np.where(among(lessons.learnt), "yes", validated)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from facevoice.branches.tree import nodes
 from facevoice.bundle.files import files_named, shipped_parts
 from facevoice.bundle.read import OLD_KINDS, load_bundle, renamed
-from facevoice.bundle.trained_on import TRAINED_ON
+from facevoice.bundle.trained_on import TRAINED_ON, VALIDATED_ON
 from facevoice.errors import BundleError, FacevoiceError, OutputError
 from facevoice.session import hash_of
 from facevoice.writing import check_folder, replacing
@@ -74,7 +74,8 @@ def files_of(
     if not shared_parts:
         for name in missing:
             shutil.copyfile(parts[name], folder / name)
-    paths = {path.name: path for path in (*folder.glob("*.onnx"), *folder.glob(TRAINED_ON))}
+    own = ("*.onnx", TRAINED_ON, VALIDATED_ON)
+    paths = {path.name: path for pattern in own for path in folder.glob(pattern)}
     paths |= {name: parts[name] for name in missing}
     return {name: hash_of(path) for name, path in sorted(paths.items())}
 

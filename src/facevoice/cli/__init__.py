@@ -31,6 +31,7 @@ from facevoice.cli import (
 from facevoice.cli.console import say
 from facevoice.cli.options import INTERRUPTED
 from facevoice.errors import FacevoiceError
+from facevoice.output.wording import visible
 
 FAILED = 1
 USAGE = 2
@@ -55,7 +56,7 @@ _VERBS = (
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(USAGE, f"{self.prog}: {message} (try {self.prog} --help)\n")
+        self.exit(USAGE, f"{self.prog}: {visible(message)} (try {self.prog} --help)\n")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any, Final
 
-from facevoice.cli.console import ProgressLine, say
+from facevoice.cli.console import ProgressLine, say, show
 from facevoice.cli.options import positive
 from facevoice.errors import MissingDependencyError
 
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     with ProgressLine("clips read") as read, ProgressLine("steps of fitting") as fitted:
         folder = adapt(options.bundle, data, options.output, settings, read, fitted)
     card = read_card(folder)
-    print(table(card["figures"]))
+    show(table(card["figures"]))
     told = card["provenance"]["adapted"]
     for name, facts in told["chosen"].items():
         say(f"{name}: {facts['kind']}{_VERDICTS[facts['used'], facts['added']]}")

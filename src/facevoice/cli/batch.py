@@ -13,6 +13,7 @@ from facevoice.cli.inputs import error_line, find_inputs
 from facevoice.cli.options import INTERRUPTED
 from facevoice.errors import FacevoiceError, InvalidInputError, OutputError
 from facevoice.output.wording import duration
+from facevoice.writing import temporary_prefix
 
 if TYPE_CHECKING:
     from facevoice.batch import Engine, Progress
@@ -158,7 +159,7 @@ def _claim(parts: Path, output: Path, *, resume: bool) -> int:
     except OSError as error:
         raise OutputError(f"{output} cannot be written: {error.strerror or error}") from error
     # half-written records of a killed run
-    for stale in output.parent.glob(f".{glob.escape(output.name)}.*.tmp"):
+    for stale in output.parent.glob(f"{glob.escape(temporary_prefix(output))}*.tmp"):
         with suppress(OSError):
             stale.unlink()
     return count

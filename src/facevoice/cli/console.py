@@ -6,7 +6,7 @@ import time
 from types import TracebackType
 from typing import Final, Self
 
-from facevoice.output.wording import duration, speed
+from facevoice.output.wording import duration, speed, visible
 from facevoice.workers.progress import Progress
 
 _LINE_SECONDS: Final = 0.2  # between updates of a line on a terminal
@@ -16,7 +16,12 @@ _WIPE: Final = "\r\x1b[K"
 
 def say(message: str) -> None:
     """Print a message for the user on standard error."""
-    print(f"facevoice: {message}", file=sys.stderr)
+    print(f"facevoice: {visible(message)}", file=sys.stderr)
+
+
+def show(text: str = "") -> None:
+    """Print a result for people, of one or more lines, on standard output."""
+    print(visible(text, keep="\n"), flush=True)
 
 
 class ProgressLine:
@@ -73,7 +78,7 @@ class ProgressLine:
             return
         self._shown = now
         if self._terminal:
-            print(f"{_WIPE}{text}", end="", file=sys.stderr, flush=True)
+            print(f"{_WIPE}{visible(text)}", end="", file=sys.stderr, flush=True)
             self._drawn = True
         elif self._logged:
             say(text)

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from facevoice.cli.console import show
 from facevoice.cli.options import add_model_options
 
 NOTE = (
@@ -37,8 +38,8 @@ def run(options: argparse.Namespace) -> int:
 
     predictor = load(options.bundle, device=options.device, threads=options.threads)
     prediction = write_clip_page(predictor, SAMPLE, options.output, title="Demo", note=NOTE)
-    print(render(prediction, predictor.bundle.tree))
-    print(NOTE)
-    print(f"The report page is {options.output}: open it in a browser.")
-    print("Next: facevoice predict YOUR_VIDEO.mp4")
+    show(render(prediction, predictor.bundle.tree))
+    show(NOTE)
+    show(f"The report page is {options.output}: open it in a browser.")
+    show("Next: facevoice predict YOUR_VIDEO.mp4")
     return 0

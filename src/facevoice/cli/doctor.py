@@ -6,8 +6,11 @@ import platform
 import sys
 from typing import Final
 
+from facevoice.cli.console import show
+
 _NEEDED: Final = ("numpy", "onnxruntime", "av", "soxr", "pillow")
 _EXTRAS: Final = {
+    "heic": (("pillow-heif",), "HEIC pictures"),
     "opensmile": (("opensmile",), "IS09 and IS10 features (research licence, non-commercial)"),
     "tables": (("pandas", "pyarrow"), "DataFrames and Parquet"),
     "train": (
@@ -29,13 +32,13 @@ def run(options: argparse.Namespace) -> int:
     from facevoice import __version__
     from facevoice.errors import how_to_install
 
-    print(f"facevoice {__version__}, Python {platform.python_version()}, {platform.platform()}")
-    print(f"interpreter {sys.executable}")
+    show(f"facevoice {__version__}, Python {platform.python_version()}, {platform.platform()}")
+    show(f"interpreter {sys.executable}")
     broken = 0
     for package in _NEEDED:
         version = _version(package)
         broken += version is None
-        print(f"  {package:18} {version or 'MISSING: reinstall facevoice'}")
+        show(f"  {package:18} {version or 'MISSING: reinstall facevoice'}")
     for extra, (packages, purpose) in _EXTRAS.items():
         versions = {package: _version(package) for package in packages}
         missing = [package for package, version in versions.items() if version is None]
@@ -43,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
             state = f"not installed: {how_to_install(extra, ' '.join(missing))}"
         else:
             state = ", ".join(f"{package} {version}" for package, version in versions.items())
-        print(f"  extra {extra:12} {state}\n  {'':18} for {purpose}")
+        show(f"  extra {extra:12} {state}\n  {'':18} for {purpose}")
     return 1 if broken or _check_models() else 0
 
 
@@ -61,7 +64,7 @@ def _check_models() -> int:
     from facevoice.errors import FacevoiceError
     from facevoice.session import available_devices, shipped_model
 
-    print(f"  devices            {', '.join(available_devices())}")
+    show(f"  devices            {', '.join(available_devices())}")
     broken = 0
     for folder in PART_FOLDERS:
         name = f"{folder.parent.name}/{folder.name}"
@@ -69,15 +72,15 @@ def _check_models() -> int:
             networks = [shipped_model(folder, path.name) for path in folder.glob("*.onnx")]
         except FacevoiceError as error:
             broken += 1
-            print(f"  {name:18} BROKEN: {error}")
+            show(f"  {name:18} BROKEN: {error}")
         else:
-            print(f"  {name:18} {len(networks)} networks, files intact")
+            show(f"  {name:18} {len(networks)} networks, files intact")
     for folder in shipped_bundles():
         try:
             bundle = load_bundle(folder)
         except FacevoiceError as error:
             broken += 1
-            print(f"  bundle {folder.name:14} BROKEN: {error}")
+            show(f"  bundle {folder.name:14} BROKEN: {error}")
         else:
-            print(f"  bundle {folder.name:14} {bundle.version}, files intact")
+            show(f"  bundle {folder.name:14} {bundle.version}, files intact")
     return broken

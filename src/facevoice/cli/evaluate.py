@@ -1,14 +1,13 @@
 """facevoice evaluate: how well a bundle or a fusion does on labelled clips."""
 
 import argparse
-import csv
 import json
 import shlex
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from facevoice.cli.console import say
+from facevoice.cli.console import say, show
 from facevoice.cli.labelled import add_input_options, is_prepared, score_labelled, training_clips
 from facevoice.errors import DatasetError, InvalidInputError
 
@@ -85,17 +84,13 @@ def _check_output(options: argparse.Namespace) -> None:
 
 def _is_table(path: Path) -> bool:
     """Whether a file is a score table; a CSV file is one if it has the columns id and branch."""
+    from facevoice.scores.table import is_score_csv
+
     if is_prepared(path):
         return False
     if path.suffix.lower() != ".csv":
         return path.suffix.lower() in _TABLES
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = csv.reader(line for line in stream if not line.startswith("# facevoice: "))
-            header = next(rows, [])
-    except (OSError, UnicodeDecodeError):
-        return False  # read_labels reports what is wrong with it
-    return "branch" in header and "id" in header
+    return is_score_csv(path)
 
 
 def _run_table(options: argparse.Namespace) -> int:
@@ -123,7 +118,7 @@ def _run_table(options: argparse.Namespace) -> int:
 
         print(json.dumps({"branches": [figures_record(each) for each in figures]}))
     else:
-        print("\n".join(figure_lines(figures)))
+        show("\n".join(figure_lines(figures)))
     return 0
 
 
@@ -146,10 +141,10 @@ def _card(options: argparse.Namespace, table: "ScoreTable", fitted: "FittedFusio
     if options.json:
         print(json.dumps(report_record(card), allow_nan=False))
     else:
-        print(f"{card.data.name}: {card.data.labelled} labelled clips")
-        print("\n".join((LEAK_HEADINGS[card.leak.verdict], *card.leak.findings)))
-        print("\n".join(figure_lines([*card.branches, card.system])))
-        print(verdict(card))
+        show(f"{card.data.name}: {card.data.labelled} labelled clips")
+        show("\n".join((LEAK_HEADINGS[card.leak.verdict], *card.leak.findings)))
+        show("\n".join(figure_lines([*card.branches, card.system])))
+        show(verdict(card))
     if options.output is not None:
         for path in write_report(card, options.output):
             say(f"written: {path}")
@@ -193,7 +188,7 @@ def _run_labels(options: argparse.Namespace) -> int:
         record = _record(figures, scored.left_out, scored.failed, predictor.bundle.sha256)
         print(json.dumps(record))
     else:
-        print(_text(figures, scored.left_out, scored.failed))
+        show(_text(figures, scored.left_out, scored.failed))
     return _compare(options, table, predictor.bundle) or status
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from facevoice.cli.console import say
+from facevoice.cli.console import say, show
 from facevoice.cli.options import add_training_options, positive
 from facevoice.errors import InvalidInputError, MissingDependencyError
 
@@ -86,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
         lines = [line for corpus, each in found.items() for line in _lines(corpus, each)]
         if options.leave == "corpus":
             lines += _means(found, [fold.corpus for fold in folds])
-        print("\n".join(lines))
+        show("\n".join(lines))
     say(f"scores of {len(table)} held-out clips: {options.output / 'held_out.npz'}")
     if recorded is not None:
         record_left_out(recorded, {fold.corpus: found[fold.corpus] for fold in folds})

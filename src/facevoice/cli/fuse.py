@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from facevoice.cli.console import say
+from facevoice.cli.console import say, show
 from facevoice.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
         table = table.select(options.branches.split(","))
     plan = _plan(options, table)
     choice = choose_weights(table, plan)
-    print(fit_text(table, plan, choice, str(options.table)))
+    show(fit_text(table, plan, choice, str(options.table)))
     if not options.tree and table.tree is None:
         say("the table records no tree: its branches were fused in one node (see --tree)")
     if options.output is not None:

@@ -1,7 +1,6 @@
 """facevoice live: a camera, a stream or a pipe -> JSON Lines, one per window as it completes."""
 
 import argparse
-import json
 import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
@@ -14,6 +13,7 @@ from facevoice.cli.options import (
     add_window_options,
     key_value,
 )
+from facevoice.output.wording import json_line
 
 if TYPE_CHECKING:
     from facevoice.timeline.live import LiveWindow
@@ -83,8 +83,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         with closing(windows):
             for window in windows:
-                text = json.dumps(record_of(window), ensure_ascii=False, allow_nan=False)
-                sys.stdout.write(text + "\n")
+                sys.stdout.write(json_line(record_of(window)) + "\n")
                 sys.stdout.flush()
                 if window.dropped_pictures and not dropped:
                     say("frames arrive faster than they can be analysed: some are dropped")

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from facevoice.cli.console import show
+
 _LEAST_WIDTH: Final = 40
 _MOST_WIDTH: Final = 120
 
@@ -34,13 +36,13 @@ def run(options: argparse.Namespace) -> int:
             print(json.dumps(card, ensure_ascii=False))
             continue
         size = sum(file_path(folder, name).stat().st_size for name in card["files"])
-        print(f"{card['name']} {card['version']}  ({size / 1e6:.1f} MB)  {folder}")
+        show(f"{card['name']} {card['version']}  ({size / 1e6:.1f} MB)  {folder}")
         for depth, line in _lines(card):
             indent = "  " * depth
-            print(textwrap.fill(line, width, initial_indent=indent,
+            show(textwrap.fill(line, width, initial_indent=indent,
                                 subsequent_indent=f"{indent}    ", break_on_hyphens=False,
                                 break_long_words=False))  # fmt: skip
-        print()
+        show()
     return 0
 
 

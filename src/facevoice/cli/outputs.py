@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from facevoice.errors import InvalidInputError, OutputError
+from facevoice.writing import check_name
 
 
 def check_file(path: Path, *, overwrite: bool) -> None:
@@ -12,6 +13,7 @@ def check_file(path: Path, *, overwrite: bool) -> None:
         InvalidInputError: it exists, and ``overwrite`` is false.
         OutputError: it is a folder, its folder does not exist, or its name is too long.
     """
+    check_name(path)
     check_folder(path.parent)
     try:
         if path.is_dir():

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from facevoice.cli.console import ProgressLine, say
+from facevoice.cli.console import ProgressLine, say, show
 from facevoice.cli.options import add_track_option, positive
 
 if TYPE_CHECKING:
@@ -67,12 +67,12 @@ def run_datasets(options: argparse.Namespace) -> int:
     from facevoice.datasets import CORPORA
 
     if options.corpus is not None:
-        print(_details(_corpus(options.corpus)))
+        show(_details(_corpus(options.corpus)))
         return 0
     width = max(map(len, CORPORA))
     for corpus in CORPORA.values():
-        print(f"{corpus.name:{width}}  {corpus.content:12}  {corpus.title}")
-    print("\nfacevoice datasets NAME tells its layout, labels, licence and where to obtain it.")
+        show(f"{corpus.name:{width}}  {corpus.content:12}  {corpus.title}")
+    show("\nfacevoice datasets NAME tells its layout, labels, licence and where to obtain it.")
     return 0
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from facevoice import __version__
-from facevoice.cli.console import ProgressLine
+from facevoice.cli.console import ProgressLine, show
 from facevoice.cli.inputs import find_inputs
 from facevoice.cli.options import (
     add_model_options,
@@ -19,6 +19,7 @@ from facevoice.cli.outputs import check_file, check_folder
 from facevoice.errors import FacevoiceError, InvalidInputError
 from facevoice.output.damage import damage_sentence
 from facevoice.output.wording import counted, duration
+from facevoice.writing import check_name
 
 if TYPE_CHECKING:
     from facevoice.bundle import Bundle
@@ -144,7 +145,7 @@ def _one(
     )
     line.wipe()
     for text in summary(result):
-        print(text, flush=True)
+        show(text)
     if kept is not None:
         kept.write(complete)
         for written in write(result, options.output, wanted, source=path):
@@ -239,7 +240,10 @@ def _wanted(
     }
     settings |= {"bundle": bundle.sha256, "facevoice": __version__}
     kept = Settings(path, options.output, settings)
+    files = (*files_of(path, options.output, formats), kept.path)
+    for file in files:
+        check_name(file)
     if options.output.exists() and not kept.begun():
-        for file in (*files_of(path, options.output, formats), kept.path):
+        for file in files:
             check_file(file, overwrite=options.overwrite)
     return kept

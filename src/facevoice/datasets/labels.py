@@ -4,14 +4,13 @@
 them through ``read_labels``. Any label set works: see ``names`` for how spellings are matched.
 """
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from facevoice.csv_cells import csv_rows, csv_text
 from facevoice.datasets.corpus import (
     PICTURE_SUFFIXES,
     SOUND_SUFFIXES,
@@ -80,22 +79,21 @@ def _table_in(path: Path) -> Path | None:
 def _table(table: Path, *, known_splits: bool = False) -> Found:
     """The files that a table names; known_splits: refuse any other name of a split."""
     try:
-        text = table.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
+        (_, header), *lines = [*csv_rows(csv_text(table))] or [(1, [])]
+    except ValueError as error:
         raise DatasetError(f"{table} is not a CSV file of labels: {error}") from error
-    first = text.partition("\n")[0]
-    reader = csv.DictReader(io.StringIO(text), delimiter=max(",;\t", key=first.count))
-    columns = _columns(table, reader.fieldnames or ())
+    columns = _columns(table, header)
     samples: list[Sample] = []
     renamed: Counter[str] = Counter()
     dropped = []
-    for row in reader:
-        cells = {key: (row[name] or "").strip() for key, name in columns.items()}
+    for line, row in lines:
+        given = dict(zip(header, row, strict=False))
+        cells = {key: given.get(name, "").strip() for key, name in columns.items()}
         name, written = cells["file"], cells.get("split", "")
         split = SPLITS.get(written.lower(), written)
         if not name or (known_splits and split not in {"", *SPLITS.values()}):
             raise DatasetError(
-                f"{table}, line {reader.line_num}: file {name!r}, split {written!r};"
+                f"{table}, line {line}: file {name!r}, split {written!r};"
                 f" a split is one of {', '.join(SPLITS)}"
             )
         if not cells["label"]:

@@ -58,6 +58,8 @@ class Feeder:
             yield from self._add_sound(
                 self._grid.push(content.start_seconds, content.samples, content.rate_hz)
             )
+            if content.start_seconds - self._sound_until > self._patience:  # a gap in the sound
+                yield from self._no_sound_before(content.start_seconds)
         yield from self._continue_without_sound(now - self._sound_waited)
         yield from self._continue_without_pictures(now - self._view_waited)
 

@@ -1,7 +1,5 @@
 """Follow the people of a file in another process: the interpreter runs one thread at a time."""
 
-import multiprocessing
-import sys
 from collections.abc import Callable, Generator
 from functools import partial
 from typing import Final
@@ -9,7 +7,7 @@ from typing import Final
 from facevoice.evidence.follow import Followed
 from facevoice.evidence.prefetch import prefetched
 from facevoice.types import Damage
-from facevoice.workers import Worker, cores
+from facevoice.workers import Worker, cores, may_start
 
 PICTURES_AHEAD: Final = 12  # followed pictures that may be queued: bounds the memory
 
@@ -24,11 +22,7 @@ _REQUESTS_AHEAD: Final = 2  # batches: one is made while another is on its way
 
 def is_worth_a_process(seconds: float | None) -> bool:
     """Whether a film of that length (None: unknown) is followed sooner in a process of its own."""
-    if multiprocessing.current_process().daemon:  # may not start a process
-        return False
-    if getattr(sys, "frozen", False) or not sys.executable:  # the program would start itself again
-        return False
-    return cores() > 1 and seconds is not None and seconds >= _LEAST_FILM_SECONDS
+    return may_start() and cores() > 1 and seconds is not None and seconds >= _LEAST_FILM_SECONDS
 
 
 def in_another_process(make: Making) -> Generator[Item, None, None]:

@@ -5,10 +5,11 @@ Predictions, timelines, live sources and prepared corpora share these rules.
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from facevoice.errors import InvalidInputError
-from facevoice.media import MediaInfo
+from facevoice.media import MediaInfo, measured_span
 from facevoice.media.clock import check_span
 from facevoice.types import is_finite
 
@@ -35,6 +36,7 @@ class Plan:
     stop: the end that the source declares, or the requested one if earlier; None: unknown. It is a
         hint: what decodes is what counts.
     asked_stop: the requested stop, at which reading ends; None: read to the end.
+    asked_start: the requested start; None: read from the start.
     audio_track: number of the sound track that is read; None: the main one.
 
     Raises:
@@ -49,6 +51,7 @@ class Plan:
     stop: float | None = None
     asked_stop: float | None = None
     audio_track: int | None = None
+    asked_start: float | None = None
 
     def __post_init__(self) -> None:
         lengths = is_finite(self.window) and is_finite(self.hop)
@@ -88,6 +91,10 @@ class Plan:
         begin = self.start + number * self.hop
         return begin, begin + self.window
 
+    def first_until(self, time: float) -> int:
+        """The number of a window before which all windows end at or before ``time``."""
+        return max(0, math.floor((time - self.start - self.window) / self.hop))
+
 
 def film_plan(
     info: MediaInfo, window: float, hop: float, start: float | None, stop: float | None
@@ -99,7 +106,7 @@ def film_plan(
     """
     begin, end = _span(info, start, stop)
     streams = info.has_video, info.has_audio
-    return Plan(begin, window, hop, *streams, end, stop, info.audio_track)
+    return Plan(begin, window, hop, *streams, end, stop, info.audio_track, start)
 
 
 def clip_plan(info: MediaInfo, start: float | None, stop: float | None) -> Plan:
@@ -118,19 +125,32 @@ def clip_plan(info: MediaInfo, start: float | None, stop: float | None) -> Plan:
 
 
 def _span(info: MediaInfo, start: float | None, stop: float | None) -> tuple[float, float | None]:
-    """The part to read; its end is None if neither the caller nor the file gives one."""
+    """The part to read; its end is None if neither the caller nor the file gives one.
+
+    A header may say too little: a part behind its end is looked for among the packets.
+    """
     check_span(start, None)
     check_span(None, stop)
-    first = info.start_seconds
-    last = None if info.duration_seconds is None else first + info.duration_seconds
+    first, last = info.start_seconds, info.stop_seconds
     begin = first if start is None else max(start, first)
+    if last is not None and start is not None and start >= last:
+        measured = measured_span(info.path, info.audio_track)
+        last = last if measured is None else measured[1]
     ends = [time for time in (last, stop) if time is not None]
     end = min(ends) if ends else None
     asked = start is not None or stop is not None
     if asked and end is not None and end <= begin:
-        length = "to an unknown end" if last is None else f"to {last:.3f} s"
-        raise InvalidInputError(
-            f"{info.path}: nothing lies between {'the start' if start is None else start} and"
-            f" {'the end' if stop is None else stop}; the file runs from {first:.3f} {length}"
-        )
+        raise nothing_between(info.path, start, stop, (first, last))
     return begin, end
+
+
+def nothing_between(
+    path: Path, start: float | None, stop: float | None, span: tuple[float, float | None]
+) -> InvalidInputError:
+    """The error for a part of a file that holds nothing; span: from when to when the file lasts."""
+    first, last = span
+    until = "an unknown end" if last is None else f"{last:.3f} s"
+    return InvalidInputError(
+        f"{path}: nothing lies between {'the start' if start is None else start} and"
+        f" {'the end' if stop is None else stop}; the file runs from {first:.3f} to {until}"
+    )

@@ -18,7 +18,7 @@ from facevoice.evidence.follow_process import (
     in_another_process,
     is_worth_a_process,
 )
-from facevoice.evidence.plan import Plan, clip_plan
+from facevoice.evidence.plan import Plan, clip_plan, nothing_between
 from facevoice.evidence.prefetch import prefetched
 from facevoice.evidence.speaker import MouthVoice
 from facevoice.evidence.windows import EvidenceWindow, WindowMaker
@@ -89,6 +89,7 @@ class EvidenceReader:
         attribute: attribute the speech to people.
 
         Raises:
+            InvalidInputError: a part was asked for in which there is neither picture nor sound.
             WorkerError: the process that follows people was killed.
             FacevoiceError: the file cannot be read.
         """
@@ -112,7 +113,11 @@ class EvidenceReader:
                 )
                 heard = with_damage(lambda damaged: pieces(damaged=damaged))
                 sound = stack.enter_context(closing(heard))
-            yield from _in_order(maker, pictures, sound)
+            for window in _in_order(maker, pictures, sound):
+                if maker.found_nothing and (plan.asked_start, plan.asked_stop) != (None, None):
+                    span = media.measured_span(path, plan.audio_track) or (plan.start, None)
+                    raise nothing_between(path, plan.asked_start, plan.asked_stop, span)
+                yield window
 
     def maker(
         self,

@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 
+from facevoice.evidence.covered import Covered
 from facevoice.evidence.follow import Followed, Follower
 from facevoice.evidence.mouths import Mouths
 from facevoice.evidence.plan import Plan
@@ -180,6 +181,7 @@ class WindowMaker:
         self._memory = _MEMORY * (1 - plan.hop / plan.window)
         self._mouths = Mouths(plan.window + 1.0)
         self._sound = Soundtrack(SPEECH_RATE_HZ)
+        self._covered = Covered()
         self._sights: deque[Sight] = deque()
         self._instants: deque[float] = deque()  # sampled, as far back as sights are kept
         self._known: dict[int, _Track] = {}
@@ -215,6 +217,7 @@ class WindowMaker:
         if picture.faces is not None:
             self._add_faces(time, picture.faces)
         until = picture.until if picture.until is not None else time + self._lasting(time)
+        self._covered.add(time, until)
         self.stop_seconds = max(self.stop_seconds, until)
         self._pictures_until = max(self._pictures_until, time)
 
@@ -249,6 +252,7 @@ class WindowMaker:
         self._sound_until = piece.stop_seconds
         # on the grid of samples, so that it does not depend on how the sound is cut into pieces
         samples = round(piece.start_seconds * SPEECH_RATE_HZ) + len(piece.samples)
+        self._covered.add(piece.start_seconds, samples / SPEECH_RATE_HZ)
         self.stop_seconds = max(self.stop_seconds, samples / SPEECH_RATE_HZ)
 
     def no_pictures_before(self, time: float) -> None:
@@ -275,12 +279,20 @@ class WindowMaker:
         self.no_sound_before(np.inf)
 
     @property
+    def found_nothing(self) -> bool:
+        """Whether neither a picture nor sound has come so far."""
+        return self._covered.empty
+
+    @property
     def complete_until(self) -> float:
         """The time up to which both streams have come; inf once both have ended."""
         return min(self._pictures_until, self._sound_until)
 
     def ready(self) -> Iterator[EvidenceWindow]:
-        """Yield the windows that are now complete; after both streams have ended, the rest."""
+        """Yield the windows that are now complete; after both streams have ended, the rest.
+
+        Windows that hold neither picture nor sound are left out, however many there are.
+        """
         ended = self.complete_until == np.inf
         reached = self.stop_seconds if ended else self.complete_until
         asked_stop = np.inf if self.plan.asked_stop is None else self.plan.asked_stop
@@ -292,8 +304,18 @@ class WindowMaker:
             last = not self._has_next(self._number, reached)
             if last:
                 stop = max(start, min(self.stop_seconds, asked_stop))
+            elif (held := self._held_from(start, reached)) >= stop:
+                self._fits = {}
+                self._number = max(self._number + 1, self.plan.first_until(held))
+                continue
             yield self._window(start, stop, last=last)
             self._number += 1
+
+    def _held_from(self, start: float, reached: float) -> float:
+        """The first instant with a picture or sound, at most that from which the last window is."""
+        found = self._covered.next_after(start)
+        latest = reached - self.plan.rest_seconds
+        return latest if found is None else min(found, latest)
 
     def _has_next(self, number: int, reached: float) -> bool:
         """Whether enough lies behind a window for another one."""
@@ -418,6 +440,7 @@ class WindowMaker:
         while self._sights and _is_before(self._sights[0], before):
             leaving.append(self._sights.popleft())
         self._sound.forget(before)
+        self._covered.forget(before)
         numbered = tuple(
             replace(sight, person=person, seconds=self._until_next(sight))
             for sight in leaving

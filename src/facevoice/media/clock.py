@@ -186,7 +186,7 @@ class Clock(Generic[Item]):
             return None
         time, later = 0.0 if stamp is None else stamp, self._later()
         if stamp is not None and later:
-            time = self._line.first(Stamped(stamp, head.length), later)
+            time = self._line.first(Stamped(stamp, head.length), later, self._beside)
             self.mended += time != stamp
         if self._beside is not None and time - self._beside > UNRELATED_SECONDS:
             self._offset, self.restarted = self._beside - time, True

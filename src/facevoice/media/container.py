@@ -3,8 +3,9 @@
 import stat
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, islice
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Final, Generic, NamedTuple, TypeVar
@@ -28,10 +29,12 @@ from facevoice.media.clock import (
     SharedClock,
     check_span,
 )
+from facevoice.media.extent import Extent
 from facevoice.media.ogg import Part, link_bounds
+from facevoice.media.parallel import DamagedInParallelError, WholePictures, worth_threads
 from facevoice.media.pixels import MAX_PIXELS, MAX_SIDE, fits, pixel_ratio
 from facevoice.media.stamps import PictureLine, SoundLine
-from facevoice.types import Damage, Damaged, ignored, require
+from facevoice.types import UNDAMAGED, Damage, Damaged, ignored, require
 
 READ_FAILURES: Final = 100
 """Failed reads in a row after which the rest of a file is given up."""
@@ -40,11 +43,14 @@ NOT_MEDIA: Final = ("concat", "dash", "hls", "imf", "tty")
 
 _SEEK_FROM: Final = 2.0  # seconds into the file; decoding from the start is cheaper before that
 _SEEK_BACK: Final = (0.5, 8.0, 64.0)  # seconds before the wanted instant, tried in turn
+_FAR_SECONDS: Final = 3600.0  # between the starts of two streams, for them to be looked at
+_MOST_PACKETS: Final = 20_000  # that are read for that
 _NO_INDEX: Final = ("mpegts", "mpeg")  # a seek looks for stamps, which may occur twice
 _SOON_READ: Final = 32_000_000  # bytes, which are decoded from the start within seconds
 _FEWEST_HELD: Final = 4  # pictures that are held to judge a stamp
 _MOST_HELD: Final = 16
 _HELD_PIXELS: Final = 40_000_000
+_SUSPECTS: Final = 3  # packets, of which the first is flagged as corrupt
 
 MediaFrame = AudioFrame | VideoFrame
 MediaStream = AudioStream | VideoStream
@@ -56,11 +62,17 @@ class NoStreamError(Exception):
 
 
 class Timed(NamedTuple, Generic[FrameT]):
-    """A decoded frame, its presentation time, and the width of its pixels over their height."""
+    """A decoded frame.
+
+    seconds: presentation time. pixel_ratio: the width of its pixels over their height.
+    corrupt: whether it is a picture that the decoder flags, or one of a packet that the container
+        flags as corrupt.
+    """
 
     seconds: float
     frame: FrameT
     pixel_ratio: float
+    corrupt: bool = False
 
 
 def unreadable(path: Path | str, found: str) -> MediaUnreadableError:
@@ -234,6 +246,11 @@ def decode(packet: "Packet[Stream]") -> list[MediaFrame] | None:
         return None
 
 
+def _drains(packet: "Packet[Stream]") -> bool:
+    """Whether it is the empty packet at the end, for which a decoder gives what it still holds."""
+    return packet.size == 0 and packet.pts is None
+
+
 def first_instant(*streams: MediaStream | None) -> float | None:
     """Earliest start of some streams in presentation time, by their headers; None if unknown."""
     instants = [
@@ -244,10 +261,26 @@ def first_instant(*streams: MediaStream | None) -> float | None:
     return min(instants, default=None)
 
 
-def other_start(container: InputContainer, stream: MediaStream) -> float | None:
-    """Where the sound starts if the stream is of pictures, and vice versa; None if unknown."""
-    other = sound_stream if isinstance(stream, VideoStream) else picture_stream
-    return first_instant(other(container))
+def other_start(
+    container: InputContainer, stream: MediaStream, path: Path | None = None
+) -> float | None:
+    """Where the sound starts if the stream is of pictures, and vice versa; None if unknown.
+
+    path: of a file, of which so many packets are read if the headers are far apart: the first
+        stamp of a stream may be damaged.
+    """
+    other = sound_stream(container) if stream.type == "video" else picture_stream(container)
+    own, stated = first_instant(stream), first_instant(other)
+    if path is None or own is None or stated is None or abs(own - stated) <= _FAR_SECONDS:
+        return stated
+    extent = Extent()
+    with opened(path) as again:
+        found = picture_stream(again), sound_stream(again)
+        arriving = packets(again, *(one for one in found if one is not None))
+        for packet in islice(arriving, _MOST_PACKETS):
+            extent.add(packet)
+    extent.finish()
+    return extent.start_of("audio" if stream.type == "video" else "video")
 
 
 def decoded(
@@ -264,6 +297,9 @@ def decoded(
     it does where a stamp before that instant is damaged, whose right time is known only from the
     start. Times then run back, to frames that the caller has seen and skips.
 
+    Where pictures that are decoded in parallel turn out damaged, the stream is decoded again by
+    one thread, and times run back likewise.
+
     damaged: called with the packets that are lost; corrupt pictures are yielded, for the caller
         to count those of its span.
 
@@ -271,30 +307,68 @@ def decoded(
         NoStreamError: the file has no stream of the requested kind.
         MediaUnreadableError: the stream has packets but none of them decodes.
     """
-    if start_seconds is not None:
-        for back in _SEEK_BACK:
-            if (yield from _decoded_from(path, pick, start_seconds, back, damaged)):
-                return
-    yield from _decoded_through(path, pick, damaged)
+    found = UNDAMAGED
+
+    def report(damage: Damage) -> None:
+        nonlocal found
+        found += damage
+        damaged(damage)
+
+    try:
+        yield from _decoded(_Wanted(path, pick, report, in_parallel=True), start_seconds)
+    except DamagedInParallelError:
+        pass
+    else:
+        return
+    known = _Known(found.mended_stamps, damaged)
+    yield from _decoded(_Wanted(path, pick, known), start_seconds)
 
 
-def _decoded_from(
-    path: Path,
-    pick: Callable[[InputContainer], MediaStream | None],
-    start: float,
-    back: float,
-    damaged: Damaged,
-) -> Generator[Timed[Any], None, bool]:
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """The stream to decode of a file; in_parallel: where that is worth it."""
+
+    path: Path
+    pick: Callable[[InputContainer], MediaStream | None]
+    damaged: Damaged
+    in_parallel: bool = False
+
+
+@dataclass(slots=True)
+class _Known:
+    """Reports damage, but for mended stamps that were reported when they were first decoded."""
+
+    mended_stamps: int
+    damaged: Damaged
+
+    def __call__(self, damage: Damage) -> None:
+        again = min(self.mended_stamps, damage.mended_stamps)
+        self.mended_stamps -= again
+        self.damaged(replace(damage, mended_stamps=damage.mended_stamps - again))
+
+
+def _decoded(wanted: _Wanted, start: float | None) -> Generator[Timed[Any], None, None]:
+    for back in () if start is None else _SEEK_BACK:
+        if (yield from _decoded_from(wanted, start or 0.0, back)):
+            return
+    yield from _decoded_through(wanted)
+
+
+def _decoded_from(wanted: _Wanted, start: float, back: float) -> Generator[Timed[Any], None, bool]:
     """Decode from a key frame before ``start - back``; False if it must be tried otherwise."""
-    with opened(path) as container:
-        stream = pick(container)
+    with opened(wanted.path) as container:
+        stream = wanted.pick(container)
         if stream is None:
-            raise NoStreamError(str(path))
-        prepare(str(path), stream)
+            raise NoStreamError(str(wanted.path))
+        parallel = prepare(str(wanted.path), stream, in_parallel=wanted.in_parallel)
         if not _seek(container, stream, start, back):
             return False
         reached = False
-        decoder = StreamDecoder(stream, damaged=lambda found: damaged(found) if reached else None)
+        decoder = StreamDecoder(
+            stream,
+            damaged=lambda found: wanted.damaged(found) if reached else None,
+            in_parallel=parallel,
+        )
         frames = decoder.all_frames(packets(container, stream))
         first = next(frames, None)
         if first is None or not _precedes(first, start):
@@ -307,20 +381,22 @@ def _decoded_from(
         return True
 
 
-def _decoded_through(
-    path: Path, pick: Callable[[InputContainer], MediaStream | None], damaged: Damaged
-) -> Generator[Timed[Any], None, None]:
+def _decoded_through(wanted: _Wanted) -> Generator[Timed[Any], None, None]:
     """Decode the whole stream."""
-    decoder: StreamDecoder | None = None
+    path, decoder = wanted.path, None
     for link in links(path):
         with opened(path, link) as container:
-            stream = pick(container)
+            stream = wanted.pick(container)
             if stream is None:
                 continue
-            prepare(str(path), stream)
+            parallel = prepare(str(path), stream, in_parallel=wanted.in_parallel)
             clock = None if decoder is None else decoder.clock
             decoder = StreamDecoder(
-                stream, clock, other_start=other_start(container, stream), damaged=damaged
+                stream,
+                clock,
+                other_start=other_start(container, stream, path),
+                damaged=wanted.damaged,
+                in_parallel=parallel,
             )
             for packet in packets(container, stream):
                 yield from decoder.frames(packet)
@@ -331,17 +407,26 @@ def _decoded_through(
     yield from decoder.flush()
 
 
-def prepare(name: str, stream: MediaStream, *, at_once: bool = False) -> None:
-    """Set up a decoder; at_once: it must not hold frames back to decode several in parallel.
+def prepare(name: str, stream: MediaStream, *, in_parallel: bool = False) -> bool:
+    """Set up a decoder, in parallel only if that is allowed and worth it; returns whether it is.
+
+    Otherwise one thread decodes, which flags all corrupt pictures and conceals damage in the same
+    way every time, and does not hold pictures back; several lose flags.
 
     Raises:
         MediaUnreadableError: the pictures are too large.
     """
-    if isinstance(stream, VideoStream):
-        check_size(name, stream.codec_context.width, stream.codec_context.height)
-        stream.thread_type = "SLICE" if at_once else "AUTO"
-        # also limits a size that changes midway
-        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+    if not isinstance(stream, VideoStream):
+        return False
+    check_size(name, stream.codec_context.width, stream.codec_context.height)
+    # also limits a size that changes midway
+    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+    in_parallel = in_parallel and worth_threads(stream)
+    if in_parallel:
+        stream.thread_type = "FRAME"
+    else:
+        stream.codec_context.thread_count = 1
+    return in_parallel
 
 
 def _seek(container: InputContainer, stream: MediaStream, start: float, back: float) -> bool:
@@ -377,6 +462,8 @@ class StreamDecoder:
     other_start: where the other stream of the source starts by its header, None if unknown.
     look_seconds: of sound, see ``Look``.
     damaged: called with each packet that is lost.
+    in_parallel: whether its pictures are decoded in parallel; one that is corrupt or lost is then
+        an error, DamagedInParallelError.
     """
 
     def __init__(
@@ -388,8 +475,12 @@ class StreamDecoder:
         other_start: float | None = None,
         look_seconds: float = LOOK_SECONDS,
         damaged: Damaged = ignored,
+        in_parallel: bool = False,
     ) -> None:
         self._stream, self._report = stream, damaged
+        self._whole = WholePictures() if in_parallel else None
+        self._suspects: list[Packet[Stream]] = []
+        self._corrupt: set[int | None] = set()  # stamps of pictures of corrupt packets
         self._period, self._ratio, pictures = 0.04, 1.0, 0
         if isinstance(stream, VideoStream):
             if stream.guessed_rate:
@@ -417,10 +508,31 @@ class StreamDecoder:
         return self.clock.restarted or self.clock.mended > 0
 
     def frames(self, packet: "Packet[Stream]") -> Iterator[Timed[Any]]:
-        """The frames that a packet completes and whose times are known; none if it is damaged."""
+        """The frames that are complete now and whose times are known; none of a damaged packet.
+
+        If the container flags a packet of pictures as corrupt, it or the next one is. Both wait
+        until it is known whether a key picture follows at once: then they are whole, and another
+        recording was joined on, where the counters of MPEG-TS start again.
+        """
+        self._suspects.append(packet)
+        first, count = self._suspects[0], len(self._suspects)
+        if first.is_corrupt and isinstance(self._stream, VideoStream):
+            joined = count > 1 and packet.is_keyframe
+            if not (joined or count == _SUSPECTS or _drains(packet)):
+                return
+            if not joined:
+                self._corrupt.update(each.pts for each in self._suspects[:2])
+        ready, self._suspects = self._suspects, []
+        for each in ready:
+            yield from self._frames(each)
+
+    def _frames(self, packet: "Packet[Stream]") -> Iterator[Timed[Any]]:
         frames = decode(packet)
+        if self._whole is not None:
+            frames = self._whole.add(packet, frames)
         if frames is None:
             self._damaged = True
+            self._corrupt.add(packet.pts)
             self._report(Damage(lost_packets=1))
         for frame in frames or ():
             if not self._decoded_any and isinstance(self._stream, VideoStream):
@@ -439,7 +551,12 @@ class StreamDecoder:
             self._report(Damage(mended_stamps=self.clock.mended - self._mended))
             self._mended = self.clock.mended
         for seconds, frame in known:
-            yield Timed(seconds, frame, self._ratio)
+            yield Timed(seconds, frame, self._ratio, self._is_corrupt(frame))
+
+    def _is_corrupt(self, frame: MediaFrame) -> bool:
+        flagged = frame.pts is not None and frame.pts in self._corrupt
+        self._corrupt.discard(frame.pts)
+        return isinstance(frame, VideoFrame) and (flagged or frame.is_corrupt)
 
     def all_frames(self, packets: "Iterable[Packet[Stream]]") -> Iterator[Timed[Any]]:
         """The frames of all packets."""

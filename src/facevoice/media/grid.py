@@ -53,7 +53,7 @@ def pieces_of(
     grid, downmix = SoundGrid(rate, start, stop), Downmix(str(path))
     pick = partial(sound_stream, track=track)
     with closing(decoded(path, pick, start, damaged)) as frames:
-        for time, frame, _ in frames:
+        for time, frame, *_ in frames:
             sound = downmix.mono(frame)
             if sound is not None:
                 yield from grid.push(time, sound, frame.sample_rate)

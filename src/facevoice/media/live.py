@@ -1,6 +1,7 @@
 """Reads pictures and sound from a source once, as they arrive, in a thread of its own."""
 
 import math
+import re
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -40,7 +41,14 @@ from facevoice.media.live_queue import (
     Wanted,
 )
 from facevoice.media.mixing import Downmix
-from facevoice.media.source import SILENT_SECONDS, Opening, Pipe, opened_live
+from facevoice.media.source import (
+    SILENT_SECONDS,
+    Opening,
+    Pipe,
+    index_last,
+    opened_live,
+    still_picture,
+)
 from facevoice.types import UNDAMAGED, Damage, Frame, Waveform, require
 
 _HEADER_TRUST: Final = 2.0  # seconds by which the first frame may differ from the header
@@ -48,6 +56,7 @@ _STAMPS: Final = 512  # packets that may be inside a decoder
 _EARLY_SECONDS: Final = 1.5  # within which each stream is expected to show its first packet
 _MOST_EARLY: Final = 4000  # packets
 _LOOK_SECONDS: Final = 0.5  # of sound, at most, that a doubtful stamp delays
+_STILLS: Final = re.compile(r"_pipe$|^image2|^gif$|^apng$")  # formats of single pictures, too
 _JOIN_SECONDS: Final = 1.0  # allowed for a thread that waits for its source to stop
 
 _Now = tuple[float, float]
@@ -122,7 +131,7 @@ class _Demuxer:
             self._runs = real_time = self._real_time(container)
             shared = SharedClock() if real_time else None
             for stream in streams:
-                prepare(self._what.name, stream, at_once=real_time)
+                prepare(self._what.name, stream)
                 self._decoders[stream.index] = StreamDecoder(
                     stream,
                     shared=shared,
@@ -133,7 +142,10 @@ class _Demuxer:
                 self._stamps[stream.index] = {}
             arriving = self._packets(container, streams)
             early, promised = self._look_ahead(arriving, streams)
-            for index, now, frames in chain(early, self._reads(arriving)):
+            reads: Iterator[_Read] = chain(early, self._reads(arriving))
+            if _STILLS.search(container.format.name):
+                reads = self._several(reads)
+            for index, now, frames in reads:
                 stamps = self._stamps[index]
                 for timed in frames:
                     intake = self._intake or self._open(streams, _start(promised, timed.seconds))
@@ -141,8 +153,29 @@ class _Demuxer:
                 if self._intake is not None and self._intake.complete:
                     break
         if self._intake is None:
+            if self._pipe is not None and self._pipe.cannot_go_back:
+                raise index_last(self._what.name)
             raise MediaUnreadableError(f"cannot read {self._what.name}: nothing in it decodes")
         self._intake.finish()
+
+    def _several(self, reads: "Iterator[_Read]") -> "Iterator[_Read]":
+        """What arrives, held back until it is more than one picture.
+
+        Raises:
+            InvalidInputError: it is a still picture.
+        """
+        held: list[_Read] = []
+        count = 0
+        for index, now, frames in reads:
+            pictures = list(frames)
+            held.append((index, now, pictures))
+            count += len(pictures)
+            if count > 1:
+                break
+        if count == 1:
+            raise still_picture(self._what.name)
+        yield from held
+        yield from reads
 
     def _open(self, streams: list[MediaStream], start: float) -> Intake:
         kinds = {stream.type for stream in streams}
@@ -258,6 +291,8 @@ class _Demuxer:
             raise self._broken(error.strerror or str(error)) from error
 
     def _broken(self, reason: str) -> MediaUnreadableError:
+        if self._intake is None and self._pipe is not None and self._pipe.cannot_go_back:
+            return index_last(self._what.name)
         return MediaUnreadableError(f"{self._what.name} broke off: {reason}")
 
 

@@ -66,7 +66,7 @@ def _frames(
         return
     converter = Converter()
     with closing(_pictures(path, start, stop)) as pictures:
-        for time, picture, ratio in pictures:
+        for time, picture, ratio, _ in pictures:
             image = converter.convert(picture, ratio, "rgb24") if sampling.take(time) else None
             if image is not None:
                 yield Frame(image, time)
@@ -151,6 +151,6 @@ def _pictures(
             if stop is not None and timed.seconds >= stop - TIME_TOLERANCE:
                 return
             early = start is not None and timed.seconds < start - TIME_TOLERANCE
-            if timed.seconds > last and not early and not timed.frame.is_corrupt:
+            if timed.seconds > last and not early and not timed.corrupt:
                 last = timed.seconds
                 yield timed

@@ -33,6 +33,7 @@ from facevoice.media.stills import still_size
 _MOST_PACKETS: Final = 5_000  # read in search of a first frame; after that the header is trusted
 _MEASURED_SECONDS: Final = 12.0  # of packets that are read to check a header
 _MEASURED_BYTES: Final = 32_000_000
+_TOO_SMALL: Final = 10.0  # times fewer bytes than the first seconds lead to expect
 _HEADER_SECONDS: Final = 0.5  # by which a header may differ from the packets
 
 
@@ -68,6 +69,11 @@ class MediaInfo:
     audio_rate_hz: int | None
     audio_tracks: int = 0
     audio_track: int | None = None
+
+    @property
+    def stop_seconds(self) -> float | None:
+        """Where the file ends, as far as is known."""
+        return None if self.duration_seconds is None else self.start_seconds + self.duration_seconds
 
 
 def probe(path: Path, audio_track: int | None = None) -> MediaInfo:
@@ -112,8 +118,8 @@ def probe(path: Path, audio_track: int | None = None) -> MediaInfo:
             stated = heard if isinstance(heard, AudioFrame) else sound.codec_context
             audio_rate = stated.sample_rate
         present = [stream for stream in streams if stream.index in firsts]
-        start, length = first_instant(*present) or 0.0, _duration(container, present)
-        start, length = _span(arriving, extent, start, length)
+        header = first_instant(*present) or 0.0, _duration(container, present)
+        start, length = _span(arriving, extent, header, path.stat().st_size)
         rate = picture.average_rate or picture.guessed_rate if width and picture else None
         return MediaInfo(
             path=path,
@@ -129,6 +135,25 @@ def probe(path: Path, audio_track: int | None = None) -> MediaInfo:
             audio_tracks=len(container.streams.audio),
             audio_track=None if sound is None else container.streams.audio.index(sound),
         )
+
+
+def measured_span(path: Path, audio_track: int | None = None) -> tuple[float, float] | None:
+    """The first and the last instant of a file, for which all of its packets are read.
+
+    audio_track: number of the sound track, from 0; None: the main one.
+
+    Raises:
+        MediaUnreadableError: it cannot be opened.
+    """
+    extent = Extent()
+    for link in links(path):
+        with opened(path, link) as container:
+            found = picture_stream(container), sound_stream(container, audio_track)
+            streams = [stream for stream in found if stream is not None]
+            for packet in packets(container, *streams):
+                extent.add(packet)
+    extent.finish()
+    return extent.span
 
 
 def _all_packets(
@@ -174,22 +199,28 @@ def _first_frames(
 
 
 def _span(
-    arriving: "Iterator[Packet[Stream]]", extent: Extent, start: float, length: float | None
+    arriving: "Iterator[Packet[Stream]]",
+    extent: Extent,
+    stated: tuple[float, float | None],
+    file_size: int,
 ) -> tuple[float, float | None]:
     """Start and length as stated by the header, or as measured where the packets refute it.
 
     A header is a hint. The packets of the first seconds are read; all of them only if they show
-    that the file lasts longer than its header says.
+    that the file lasts longer than its header says, or is far too small to last as long.
     """
+    start, length = stated
     size = count = 0
     ended = True
     for packet in arriving:
         extent.add(packet)
         size, count = size + packet.size, count + 1
         known = extent.seconds
-        longer = length is not None and known > length + _HEADER_SECONDS
+        wrong = length is not None and (
+            known > length + _HEADER_SECONDS or size * length > _TOO_SMALL * known * file_size
+        )
         enough = known > _MEASURED_SECONDS or size > _MEASURED_BYTES or count > _MOST_PACKETS
-        if enough and not longer:
+        if enough and not wrong:
             ended = False
             break
     if ended:

@@ -22,6 +22,7 @@ from facevoice.errors import (
     MediaUnreadableError,
 )
 from facevoice.media.container import NOT_MEDIA, check_file, picture_stream, sound_stream
+from facevoice.media.stills import HEAD_BYTES, still_formats, still_size
 
 OPEN_SECONDS: Final = 20.0
 """How long a device or a URL may take to open (the user may have to allow the camera)."""
@@ -29,6 +30,8 @@ SILENT_SECONDS: Final = 10.0
 """How long a device or a URL may send nothing before it counts as lost."""
 
 _ANALYSED: Final = "1000000"  # microseconds that are analysed to find the streams
+_BOXES: Final = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
+_TIFF: Final = (b"II*\0", b"MM\0*")  # FFmpeg takes a stream of it for damaged
 _HELP: Final = "docs/live.md says how to name or pipe one"
 
 
@@ -44,23 +47,58 @@ Source = int | str | PathLike[str] | Readable
 
 
 class Pipe:
-    """Reads bytes as they arrive, and measures how long it waited for them."""
+    """Reads bytes as they arrive, and measures how long it waited for them.
+
+    head: the first bytes. seek, tell: as of a file, if the stream is one, else None: an MP4 file
+        whose index comes last can be read only by going back.
+    """
 
     def __init__(self, stream: Readable) -> None:
+        self._stream: Any = stream
         self._read: Any = getattr(stream, "read1", None) or stream.read
         self.waited_seconds = 0.0
         self.failure: str | None = None
+        self.head = b""
+        self._first = _position(stream)
+        self.seek = None if self._first is None else self._seek
+        self.tell = None if self._first is None else self._tell
+
+    @property
+    def cannot_go_back(self) -> bool:
+        """Whether what was piped may have to be read backwards, and cannot."""
+        return self.seek is None and self.head[4:8] in _BOXES
 
     def read(self, size: int) -> bytes:
         """Up to ``size`` bytes; empty at the end, and once the pipe is broken."""
         started = time.monotonic()
         try:
-            data: bytes | None = self._read(size)
+            data: Any = self._read(size)
         except (OSError, ValueError) as error:  # ValueError: the file was closed
             self.failure = str(error)
             data = b""
+        if isinstance(data, str):
+            self.failure, data = "it gives text: open it in binary mode", b""
         self.waited_seconds += time.monotonic() - started
-        return data or b""
+        if len(self.head) < HEAD_BYTES and data:
+            self.head += data[: HEAD_BYTES - len(self.head)]
+        return bytes(data or b"")
+
+    def _seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        first = self._first or 0
+        place: int = self._stream.seek(offset + (first if whence == io.SEEK_SET else 0), whence)
+        return place - first
+
+    def _tell(self) -> int:
+        place: int = self._stream.tell()
+        return place - (self._first or 0)
+
+
+def _position(stream: Any) -> int | None:
+    """Where a stream that can go back begins; None for one that cannot."""
+    try:
+        return int(stream.tell()) if stream.seekable() else None
+    except (AttributeError, OSError, ValueError):
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +145,23 @@ def opening(
     if path.is_fifo():
         return Opening(text, None, _named_pipe(path), input_format, chosen)
     check_file(path)
+    if form is None and still_size(path) is not None:
+        raise still_picture(text)
     return Opening(text, f"file:{path}", None, input_format, chosen)
+
+
+def index_last(name: str) -> MediaUnreadableError:
+    """The error for a piped MP4 file of which nothing can be decoded."""
+    return MediaUnreadableError(
+        f"{name} is an MP4 or QuickTime file whose index comes last, or is cut off, and a pipe"
+        " cannot go back: give the file's name, or facevoice live - < FILE; or move its index to"
+        " the front: ffmpeg -i FILE -c copy -movflags +faststart NEW.mp4"
+    )
+
+
+def still_picture(name: str) -> InvalidInputError:
+    """The error for a source that is a single picture."""
+    return InvalidInputError(f"{name} is a still picture, not a film: facevoice predict scores it")
 
 
 @contextmanager
@@ -141,6 +195,8 @@ def opened_live(what: Opening, pipe: Pipe | None) -> Iterator[InputContainer]:
             raise MediaUnreadableError(
                 f"cannot read {what.name}: it holds no picture and no sound that can be decoded"
             )
+        if pipe is not None and (still_formats(pipe.head) or pipe.head.startswith(_TIFF)):
+            raise still_picture(what.name)
         yield container
 
 
@@ -148,6 +204,8 @@ def _not_opened(what: Opening, error: Exception, pipe: Pipe | None) -> Exception
     reason = getattr(error, "strerror", None) or str(error)
     if pipe is not None and pipe.failure is not None:
         reason = pipe.failure
+    elif pipe is not None and pipe.cannot_go_back:
+        return index_last(what.name)
     if isinstance(error, FileNotFoundError):
         return MediaNotFoundError(f"{what.name} was not found ({reason}): {_HELP}")
     if isinstance(error, PermissionError):
@@ -158,8 +216,8 @@ def _not_opened(what: Opening, error: Exception, pipe: Pipe | None) -> Exception
     if what.remote:
         return MediaUnreadableError(f"cannot open {what.name}: {reason}; {_HELP}")
     return MediaUnreadableError(
-        f"cannot read {what.name}: no video or sound was found in it ({reason}); a piped MP4 must"
-        " be fragmented, Matroska and MPEG-TS always work"
+        f"cannot read {what.name}: no video or sound was found in it ({reason}): check that it"
+        " is media; Matroska and MPEG-TS can always be piped"
     )
 
 

@@ -20,11 +20,13 @@ JITTER_SECONDS: Final = 0.1
 _ON_LINE: Final = 0.015  # seconds; above the jitter of stamps, below the 20 ms of a lost packet
 _IN_STEP: Final = (0.0015, 0.02)  # seconds (of rounding), and the share of a frame's length
 _IN_STEP_ALL: Final = 0.03  # the same for a whole series: seconds, and the share of its length
+_TOGETHER: Final = 0.25  # seconds between the starts of pictures and sound
 _SLIVER: Final = 0.25  # seconds of sound before a gap at the start that may be misplaced
 _CREEP: Final = 0.002  # seconds; clamped stamps of pictures advance by one tick, at most by 1 ms
 _LONG_STEPS: Final = 2.5  # usual steps of pictures that need no second thought
 _LONG_SECONDS: Final = 0.25  # nor does a step of so many seconds
 _STRETCH: Final = 4.0  # usual steps, to which misplaced pictures may be spread
+_SLOWEST: Final = 1 / 8  # of the usual step, on average; less is a clock that creeps
 _STANDS: Final = 300.0  # seconds that a single picture at either end may stand apart
 _STEPS_KEPT: Final = 15
 _FEWEST_STEPS: Final = 3
@@ -59,8 +61,11 @@ class Line(Protocol):
     def runs_on(self, at: Stamped, later: Sequence[Stamped]) -> bool:
         """Whether later frames confirm a stamp that does not fit."""
 
-    def first(self, at: Stamped, later: Sequence[Stamped]) -> float:
-        """The right time of the first frame of a stream."""
+    def first(self, at: Stamped, later: Sequence[Stamped], beside: float | None) -> float:
+        """The right time of the first frame of a stream.
+
+        beside: where the other stream of the source starts; None if unknown.
+        """
 
     def take(self, time: float, length: float, how: How) -> None:
         """Add the next frame, now that its time is decided."""
@@ -86,16 +91,17 @@ class SoundLine:
     def runs_on(self, at: Stamped, later: Sequence[Stamped]) -> bool:
         """Whether most steps, or the whole series, are as long as the samples."""
         if not later:
-            return 0 < at.seconds - self.expected <= BACK_SECONDS
+            return 0 < at.seconds - self.expected <= JITTER_SECONDS
         series = [at, *later]
         steps = [(after.seconds - now.seconds, now.length) for now, after in pairwise(series)]
         rounding, share = _IN_STEP
         in_step = sum(abs(step - length) <= rounding + share * length for step, length in steps)
         total = sum(length for _, length in steps)
         off = abs(sum(step for step, _ in steps) - total)
-        return 2 * in_step >= len(steps) or off <= _IN_STEP_ALL * (1 + total)
+        whole = total >= _SLIVER and off <= _IN_STEP_ALL * (1 + total)
+        return 2 * in_step >= len(steps) or whole
 
-    def first(self, at: Stamped, later: Sequence[Stamped]) -> float:
+    def first(self, at: Stamped, later: Sequence[Stamped], beside: float | None) -> float:
         """The start that most frames agree on, unless the first ones are sound before a gap."""
         origins = [at.seconds, *_offsets(at.length, later)]
         origin = median(origins)
@@ -106,7 +112,8 @@ class SoundLine:
             return origin
         early = [s for s, one in zip([at, *later], origins, strict=True) if one < origin - _ON_LINE]
         sliver = sum(stamped.length for stamped in early) < _SLIVER
-        return origin if sliver and origin - at.seconds > BACK_SECONDS else at.seconds
+        misplaced = origin - at.seconds > BACK_SECONDS or _is_beside(origin, beside)
+        return origin if sliver and misplaced else at.seconds
 
     def take(self, time: float, length: float, how: How) -> None:
         """Go on by sample counts, so that stamps which creep do not pull the line along."""
@@ -153,14 +160,18 @@ class PictureLine:
         return None
 
     def runs_on(self, at: Stamped, later: Sequence[Stamped]) -> bool:
-        """Whether most of the later pictures are later than the one before."""
+        """Whether most later pictures are later than the one before, at a rate that may be."""
         if not later:
             return 0 < at.seconds - self.expected <= _STANDS
         steps = [after.seconds - now.seconds for now, after in pairwise([at, *later])]
-        return 2 * sum(step > self._creep for step in steps) >= len(steps)
+        forward = sum(step > self._creep for step in steps)
+        return 2 * forward >= len(steps) and sum(steps) >= _SLOWEST * len(steps) * self.usual
 
-    def first(self, at: Stamped, later: Sequence[Stamped]) -> float:
-        """As stamped, unless it is after a later picture, or long before all of them."""
+    def first(self, at: Stamped, later: Sequence[Stamped], beside: float | None) -> float:
+        """As stamped, unless it is after a later picture, or long before all of them.
+
+        That is long if the sound starts with the later ones.
+        """
         steps = [after.seconds - now.seconds for now, after in pairwise(later)]
         forward = [step for step in steps if step > 0]
         if 2 * len(forward) <= len(steps) or not forward:
@@ -168,7 +179,8 @@ class PictureLine:
         usual = median(forward)
         origin = median(one.seconds - usual * number for number, one in enumerate(later, 1))
         near = max(_LONG_STEPS * usual, _LONG_SECONDS)
-        return at.seconds if -near <= origin - at.seconds <= _STANDS else origin
+        longest = near if _is_beside(origin, beside) else _STANDS
+        return at.seconds if -near <= origin - at.seconds <= longest else origin
 
     def take(self, time: float, length: float, how: How) -> None:
         """Go on by the usual step, which is learned from stamps that are right."""
@@ -180,6 +192,11 @@ class PictureLine:
             near = [step for step in self._steps if abs(step - middle) <= middle / 4]
             self.usual = sum(near) / len(near)
         self.last, self.expected = time, time + self.usual
+
+
+def _is_beside(start: float, beside: float | None) -> bool:
+    """Whether a stream that starts there does so together with the other one."""
+    return beside is not None and abs(start - beside) <= _TOGETHER
 
 
 def _offsets(line: float, frames: Sequence[Stamped]) -> list[float]:

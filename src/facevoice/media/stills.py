@@ -25,7 +25,8 @@ _AVIF_BRANDS: Final = (b"avif", b"avis")
 _HEIC_BRANDS: Final = (
     b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1",
 )  # fmt: skip
-_BOX: Final = 64  # bytes in which the brands of such a file are named
+HEAD_BYTES: Final = 64
+"""In so many first bytes, the brands of a HEIC or AVIF file are named."""
 _ROTATED: Final = range(5, 9)  # EXIF orientations that swap width and height
 _ORIENTATION: Final = 0x0112
 _GREY: Final = ("1", "L", "LA", "I", "F")
@@ -135,24 +136,32 @@ def _open(path: Path) -> Image.Image | None:
 def _formats(path: Path) -> tuple[str, ...]:
     """The formats that a file may have, by its first bytes.
 
-    HEIC and AVIF look like films, and are read as such in part: one tile, without orientation.
-
     Raises:
         MissingDependencyError: it is HEIC, and pillow-heif is not installed.
         MediaUnreadableError: it is AVIF, and this Pillow cannot read it.
     """
     with path.open("rb") as stream:
-        head = stream.read(_BOX)
-    if head[4:8] != b"ftyp":
+        formats = still_formats(stream.read(HEAD_BYTES))
+    if formats is None:
         return _FORMATS
+    if "AVIF" in formats:
+        return _avif(path)
+    _register_heic(path)
+    return formats
+
+
+def still_formats(head: bytes) -> tuple[str, ...] | None:
+    """The format of an AVIF or HEIC picture by its first bytes; None for anything else.
+
+    They look like films, and would be read as such in part: one tile, without its orientation.
+    """
+    if head[4:8] != b"ftyp":
+        return None
     length = min(int.from_bytes(head[:4], "big"), len(head))
     brands = [head[8:12], *(head[at : at + 4] for at in range(16, length - 3, 4))]
     if brands[0] in _AVIF_BRANDS or (brands[0] in _HEIC_BRANDS and set(brands) & set(_AVIF_BRANDS)):
-        return _avif(path)
-    if brands[0] in _HEIC_BRANDS:
-        _register_heic(path)
-        return ("HEIF",)
-    return _FORMATS
+        return ("AVIF",)
+    return ("HEIF",) if brands[0] in _HEIC_BRANDS else None
 
 
 def _avif(path: Path) -> tuple[str, ...]:

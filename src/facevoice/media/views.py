@@ -25,6 +25,7 @@ THUMBNAIL: Final = (48, 64)
 """Height and width of thumbnails, whatever the shape of the picture."""
 
 _STAMP_ROUNDING: Final = 1e-3  # seconds; Matroska and FLV round time stamps to milliseconds
+_WRONG_BY: Final = 2.0  # times the true length of a picture
 _LONGEST_SECONDS: Final = 300.0  # that a picture may stand; a longer gap is a fault of the stamps
 
 
@@ -109,7 +110,7 @@ class Viewer:
 
     def view(self, timed: Timed[VideoFrame], *, in_colour: bool) -> View | None:
         """Convert one picture; None if it is damaged."""
-        time, picture, ratio = timed
+        time, picture, ratio, _ = timed
         height, width = THUMBNAIL
         try:
             small = self._thumbnails.reformat(
@@ -149,19 +150,20 @@ class Views:
         self._standing: Timed[VideoFrame] | None = None
         self._view: View | None = None
         self._last = -math.inf
-        self._gaps: deque[float] = deque(maxlen=2)
+        self._gaps: deque[tuple[float, float]] = deque(maxlen=2)  # and what those pictures say
 
     def push(self, timed: Timed[VideoFrame]) -> Iterator[View]:
         """Take the next picture; one that is not later than its predecessor is left out."""
         at = timed.seconds
-        if timed.frame.is_corrupt:
+        if timed.corrupt:
             yield from self._gone(at)
             return
         if at <= self._last:
             return
         if self._standing is not None:
             yield from self._again(at)
-            self._gaps.append(at - self._standing.seconds)
+            gap = at - self._standing.seconds
+            self._gaps.append((gap, _duration(self._standing.frame)))
         self._standing, self._view, self._last = timed, None, at
         if at >= self._start:
             self._view = self._viewer.view(timed, in_colour=self._sampling.take(at))
@@ -183,10 +185,14 @@ class Views:
     def end(self, stop: float | None) -> Iterator[View]:
         """There are no more pictures: the last one lasts as it says, or as those before it.
 
-        The longer counts: what a picture says may come from the rate in a header.
+        The longer counts, unless those before it did not last as they say: what a picture says may
+        come from a wrong rate in a header.
         """
         if self._standing is not None:
-            lasting = max(_duration(self._standing.frame), min(self._gaps, default=0.0))
+            lasting = min((gap for gap, _ in self._gaps), default=0.0)
+            wrong = [stated > _WRONG_BY * gap for gap, stated in self._gaps]
+            if not wrong or not all(wrong):
+                lasting = max(lasting, _duration(self._standing.frame))
             time = self._standing.seconds + lasting
             yield from self._again(time if stop is None else min(time, stop), ends=True)
 

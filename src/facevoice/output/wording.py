@@ -1,7 +1,33 @@
 """How numbers, times and lists are written, on pages and in messages alike."""
 
+import json
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+_UNSEEN: Final = re.compile(
+    # control characters, marks that turn the direction of text, line separators, lone surrogates
+    "[\\x00-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff]"
+)
+
+
+def visible(text: str, *, keep: str = "") -> str:
+    """Text for a terminal: what would move its cursor or turn text around is written as an escape.
+
+    The names of files may hold such characters. keep: characters that stay as they are.
+    """
+
+    def escaped(found: re.Match[str]) -> str:
+        return found[0] if found[0] in keep else found[0].encode("unicode_escape").decode("ascii")
+
+    return _UNSEEN.sub(escaped, text)
+
+
+def json_line(record: Mapping[str, Any]) -> str:
+    """A record as one line of JSON, with such characters as JSON's own escapes."""
+    text = json.dumps(record, ensure_ascii=False, allow_nan=False)
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def percent(value: float) -> str:

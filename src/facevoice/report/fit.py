@@ -144,7 +144,7 @@ def _comparison(known: ScoreTable, choice: Choice) -> Iterator[str]:
         yield f"{NOT_LOOKED_FOR.capitalize()}."
     taught = trained_on(scorer(known), known.ids.tolist(), known.taught)
     if taught:
-        yield f"{taught.capitalize()}: the weights and the figures overrate it."
+        yield f"{taught[0].upper()}{taught[1:]}: the weights and the figures overrate it."
     if not groups_known(known):
         yield "Speakers and films are unknown: intervals and tests treat clips as independent."
 

@@ -40,12 +40,13 @@ def leak_status(whole: ScoreTable, judged: ScoreTable, fitted: FittedFusion | No
         fitted: what is judged; None if nothing was fitted.
     """
     leaks, suspects, unknown, unlooked = [], [], [], []
-    taught = judged.ids[judged.taught == "yes"].tolist()
-    if taught:
-        leaks.append(
-            f"{scorer(judged).capitalize()} was trained on {len(taught)} of the clips judged:"
-            f" {_some(taught)}."
-        )
+    for word, what in (("yes", "trained"), ("validation", "validated")):
+        taught = judged.ids[judged.taught == word].tolist()
+        if taught:
+            leaks.append(
+                f"{scorer(judged).capitalize()} was {what} on {len(taught)} of the clips judged:"
+                f" {_some(taught)}."
+            )
     if not looked_for(judged):
         unlooked.append(f"{NOT_LOOKED_FOR.capitalize()}.")
     shared = shared_groups(whole)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facevoice.branches import Adjustment
-from facevoice.bundle.trained_on import TRAINED_ON, known
+from facevoice.bundle.trained_on import TRAINED_ON, VALIDATED_ON, known
 from facevoice.errors import RecipeError
 from facevoice.scores.calibration import fit_temperature
 from facevoice.scores.table import ScoreTable, taught_either
@@ -137,7 +137,7 @@ def _calibrated(run: Run, name: str, fold: str) -> ScoreTable:
         groups=test["groups"].tolist(),
         splits=fold,
     )
-    taught = known(run.folder, {"files": [TRAINED_ON]}, ids, labels)
+    taught = known(run.folder, {"files": [TRAINED_ON, VALIDATED_ON]}, ids, labels)
     return replace(table, keys=as_texts(distinct_keys(ids, labels)), taught=taught)
 
 
@@ -186,7 +186,7 @@ def blended(
             scores = np.full((len(whole), len(whole.labels)), np.nan)
             scores[rows] = table.scores[:, 0]
             whole = whole.with_branch(table.branches[0], scores)
-            taught = whole.taught.astype("<U3")
+            taught = whole.taught.astype("<U10")
             taught[rows] = taught_either(whole.rows(np.array(rows)), table)
             whole = replace(whole, taught=taught)
     whole = whole.select([table.branches[0] for table in tables])

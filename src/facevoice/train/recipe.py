@@ -30,6 +30,7 @@ _AT_LEAST_ONE: Final = (
 )
 _NOT_NEGATIVE: Final = (
     *("epochs", "joint_epochs", "patience", "feature_dim", "augment", "mixup", "speech_views"),
+    "prior_power",
 )
 
 
@@ -144,6 +145,8 @@ class Network:
     soft_labels: score tables by their paths (raters' votes, a teacher's scores), and the share of
         each in what is to be learnt; the label has the rest, and all of it where tables have no
         scores. See ``fit.targets``.
+    prior_power: what is learnt is divided by the labels' shares of the training samples to this
+        power, once training is over; 0 leaves it. See ``fit.samples.log_prior``.
     """
 
     feature_dim: int = 0
@@ -153,6 +156,7 @@ class Network:
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     storage: Literal["fp32", "fp16"] = "fp32"
     soft_labels: Mapping[str, float] = field(default_factory=dict)
+    prior_power: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -363,6 +367,8 @@ class Ensemble:
     note_weights: what samples with a note weigh, by note; 1 without.
     speech_views: changed copies of each clip's speech to learn from, beside the speech as it is.
     augment: how much these are changed, 1 is the usual.
+    other_lengths: learn from a part of each clip as well, and from the clip joined with another one
+        of the same person and label: films are cut elsewhere than the clips of a corpus.
     """
 
     modality: ClassVar[Modality] = "voice"
@@ -383,6 +389,7 @@ class Ensemble:
     note_weights: Mapping[str, float] = field(default_factory=dict)
     speech_views: int = 0
     augment: float = 1.0
+    other_lengths: bool = False
 
     def check(self) -> None:
         """See ``Recipe``."""

@@ -5,6 +5,16 @@ known and the other processes continue.
 """
 
 from facevoice.workers.crew import Crew, cores, run, threads_each
-from facevoice.workers.process import Opening, Outcome, Worker
+from facevoice.workers.process import Opening, Outcome, Worker, here, may_start
 
-__all__ = ["Crew", "Opening", "Outcome", "Worker", "cores", "run", "threads_each"]
+__all__ = [
+    "Crew",
+    "Opening",
+    "Outcome",
+    "Worker",
+    "cores",
+    "here",
+    "may_start",
+    "run",
+    "threads_each",
+]

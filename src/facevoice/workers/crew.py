@@ -8,7 +8,7 @@ from multiprocessing import connection
 from typing import Any, Generic, TypeVar
 
 from facevoice.errors import WorkerError
-from facevoice.workers.process import Opening, Outcome, Worker
+from facevoice.workers.process import Opening, Outcome, Worker, may_start
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -31,13 +31,14 @@ def run(
 ) -> Iterator[T]:
     """Work on all units and yield each once it is done.
 
-    A single worker is this process. Several are started as processes whose libraries are limited
-    to ``threads``. On interruption or failure, units under way are finished first.
+    A single worker is this process, and so is any where processes may not be started. Several are
+    started as processes whose libraries are limited to ``threads``. On interruption or failure,
+    units under way are finished first.
 
     Raises:
         WorkerError: a worker was killed. And whatever ``work`` raises.
     """
-    if workers == 1 or len(units) <= 1:
+    if workers == 1 or len(units) <= 1 or not may_start():
         for unit in units:
             work(unit)
             yield unit

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import connection, resource_tracker
@@ -48,14 +48,31 @@ class Outcome(Generic[T, R]):
     error: Exception | None
 
 
+def may_start() -> bool:
+    """Whether this process may start others.
+
+    A daemon of multiprocessing, such as a worker of its Pool, may not. In a frozen program a
+    process would be the program once more.
+    """
+    if multiprocessing.current_process().daemon:
+        return False
+    return bool(sys.executable) and not getattr(sys, "frozen", False)
+
+
 class Worker(Generic[T, R]):
     """One process: ``send`` it a unit, wait for ``pipe``, ``receive`` the outcome.
 
     Raises:
+        WorkerError: this process may not start another.
         OSError: no process can be started.
     """
 
     def __init__(self, opening: Opening[T, R], threads: int | None) -> None:
+        if not may_start():
+            raise WorkerError(
+                "no worker can be started here: a daemon of multiprocessing, such as a worker of"
+                " its Pool, may not start processes; use daemon=False, or concurrent.futures"
+            )
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.alive = True
@@ -170,6 +187,24 @@ def _without_main() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
+
+
+def here(
+    opening: Opening[T, R], units: Iterable[T], threads: int | None
+) -> Iterator[Outcome[T, R]]:
+    """Work on units in this process, where others may not be started.
+
+    threads: of the networks that ``opening`` loads; None: no limit.
+    """
+    with _environment(threads):
+        work = opening()
+    for unit in units:
+        try:
+            value = work(unit)
+        except Exception as error:  # noqa: BLE001 - handed on, as from a process
+            yield Outcome(unit, None, error)
+        else:
+            yield Outcome(unit, value, None)
 
 
 def _serve(opening: Opening[T, R], pipe: Any) -> None:

@@ -20,6 +20,7 @@ from facevoice.speech.prosody import FEATURES
 from facevoice.train.adapt import features
 from facevoice.train.adapt.features import read_leaves
 from facevoice.train.adapt.fit import Settings, fit
+from facevoice.train.adapt.heads import Clips
 from facevoice.train.adapt.onnx_heads import Answer, Linear, cut, feature_model, picture_model
 from facevoice.train.adapt.refit import fit_head
 from facevoice.train.adapt.run import adapt, clips_of, trained_note
@@ -184,6 +185,19 @@ def test_clips_without_faces_leave_the_face_branches_as_they_are(base, tmp_path)
     assert set(told["chosen"]) == {"spectrogram_adapted"}
     assert len(told["notes"]) == 2
     load_bundle(tmp_path / "mine")
+
+
+def test_the_shipped_bundle_is_adapted_but_for_a_network_without_a_last_layer(clips, tmp_path):
+    few = edited(clips, tmp_path / "few", lambda table: "\n".join(table.splitlines()[:9]))
+    base = load_bundle("base")
+    found = {x.name: x for x in read_leaves(base, few, tmp_path, views=1, seed=0)}
+    assert {name for name, leaf in found.items() if leaf.items is None} == {"mini_xception"}
+    assert "does not end in a linear layer" in found["mini_xception"].reason
+    known = Clips(few.y, np.array(few.groups), len(base.labels), 0)
+    result = fit(tuple(found.values()), known, np.arange(len(few.ids)), base, "moments")
+    assert any("mini_xception stays as it is" in note for note in result.notes)
+    assert "expression_adapted" in result.refits
+    assert "speech_adapted" in result.refits
 
 
 def test_data_that_teach_nothing_are_refused(clips, base, adapted, tmp_path):

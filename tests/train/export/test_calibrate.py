@@ -7,7 +7,7 @@ import pytest
 
 from facevoice.branches.base import tempered
 from facevoice.branches.blend import blend
-from facevoice.bundle.trained_on import write_keys
+from facevoice.bundle.trained_on import Lessons, write_lessons
 from facevoice.errors import RecipeError
 from facevoice.scores.calibration import fit_temperature
 from facevoice.scores.table import ScoreTable, write_score_table
@@ -42,7 +42,7 @@ def learnt(folder, names, table):
     """A run folder that notes the clips of these names."""
     folder.mkdir(parents=True, exist_ok=True)
     truth = dict(zip(table.ids.tolist(), table.truth.tolist(), strict=True))
-    write_keys(folder, [keys_of(names, [LABELS[truth.get(name, 0)] for name in names])])
+    write_lessons(folder, Lessons(keys_of(names, [LABELS[truth.get(name, 0)] for name in names])))
     return Run(folder, VOICE, {"labels": LABELS})
 
 

@@ -10,7 +10,13 @@ import torch
 
 import facevoice
 from facevoice.bundle.licences import branch_licences
-from facevoice.bundle.trained_on import known, read_keys, write_keys
+from facevoice.bundle.trained_on import (
+    VALIDATED_ON,
+    Lessons,
+    known,
+    read_lessons,
+    write_lessons,
+)
 from facevoice.errors import DatasetError, OutputError, RecipeError
 from facevoice.samples import SAMPLE
 from facevoice.scores.table import ScoreTable, write_score_table
@@ -149,16 +155,21 @@ def test_small_pictures_come_first(faces, tmp_path, monkeypatch):
 
 
 def test_a_run_notes_what_it_learnt_from(runs, faces, voices, tmp_path):
-    keys = read_keys(runs[1])
+    lessons = read_lessons(runs[1])
     groups = np.array(voices.groups)
     labels = [LABELS[k] for k in voices.y]
-    learnt = np.isin(keys_of(voices.ids, labels), keys)
-    np.testing.assert_array_equal(learnt, groups != "s5")
+    keys = keys_of(voices.ids, labels)
+    np.testing.assert_array_equal(np.isin(keys, lessons.every), groups != "s5")
+    validated = np.isin(keys, lessons.validated)
+    assert 0 < validated.sum() < (groups != "s5").sum()
+    assert not np.isin(lessons.validated, lessons.learnt).any()
     tree = tmp_path / "tree.toml"
     tree.write_text(TREE)
     folder = assemble(runs, tree, tmp_path / "bundle")
     card = json.loads((folder / "bundle.json").read_text())
-    assert (known(folder, card, faces.ids, [LABELS[k] for k in faces.y]) == "yes").all()
+    taught = known(folder, card, faces.ids, [LABELS[k] for k in faces.y])
+    assert set(taught.tolist()) == {"yes", "validation"}
+    assert VALIDATED_ON in card["files"]
 
 
 def test_branches_carry_the_licences_of_all_they_learnt_from(runs, faces, tmp_path):
@@ -192,13 +203,13 @@ def test_a_model_card_goes_along(runs, tmp_path):
 def test_a_run_notes_what_its_initial_weights_learnt_from(runs, faces, tmp_path):
     later = recipe_from(FACE.to_dict() | {"initial": str(runs[0]), "epochs": 1}, "test")
     earlier = keys_of(["somebody"], [LABELS[0]])
-    before = read_keys(runs[0])
-    write_keys(runs[0], [before, earlier])
+    before = read_lessons(runs[0])
+    write_lessons(runs[0], before + Lessons(earlier))
     try:
         train(later, faces, tmp_path / "later")
     finally:
-        write_keys(runs[0], [before])
-    assert np.isin(earlier, read_keys(tmp_path / "later")).all()
+        write_lessons(runs[0], before)
+    assert np.isin(earlier, read_lessons(tmp_path / "later").learnt).all()
 
 
 def test_a_folder_keeps_to_its_recipe(runs, faces):
@@ -316,3 +327,18 @@ def test_multiply_adds_are_those_of_the_layers():
 def test_every_net_maps_pictures_to_logits(name):
     net = NETS[name](NetSize(channels=1, classes=5, width=4, dropout=0.1))
     assert net(torch.zeros(2, 1, 48, 64)).shape == (2, 5)
+
+
+def test_what_is_learnt_is_divided_by_the_labels_shares(faces, tmp_path):
+    plain = replace(FACE, epochs=1, name="plain")
+    runs = {
+        power: train(replace(plain, prior_power=power), faces, tmp_path / str(power))
+        for power in (0.0, 0.5)
+    }
+    weights = {power: torch.load(run / "model.pt") for power, run in runs.items()}
+    split = split_of(faces, plain)
+    share = np.bincount(faces.y[split.train], minlength=len(LABELS)) / len(split.train)
+    moved = weights[0.0].pop("classify.bias") - weights[0.5].pop("classify.bias")
+    np.testing.assert_allclose(moved, 0.5 * np.log(share), atol=1e-6)
+    for name, values in weights[0.0].items():
+        assert torch.equal(values, weights[0.5][name])

@@ -33,6 +33,7 @@ from facevoice.train.voice.features import (
     changed_features,
     features_of,
     functional_features,
+    length_features,
     looks_of,
 )
 from support.prepared_folders import COUNT, LABELS, heard, write_prepared
@@ -228,6 +229,36 @@ def test_changed_copies_are_kept_until_something_else_is_asked(voices, run, monk
         with pytest.raises(AssertionError, match="computed again"):
             changed_features(voices, replace(RECIPE, augment=0.5))
     assert not np.array_equal(changed_features(voices, replace(RECIPE, seed=1)), first)
+
+
+def test_it_may_learn_from_parts_and_from_joined_clips(voices, monkeypatch):
+    heard = []
+
+    def keep(waveform, _feature_set):
+        heard.append(waveform.samples)
+        return np.full(FEATURES, len(waveform.samples), np.float32)
+
+    monkeypatch.setattr(features_module, "functionals", keep)
+    recipe = replace(RECIPE, augment=0.0, other_lengths=True, seed=7)
+    found = length_features(voices, recipe)
+    assert found.shape == (2, COUNT, FEATURES)
+    alike = list(zip(voices.groups, voices.y.tolist(), strict=True))
+    row = next(row for row in range(COUNT) if alike.count(alike[row]) > 1)
+    speech = {other: voices.speech(other).samples for other in range(COUNT)}
+    part, joined = heard[2 * row : 2 * row + 2]
+    assert len(part) == max(int(0.6 * len(speech[row])), min(len(speech[row]), 12_000))
+    assert _stands_in(part, speech[row])
+    partners = [x for x in range(COUNT) if x != row and alike[x] == alike[row]]
+    wholes = [np.concatenate([speech[row], speech[x]]) for x in partners]
+    assert any(_stands_in(joined, whole) and 2 * len(joined) >= len(whole) - 2 for whole in wholes)
+    looks = looks_of(features_of(voices, RECIPE)[0], voices, replace(recipe, speech_views=0))
+    np.testing.assert_array_equal(looks[1:], found)
+
+
+def _stands_in(part, whole):
+    windows = np.lib.stride_tricks.sliding_window_view(whole, len(part))
+    starts = np.flatnonzero(whole[: len(windows)] == part[0])
+    return any(np.array_equal(windows[start], part) for start in starts)
 
 
 def test_it_becomes_a_branch_without_opensmile(run, tmp_path, monkeypatch):

@@ -3,7 +3,6 @@
 import csv
 import importlib
 import io
-import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,9 +10,11 @@ from pathlib import Path
 from typing import IO, Any, Final, Literal
 
 from facevoice.branches import Branch
+from facevoice.csv_cells import safe_cell
 from facevoice.errors import InvalidInputError, MissingDependencyError, OutputError
 from facevoice.output.predictions.columns import Kind, columns_of, flat_row
 from facevoice.output.predictions.text import render
+from facevoice.output.wording import json_line, visible
 from facevoice.predict.prediction import Prediction
 from facevoice.writing import replacing
 
@@ -94,14 +95,18 @@ def _line_writer(form: str, stream: IO[str], tree: Branch) -> Write:
         return lambda prediction: print(render(prediction, tree), file=stream)
     table = csv.DictWriter(stream, columns_of(tree), lineterminator="\n")
     if form == "csv":
-        table.writeheader()
+        table.writerow({name: safe_cell(name) for name in table.fieldnames})
+
+    def cell(value: Any) -> Any:
+        shown = visible(value) if stream.isatty() and isinstance(value, str) else value
+        return safe_cell(shown)
 
     def write(prediction: Prediction) -> None:
         if form == "csv":
-            table.writerow(flat_row(prediction))
+            row = flat_row(prediction)
+            table.writerow({name: cell(value) for name, value in row.items()})
         else:
-            record = prediction.to_dict()
-            stream.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
+            stream.write(json_line(prediction.to_dict()) + "\n")
         stream.flush()
 
     return write

@@ -7,7 +7,7 @@ from facevoice.branches import Branch
 from facevoice.branches.tree import members_of
 from facevoice.output.damage import damage_sentence
 from facevoice.output.missing import REASONS
-from facevoice.output.wording import counted
+from facevoice.output.wording import counted, visible
 from facevoice.predict.prediction import Prediction
 from facevoice.types import Scores
 
@@ -17,8 +17,8 @@ UNSURE: Final = "unsure: the highest score is below this model's threshold for a
 def render(prediction: Prediction, tree: Branch) -> str:
     """Several lines: what was analysed, one row per node of the tree, and what was missing."""
     if prediction.error is not None:
-        return f"{prediction.path}\n  error: {prediction.error[1]}\n"
-    lines = [f"{prediction.path or 'arrays'}{_looked_at(prediction)}"]
+        return f"{visible(str(prediction.path))}\n  error: {visible(prediction.error[1])}\n"
+    lines = [f"{visible(prediction.path or 'arrays')}{_looked_at(prediction)}"]
     rows = list(_rows(tree, prediction.scores, "", ""))
     verdicts = ["-" if scores is None else scores.emotion for _, scores in rows]
     if prediction.abstained:

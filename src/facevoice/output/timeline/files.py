@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from facevoice.csv_cells import csv_rows, csv_text, safe_cell, safe_cells
 from facevoice.errors import InvalidInputError, MissingDependencyError
 from facevoice.output.timeline.columns import Kind, Table, record_of
 from facevoice.timeline.table import Timeline
@@ -35,7 +36,7 @@ def to_csv(table: Table) -> str:
     """A table as comma-separated values, numbers in full precision."""
     stream = io.StringIO()
     lines = csv.writer(stream, lineterminator="\n")
-    lines.writerow([column.name for column in table.columns])
+    lines.writerow(safe_cells(column.name for column in table.columns))
     kinds = [column.kind for column in table.columns]
     for row in table.rows:
         lines.writerow([_text(value, kind) for value, kind in zip(row, kinds, strict=True)])
@@ -47,7 +48,9 @@ def _text(value: Any, kind: Kind) -> str:
         return ""
     if kind == "float":
         return repr(float(value))
-    return str(np.float32(value)) if kind == "float32" else str(value)
+    if kind == "float32":
+        return str(np.float32(value))
+    return str(safe_cell(str(value)) if kind == "text" else value)
 
 
 def to_parquet(table: Table) -> bytes:
@@ -85,8 +88,7 @@ def _arrow(module: str) -> Any:
 
 
 def _read_csv(path: Path) -> Cells:
-    with path.open(encoding="utf-8", newline="") as stream:
-        names, *lines = list(csv.reader(stream, strict=True))
+    names, *lines = [row for _, row in csv_rows(csv_text(path))]
     if any(len(line) != len(names) for line in lines):
         raise InvalidInputError(f"{path.name} has lines that are shorter or longer than its header")
     return {name: [line[number] for line in lines] for number, name in enumerate(names)}

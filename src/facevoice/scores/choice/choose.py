@@ -36,7 +36,9 @@ def choose_weights(table: ScoreTable, plan: SearchPlan) -> Choice:
     known = table.rows(table.labelled)
     if not len(known):
         raise InvalidInputError("no clip of the table has a known truth: nothing to fit on")
-    refuse_taught(known, "weights fitted on them overrate it", allowed=plan.allow_trained)
+    refuse_taught(
+        known, "weights fitted on them overrate it", allowed=plan.allow_trained, validation=True
+    )
     known.select(plan.leaves)  # a missing branch is an error before anything long starts
     notes: list[str] = []
     nested = _nested(known, plan, notes)

@@ -33,7 +33,8 @@ class SearchPlan:
     abstain_risk: find the threshold below which to abstain, so that no more than this share
         of the answers is wrong.
     command: recorded with the weights.
-    allow_trained: also fit on clips that taught what scored them, see ``ScoreTable.taught``.
+    allow_trained: also fit on clips that taught what scored them, see ``ScoreTable.taught``; those
+        that only validated it are always fine.
 
     Raises InvalidInputError if the parts contradict each other.
     """

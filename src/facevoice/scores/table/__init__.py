@@ -2,6 +2,7 @@
 
 from facevoice.scores.table.files import (
     check_table_file,
+    is_score_csv,
     read_score_table,
     table_of_frame,
     table_to_frame,
@@ -16,15 +17,17 @@ from facevoice.scores.table.learnt import (
     scorer,
     trained_on,
 )
-from facevoice.scores.table.table import ScoredBy, ScoreTable
+from facevoice.scores.table.table import TAUGHT, ScoredBy, ScoreTable
 
 __all__ = [
     "HOW_TO_ALLOW",
+    "TAUGHT",
     "ScoreTable",
     "ScoredBy",
     "check_table_file",
     "deal_splits",
     "grouped_folds",
+    "is_score_csv",
     "join",
     "looked_for",
     "read_score_table",

@@ -1,6 +1,7 @@
 """Score tables on disk: CSV, npz and Parquet, and pandas frames.
 
-CSV and Parquet hold the tidy long form, one row for each clip and branch:
+CSV may have commas, semicolons or tabs between cells, and decimal commas: spreadsheets write what
+their language asks for. CSV and Parquet hold the tidy long form, one row for each clip and branch:
 
 =========  ======================================================================
 column     meaning
@@ -12,7 +13,7 @@ group      speaker or film; optional, else the id
 truth      name of the true label; optional, empty where unknown
 missing    why it has no scores; optional, see ``types.MISSING_CODES``
 key        the clip's key, by which it is known again under another id; optional
-taught     whether what gave the scores learnt from the clip: yes or no; optional, else unknown
+taught     whether what gave the scores learnt from the clip, see ``TAUGHT``; optional
 the rest   one column for each label, in order: the scores; empty where absent
 =========  ======================================================================
 
@@ -33,18 +34,18 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
-from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from facevoice.csv_cells import csv_rows, csv_text, safe_cell, safe_cells
 from facevoice.errors import (
     InvalidInputError,
     MediaNotFoundError,
     MissingDependencyError,
 )
-from facevoice.scores.table.table import ScoredBy, ScoreTable
+from facevoice.scores.table.table import TAUGHT, ScoredBy, ScoreTable
 from facevoice.writing import check_writable, replacing
 
 if TYPE_CHECKING:
@@ -233,15 +234,13 @@ def _per_clip(name: str, columns: Columns, row_ids: Sequence[str]) -> list[str]:
 
 
 def _taught(columns: Columns, row_ids: Sequence[str]) -> list[str]:
-    """For each clip yes if one of its rows says so, no if all of them do, else unknown."""
+    """For each clip the worst word of its rows, see ``TAUGHT``; any other word as it is."""
     found: dict[str, set[str]] = {clip: set() for clip in row_ids}
     for clip, value in zip(row_ids, columns.get("taught", [""] * len(row_ids)), strict=True):
         word = _text(value).strip()
         found[clip].add(_YES_NO.get(word.lower(), word))
-    return [
-        next((word for word in ("yes", "") if word in words), min(words))
-        for words in found.values()
-    ]
+    order = {word: place for place, word in enumerate(TAUGHT)}
+    return [max(words, key=lambda word: order.get(word, len(order))) for words in found.values()]
 
 
 def _text(value: object) -> str:
@@ -260,21 +259,52 @@ def _number(value: object, label: str) -> float:
 
 
 def _read_csv(path: Path) -> ScoreTable:
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        first = stream.readline()
-        noted = first.startswith(_COMMENT)
-        reader = csv.reader(stream if noted else chain([first], stream))
-        header = next(reader, [])
-        body = [(reader.line_num + noted, row) for row in reader if row]
-    if not header:
+    text = csv_text(path)
+    origin, table, first_line = _noted(text)
+    rows = list(csv_rows(table, first_line))
+    if not rows:
         raise InvalidInputError("the file is empty")
+    (_, header), *body = rows
     for number, row in body:
         if len(row) != len(header):
             raise InvalidInputError(f"line {number} has {len(row)} cells, the header {len(header)}")
     if len(set(header)) != len(header):
         raise InvalidInputError(f"the header repeats a name: {', '.join(header)}")
     columns = {name: [row[i] for _, row in body] for i, name in enumerate(header)}
-    return _of_columns(columns, json.loads(first.removeprefix(_COMMENT)) if noted else {})
+    return _of_columns(columns, origin)
+
+
+def _noted(text: str) -> tuple[dict[str, Any], str, int]:
+    """The note about the bundle, the table, and the number of its first line.
+
+    A spreadsheet takes the note for a row: its commas separate cells, and more may be added.
+    """
+    first, _, rest = text.partition("\n")
+    if not first.lstrip('"').startswith(_COMMENT):
+        return {}, text, 1
+    found: dict[str, Any]
+    try:
+        found = json.loads(first.removeprefix(_COMMENT))
+    except ValueError:
+        cells = [cell for _, row in csv_rows(first) for cell in row]
+        try:
+            found = json.loads(",".join(cells).rstrip(",").removeprefix(_COMMENT))
+        except ValueError:
+            raise InvalidInputError(
+                "its first line, the note about the bundle, is damaged: write the table again, or"
+                " delete this line"
+            ) from None
+    return found, rest, 2
+
+
+def is_score_csv(path: Path) -> bool:
+    """Whether a CSV file is a score table: it has the columns id and branch."""
+    try:
+        _, table, _ = _noted(csv_text(path))
+        _, header = next(csv_rows(table), (0, []))
+    except (OSError, ValueError):
+        return False
+    return {"id", "branch"} <= set(header)
 
 
 def _write_csv(table: ScoreTable, stream: IO[bytes]) -> None:
@@ -282,9 +312,9 @@ def _write_csv(table: ScoreTable, stream: IO[bytes]) -> None:
     text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
     text.write(f"{_COMMENT}{json.dumps(origin)}\n" if origin else "")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
+    writer.writerow(safe_cells(columns))
     for row in zip(*columns.values(), strict=True):
-        writer.writerow(["" if cell != cell else cell for cell in row])  # noqa: PLR0124 - NaN
+        writer.writerow(["" if cell != cell else safe_cell(cell) for cell in row])  # noqa: PLR0124 - NaN
     text.detach()  # flushes, and leaves the stream open
 
 

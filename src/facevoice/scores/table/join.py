@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facevoice.errors import InvalidInputError, LabelMismatchError
-from facevoice.scores.table.table import ScoreTable, StrArray
+from facevoice.scores.table.table import TAUGHT, ScoreTable, StrArray
 
 
 def join(first: ScoreTable, second: ScoreTable) -> ScoreTable:
@@ -46,10 +46,9 @@ def join(first: ScoreTable, second: ScoreTable) -> ScoreTable:
 
 
 def taught_either(left: ScoreTable, right: ScoreTable) -> StrArray:
-    """(N,) of two tables on the same clips: yes if either says so, no if both do, else unknown."""
-    either = (left.taught == "yes") | (right.taught == "yes")
-    neither = (left.taught == "no") & (right.taught == "no")
-    return np.where(either, "yes", np.where(neither, "no", ""))
+    """(N,) of two tables on the same clips, the worse of what both say, see ``TAUGHT``."""
+    pairs = zip(left.taught.tolist(), right.taught.tolist(), strict=True)
+    return np.array([max(pair, key=TAUGHT.index) for pair in pairs], np.str_)
 
 
 def _spread(table: ScoreTable, other: ScoreTable) -> ScoreTable:

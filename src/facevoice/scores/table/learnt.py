@@ -14,13 +14,13 @@ def trained_on(name: str, ids: Sequence[str], taught: NDArray[np.str_]) -> str:
 
     ids: N names. taught: (N,) see ``ScoreTable``.
     """
-    found = taught == "yes"
-    if not found.any():
-        return ""
-    return (
-        f"{name} was trained on {int(found.sum())} of {len(ids)} clips, such as"
-        f" {ids[int(found.argmax())]}"
-    )
+    parts = {"was trained on": taught == "yes", "was validated on": taught == "validation"}
+    told = [
+        f"{what} {int(found.sum())} of {len(ids)} clips, such as {ids[int(found.argmax())]}"
+        for what, found in parts.items()
+        if found.any()
+    ]
+    return f"{name} {' and '.join(told)}" if told else ""
 
 
 def scorer(table: ScoreTable) -> str:
@@ -28,15 +28,21 @@ def scorer(table: ScoreTable) -> str:
     return "what gave the scores" if table.bundle is None else f"the bundle {table.bundle.name}"
 
 
-def refuse_taught(table: ScoreTable, consequence: str, *, allowed: bool = False) -> None:
+def refuse_taught(
+    table: ScoreTable, consequence: str, *, allowed: bool = False, validation: bool = False
+) -> None:
     """Refuse a table with clips that taught what scored them.
 
     consequence: why, e.g. "weights fitted on them overrate it".
+    validation: whether clips are fine that only validated it.
 
     Raises:
         DatasetError: there are such clips, and they were not allowed.
     """
-    found = "" if allowed else trained_on(scorer(table), table.ids.tolist(), table.taught)
+    taught = table.taught
+    if validation:
+        taught = np.where(taught == "validation", "no", taught)
+    found = "" if allowed else trained_on(scorer(table), table.ids.tolist(), taught)
     if found:
         raise DatasetError(f"{found}: {consequence}. {HOW_TO_ALLOW}")
 

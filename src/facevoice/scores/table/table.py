@@ -15,8 +15,10 @@ StrArray = NDArray[np.str_]
 IntArray = NDArray[np.int64]
 
 _PER_CLIP: Final = ("ids", "scores", "truth", "groups", "splits", "missing", "keys", "taught")
-TAUGHT: Final = ("", "no", "yes")
-"""Whether what gave the scores learnt from a clip: unknown, no, yes."""
+TAUGHT: Final = ("no", "validation", "", "yes")
+"""Whether what gave the scores learnt from a clip, from the best to the worst: no; the clip only
+chose when training stopped, or set a temperature or the weights of a fusion; unknown; yes.
+"""
 SUM_TOLERANCE: Final = 5e-3
 """How far a distribution's sum may stray from 1: three decimals over ten labels."""
 
@@ -324,7 +326,7 @@ def _check_taught(table: ScoreTable) -> None:
         row = int(wrong[0])
         raise InvalidInputError(
             f"clip {str(table.ids[row])!r} has taught {str(table.taught[row])!r}; it must be yes,"
-            " no, or empty where that is unknown"
+            " validation, no, or empty where that is unknown"
         )
 
 

@@ -16,7 +16,7 @@ from facevoice.bundle import Bundle, load_bundle
 from facevoice.bundle.files import files_named
 from facevoice.bundle.licences import Licences, branch_licences, part_licences
 from facevoice.bundle.reweigh import tree_of
-from facevoice.bundle.trained_on import PARTLY, read_keys, write_keys
+from facevoice.bundle.trained_on import PARTLY, Lessons, read_lessons, write_lessons
 from facevoice.bundle.write import check_place, files_of, new_bundle, write_card
 from facevoice.errors import RecipeError
 from facevoice.scores.search import WeightTree
@@ -79,9 +79,9 @@ def write_bundle(
         tree = _counted(adapted.tree)
         nodes = _leaf_nodes(base, leaves, adapted, tree.leaves, data, folder)
         names = [data.labels[index] for index in data.y]
-        earlier = read_keys(base.folder)
-        own = distinct_keys(data.ids, names)
-        write_keys(folder, [own] if earlier is None else [own, earlier])
+        earlier = read_lessons(base.folder)
+        own = Lessons(distinct_keys(data.ids, names))
+        write_lessons(folder, own if earlier is None else own + earlier)
         card = _card(base, data, settings, adapted, figures)
         if earlier is None or base.card.get(PARTLY, False):
             card |= {PARTLY: True}

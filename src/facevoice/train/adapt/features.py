@@ -1,7 +1,6 @@
 """What the frozen networks of a bundle make of prepared clips: features, in several views."""
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -64,6 +63,7 @@ class LeafFeatures:
     trunk: the network of pictures. temporal: the old temporal part, of a face_sequence only.
     machine: what scores the features of whole clips (N, D); see ``machines``.
     added: the bundle lacks it: ``scores`` tell no more than where the clip has the modality.
+    reason: why a branch cannot be adapted, else "".
     """
 
     name: str
@@ -77,6 +77,7 @@ class LeafFeatures:
     temporal: onnx.ModelProto | None = None
     machine: onnx.ModelProto | None = None
     added: bool = False
+    reason: str = ""
 
     @property
     def speaks(self) -> NDArray[np.bool_]:
@@ -238,12 +239,13 @@ _NETWORKS: Final = ("face_vote", "face_sequence", "spectrogram_net")
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """A branch and what reads its features; no reader for a branch that cannot be adapted."""
+    """A branch and what reads its features; no reader, but a reason, if it cannot be adapted."""
 
     node: Mapping[str, Any]
     branch: Branch
     reader: _Reader | None
     added: bool = False
+    reason: str = ""
 
     def read(self, row: int, evidence: Evidence, seed: int) -> Scores | None:
         if self.reader is None:
@@ -258,12 +260,17 @@ def _sources(bundle: Bundle, views: int, work: Path) -> dict[str, _Source]:
     sources = {}
     for (name, node), branch in zip(named.items(), leaves(bundle.tree), strict=True):
         reader: _Reader | None = None
+        reason = ""
         if isinstance(branch, MachineBranch):
             reader = _MachineReader(branch, views)
         elif node["kind"] in _NETWORKS:
-            with suppress(RecipeError):  # it does not end in a linear layer: it stays as it is
+            try:
                 reader = _NetworkReader(bundle, branch, node, views, work)
-        sources[name] = _Source(node, branch, reader)
+            except RecipeError as error:  # other branches can be adapted still
+                reason = str(error)
+        else:
+            reason = f"branches of kind {node['kind']} cannot be adapted"
+        sources[name] = _Source(node, branch, reader, reason=reason)
     for name, offer in offers(bundle, work).items():
         reader = _MachineReader(offer.branch, views)
         sources[name] = _Source(offer.node, offer.branch, reader, added=True)
@@ -298,7 +305,8 @@ def read_leaves(
 def _leaf(name: str, source: _Source, scores: Float64Array) -> LeafFeatures:
     reader, modality = source.reader, source.branch.modality or "face"
     if reader is None or not reader.sequences[0]:
-        return LeafFeatures(name, source.node, modality, scores, added=source.added)
+        reason = source.reason or f"no clip has a {modality}"
+        return LeafFeatures(name, source.node, modality, scores, added=source.added, reason=reason)
     first = next(iter(reader.sequences[0].values()))
     width = first.shape[1] if reader.trunk is None else reader.trunk.head.weight.shape[0]
     return LeafFeatures(

@@ -82,10 +82,7 @@ def fit(
         if leaf.added and not (tried and _enough(clips, heard)):
             continue
         if not tried:
-            notes.append(
-                f"{leaf.name} stays as it is: no clip speaks to it, or it does not end in a linear"
-                " layer"
-            )
+            notes.append(f"{leaf.name} stays as it is: {leaf.reason}")
         elif not _enough(clips, heard):
             notes.append(f"{leaf.name} stays as it is: too few {leaf.modality} clips")
         else:

@@ -99,12 +99,12 @@ def cut(path: Path) -> Trunk:
         bias = next((constants[name] for name in end.input if name in constants), None)
         end = made.get(inner)
     if end is None or end.op_type not in ("Gemm", "MatMul") or end.input[1] not in constants:
-        raise RecipeError(f"{path.name} does not end in a linear layer: it cannot be adapted")
+        raise RecipeError(f"{path.name} does not end in a linear layer")
     weight = constants[end.input[1]].astype(np.float64)
     if end.op_type == "Gemm":
         facts = {each.name: helper.get_attribute_value(each) for each in end.attribute}
         if facts.get("transA", 0) or facts.get("alpha", 1.0) != 1 or facts.get("beta", 1.0) != 1:
-            raise RecipeError(f"{path.name} ends in a scaled product: it cannot be adapted")
+            raise RecipeError(f"{path.name} ends in a scaled product, not in a linear layer")
         weight = weight.T if facts.get("transB", 0) else weight
         bias = constants[end.input[2]] if len(end.input) > 2 else None
     offset = np.zeros(weight.shape[1]) if bias is None else bias.astype(np.float64)

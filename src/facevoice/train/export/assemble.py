@@ -4,6 +4,8 @@ import datetime as dt
 import shutil
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from facevoice import __version__
 from facevoice.branches import leaves
 from facevoice.bundle.files import shipped_parts
 from facevoice.bundle.licences import Licences, all_data, part_licences
-from facevoice.bundle.trained_on import read_keys, write_keys
+from facevoice.bundle.trained_on import read_lessons, write_lessons
 from facevoice.bundle.write import files_of, new_bundle, write_card
 from facevoice.errors import RecipeError
 from facevoice.scores.metrics import Figures
@@ -62,10 +64,10 @@ def assemble(runs: Sequence[Path], tree_file: Path, output: Path) -> Path:
 
 def _write_keys(runs: Iterable[Run], folder: Path) -> None:
     """Note which samples taught the bundle; not at all where a run does not say."""
-    found = [read_keys(run.folder) for run in runs]
-    known = [keys for keys in found if keys is not None]
+    found = [read_lessons(run.folder) for run in runs]
+    known = [lessons for lessons in found if lessons is not None]
     if len(known) == len(found):
-        write_keys(folder, known)
+        write_lessons(folder, reduce(add, known))
 
 
 def _read_tree(path: Path) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from facevoice.branches import Adjustment
 from facevoice.branches.base import tempered
 from facevoice.branches.blend import blend
 from facevoice.branches.tree import leaves, members_of
-from facevoice.bundle.trained_on import read_keys
+from facevoice.bundle.trained_on import read_lessons
 from facevoice.errors import RecipeError
 from facevoice.scores.calibration import fit_temperature
 from facevoice.scores.metrics import log_loss
@@ -125,11 +125,11 @@ def _refuse_learnt(table: ScoreTable, path: Path, run: Run) -> None:
     for split in np.unique(table.splits).tolist():
         fold = path.parent / run.recipe.name / split
         scorer = fold if split and fold.is_dir() else run.folder
-        learnt = read_keys(scorer)
-        if learnt is None:
+        lessons = read_lessons(scorer)
+        if lessons is None:
             raise RecipeError(f"{scorer} does not say which samples it learnt from")
         rows = table.splits == split
-        known = int(are_among(table.ids[rows].tolist(), truth[rows].tolist(), learnt).sum())
+        known = int(are_among(table.ids[rows].tolist(), truth[rows].tolist(), lessons.every).sum())
         if known:
             raise RecipeError(
                 f"{path}: {known} clips are among those that {scorer} learnt from; a temperature"

@@ -11,12 +11,13 @@ if the recipe asks for it:
 from functools import partial
 from pathlib import Path
 
+import torch
 from lightning_fabric import Fabric, seed_everything
 from torch import nn
 
 from facevoice.train.fit.initial_weights import load_initial
 from facevoice.train.fit.run_folder import claim, save_scores, save_tensors
-from facevoice.train.fit.samples import split_of
+from facevoice.train.fit.samples import log_prior, split_of
 from facevoice.train.fit.sequence_features import SequenceNet, SequenceSource, cached_features
 from facevoice.train.fit.sources import Source, source_of
 from facevoice.train.fit.stage import Progress, Report, Stage, Trainer
@@ -97,6 +98,10 @@ def _train(
     module: nn.Module = net
     if isinstance(recipe, FaceSequenceRecipe):
         module, source = _sequence_stages(trainer, data, net, recipe)
+    last = module.blstm.classify if isinstance(module, SequenceNet) else net.classify
+    with torch.no_grad():
+        prior = log_prior(data.y[split.train], len(data.labels)).to(last.bias.device)
+        last.bias.sub_(recipe.prior_power * prior)
     if fabric.is_global_zero:
         for name, rows in (("val", split.val), ("test", split.test)):
             if len(rows):

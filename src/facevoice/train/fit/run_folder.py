@@ -8,7 +8,8 @@ It holds
     stage-*.pt, features-*.npy   what finished stages hand on, until the run is finished
     model.pt        the final weights (model.onnx for a support vector machine)
     scores_val.npz, scores_test.npz   ids, groups, y, labels, scores (N, K): held-out scores
-    trained_on.npy  keys of the samples that set the weights or the temperature
+    trained_on.npy  keys of the samples that set the weights or the temperature; validated_on.npy
+                    of those that set the temperature and chose the epoch alone
 """
 
 import io
@@ -25,12 +26,12 @@ import torch
 from numpy.typing import NDArray
 
 import facevoice
-from facevoice.bundle.trained_on import read_keys, write_keys
+from facevoice.bundle.trained_on import Lessons, read_lessons, write_lessons
 from facevoice.errors import RecipeError
 from facevoice.scores.table.keys import distinct_keys
 from facevoice.train.fit.samples import Indices, Split
 from facevoice.train.prepare.folder import Prepared
-from facevoice.train.recipe import AnyRecipe, Network
+from facevoice.train.recipe import AnyRecipe, Ensemble, Network
 from facevoice.writing import replacing
 
 
@@ -104,11 +105,13 @@ def _write_facts(run: Path, facts: Mapping[str, Any]) -> None:
 
 
 def _note_samples(run: Path, recipe: AnyRecipe, data: Prepared, split: Split) -> None:
-    rows = np.concatenate([split.train, split.val])
-    parts = [distinct_keys(data.ids, [data.labels[index] for index in data.y])[rows]]
+    keys = distinct_keys(data.ids, [data.labels[index] for index in data.y])
+    lessons = Lessons(keys[split.train], keys[split.val])
+    if isinstance(recipe, Ensemble):  # it learns from its validation rows in the end
+        lessons = Lessons(lessons.every)
     initial = recipe.initial if isinstance(recipe, Network) else ""
-    earlier = read_keys(Path(initial)) if initial else None
-    write_keys(run, parts if earlier is None else [*parts, earlier])
+    earlier = read_lessons(Path(initial)) if initial else None
+    write_lessons(run, lessons if earlier is None else lessons + earlier)
 
 
 def _earlier_licences(recipe: AnyRecipe) -> dict[str, str]:

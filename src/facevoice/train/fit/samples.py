@@ -92,14 +92,22 @@ def drawing_order(y: NDArray[np.int64], recipe: NetRecipe, rng: np.random.Genera
 def logit_adjustment_of(y: NDArray[np.int64], classes: int, recipe: AnyRecipe) -> Tensor:
     """(K,) added to the logits in training so that rare classes count as much as common ones.
 
-    The log of each class's share, times ``balance_power`` (Menon et al., *Long-tail learning via
-    logit adjustment*, ICLR 2021, eq. 10); zeros unless ``balance`` is "logits". A class without
-    a sample counts as half a one.
+    ``log_prior`` times ``balance_power`` (Menon et al., *Long-tail learning via logit adjustment*,
+    ICLR 2021, eq. 10); zeros unless ``balance`` is "logits".
     """
     if recipe.balance != "logits":
         return torch.zeros(classes)
+    return recipe.balance_power * log_prior(y, classes)
+
+
+def log_prior(y: NDArray[np.int64], classes: int) -> Tensor:
+    """(K,) log of each class's share. A class without a sample counts as half a one.
+
+    Taken off the logits of a trained network (Menon et al., eq. 9), so much of it as
+    ``prior_power`` says, it makes rare classes as likely as in data that hold them more often.
+    """
     share = np.maximum(np.bincount(y, minlength=classes), 0.5) / len(y)
-    return torch.from_numpy(recipe.balance_power * np.log(share)).float()
+    return torch.from_numpy(np.log(share)).float()
 
 
 def mixed(

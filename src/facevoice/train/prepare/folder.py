@@ -12,7 +12,6 @@ A prepared folder holds
     contact_sheet.jpg  a face of each of the first samples, to check by eye
 """
 
-import csv
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,6 +22,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from facevoice.csv_cells import csv_rows, csv_text
 from facevoice.errors import DatasetError
 from facevoice.faces.sample import Box
 from facevoice.train.prepare.store import Store
@@ -168,8 +168,8 @@ def open_prepared(folder: Path) -> Prepared:
     """
     try:
         meta = json.loads((folder / "prepared.json").read_text(encoding="utf-8"))
-        with (folder / "samples.csv").open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream))
+        header, *cells = [row for _, row in csv_rows(csv_text(folder / "samples.csv"))]
+        rows = [dict(zip(header, row, strict=False)) for row in cells]
     except FileNotFoundError as error:
         raise DatasetError(
             f"{folder} is not a prepared folder ({Path(error.filename).name} is absent): make one"

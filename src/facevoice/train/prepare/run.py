@@ -17,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 
 from facevoice import __version__
+from facevoice.csv_cells import safe_cells
 from facevoice.datasets import Corpus
 from facevoice.errors import DatasetError
 from facevoice.scores.table import ScoreTable, write_score_table
@@ -215,7 +216,7 @@ def _table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) ->
     ):
         table = csv.writer(stream, lineterminator="\n")
         table.writerow(columns)
-        table.writerows(rows)
+        table.writerows(map(safe_cells, rows))
 
 
 def _relative(path: Path, root: Path) -> str:

@@ -5,8 +5,8 @@ folder holds
     features     (N, D) float32, NaN rows for samples without speech
     fingerprint  of the prepared folder that they were computed from
     opensmile    the version of what computed them: openSMILE, our own set, or the encoders' hashes
-With functionals there, training needs no openSMILE. ``...-changed.npz`` holds the same of
-changed copies, (V, N, D), and how they were made.
+With functionals there, training needs no openSMILE. ``...-changed.npz`` and ``...-lengths.npz``
+hold the same of changed copies and of other lengths, (V, N, D), and how they were made.
 """
 
 import zipfile
@@ -31,6 +31,7 @@ from facevoice.speech.encoders import (
 )
 from facevoice.speech.functionals import FEATURE_COUNTS, FeatureSet, functionals
 from facevoice.speech.prosody import VERSION
+from facevoice.speech.voice import SPEECH_RATE_HZ
 from facevoice.train.fit.augment import change_speech
 from facevoice.train.prepare.folder import Prepared
 from facevoice.train.prepare.store import Store
@@ -39,6 +40,9 @@ from facevoice.types import Float32Array, Waveform
 from facevoice.writing import replacing
 
 _ENCODER_FEATURES: Final = 2688  # of ``SHIPPED_ENCODERS``
+_LENGTHS: Final = ("a part", "joined with another")
+_PART: Final = 0.6  # of a clip
+_SHORTEST_PART: Final = 12_000  # samples, three quarters of a second
 _PIECE_SECONDS: Final = 1.0  # what is new in a window of a timeline, by default
 
 Change = Callable[[int, int, Float32Array], Float32Array]
@@ -86,11 +90,14 @@ def _features(data: Prepared, kind: _Kind) -> tuple[Float32Array, NDArray[np.boo
 def looks_of(features: Float32Array, data: Prepared, recipe: EnsembleRecipe) -> Float32Array:
     """(V, N, D) all that an ensemble learns from: the features, and those of other looks.
 
-    Looks are changed copies of the speech and, where the recipe says so, speech read in pieces.
+    Looks are changed copies of the speech and, where the recipe says so, other lengths of it and
+    speech read in pieces.
     """
     looks = [features[None]]
     if recipe.speech_views:
         looks.append(changed_features(data, recipe))
+    if recipe.other_lengths:
+        looks.append(length_features(data, recipe))
     if isinstance(recipe, SpeechEncoderRecipe) and recipe.in_pieces:
         pieces, _ = _features(data, _encoders("speech_encoder-pieces", _PIECE_SECONDS))
         looks.append(pieces[None])
@@ -105,6 +112,65 @@ def changed_features(data: Prepared, recipe: EnsembleRecipe) -> Float32Array:
     """
     kind = _kind(recipe)
     return np.concatenate([_changed(store, kind, recipe) for store in data.stores], axis=1)
+
+
+def length_features(data: Prepared, recipe: EnsembleRecipe) -> Float32Array:
+    """Features of a part of each clip, and of the clip joined with another: (2, N, D).
+
+    The part is _PART of the clip. The other clip is of the same group and label; of both together
+    a part of half or more is taken, at most LONGEST_SECONDS, and changed as copies are. Speech that
+    has nothing to be joined with stays alone.
+
+    Raises:
+        DatasetError, MissingDependencyError: see ``features_of``.
+    """
+    kind = _kind(recipe)
+    groups, y = np.array(data.groups), data.y
+    starts = np.cumsum([0, *(len(store) for store in data.stores)])
+    found = []
+    for store, start in zip(data.stores, starts, strict=False):
+        own = slice(start, start + len(store))
+        found.append(_of_lengths(store, kind, recipe, _alike(groups[own], y[own])))
+    return np.concatenate(found, axis=1)
+
+
+def _alike(groups: NDArray[np.str_], y: NDArray[np.int64]) -> Callable[[int], NDArray[np.intp]]:
+    """The other rows of the group and label of a row."""
+
+    def others(row: int) -> NDArray[np.intp]:
+        found = np.flatnonzero((groups == groups[row]) & (y == y[row]))
+        return np.asarray(found[found != row], np.intp)
+
+    return others
+
+
+def _of_lengths(
+    store: Store, kind: _Kind, recipe: EnsembleRecipe, others: Callable[[int], NDArray[np.intp]]
+) -> Float32Array:
+    def change(row: int, view: int, samples: Float32Array) -> Float32Array:
+        rng = np.random.default_rng([recipe.seed, row, view, len(_LENGTHS)])
+        if not view:
+            return _part(samples, _PART, rng)
+        among = others(row)
+        other = store.speech(int(rng.choice(among))) if len(among) else None
+        if other is not None:
+            samples = np.concatenate([samples, other.samples])
+        longest = min(len(samples), int(LONGEST_SECONDS * SPEECH_RATE_HZ))
+        part = _part(samples, rng.uniform(0.5, 1) * longest / len(samples), rng)
+        return change_speech(part, recipe.augment, rng)
+
+    def make() -> Float32Array:
+        return _of_all(store, kind, len(_LENGTHS), change)
+
+    made = f"{store.fingerprint} {_LENGTHS}, strength {recipe.augment}, seed {recipe.seed}"
+    return _kept_or_made(store.folder / f"{kind.name}-lengths.npz", made, kind, make)
+
+
+def _part(samples: Float32Array, share: float, rng: np.random.Generator) -> Float32Array:
+    """A stretch of speech somewhere in it, not under _SHORTEST_PART of what there is."""
+    count = max(int(share * len(samples)), min(len(samples), _SHORTEST_PART))
+    start = int(rng.integers(len(samples) - count + 1))
+    return samples[start : start + count]
 
 
 def _kind(recipe: UtteranceRecipe) -> _Kind:
