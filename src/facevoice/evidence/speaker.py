@@ -37,6 +37,7 @@ _SMOOTHED: Final = 3  # instants
 _LAGS: Final = (-1, 0, 1)  # instants (0.07 s) by which sound and picture may be apart
 _MOTION: Final = 126  # place of the mean change of the mouth's region among the features
 _LEAST_MOTION: Final = -3.2  # of that logarithm: mouths that speak have -2.6 or more
+_STILL_FIT: Final = -8.0  # as of the worst mouths that move
 _SUREST: Final = 30.0  # of fits, so that their exponentials stay finite
 _TINY: Final = 1e-9
 _QUIET_POWER: Final = 1e-5
@@ -104,7 +105,7 @@ class MouthVoice:
         standard = (features - self.means) / self.scales
         logits = (standard @ self.weights + self.bias).max(axis=-1)
         still = features[..., 0, _MOTION] < _LEAST_MOTION
-        return np.asarray(np.where(still, -_SUREST, logits), np.float64)
+        return np.asarray(np.where(still, _STILL_FIT, logits), np.float64)
 
     def verdict(self, fits: Mapping[int, float], present: Sequence[Collection[int]]) -> Verdict:
         """Decide who speaks.
