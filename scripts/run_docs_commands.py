@@ -45,6 +45,8 @@ SUBSTITUTIONS: Final = (
     (r"rtsp://\S+", "talk.mkv"),
     # the film has four seconds
     (r"--start 60 --stop 75", "--start 1 --stop 2"),
+    # it has one sound track
+    (r"--audio-track 1\b", "--audio-track 0"),
     # no run was interrupted
     (r"(-o )table(.parquet --workers 2 --resume)", r"\1resumed\2"),
     # minutes, and weights that would be downloaded
@@ -64,7 +66,7 @@ SPEAKERS: Final = {
 _FIRST: Final = ROOT / "docs" / "train.md"
 _KEPT: Final = ("prepared", "bundles", "scores.parquet", "weights.json")
 """What the page on training makes, and other pages use."""
-_SECONDS: Final = 120.0
+_SECONDS: Final = 600.0
 """For one command."""
 
 

@@ -103,6 +103,17 @@ def test_a_remark_about_the_separator_is_understood(tmp_path: Path) -> None:
     assert read_score_table(path).scores.tolist() == [[[0.5, 0.5]]]
 
 
+def test_decimal_commas_among_commas(tmp_path: Path) -> None:
+    path = tmp_path / "scores.csv"
+    path.write_text('id,branch,a,b\n"1,5",face,"0,5","0,5"\n')
+    found = read_score_table(path)
+    assert found.scores.tolist() == [[[0.5, 0.5]]]
+    assert found.ids.tolist() == ["1,5"]
+    path.write_text("id,branch,a,b\n0,face,0,5,0,5\n")
+    with pytest.raises(InvalidInputError, match=r"line 2 has 6 cells.*decimal commas"):
+        read_score_table(path)
+
+
 def test_damage_names_its_line(tmp_path: Path) -> None:
     path = tmp_path / "scores.csv"
     path.write_text("id;branch;a;b\n0;face;0,5\n")

@@ -6,9 +6,10 @@ import importlib.util
 import re
 import shlex
 import shutil
-from functools import cache
 
 import pytest
+from docs_commands import PAGES, blocks, blocks_of_commands
+from run_docs_commands import SUBSTITUTIONS
 
 import facevoice
 from facevoice.bundle import SHIPPED, read_card
@@ -17,25 +18,12 @@ from facevoice.samples import SAMPLE
 from support.places import DOCS
 
 ROOT = DOCS.parent
-PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md")])
-FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
-
-
-@cache
-def blocks(path):
-    """(language, text) of each fenced block; lines that end in a backslash are joined."""
-    return [(language, text) for language, text in FENCE.findall(path.read_text(encoding="utf-8"))]
 
 
 def commands(path):
     """Each command line that begins with facevoice, as words, without comments and pipes."""
     inline = re.findall(r"`(facevoice [^`]*)`", path.read_text(encoding="utf-8"))
-    lines = [
-        line
-        for language, text in blocks(path)
-        if language == ""
-        for line in text.replace("\\\n", " ").split("\n")
-    ]
+    lines = [line for block in blocks(path) if block.language == "" for line in block.lines]
     for line in (*lines, *inline):
         found = re.match(r"\W*(?:uv run --no-dev )?facevoice +([a-z].*)", line.replace("\n", " "))
         if found and "..." not in found[1]:
@@ -60,13 +48,42 @@ def test_every_command_parses(path, capsys):
 
 def test_commands_are_found():
     assert sum(len(list(commands(path))) for path in PAGES) > 60
+    run = [block for block in blocks_of_commands() if not block.reason]
+    assert sum(len(block.commands) for block in run) > 60  # by scripts/run_docs_commands.py
+
+
+def test_a_comment_before_a_block_says_why_it_is_not_run(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# A page\n\n<!-- not run: needs\n     a camera -->\n"
+        "```\nfacevoice live 0 \\\n   --hop 1  # here\n\n```\n\n"
+        "```\nfacevoice doctor\n```\n\n    ```\n    FACEVOICE_DATA=x uv run a.py\n    ```\n"
+        "```python\nfacevoice = 1\n```\n\n```\nid,branch\nfacevoice,1\n```\n"
+    )
+    found = list(blocks(page))
+    assert [block.line for block in found] == [5, 11, 15, 18, 22]
+    assert [block.reason for block in found] == ["needs a camera", "", "", "", ""]
+    assert [block.commands for block in found] == [
+        ["facevoice live 0  --hop 1"],
+        ["facevoice doctor"],
+        ["FACEVOICE_DATA=x uv run a.py"],
+        [],
+        [],
+    ]
+
+
+def test_every_block_that_is_not_run_says_why_and_every_substitution_is_of_use():
+    every = [command for block in blocks_of_commands() for command in block.commands]
+    for pattern, _ in SUBSTITUTIONS:
+        assert any(re.search(pattern, command) for command in every), pattern
+    assert len([block for block in blocks_of_commands() if block.reason]) < 25
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_every_name_in_the_examples_imports(path):
-    for language, text in blocks(path):
-        if language == "python" and not text.startswith("facevoice.live(source"):
-            for node in ast.walk(ast.parse(text)):
+    for block in blocks(path):
+        if block.language == "python" and not block.text.startswith("facevoice.live(source"):
+            for node in ast.walk(ast.parse(block.text)):
                 if isinstance(node, ast.ImportFrom) and node.module.startswith("facevoice"):
                     module = importlib.import_module(node.module)
                     for name in node.names:
@@ -78,7 +95,7 @@ def test_the_examples_run(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for file in ("clip.mp4", "a.mp4", "b.mp4", "interview.mp4", "talk.mkv"):
         shutil.copy(SAMPLE, file)
-    examples = [text for language, text in blocks(DOCS / name) if language == "python"]
+    examples = [block.text for block in blocks(DOCS / name) if block.language == "python"]
     assert examples
     for text in examples:
         exec(compile(text, name, "exec"), {})  # noqa: S102 - our own page

@@ -65,12 +65,13 @@ def csv_rows(text: str, first_line: int = 1) -> Iterator[tuple[int, list[str]]]:
     try:
         for row in reader:
             if any(row):
-                cells = row if separator == "," else [_with_point(cell) for cell in row]
+                cells = row if separator == "," else [with_point(cell) for cell in row]
                 yield reader.line_num + first_line - 1, [plain_cell(cell) for cell in cells]
     except csv.Error as error:
         line = reader.line_num + first_line - 1
         raise ValueError(f"line {line} is not CSV: {error}") from error
 
 
-def _with_point(cell: str) -> str:
+def with_point(cell: str) -> str:
+    """A number with a decimal comma as one with a point; any other text as it is."""
     return cell.replace(",", ".") if _DECIMAL_COMMA.fullmatch(cell) else cell

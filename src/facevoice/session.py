@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from facevoice.errors import BundleError, HashMismatchError, InvalidInputError
+from facevoice.types.checks import is_count, require
 
 Device = Literal["cpu", "cuda"]
 
@@ -61,6 +62,17 @@ def shipped_model(folder: Path, name: str) -> Path:
     return path
 
 
+def _threads(asked: int | None) -> int:
+    """Threads for onnxruntime, 0 for all cores; from the environment if none are asked for."""
+    if asked is None:
+        text = os.environ.get("FACEVOICE_THREADS", "0")
+        known = text.isascii() and text.isdecimal()
+        require(known, f"FACEVOICE_THREADS must be a whole number, got {text!r}")
+        return int(text)
+    require(is_count(asked), f"threads must be a whole number of at least 1, got {asked!r}")
+    return int(asked)
+
+
 class Session:
     """An ONNX model, ready to run.
 
@@ -77,7 +89,7 @@ class Session:
             )
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors; its warnings are about graph clean-up
-        options.intra_op_num_threads = threads or int(os.environ.get("FACEVOICE_THREADS", "0"))
+        options.intra_op_num_threads = _threads(threads)
         options.inter_op_num_threads = 1
         # spinning threads take a core away from the decoder or from another worker
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -296,3 +296,20 @@ def test_a_worker_of_a_pool_scores_files_itself(toy_bundle, tmp_path, predictor)
     with multiprocessing.get_context("spawn").Pool(1) as pool:  # its workers are daemons
         found = pool.map(_in_a_pool, [(str(toy_bundle), paths)])[0]
     assert found == records_of(predictor.predict_many(paths))
+
+
+@pytest.mark.parametrize("count", [0, -1, 1.5, "2", True, float("nan")])
+@pytest.mark.parametrize("engine", [Processes, RayCluster])
+def test_engines_have_whole_numbers_of_workers_and_threads(engine, count):
+    for name in ("workers", "threads"):
+        with pytest.raises(InvalidInputError, match=f"{name} must be a whole number"):
+            engine(**{name: count})
+
+
+def test_networks_have_whole_numbers_of_threads(toy_bundle, monkeypatch):
+    for count in (0, -1, 1.5, "2"):
+        with pytest.raises(InvalidInputError, match="threads must be a whole number"):
+            facevoice.load(toy_bundle, threads=count)
+    monkeypatch.setenv("FACEVOICE_THREADS", "many")
+    with pytest.raises(InvalidInputError, match="FACEVOICE_THREADS"):
+        facevoice.load(toy_bundle)

@@ -116,3 +116,15 @@ def test_prepare_and_evaluate_read_the_same_file_alike(tmp_path: Path) -> None:
     assert facts(prepared) == facts(judged)
     assert prepared.renamed == judged.renamed
     assert facts(judged)[1] == ("b.mp4", "surprise", "test", "b.mp4")
+
+
+def test_files_of_other_suffixes_are_counted_and_named(tmp_path):
+    for name in ("happy/a.mp4", "happy/b.dav", "sad/c.WMV", "sad/notes.txt", "sad/d", "sad/.e"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = read_labels(tmp_path)
+    assert [sample.id for sample in found.samples] == ["happy/a.mp4", "sad/c.WMV"]
+    assert found.reasons == {"no suffix": 1, "the suffix .dav": 1, "the suffix .txt": 1}
+    assert "left out: 1 with no suffix, 1 with the suffix .dav, 1 with the suffix .txt" in [
+        *found.lines()
+    ]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from facevoice.batch.scoring import Scoring, Unit
+from facevoice.types.checks import is_count, require
 from facevoice.workers import Crew, Outcome, here, may_start, threads_each
 
 
@@ -21,15 +22,32 @@ class Engine(Protocol):
         ...
 
 
+def check_counts(workers: int | None, threads: int | None) -> None:
+    """Check the settings of an engine.
+
+    Raises:
+        InvalidInputError: not whole numbers of at least 1, or None.
+    """
+    for name, count in (("workers", workers), ("threads", threads)):
+        known = count is None or is_count(count)
+        require(known, f"{name} must be a whole number of at least 1, got {count!r}")
+
+
 @dataclass(frozen=True, slots=True)
 class Processes:
     """Processes on this machine; each loads the bundle once.
 
     threads: per process; None: an equal share of the cores.
+
+    Raises:
+        InvalidInputError: not whole numbers of at least 1.
     """
 
     workers: int = 1
     threads: int | None = None
+
+    def __post_init__(self) -> None:
+        check_counts(self.workers, self.threads)
 
     def run(
         self, scoring: Scoring, units: Iterable[Unit]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from facevoice.batch.engine import check_counts
 from facevoice.batch.scoring import Scoring, Unit
 from facevoice.errors import FacevoiceError, InvalidInputError, MissingDependencyError, WorkerError
 from facevoice.workers import Crew, Outcome, cores
@@ -48,6 +49,9 @@ class RayCluster:
     workers: int | None = None
     threads: int | None = None
     address: str | None = None
+
+    def __post_init__(self) -> None:
+        check_counts(self.workers, self.threads)
 
     def run(
         self, scoring: Scoring, units: Iterable[Unit]

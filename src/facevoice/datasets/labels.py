@@ -5,7 +5,7 @@ them through ``read_labels``. Any label set works: see ``names`` for how spellin
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -130,6 +130,7 @@ def _folders(root: Path) -> Found:
     parts = {name: SPLITS[name.lower()] for name in sorted(names) if name.lower() in SPLITS}
     suffixes = VIDEO_SUFFIXES | SOUND_SUFFIXES | PICTURE_SUFFIXES
     samples: list[Sample] = []
+    dropped: list[Dropped] = []
     renamed: Counter[str] = Counter()
     for part, split in (parts or {"": ""}).items():
         for path in files_below(root / part, suffixes, "*/**/*"):
@@ -137,7 +138,16 @@ def _folders(root: Path) -> Found:
             label = path.relative_to(root / part).parts[0]
             samples.append(Sample(identity, path, label, split, identity))
             renamed.update([f"split {part} -> {split}"] if split != part else [])
-    return Found(tuple(samples), renamed=renamed)
+        dropped += _others(root / part, suffixes)
+    return Found(tuple(samples), tuple(dropped), renamed=renamed)
+
+
+def _others(folder: Path, suffixes: frozenset[str]) -> Iterator[Dropped]:
+    """The files in folders of labels that are not taken; a table of labels may name them."""
+    for path in sorted(folder.glob("*/**/*")):
+        suffix = path.suffix.lower()
+        if suffix not in suffixes and not path.name.startswith(".") and path.is_file():
+            yield Dropped(path, f"the suffix {suffix}" if suffix else "no suffix")
 
 
 def _adopt(found: Found, gathering: Gathering) -> None:

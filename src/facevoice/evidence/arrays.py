@@ -5,7 +5,7 @@ refused with the unit that is expected.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -49,6 +49,10 @@ def checked_arrays(
     Raises:
         InvalidInputError: a wrong shape, type, order or unit, or neither frames nor audio.
     """
+    require(
+        frames is None or isinstance(frames, Iterable),
+        f"frames must be (T, H, W, 3) or a sequence of pictures, got {type(frames).__name__}",
+    )
     images = [] if frames is None else list(frames)
     require(
         np.ndim(frames) != 3 if isinstance(frames, np.ndarray) else True,

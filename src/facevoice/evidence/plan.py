@@ -57,7 +57,7 @@ class Plan:
         lengths = is_finite(self.window) and is_finite(self.hop)
         if not (lengths and self.window >= self.hop > 0):
             raise InvalidInputError(
-                f"windows need 0 < hop <= window seconds, got {self.hop} and {self.window}"
+                f"windows need 0 < hop <= window seconds, got {self.hop!r} and {self.window!r}"
             )
         if self.hop < _SHORTEST_HOP:
             raise InvalidInputError(f"hop must be at least {_SHORTEST_HOP} s, got {self.hop}")

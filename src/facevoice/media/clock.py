@@ -59,7 +59,7 @@ def check_span(start_seconds: float | None, stop_seconds: float | None) -> None:
     for bound in (start_seconds, stop_seconds):
         require(
             bound is None or is_finite(bound),
-            f"a span of time needs finite seconds, got {bound}",
+            f"a span of time needs finite seconds, got {bound!r}",
         )
     require(
         start_seconds is None or stop_seconds is None or stop_seconds >= start_seconds,

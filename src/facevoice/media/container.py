@@ -1,6 +1,7 @@
 """Opens a container and decodes its streams, skipping what is damaged."""
 
 import stat
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -50,6 +51,7 @@ _SOON_READ: Final = 32_000_000  # bytes, which are decoded from the start within
 _FEWEST_HELD: Final = 4  # pictures that are held to judge a stamp
 _MOST_HELD: Final = 16
 _HELD_PIXELS: Final = 40_000_000
+_STAMPS_KEPT: Final = 32  # more than a decoder holds back
 _SUSPECTS: Final = 3  # packets, of which the first is flagged as corrupt
 
 MediaFrame = AudioFrame | VideoFrame
@@ -480,7 +482,7 @@ class StreamDecoder:
         self._stream, self._report = stream, damaged
         self._whole = WholePictures() if in_parallel else None
         self._suspects: list[Packet[Stream]] = []
-        self._corrupt: set[int | None] = set()  # stamps of pictures of corrupt packets
+        self._corrupt: deque[int | None] = deque(maxlen=_STAMPS_KEPT)  # of corrupt packets
         self._period, self._ratio, pictures = 0.04, 1.0, 0
         if isinstance(stream, VideoStream):
             if stream.guessed_rate:
@@ -521,10 +523,13 @@ class StreamDecoder:
             if not (joined or count == _SUSPECTS or _drains(packet)):
                 return
             if not joined:
-                self._corrupt.update(each.pts for each in self._suspects[:2])
+                self._corrupt.extend(each.pts for each in self._suspects[:2])
+        yield from self._suspected()
+
+    def _suspected(self) -> Iterator[Timed[Any]]:
         ready, self._suspects = self._suspects, []
-        for each in ready:
-            yield from self._frames(each)
+        for packet in ready:
+            yield from self._frames(packet)
 
     def _frames(self, packet: "Packet[Stream]") -> Iterator[Timed[Any]]:
         frames = decode(packet)
@@ -532,9 +537,12 @@ class StreamDecoder:
             frames = self._whole.add(packet, frames)
         if frames is None:
             self._damaged = True
-            self._corrupt.add(packet.pts)
+            self._corrupt.append(packet.pts)
             self._report(Damage(lost_packets=1))
-        for frame in frames or ():
+        yield from self._pushed(frames or ())
+
+    def _pushed(self, frames: Iterable[MediaFrame]) -> Iterator[Timed[Any]]:
+        for frame in frames:
             if not self._decoded_any and isinstance(self._stream, VideoStream):
                 self._ratio = pixel_ratio(self._stream)  # some streams state it with a frame only
             self._decoded_any = True
@@ -543,7 +551,10 @@ class StreamDecoder:
             yield from self._timed(self.clock.push(frame, self._period))
 
     def flush(self) -> Iterator[Timed[Any]]:
-        """The remaining frames at the end of the stream."""
+        """The remaining frames at the end of the stream, also where it breaks off."""
+        self._corrupt.extend(packet.pts for packet in self._suspects)
+        yield from self._suspected()
+        yield from self._pushed(() if self._whole is None else self._whole.rest())
         yield from self._timed(self.clock.flush())
 
     def _timed(self, known: list[tuple[float, MediaFrame]]) -> Iterator[Timed[Any]]:
@@ -555,7 +566,6 @@ class StreamDecoder:
 
     def _is_corrupt(self, frame: MediaFrame) -> bool:
         flagged = frame.pts is not None and frame.pts in self._corrupt
-        self._corrupt.discard(frame.pts)
         return isinstance(frame, VideoFrame) and (flagged or frame.is_corrupt)
 
     def all_frames(self, packets: "Iterable[Packet[Stream]]") -> Iterator[Timed[Any]]:

@@ -64,6 +64,11 @@ class WholePictures:
             self._needed.pop(settled[-1].pts or 0, None)
         return settled
 
+    def rest(self) -> list[MediaFrame]:
+        """The pictures that are still held, if the stream breaks off."""
+        rest, self._held = list(self._held), deque()
+        return rest
+
     def _is_settled(self, picture: MediaFrame, reached: float) -> bool:
         if len(self._held) > _MOST_HELD:
             return True

@@ -3,6 +3,7 @@
 They equal the windows that ``timeline`` makes of the same material.
 """
 
+import math
 import time
 from collections import deque
 from collections.abc import Generator, Iterable, Mapping
@@ -26,7 +27,7 @@ from facevoice.media import (
 )
 from facevoice.session import Device
 from facevoice.timeline.scoring import Window, WindowScorer
-from facevoice.types import Frame, Waveform
+from facevoice.types import Frame, Waveform, is_finite
 
 _ROUNDING: Final = 1e-6  # seconds
 
@@ -88,8 +89,8 @@ def live(  # noqa: PLR0913 - one keyword per option
             windows come first.
     """
     rate_hz = Plan(0.0, window, hop, has_video=True, has_audio=True).rate_hz
-    if duration is not None and not duration > 0:
-        raise InvalidInputError(f"duration must be above 0 s, got {duration}")
+    if duration not in {None, math.inf} and not (is_finite(duration) and duration > 0):
+        raise InvalidInputError(f"duration must be above 0 s, got {duration!r}")
     if not (pictures or sound):
         raise InvalidInputError("live input needs pictures or sound, or both")
     what = _opening(source, input_format, options)

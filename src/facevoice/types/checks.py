@@ -1,7 +1,7 @@
 """Array types and validation shared by the data classes."""
 
 import math
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,12 @@ def is_finite(value: object) -> bool:
     """Whether a value is a number (of Python or numpy) that is neither NaN nor infinite."""
     number = isinstance(value, Real) and not isinstance(value, bool)
     return number and math.isfinite(value)  # type: ignore[arg-type]
+
+
+def is_count(value: object) -> bool:
+    """Whether a value is a whole number of at least 1."""
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    return whole and value >= 1  # type: ignore[operator]
 
 
 def describe(value: object) -> str:

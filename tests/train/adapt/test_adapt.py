@@ -365,21 +365,3 @@ def test_clips_that_taught_the_bundle_before_make_a_note(clips, tmp_path):
     taught = teach(base, clips.ids[:3], labels[:3])
     note = trained_note(load_bundle(taught), clips)
     assert note.startswith(f"the bundle toy was trained on 3 of {len(clips.ids)} clips, such as")
-
-
-def test_a_network_that_cannot_be_cut_stays_as_it_is(clips, tmp_path):
-    """As mini-Xception in the base bundle, which ends in an average over the picture."""
-    base = make_toy_bundle(tmp_path / "base", WIDER)
-    path = base / "expression.onnx"
-    model = onnx.load(path)
-    model.graph.node[-1].output[0] = "inner"
-    model.graph.node.append(helper.make_node("Identity", ["inner"], ["logits"]))
-    onnx.save(model, path)
-    card = json.loads((base / "bundle.json").read_text())
-    card["files"][path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
-    (base / "bundle.json").write_text(json.dumps(card))
-    folder = adapt(base, clips, tmp_path / "mine", QUICK)
-    told = json.loads((folder / "bundle.json").read_text())["provenance"]["adapted"]
-    assert "expression_adapted" not in told["chosen"]
-    assert {"sequence_adapted", "spectrogram_adapted"} <= set(told["chosen"])
-    assert any("expression stays as it is" in note for note in told["notes"])

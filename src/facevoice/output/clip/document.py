@@ -132,6 +132,9 @@ def _missing(clip: Clip) -> str:
     items += [f"<li>{escape(text)}</li>" for text in words.gaps(clip)]
     if clip.prediction.damage:
         items.append(f"<li>{escape(damage_sentence(clip.prediction.damage))}</li>")
+    tracks = clip.prediction.audio_tracks
+    if tracks is not None and tracks.hint:
+        items.append(f"<li>{escape(tracks.hint)}</li>")
     return f'<ul class="missing">{"".join(items)}</ul>' if items else ""
 
 

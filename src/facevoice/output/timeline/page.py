@@ -69,6 +69,8 @@ def to_html(timeline: Timeline, film: Film) -> str:
     length = duration(timeline.stop_seconds - timeline.start_seconds, 1)
     who = counted(len(timeline.people), "person", "people") if timeline.people else "no one seen"
     damage = f"<p>{damage_sentence(timeline.damage)}</p>" if timeline.damage else ""
+    if timeline.audio_tracks is not None and timeline.audio_tracks.hint:
+        damage += f"<p>{timeline.audio_tracks.hint}</p>"
     data = json.dumps([_shown(timeline, each) for each in people]).replace("<", "\\u003c")
     body = (
         f'<main data-hop="{timeline.hop_seconds:g}">{"".join(sections)}</main>'

@@ -39,7 +39,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from facevoice.csv_cells import csv_rows, csv_text, safe_cell, safe_cells
+from facevoice.csv_cells import csv_rows, csv_text, safe_cell, safe_cells, with_point
 from facevoice.errors import (
     InvalidInputError,
     MediaNotFoundError,
@@ -251,7 +251,7 @@ def _text(value: object) -> str:
 
 
 def _number(value: object, label: str) -> float:
-    text = _text(value).strip()
+    text = with_point(_text(value).strip())
     try:
         return float(text) if text else float("nan")
     except ValueError:
@@ -267,7 +267,11 @@ def _read_csv(path: Path) -> ScoreTable:
     (_, header), *body = rows
     for number, row in body:
         if len(row) != len(header):
-            raise InvalidInputError(f"line {number} has {len(row)} cells, the header {len(header)}")
+            more = len(row) > len(header)
+            cure = ": are there decimal commas? Save it with semicolons or tabs" if more else ""
+            raise InvalidInputError(
+                f"line {number} has {len(row)} cells, the header {len(header)}{cure}"
+            )
     if len(set(header)) != len(header):
         raise InvalidInputError(f"the header repeats a name: {', '.join(header)}")
     columns = {name: [row[i] for _, row in body] for i, name in enumerate(header)}
