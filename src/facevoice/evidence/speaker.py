@@ -1,10 +1,10 @@
 """Attribute speech to a person: whose mouth moves as the sound does?
 
-Both are brought onto one clock of 15 Hz. Each of nine motions of the mouth (``mouths``) is
-correlated with each of seven properties of the sound, plain and smoothed, at several small lags; a
-logistic model of these 126 correlations and three levels measures how well a mouth fits, at the lag
-that fits best. Its weights were fitted on matching and mismatched pairs of faces and voices
-(``benchmarks/attribute_speech.py``; the model's file names its training data).
+Both are brought onto one clock of 15 Hz, at any frame rate. Each of nine motions of the mouth
+(``mouths``) is correlated with each of seven properties of the sound, plain and smoothed, at
+several small lags; a logistic model of these 126 correlations and three levels measures how well a
+mouth fits, at the lag that fits best. Its weights were fitted on matching and mismatched pairs of
+faces and voices (``benchmarks/attribute_speech.py``; the model's file names its training data).
 
 Before any mouth is watched, who is in view while someone speaks is evidence itself: someone alone
 in the picture most likely speaks, and someone who is in view for a third of the speech can hardly
@@ -22,6 +22,7 @@ from typing import Final
 import numpy as np
 
 from facevoice.errors import BundleError
+from facevoice.evidence.mouths import CHANGES
 from facevoice.types import Float32Array, Float64Array
 
 MODEL: Final = Path(__file__).parent / "models" / "mouth_voice.json"
@@ -39,6 +40,7 @@ _MOTION: Final = 126  # place of the mean change of the mouth's region among the
 _LEAST_MOTION: Final = -3.2  # of that logarithm: mouths that speak have -2.6 or more
 _STILL_FIT: Final = -8.0  # as of the worst mouths that move
 _SUREST: Final = 30.0  # of fits, so that their exponentials stay finite
+_STILL: Final = 0.02  # added to changes in 1/15 s before the logarithm is taken
 _TINY: Final = 1e-9
 _QUIET_POWER: Final = 1e-5
 
@@ -63,8 +65,8 @@ class MouthVoice:
 
     weights, means, scales: (129,) of the features. bias: of the logit.
     unknown: the fit of "someone else" where several faces are in view.
-    alone: the same where one face is alone in view: a prior, that a lone face speaks 99 % of what
-        is heard (log-odds -4.6).
+    alone: the same where one face is alone in view: a prior, that a lone face speaks 99.5 % of
+        what is heard (log-odds -5.3).
     least: the chance that the best face needs to be named.
     """
 
@@ -148,7 +150,7 @@ def features(motions: Motions, samples: Float32Array, start: float) -> Float64Ar
     if count < _SHORTEST_SECONDS * CLOCK_HZ or float(np.diff(times).max()) > _LONGEST_GAP:
         return None
     clock = first + (np.arange(count) + 0.5) / CLOCK_HZ
-    seen = np.stack([np.interp(clock, times, column) for column in values.T])
+    seen = _seen(times, values, first, count)
     heard = _sound(samples, start, clock)
     plain, smooth = (seen, heard), (_smooth(seen), _smooth(heard))
     levels = seen[0].mean(), seen[0].std(), heard[0].std()
@@ -158,6 +160,20 @@ def features(motions: Motions, samples: Float32Array, start: float) -> Float64Ar
             for lag in _LAGS
         ]
     )
+
+
+def _seen(times: Float64Array, values: Float64Array, first: float, count: int) -> Float64Array:
+    """The means of motions over each 1/15 s from ``first`` on: (9, count); of changes, logarithms.
+
+    A motion stands for the time since the picture before it, so its mean does not depend on which
+    pictures a film holds.
+    """
+    lasting = np.diff(times, prepend=times[0])
+    whole = np.cumsum(values * lasting[:, None], axis=0)
+    edges = first + np.arange(count + 1) / CLOCK_HZ
+    means = np.stack([np.diff(np.interp(edges, times, column)) for column in whole.T]) * CLOCK_HZ
+    means[:CHANGES] = np.log(means[:CHANGES] / CLOCK_HZ + _STILL)
+    return means
 
 
 def _sound(samples: Float32Array, start: float, clock: Float64Array) -> Float64Array:

@@ -63,7 +63,8 @@ class Row(Value):
         and in a row without a person if it was attributed to no one in view; else 0.
     speaker: whose speech the window holds, seen from this row: "this" person's, an "other" seen
         person's, "unknown" (no one in view was found to speak) or "nobody" (there is no speech).
-    speaker_confidence: how certain that is, 0 to 1; NaN without speech.
+    speaker_confidence: how certain that is, 0 to 1: of "unknown", that no one in view speaks; NaN
+        without speech.
     scores: face and voice fused, calibrated; None if neither is there.
     face, voice: each modality alone, calibrated; None where ``missing`` says why. The voice is this
         person's own; that of others is in their rows.
