@@ -65,8 +65,8 @@ class MouthVoice:
 
     weights, means, scales: (129,) of the features. bias: of the logit.
     unknown: the fit of "someone else" where several faces are in view.
-    alone: the same where one face is alone in view: a prior, that a lone face speaks 99.5 % of
-        what is heard (log-odds -5.3).
+    alone: the same where one face is alone in view: a prior, that a lone face speaks 99.7 % of
+        what is heard (log-odds -5.9).
     least: the chance that the best face needs to be named.
     """
 
