@@ -7,6 +7,7 @@ import pytest
 
 from facevoice import media
 from facevoice.media import parallel
+from facevoice.media.container import packets
 from facevoice.types import UNDAMAGED, Damage
 from support.damage import SUFFIXES, flagged, overwritten, write_pictures
 from support.media_files import steady, tone, write_media
@@ -150,3 +151,47 @@ def test_recordings_that_were_joined_are_whole(tmp_path):
     views, damage = viewed(film)
     assert damage == UNDAMAGED
     assert len(times_of(views)) == 60
+
+
+def test_a_stream_that_appears_midway_does_no_harm(film):
+    """PyAV raises IndexError at the first packet of a stream that it did not know."""
+    with av.open(str(film)) as whole:
+        wanted = [packet.pts for packet in whole.demux(whole.streams.video[0])]
+
+    class Container:
+        def __init__(self):
+            self.container = av.open(str(film))
+            self.asked = 0
+
+        def demux(self, streams):
+            self.asked += 1
+            for number, packet in enumerate(self.container.demux(streams)):
+                yield packet
+                if self.asked == 1 and number == 9:
+                    raise IndexError
+
+    source = Container()
+    found = list(packets(source, source.container.streams.video[0]))
+    assert [packet.pts for packet in found] == wanted
+
+
+def test_packets_that_the_index_lists_and_the_file_lacks_are_lost(film, tmp_path):
+    content = bytearray(film.read_bytes())
+    sizes = content.index(b"stsz") + 16  # one number of 4 bytes for each packet
+    content[sizes + 4 * 20 : sizes + 4 * 21] = b"\x00\x7f\xff\x00"
+    copy = tmp_path / "copy.mp4"
+    copy.write_bytes(content)
+    views, damage = viewed(copy)
+    assert times_of(views) == pytest.approx(flagged(film)[0][:20])
+    assert damage == Damage(lost_packets=40)
+
+
+def test_a_place_that_cannot_be_read_is_counted_once(film, monkeypatch):
+    def broken(container, *streams, failed):
+        for number, packet in enumerate(packets(container, *streams)):
+            if number in {7, 8, 20}:
+                failed(av.error.InvalidDataError(0, "unreadable"), 2 if number == 8 else 1)
+            yield packet
+
+    monkeypatch.setattr("facevoice.media.container.packets", broken)
+    assert viewed(film)[1] == Damage(lost_packets=2)

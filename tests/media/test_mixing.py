@@ -44,6 +44,21 @@ def test_opposite_channels_with_noise_and_an_offset(tmp_path: Path) -> None:
     assert abs(np.corrcoef(found, twin)[0, 1]) > 0.98
 
 
+def test_hum_that_all_channels_share_does_not_hide_that_they_cancel(tmp_path: Path) -> None:
+    hum = tone(1.0, RATE, 50.0) * 0.6
+    left = NOISE / 2 + hum
+    found = of_channels(tmp_path / "a.wav", left, hum - NOISE / 2)
+    assert np.allclose(np.abs(np.corrcoef(found - hum, NOISE)[0, 1]), 1, atol=1e-3)
+
+
+def test_noise_in_the_pauses_does_not_bring_the_mix_back(tmp_path: Path) -> None:
+    words = np.tile(np.repeat([1.0, 0.0], RATE // 2), 3) * np.tile(NOISE, 3)
+    hiss = np.random.default_rng(8).normal(0, 0.01, (2, len(words)))
+    left = words + hiss[0]
+    found = of_channels(tmp_path / "a.wav", left, hiss[1] - words)
+    assert np.allclose(found, left, atol=1e-6)
+
+
 def test_a_phase_that_turns_midway(tmp_path: Path) -> None:
     sound = np.tile(NOISE, 4)
     second = np.where(np.arange(len(sound)) < len(sound) // 2, sound, -sound)

@@ -234,6 +234,8 @@ def packets(
         except FFmpegError as error:
             failures += 1
             failed(error, failures)
+        except IndexError:
+            continue  # PyAV's, at the first packet of a stream that appears midway
         else:
             return
 
@@ -261,6 +263,12 @@ def first_instant(*streams: MediaStream | None) -> float | None:
         if stream is not None and stream.start_time is not None and stream.time_base is not None
     ]
     return min(instants, default=None)
+
+
+def _indexed(container: InputContainer, stream: MediaStream) -> int:
+    """How many packets the index of an MP4 lists; 0 for others, whose index may be partial."""
+    exact = container.format.name.startswith("mov")
+    return len(getattr(stream, "index_entries", ())) if exact else 0  # PyAV has them since 15
 
 
 def other_start(
@@ -371,7 +379,7 @@ def _decoded_from(wanted: _Wanted, start: float, back: float) -> Generator[Timed
             damaged=lambda found: wanted.damaged(found) if reached else None,
             in_parallel=parallel,
         )
-        frames = decoder.all_frames(packets(container, stream))
+        frames = decoder.all_frames(packets(container, stream, failed=decoder.skip))
         first = next(frames, None)
         if first is None or not _precedes(first, start):
             return False
@@ -400,8 +408,11 @@ def _decoded_through(wanted: _Wanted) -> Generator[Timed[Any], None, None]:
                 damaged=wanted.damaged,
                 in_parallel=parallel,
             )
-            for packet in packets(container, stream):
+            count = 0
+            for packet in packets(container, stream, failed=decoder.skip):
+                count += packet.size > 0
                 yield from decoder.frames(packet)
+            decoder.compare(count, _indexed(container, stream))
             if decoder.all_damaged:
                 raise unreadable(path, f"not one packet of its {stream.type} stream decodes")
     if decoder is None:
@@ -549,6 +560,16 @@ class StreamDecoder:
             if isinstance(frame, AudioFrame):
                 self._period = frame.samples / max(frame.sample_rate, 1)
             yield from self._timed(self.clock.push(frame, self._period))
+
+    def skip(self, _: FFmpegError, in_a_row: int) -> None:
+        """A place of the source that cannot be read; see ``packets``."""
+        if in_a_row == 1:
+            self._report(Damage(lost_packets=1))
+
+    def compare(self, read: int, indexed: int) -> None:
+        """How many packets were read of a whole stream, and how many its index lists."""
+        if indexed > read:
+            self._report(Damage(lost_packets=indexed - read))
 
     def flush(self) -> Iterator[Timed[Any]]:
         """The remaining frames at the end of the stream, also where it breaks off."""

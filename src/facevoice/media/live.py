@@ -289,6 +289,8 @@ class _Demuxer:
             ) from error
         if isinstance(error, OSError) or in_a_row >= READ_FAILURES:
             raise self._broken(error.strerror or str(error)) from error
+        if in_a_row == 1:
+            self._damaged(Damage(lost_packets=1))
 
     def _broken(self, reason: str) -> MediaUnreadableError:
         if self._intake is None and self._pipe is not None and self._pipe.cannot_go_back:

@@ -29,7 +29,9 @@ _CANCELS_BELOW: Final = 0.3  # energy of the mix, of what unrelated channels wou
 _MIXES_ABOVE: Final = 0.5
 _AS_STRONG: Final = 2.0  # ratio of energies up to which the channel heard alone stays the same
 _SILENT_BESIDE: Final = 1e-4  # ratio of energies, -40 dB
-_REMEMBERED_SECONDS: Final = 0.2  # of sound that the choice rests on
+_COARSE_HZ: Final = 8_000  # the rate at which channels are compared
+_RECENT_SECONDS: Final = 0.2  # of sound that the choice rests on
+_LASTING_SECONDS: Final = 2.0
 _RAMP_SECONDS: Final = 0.005  # for a change from one choice to the next
 
 _NOT_NORMALISED: Final = 10.0  # times full scale; 16-bit values stored as floats reach 32768
@@ -45,8 +47,8 @@ class Downmix:
     Channels have the usual weights: centre 1, left and right 0.71, others 0.5 (so names that say
     nothing weigh the same), low-frequency effects 0, with sum 1. Where the mix has less than 0.3 of
     the energy that unrelated channels would give (over the last 0.2 s), it cancels: the strongest
-    channel is heard alone, until the mix is sound again. Low-frequency effects are heard where all
-    other channels are silent.
+    channel is heard alone, until the mix would have been sound for some 2 s. Low-frequency effects
+    are heard where all other channels are silent.
 
     name: of the source, for messages.
     """
@@ -54,7 +56,8 @@ class Downmix:
     def __init__(self, name: str = "") -> None:
         self._name = name
         self._names: tuple[str, ...] = ()
-        self._products: Float64Array = np.zeros((0, 0))
+        self._recent: Float64Array = np.zeros((0, 0))
+        self._lasting: Float64Array = np.zeros((0, 0))
         self._alone: int | None = None
         self._weights: Float32Array | None = None
 
@@ -82,11 +85,11 @@ class Downmix:
         names = tuple(names)
         if names != self._names:
             self._names, self._alone, self._weights = names, None, None
-            self._products = np.zeros((len(names), len(names)))
+            self._recent = self._lasting = np.zeros((len(names), len(names)))
         if len(names) == 1:
             (only,) = sound
             return np.asarray(only)
-        began = not self._products.any()
+        began = not self._recent.any()
         self._note(sound, rate_hz)
         self._choose()
         before, after = self._weights, self._chosen()
@@ -99,28 +102,42 @@ class Downmix:
         return mixed
 
     def _note(self, sound: Float32Array, rate_hz: int) -> None:
-        """Remember how the channels move together; a constant offset is not sound."""
-        moving = sound - sound.mean(axis=1, keepdims=True)
-        decay = math.exp(-sound.shape[1] / rate_hz / _REMEMBERED_SECONDS)
-        self._products = decay * self._products + moving @ moving.T
+        """Remember how the channels move together where voices are, not in hum or an offset."""
+        step = max(1, round(rate_hz / _COARSE_HZ))
+        whole = sound.shape[1] // step * step
+        coarse = sound[:, :whole].reshape(len(sound), -1, step).mean(axis=2)
+        moving = np.diff(coarse, axis=1)
+        products = moving @ moving.T
+        seconds = sound.shape[1] / rate_hz
+        self._recent = math.exp(-seconds / _RECENT_SECONDS) * self._recent + products
+        self._lasting = math.exp(-seconds / _LASTING_SECONDS) * self._lasting + products
 
     def _choose(self) -> None:
-        """Decide whether one channel is heard alone, and which."""
-        energies, usual = self._products.diagonal(), mixing_weights(self._names)
-        apart = float(usual**2 @ energies)
+        """Decide whether one channel is heard alone, and which.
+
+        The mix is left for what was heard just now, and taken up again for what was heard for some
+        time: noise in the pauses of speech must not decide.
+        """
+        energies, usual = self._recent.diagonal(), mixing_weights(self._names)
         if not energies.any():
             return
         full = np.array([name not in _LOW_EFFECTS for name in self._names])
-        heard = np.where(full, energies, 0.0)
-        if full.any() and heard.max() > _SILENT_BESIDE * energies.max():
-            limit = _CANCELS_BELOW if self._alone is None else _MIXES_ABOVE
-            cancels = float(usual @ self._products @ usual) < limit * apart
-        else:
-            heard, cancels = energies, True
-        best = int(heard.argmax())
-        if not cancels:
+        if not full.any() or energies[full].max() <= _SILENT_BESIDE * energies.max():
+            self._alone = int(energies.argmax())
+            return
+        if self._alone is not None and not full[self._alone]:
             self._alone = None
-        elif self._alone is None or _AS_STRONG * heard[self._alone] < heard[best]:
+        products = self._recent if self._alone is None else self._lasting
+        limit = _CANCELS_BELOW if self._alone is None else _MIXES_ABOVE
+        apart = float(usual**2 @ products.diagonal())
+        if float(usual @ products @ usual) >= limit * apart:
+            self._alone = None
+            return
+        if self._alone is None:
+            self._lasting = self._recent
+        heard = np.where(full, products.diagonal(), 0.0)
+        best = int(heard.argmax())
+        if self._alone is None or _AS_STRONG * heard[self._alone] < heard[best]:
             self._alone = best
 
     def _chosen(self) -> Float32Array:
