@@ -91,6 +91,8 @@ class Mouths:
                 for at, light in waiting
                 if mouth.seen < at <= time and face.picture in {None, light.shape[::-1]}
             ]
+            if mouth.face.picture != face.picture:
+                mouth.even = None  # another sharpness or shape is no motion
             last = mouth.face.on(face.picture).landmarks
             aligned = []
             for at, light in between:
