@@ -22,7 +22,7 @@ from facevoice.cli import main
 from facevoice.datasets import read_labels
 from facevoice.errors import BundleError, InvalidInputError, LabelMismatchError
 from facevoice.predict import load
-from facevoice.report.scoring import leaves_only, score_clips
+from facevoice.report.scoring import leaves_only, score_clips, structure
 from facevoice.samples import SAMPLE
 from facevoice.scores.calibration import fit_vector_scaling
 from facevoice.scores.choice import SEARCHES, SearchPlan, choose_weights, nodes_of
@@ -38,6 +38,7 @@ from facevoice.scores.search import (
 )
 from facevoice.scores.table import ScoreTable, read_score_table, write_score_table
 from facevoice.scores.weights_file import FittedFusion, read_weights, write_weights
+from facevoice.train.recipe import load_recipe
 from facevoice.types import EMOTIONS, Scores
 from support.places import RECIPES
 from support.score_tables import BRANCHES, skilled
@@ -211,6 +212,9 @@ def test_the_published_weights_fit_the_papers_recipe(
     assert "published weights are for vggface" in capsys.readouterr().err
     tree = papers_system()
     leaves = tuple(named_leaves(tree))
+    names = {load_recipe(path).name for path in RECIPES.glob("*.toml") if "tree" not in path.stem
+             and path.stem != "system"}  # fmt: skip
+    assert set(leaves) <= names  # the runs that the paper's recipes make
     scores = np.random.default_rng(0).dirichlet(np.ones(7), (20, len(leaves)))
     table = ScoreTable.of_arrays(scores, [0] * 20, branches=leaves)
     write_score_table(table, tmp_path / "paper.npz")
@@ -220,6 +224,9 @@ def test_the_published_weights_fit_the_papers_recipe(
     assert facevoice("fuse", tmp_path / "paper.npz", *options) == 0
     fusion = weight_tree(read_weights(out).fusion)
     assert [node.name for node in fusion.nodes] == ["audio", "system"]
+    write_score_table(replace(table, tree=structure(tree)), tmp_path / "scored.npz")
+    assert facevoice("fuse", tmp_path / "scored.npz", *options[:6], "-o", out) == 0
+    assert weight_tree(read_weights(out).fusion) == fusion  # by the tree of its bundle
     root = fusion.root
     assert dict(zip(root.members, root.weights, strict=True)) == dict(PUBLISHED_WEIGHTS)
     shipped = bundle_fusion({"tree": tree, "labels": table.labels})

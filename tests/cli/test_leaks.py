@@ -16,6 +16,7 @@ from facevoice.bundle.trained_on import (
     VALIDATED_ON,
     Lessons,
     known,
+    lessons_of,
     write_lessons,
 )
 from facevoice.cli import main
@@ -305,6 +306,35 @@ def test_a_link_to_a_clip_is_the_clip(tmp_path: Path, bundle: Path, images: np.n
     labels = tmp_path / "labels.csv"
     labels.write_text("file,label\nnew.bmp,happy\n")
     assert facevoice("evaluate", labels, "--bundle", bundle) == 1
+
+
+def test_a_copy_under_another_name_and_label_is_the_clip(
+    tmp_path: Path, bundle: Path, images: np.ndarray
+) -> None:
+    files = pictures(tmp_path / "files", images, CLEAN)
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in files]
+    lines = [
+        f"{NAMES[row]},{TRUTH[row]},train,{SPEAKERS[row]},{digest}"
+        for row, digest in zip(CLEAN, digests, strict=True)
+    ]
+    columns, parts = "id,label,split,group,digest", [shown(images[row]) for row in CLEAN]
+    data = write_folder(tmp_path / "p", parts, lines, labels=LABELS, columns=columns)
+    rows = np.arange(4)
+    write_lessons(bundle, lessons_of(data.keys(), rows))
+    card = json.loads((bundle / "bundle.json").read_text())
+    card["files"][TRAINED_ON] = hashlib.sha256((bundle / TRAINED_ON).read_bytes()).hexdigest()
+    (bundle / "bundle.json").write_text(json.dumps(card))
+    labels = tmp_path / "labels.csv"
+    for number, wanted in ((0, 1), (5, 0)):  # taught, and not
+        copy = tmp_path / f"copy_{number}.bmp"
+        copy.write_bytes(files[number].read_bytes())
+        labels.write_text(f"file,label\n{copy.name},surprise\n")
+        assert facevoice("evaluate", labels, "--bundle", bundle) == wanted
+    again = write_folder(
+        tmp_path / "again", parts[:1], [f"new,happy,val,s,{digests[0]}"], labels=LABELS,
+        columns=columns,
+    ).folder  # fmt: skip
+    assert facevoice("evaluate", again, "--bundle", bundle) == 1
 
 
 def with_keys(table: ScoreTable, taught: str) -> ScoreTable:

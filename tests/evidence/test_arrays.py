@@ -88,6 +88,12 @@ def test_shapes_of_pictures() -> None:
             checked_arrays(frames, times, None, None)
 
 
+def test_values_of_pictures_are_from_0_to_255() -> None:
+    for kind in ("f4", "f8", "u2", "i4", "?"):
+        with pytest.raises(InvalidInputError, match="from 0 to 1 by 255"):
+            checked_arrays(pictures(1).astype(kind), [0.0], None, None)
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, "1", [1.0], True])
 def test_a_part_of_a_file_has_finite_bounds(value: Any) -> None:
     info = MediaInfo(SAMPLE, "video", 0.0, 4.0, True, True, 640, 360, 25.0, RATE)

@@ -95,3 +95,8 @@ def test_predict_reads_them_and_names_the_rest(
     assert {Path(record["path"]).name for record in records} == READABLE
     assert f"{mixed}: skipped 6 files" in err
     assert "left out 1 hidden file" in err
+
+
+def test_a_pipe_is_sent_to_live(toy_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", "-", "--bundle", str(toy_bundle)]) == 1
+    assert "facevoice live reads" in capsys.readouterr().err

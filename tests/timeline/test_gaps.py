@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from facevoice import live
@@ -9,8 +10,10 @@ from facevoice.bundle import Bundle, load_bundle
 from facevoice.errors import InvalidInputError
 from facevoice.predict import Predictor
 from facevoice.timeline import timeline
+from facevoice.timeline.summary import Cores
 from support.media_files import steady, tone, write_media
 from support.restamped import flv_that_states
+from support.written_timelines import row
 
 RATE = 16_000
 SECONDS = 4.0
@@ -110,3 +113,9 @@ def test_a_part_in_an_empty_stretch_holds_nothing(tmp_path: Path, bundle: Bundle
     path = film(tmp_path / "gap.mkv", sound_start=600.0)
     with pytest.raises(InvalidInputError, match=r"between 100\.0 and 200\.0"):
         Predictor(bundle)(path, start_seconds=100.0, stop_seconds=200.0)
+
+
+def test_no_segment_reaches_into_an_empty_stretch() -> None:
+    rows = [row(start, None, ("a", "b"), 0, voice=True) for start in (0.0, 1.0, 600.0)]
+    cores = Cores(rows, {}, np.zeros(0))
+    assert [cores.of(each) for each in rows] == [(0.0, 2.0), (2.0, 4.0), (600.0, 603.0)]

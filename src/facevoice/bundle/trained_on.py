@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facevoice.errors import BundleError
-from facevoice.scores.table.keys import Keys, are_among
+from facevoice.scores.table.keys import Keys, are_among, keys_of_digests
 from facevoice.writing import replacing
 
 TRAINED_ON: Final = "trained_on.npy"
@@ -51,6 +51,12 @@ class Lessons:
     def __add__(self, other: "Lessons") -> "Lessons":
         learnt = np.union1d(self.learnt, other.learnt)
         return Lessons(learnt, np.setdiff1d(np.union1d(self.every, other.every), learnt))
+
+
+def lessons_of(keys: tuple[Keys, Keys], rows: NDArray[np.int64]) -> Lessons:
+    """What some samples of a prepared folder teach; keys: of all its samples, see its ``keys``."""
+    names, contents = (each[rows] for each in keys)
+    return Lessons(np.union1d(names, contents[contents != 0]))
 
 
 def write_lessons(folder: Path, lessons: Lessons) -> None:
@@ -101,10 +107,12 @@ def known(
     ids: Sequence[str],
     labels: Sequence[str],
     paths: Sequence[Path] = (),
+    digests: Sequence[str] = (),
 ) -> NDArray[np.str_]:
     """(N,) whether each sample taught a bundle: a word of ``scores.table.TAUGHT``.
 
     paths: of the samples, N or none: a file is also looked up under the name it really has.
+    digests: of the samples' contents, N or none.
 
     Raises:
         BundleError: the bundle's file of keys is damaged.
@@ -112,10 +120,14 @@ def known(
     lessons = read_lessons(folder) if TRAINED_ON in card["files"] else None
     if lessons is None:
         return np.full(len(ids), "", np.str_)
+    contents = keys_of_digests(digests)
     places = [ids, [str(path.resolve()) for path in paths]] if len(paths) else [ids]
 
     def among(keys: Keys) -> NDArray[np.bool_]:
-        return np.asarray(np.any([are_among(each, labels, keys) for each in places], axis=0))
+        found = [are_among(each, labels, keys) for each in places]
+        if contents.size:
+            found.append((contents != 0) & np.isin(contents, keys))
+        return np.asarray(np.any(found, axis=0))
 
     others = "" if card.get(PARTLY, False) else "no"
     validated = np.where(among(lessons.validated), "validation", others)

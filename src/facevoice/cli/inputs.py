@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facevoice.cli.console import say
-from facevoice.errors import FacevoiceError
+from facevoice.errors import FacevoiceError, InvalidInputError
 
 if TYPE_CHECKING:
     from facevoice.predict.prediction import Prediction
@@ -21,6 +21,10 @@ def find_inputs(texts: list[str]) -> tuple[list[Path], list[tuple[str, Facevoice
     failures = []
     for text in texts:
         try:
+            if text == "-":
+                raise InvalidInputError(
+                    "- stands for a pipe, which facevoice live reads: name a file or a folder here"
+                )
             found = search_media([Path(text)])
             paths += found.files
             for line in found.lines():

@@ -64,10 +64,10 @@ def samples_of(prepared: "Prepared") -> "tuple[Sample, ...]":
     from facevoice.types import Sample
 
     labels = [prepared.labels[index] for index in prepared.y]
-    rows = zip(prepared.ids, labels, prepared.splits, prepared.groups, strict=True)
+    facts = (prepared.splits, prepared.groups, prepared.digests)
     return tuple(
-        Sample(name, prepared.folder, label, split, group or name)
-        for name, label, split, group in rows
+        Sample(name, prepared.folder, label, split, group or name, digest=digest)
+        for name, label, split, group, digest in zip(prepared.ids, labels, *facts, strict=True)
     )
 
 

@@ -11,6 +11,7 @@ from facevoice.errors import DatasetError
 from facevoice.types import Sample
 
 _SHOWN: Final = 3
+_DIGEST_LETTERS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +107,28 @@ def _same_length(samples: Iterable[Sample]) -> list[Sample]:
     ]
 
 
-def _digest(sample: Sample) -> str:
-    if isinstance(sample, RowSample):
-        return hashlib.sha256(sample.content()).hexdigest()
+def content_digest(sample: Sample) -> str:
+    """The start of the SHA-256 of a sample's content, by which a copy under another name is known.
+
+    16 hexadecimal digits; "" for a folder or a file that cannot be read.
+    """
+    if sample.digest:
+        return sample.digest
     try:
-        with sample.path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return _sha256(sample)[:_DIGEST_LETTERS]
+    except OSError:
+        return ""
+
+
+def _digest(sample: Sample) -> str:
+    try:
+        return _sha256(sample)
     except OSError:  # preparing it reports the error; it equals no other file
         return f"unreadable {sample.id}"
+
+
+def _sha256(sample: Sample) -> str:
+    if isinstance(sample, RowSample):
+        return hashlib.sha256(sample.content()).hexdigest()
+    with sample.path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -17,6 +17,7 @@ from facevoice.errors import InvalidInputError
 from facevoice.evidence.plan import SLOWEST_SAMPLING_HZ
 from facevoice.speech.voice import SPEECH_RATE_HZ
 from facevoice.types import Float64Array, Frame, UInt8Array, Waveform, require
+from facevoice.types.checks import describe
 
 _CLOSEST_SECONDS: Final = 0.001  # typical distance of pictures; below it, times are in minutes
 _WIDEST_SECONDS: Final = 10.0  # typical distance; above it, times are in milliseconds
@@ -73,8 +74,19 @@ def checked_arrays(
         _check_together(times, waveform)
     spacing = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
     hz = max(SLOWEST_SAMPLING_HZ, 1 / spacing) if spacing > 0 else math.inf
-    stills = [Frame(np.asarray(image), time) for image, time in zip(images, times, strict=True)]
+    pictures = map(_picture, images)
+    stills = [Frame(image, time) for image, time in zip(pictures, times, strict=True)]
     return Arrays(stills, waveform, hz)
+
+
+def _picture(image: Any) -> UInt8Array:
+    array = np.asarray(image)
+    require(
+        array.dtype == np.uint8,
+        f"frames must be (H, W, 3) uint8 RGB, from 0 to 255, got {describe(array)}: multiply values"
+        " from 0 to 1 by 255 before converting them",
+    )
+    return array
 
 
 def _times(times_seconds: Sequence[float] | Float64Array | None) -> list[float]:

@@ -17,6 +17,7 @@ from facevoice.branches.tree import members_of, short_names
 from facevoice.bundle import Bundle
 from facevoice.bundle.trained_on import known
 from facevoice.datasets import Found
+from facevoice.datasets.leaks import content_digest
 from facevoice.errors import DatasetError
 from facevoice.predict import Predictor
 from facevoice.predict.prediction import Prediction
@@ -108,7 +109,8 @@ def taught_by(bundle: Bundle, samples: Sequence[Sample]) -> NDArray[np.str_]:
     """(N,) whether each sample taught the bundle, see ``ScoreTable``."""
     labels = [sample.label or "" for sample in samples]
     ids, paths = [sample.id for sample in samples], [sample.path for sample in samples]
-    return known(bundle.folder, bundle.card, ids, labels, paths)
+    digests = [content_digest(sample) for sample in samples]
+    return known(bundle.folder, bundle.card, ids, labels, paths, digests)
 
 
 def structure(node: Mapping[str, Any]) -> dict[str, Any]:

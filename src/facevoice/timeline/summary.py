@@ -58,11 +58,15 @@ class Cores:
         self, rows: Sequence[Row], sighted: Mapping[int, Sighted], cuts: Float64Array
     ) -> None:
         windows = sorted({(row.start_seconds, row.stop_seconds) for row in rows})
-        middles = [(start + stop) / 2 for start, stop in windows]
-        edges = [(first + second) / 2 for first, second in pairwise(middles)]
         outer = windows or [(0.0, 0.0)]
-        bounds = [outer[0][0], *edges, max(stop for _, stop in outer)]
-        self._places = dict(zip(windows, pairwise(bounds), strict=False))
+        starts, stops = [outer[0][0]], []
+        for before, after in pairwise(windows):
+            middle = (sum(before) / 2 + sum(after) / 2) / 2
+            apart = before[1] < after[0]  # nothing lies between them
+            stops.append(before[1] if apart else middle)
+            starts.append(after[0] if apart else middle)
+        stops.append(max(stop for _, stop in outer))
+        self._places = dict(zip(windows, zip(starts, stops, strict=True), strict=False))
         self._seen = {
             person: (
                 seen.first_seconds,

@@ -15,7 +15,9 @@ class Sample:
 
     ``group`` names a speaker, film or dialogue that must never be on both sides of a split.
     ``corpus`` names the corpus that it belongs to, where a folder holds several, and ``note`` is
-    what its makers remark about it; "" if there is nothing to say.
+    what its makers remark about it; "" if there is nothing to say. ``digest`` is the start of the
+    SHA-256 of its content, 16 hexadecimal digits, where that is noted; see
+    ``datasets.content_digest``.
     """
 
     id: str
@@ -25,6 +27,7 @@ class Sample:
     group: str
     corpus: str = field(default="", kw_only=True)
     note: str = field(default="", kw_only=True)
+    digest: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)

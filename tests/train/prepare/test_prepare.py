@@ -250,6 +250,8 @@ def test_a_clip_that_lacks_a_modality_is_kept_with_the_reason(tmp_path):
     with (tmp_path / "out/samples.csv").open(newline="") as stream:
         row = list(csv.DictReader(stream))[1]
     assert (row["missing_face"], row["missing_voice"]) == ("no_face", "")
+    assert len(row["digest"]) == 16
+    assert int(row["digest"], 16) > 0
 
 
 def test_corpus_and_note_of_a_sample_are_kept(tmp_path):

@@ -99,7 +99,7 @@ TABLES: Final[Mapping[str, tuple[Column, ...]]] = {
     "about": (
         Column("version", "text", "", "of these tables", at=("schema_version",)),
         Column("path", "text", "", "the input as it was given"),
-        Column("duration_seconds", "float", "s", "of the whole file, according to its container"),
+        Column("duration_seconds", "float", "s", "of the whole file, as stated or measured"),
         Column("start_seconds", "float", "s", "start of the part that was analysed"),
         Column("stop_seconds", "float", "s", "end of that part, not included"),
         Column("window_seconds", "float", "s", "length of a window"),

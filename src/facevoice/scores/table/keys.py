@@ -2,7 +2,8 @@
 
 A key is made of the file's name without folder and suffix, and of the label. Where several clips of
 one corpus share both (``ann/01.mp4`` and ``bob/01.mp4``, both happy), as many folders as tell them
-apart belong to the name. A clip is looked up under its name with no folder, with one, and so on.
+apart belong to the name. A clip is looked up under its name with no folder, with one, and so on;
+and by its content, where that is known, which finds copies under other names and labels.
 """
 
 import hashlib
@@ -41,6 +42,11 @@ def distinct_keys(names: Sequence[str], labels: Sequence[str]) -> Keys:
                 found[row] = _key(*pairs[row])
         waiting = [row for row in waiting if counts[pairs[row]] > 1]
     return found
+
+
+def keys_of_digests(digests: Sequence[str]) -> Keys:
+    """(N,) uint64, keys by content, see ``types.Sample.digest``; 0 where there is none."""
+    return np.array([int(digest or "0", 16) for digest in digests], np.uint64)
 
 
 def are_among(names: Sequence[str], labels: Sequence[str], keys: Keys) -> NDArray[np.bool_]:

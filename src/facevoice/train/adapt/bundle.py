@@ -16,11 +16,10 @@ from facevoice.bundle import Bundle, load_bundle
 from facevoice.bundle.files import files_named
 from facevoice.bundle.licences import Licences, branch_licences, part_licences
 from facevoice.bundle.reweigh import tree_of
-from facevoice.bundle.trained_on import PARTLY, Lessons, read_lessons, write_lessons
+from facevoice.bundle.trained_on import PARTLY, lessons_of, read_lessons, write_lessons
 from facevoice.bundle.write import check_place, files_of, new_bundle, write_card
 from facevoice.errors import RecipeError
 from facevoice.scores.search import WeightTree
-from facevoice.scores.table.keys import distinct_keys
 from facevoice.train.adapt.features import LeafFeatures
 from facevoice.train.adapt.fit import Adapted, Settings
 from facevoice.train.adapt.refit import Refit, adapted_name
@@ -78,9 +77,8 @@ def write_bundle(
     with new_bundle(output) as folder:
         tree = _counted(adapted.tree)
         nodes = _leaf_nodes(base, leaves, adapted, tree.leaves, data, folder)
-        names = [data.labels[index] for index in data.y]
         earlier = read_lessons(base.folder)
-        own = Lessons(distinct_keys(data.ids, names))
+        own = lessons_of(data.keys(), np.arange(len(data.ids)))
         write_lessons(folder, own if earlier is None else own + earlier)
         card = _card(base, data, settings, adapted, figures)
         if earlier is None or base.card.get(PARTLY, False):

@@ -26,9 +26,8 @@ import torch
 from numpy.typing import NDArray
 
 import facevoice
-from facevoice.bundle.trained_on import Lessons, read_lessons, write_lessons
+from facevoice.bundle.trained_on import Lessons, lessons_of, read_lessons, write_lessons
 from facevoice.errors import RecipeError
-from facevoice.scores.table.keys import distinct_keys
 from facevoice.train.fit.samples import Indices, Split
 from facevoice.train.prepare.folder import Prepared
 from facevoice.train.recipe import AnyRecipe, Ensemble, Network
@@ -105,8 +104,8 @@ def _write_facts(run: Path, facts: Mapping[str, Any]) -> None:
 
 
 def _note_samples(run: Path, recipe: AnyRecipe, data: Prepared, split: Split) -> None:
-    keys = distinct_keys(data.ids, [data.labels[index] for index in data.y])
-    lessons = Lessons(keys[split.train], keys[split.val])
+    keys = data.keys()
+    lessons = Lessons(lessons_of(keys, split.train).learnt, lessons_of(keys, split.val).learnt)
     if isinstance(recipe, Ensemble):  # it learns from its validation rows in the end
         lessons = Lessons(lessons.every)
     initial = recipe.initial if isinstance(recipe, Network) else ""

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from facevoice.csv_cells import csv_rows, csv_text
 from facevoice.errors import DatasetError
 from facevoice.faces.sample import Box
+from facevoice.scores.table.keys import Keys, distinct_keys, keys_of_digests
 from facevoice.train.prepare.store import Store
 from facevoice.types import Evidence, Modality, UInt8Array, Waveform
 
@@ -32,9 +33,9 @@ FORMAT: Final = 4
 """Changes whenever what a folder holds means something else: 4, speech without inaudible lows."""
 COLUMNS: Final = (
     *("id", "label", "split", "group", "source", "missing_face", "missing_voice"),
-    *("corpus", "note"),
+    *("corpus", "note", "digest"),
 )
-"""Of ``samples.csv``; corpus and note are often empty."""
+"""Of ``samples.csv``; corpus and note are often empty; digest: see ``types.Sample``."""
 VOTES: Final = "votes.npz"
 
 
@@ -43,8 +44,9 @@ class Prepared:
     """A prepared folder, opened, or several that are read as one: an index over their stores.
 
     labels: names; y: (N,) int64 indices into them.
-    ids, splits, groups, corpora, notes: N strings each, see ``types.Sample``; of several folders
-        the ids start with the corpus's name. A sample that names no corpus is of the folder's.
+    ids, splits, groups, corpora, notes, digests: N strings each, see ``types.Sample``; of several
+        folders the ids start with the corpus's name. A sample that names no corpus is of the
+        folder's.
     """
 
     stores: tuple[Store, ...]
@@ -55,11 +57,17 @@ class Prepared:
     y: NDArray[np.int64]
     corpora: tuple[str, ...]
     notes: tuple[str, ...]
+    digests: tuple[str, ...]
 
     @property
     def folder(self) -> Path:
         """The folder, or the first of several."""
         return self.stores[0].folder
+
+    def keys(self) -> tuple[Keys, Keys]:
+        """(N,) uint64 each: keys by name and label, and by content (0 where that is not noted)."""
+        names = distinct_keys(self.ids, [self.labels[index] for index in self.y])
+        return names, keys_of_digests(self.digests)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -157,6 +165,7 @@ def join(parts: Sequence[Prepared]) -> Prepared:
         y=np.concatenate([part.y for part in parts]),
         corpora=tuple(corpus for part in parts for corpus in part.corpora),
         notes=tuple(note for part in parts for note in part.notes),
+        digests=tuple(digest for part in parts for digest in part.digests),
     )
 
 
@@ -197,4 +206,5 @@ def open_prepared(folder: Path) -> Prepared:
         y=np.array([index[row["label"]] for row in rows], np.int64),
         corpora=tuple(row.get("corpus") or str(meta["corpus"]) for row in rows),
         notes=tuple(row.get("note") or "" for row in rows),
+        digests=tuple(row.get("digest") or "" for row in rows),
     )

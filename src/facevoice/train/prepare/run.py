@@ -19,6 +19,7 @@ import numpy as np
 from facevoice import __version__
 from facevoice.csv_cells import safe_cells
 from facevoice.datasets import Corpus
+from facevoice.datasets.leaks import content_digest
 from facevoice.errors import DatasetError
 from facevoice.scores.table import ScoreTable, write_score_table
 from facevoice.train.prepare.contact_sheet import write_contact_sheet
@@ -141,7 +142,7 @@ def _finish(
                 dropped.append([place, found.reason, found.detail.replace(str(root), "ROOT")])
             else:
                 row = [sample.id, str(sample.label), sample.split, sample.group, place, *found]
-                rows.append([*row, sample.corpus, sample.note])
+                rows.append([*row, sample.corpus, sample.note, content_digest(sample)])
     _table(output / "dropped.csv", ["file", "reason", "detail"], dropped)
     reasons = Counter(reason for _, reason, _ in dropped)
     if not rows:
