@@ -12,8 +12,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from facevoice.errors import MediaUnreadableError
-from facevoice.media.still_values import ValueRangeError, eight_bits
+from facevoice.media.still_values import eight_bits
 from facevoice.types import UInt8Array
 
 MAX_SIDE: Final = 16_384
@@ -48,6 +47,9 @@ class Converter:
         a wide gamut are reduced to 8 bits without tone mapping.
 
         ratio: width of a pixel over its height.
+
+        Raises:
+            ValueRangeError: it holds floats on no known scale.
         """
         picture = _of_integers(picture)
         width, height = _square_size(picture, ratio)
@@ -75,14 +77,11 @@ def _of_integers(picture: VideoFrame) -> VideoFrame:
     """A picture of floats on the scale of its values; any other as it is.
 
     Raises:
-        MediaUnreadableError: no scale fits.
+        ValueRangeError: no scale fits.
     """
     if not _FLOATS.search(picture.format.name):
         return picture
-    try:
-        pixels = eight_bits(picture.to_ndarray())
-    except ValueRangeError as error:
-        raise MediaUnreadableError(f"a picture cannot be read: {error}") from error
+    pixels = eight_bits(picture.to_ndarray())
     form = {2: "gray", 3: "rgb24"}.get(pixels.ndim, "gray")
     colours = pixels[..., :3] if pixels.ndim == 3 else pixels
     return VideoFrame.from_ndarray(np.ascontiguousarray(colours), format=form)
