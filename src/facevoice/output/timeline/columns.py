@@ -145,7 +145,8 @@ TABLES: Final[Mapping[str, tuple[Column, ...]]] = {
         Column("speaking_seconds", "float", "s", "how much of that is attributed to this row"),
         Column("speaker", "text", "code", "whose speech it is: `this` person's, that of an `other`"
                " person in view, `unknown`, or `nobody` speaks"),
-        Column("speaker_confidence", "float", "0 to 1", "how certain that is"),
+        Column("speaker_confidence", "float", "0 to 1", "how certain that is; for"
+               " `unknown`: that no one in view speaks"),
         Column("people", "int", "count", "people seen in the window"),
         *(Column(f"box.{side}", "float", "px", f"{side} edge of the face's median box in the"
                  " upright picture", ("box", n)) for n, side in _SIDES),
