@@ -5,10 +5,12 @@ columns are file and speaker (javanese_av). Films are made of two clips side by 
 the speaker's side at random; the silent one moves and speaks too, with its sound muted. In half of
 the films the sound is a third clip's: a voice from off the picture.
 
-Run: ``python benchmarks/attribute_speech.py FOLDER [--films 120]``: every pair of speakers is
-judged, in films through the whole timeline, by a model that the other speakers taught.
-``--fit OUTPUT.json`` fits a model on all of them (the one that ships still learnt from four) and
-cross-validates it on pairs of windows alone.
+``--fit OUTPUT.json --speakers A B C D`` fits a model on some speakers, at several frame rates.
+``--judge A B`` judges the model that ships in films of other speakers, through the whole timeline.
+``--alone FILE ...`` counts the speaking windows of films of one person that give the voice to a
+face; it needs no corpus.
+
+Run: ``python benchmarks/attribute_speech.py FOLDER --judge JV03 JV08``
 """
 
 import argparse
@@ -27,11 +29,12 @@ from numpy.typing import NDArray
 
 from facevoice import media
 from facevoice.bundle import load_bundle
-from facevoice.evidence import Plan
+from facevoice.evidence import EvidenceReader, Plan, film_plan
 from facevoice.evidence.mouths import Mouths, Pace
-from facevoice.evidence.speaker import Motions, MouthVoice, features
+from facevoice.evidence.speaker import Motions, features
 from facevoice.faces.find import FaceFinder
 from facevoice.faces.mtcnn import Mtcnn
+from facevoice.media.views import Sampling
 from facevoice.speech.voice import SPEECH_RATE_HZ
 from facevoice.timeline import timeline
 
@@ -40,7 +43,11 @@ from support.joined_clips import Clip, read_clip, side_by_side
 
 _WINDOW, _HOP, _SHORTEST = 3.0, 2 / 3, 1.8  # seconds
 _PENALTY = 1.0
-_LOST_SHARE = 0.05  # of right pairs that a lone face may lose
+_CORRELATIONS, _SHAPE = 126, (3, 129)  # of the features: lags and numbers
+_ROUNDS = 4
+_ALONE = -5.9  # log-odds that someone else speaks while one face is alone in view: a prior of .997
+_WRONG = 16  # mouths that are tried with each sound besides its own
+_RATES_HZ = (30.0, 25.0, 20.0)  # at which the clips are seen: films come at many rates
 
 
 @dataclass(frozen=True)
@@ -58,15 +65,16 @@ def clips_of(folder: Path) -> list[tuple[Path, str]]:
         return [(folder / row["file"], row["speaker"]) for row in csv.DictReader(table)]
 
 
-def pieces_of(path: Path, speaker: str, detector: Mtcnn) -> list[Piece]:
-    """The windows of a clip, its black beginning left out."""
+def pieces_of(path: Path, speaker: str, detector: Mtcnn, picture_hz: float) -> list[Piece]:
+    """The windows of a clip seen at a lower frame rate, its black beginning left out."""
+    thinned = Sampling(picture_hz, None)
     mouths, pace, finder, first, last = Mouths(60.0), Pace(), FaceFinder(detector), None, 0.0
     rate_hz = Plan(0.0, _WINDOW, _HOP, has_video=True, has_audio=True).rate_hz
     for view in media.iter_views(path, rate_hz=rate_hz):
         if view.light is None or view.light.std() <= 8:
             continue
         first, last = view.time_seconds if first is None else first, view.time_seconds
-        if pace.take(last):
+        if thinned.take(last) and pace.take(last):
             mouths.add_light(last, view.light)
         if view.image is not None:
             faces = finder.find(view.image, last, afresh=False)
@@ -84,41 +92,64 @@ def pieces_of(path: Path, speaker: str, detector: Mtcnn) -> list[Piece]:
     return pieces
 
 
-def table_of(pieces: list[Piece]) -> NDArray[np.float64]:
-    """(N, N, F) features of mouth i with sound j; NaN for two pieces of one speaker."""
+def table_of(pieces: list[Piece]) -> NDArray[Any]:
+    """(N, N, L, F) features of mouth i with sound j, by lag; NaN where they were not compared.
+
+    Each sound is compared with its own mouth and with some of other speakers.
+    """
     count = len(pieces)
-    table = np.full((count, count, len(MouthVoice.load().weights)), np.nan)
-    for i, mouth in enumerate(pieces):
-        for j, voice in enumerate(pieces):
-            if i == j or mouth.speaker != voice.speaker:
-                inside = mouth.motions[0] < len(voice.sound) / SPEECH_RATE_HZ
-                motions = mouth.motions[0][inside], mouth.motions[1][inside]
-                found = features(motions, voice.sound, 0.0)
-                if found is not None:
-                    table[i, j] = found
+    generator = np.random.default_rng(0)
+    table = np.full((count, count, *_SHAPE), np.nan, np.float32)
+    for j, voice in enumerate(pieces):
+        others = [i for i, mouth in enumerate(pieces) if mouth.speaker != voice.speaker]
+        for i in [j, *generator.choice(others, _WRONG, replace=False).tolist()]:
+            mouth = pieces[i]
+            inside = mouth.motions[0] < len(voice.sound) / SPEECH_RATE_HZ
+            motions = mouth.motions[0][inside], mouth.motions[1][inside]
+            found = features(motions, voice.sound, 0.0)
+            if found is not None:
+                table[i, j] = found
     return table
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A logistic sum of standardised features."""
+    """A logistic sum of standardised features, at the lag where it is greatest."""
 
     weights: NDArray[np.float64]
     means: NDArray[np.float64]
     scales: NDArray[np.float64]
     bias: float
 
-    def __call__(self, table: NDArray[np.float64]) -> NDArray[np.float64]:
+    def __call__(self, table: NDArray[Any]) -> NDArray[np.float64]:
+        """Features (..., L, F) -> logits (...)."""
+        logits: NDArray[np.float64] = self.by_lag(table).max(axis=-1)
+        return logits
+
+    def by_lag(self, table: NDArray[Any]) -> NDArray[np.float64]:
         """Features (..., F) -> logits (...)."""
         logits: NDArray[np.float64] = (table - self.means) / self.scales @ self.weights + self.bias
         return logits
 
 
-def fitted(table: NDArray[np.float64], whose: NDArray[Any], speakers: tuple[str, ...]) -> Fit:
-    """Logistic regression on the pairs of some speakers; right and wrong pairs weigh the same."""
+def fitted(table: NDArray[Any], whose: NDArray[Any], speakers: tuple[str, ...]) -> Fit:
+    """The fit on the pairs of some speakers, each at the lag where it fits best.
+
+    Which lag that is depends on the fit: both are found in turn, from the greatest mean on.
+    """
     among = np.isin(whose, speakers)
-    rows, columns = np.nonzero(~np.isnan(table[..., 0]) & among[:, None] & among)
-    found, right = table[rows, columns], (rows == columns).astype(float)
+    rows, columns = np.nonzero(~np.isnan(table[..., 0, 0]) & among[:, None] & among)
+    found = table[rows, columns].astype(np.float64)
+    right = (rows == columns).astype(float)
+    each, lags = np.arange(len(found)), found[..., :_CORRELATIONS].mean(axis=-1).argmax(axis=-1)
+    for _ in range(_ROUNDS):
+        model = _logistic(found[each, lags], right)
+        lags = model.by_lag(found).argmax(axis=-1)
+    return model
+
+
+def _logistic(found: NDArray[np.float64], right: NDArray[np.float64]) -> Fit:
+    """Logistic regression of features (N, F); right and wrong pairs weigh the same."""
     means, scales = found.mean(axis=0), found.std(axis=0) + 1e-6
     design = np.column_stack([(found - means) / scales, np.ones(len(found))])
     share = np.where(right == 1, 100 / right.sum(), 100 / (len(right) - right.sum()))
@@ -181,82 +212,63 @@ def thresholds(present: NDArray[np.float64], absent: NDArray[np.float64]) -> tup
 
 
 def with_thresholds(
-    table: NDArray[np.float64], whose: NDArray[Any], speakers: tuple[str, ...]
-) -> tuple[Fit, float, float, float]:
+    table: NDArray[Any], whose: NDArray[Any], speakers: tuple[str, ...]
+) -> tuple[Fit, float, float]:
     """The fit on some speakers; its thresholds from mouths of speakers that each fit left out."""
     logits = np.full(table.shape[:2], np.nan)
     for judged in speakers:
         inner = fitted(table, whose, tuple(s for s in speakers if s != judged))
-        logits[whose == judged] = inner(table)[whose == judged]
-    present, absent = trials(logits, whose, speakers, seed=1)
-    unknown, least = thresholds(present, absent)
-    alone = float(np.quantile(present[:, 0], _LOST_SHARE))
-    return fitted(table, whose, speakers), unknown, least, alone
+        logits[whose == judged] = inner(table[whose == judged])
+    unknown, least = thresholds(*trials(logits, whose, speakers, seed=1))
+    return fitted(table, whose, speakers), unknown, least
 
 
-def pairs_of(whose: NDArray[Any]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """(judged, others): each speaker is judged once, together with another one."""
-    everyone = tuple(sorted(set(whose)))
-    count = len(everyone) // 2
-    judged = [everyone[fold::count] for fold in range(count)]
-    return [(pair, tuple(s for s in everyone if s not in pair)) for pair in judged]
-
-
-def read_pieces(folder: Path) -> tuple[NDArray[np.float64], NDArray[Any]]:
-    """The table of all windows of all clips, and whose they are."""
+def fit(folder: Path, speakers: tuple[str, ...], output: Path) -> None:
+    """Fit on some speakers and write the model."""
     detector = Mtcnn(threads=1)
-    pieces = [piece for path, who in clips_of(folder) for piece in pieces_of(path, who, detector)]
-    return table_of(pieces), np.array([piece.speaker for piece in pieces])
-
-
-def model_of(
-    table: NDArray[np.float64], whose: NDArray[Any], speakers: tuple[str, ...]
-) -> MouthVoice:
-    """The model that some speakers teach."""
-    found, unknown, least, alone = with_thresholds(table, whose, speakers)
-    return MouthVoice(found.weights, found.means, found.scales, found.bias, unknown, least, alone)
-
-
-def fit(folder: Path, output: Path) -> None:
-    """Fit, cross-validate over speakers, and write the model."""
-    table, whose = read_pieces(folder)
-    for fold, (judged, others) in enumerate(pairs_of(whose)):
-        model, unknown, least, _ = with_thresholds(table, whose, others)
-        found = rates(*trials(model(table), whose, judged, fold), unknown, least)
-        print(f"{judged} held out: right, unknown, unknown off the picture: {np.round(found, 3)}")
-    everyone = tuple(sorted(set(whose)))
-    model, unknown, least, alone = with_thresholds(table, whose, everyone)
+    chosen = [(path, who) for path, who in clips_of(folder) if who in speakers]
+    pieces = [
+        piece
+        for rate in _RATES_HZ
+        for path, who in chosen
+        for piece in pieces_of(path, who, detector, rate)
+    ]
+    whose = np.array([piece.speaker for piece in pieces])
+    model, unknown, least = with_thresholds(table_of(pieces), whose, speakers)
     card = {
-        "learnt_from": f"javanese_av, speakers {', '.join(everyone)}; its licence is not stated",
+        "learnt_from": f"javanese_av, speakers {', '.join(speakers)}; its licence is not stated",
         "weights": model.weights.round(5).tolist(),
         "means": model.means.round(5).tolist(),
         "scales": model.scales.round(6).tolist(),
         "bias": round(model.bias, 5),
         "unknown": unknown,
         "least": round(least, 3),
-        "alone": round(alone, 2),
+        "alone": _ALONE,
     }
     output.write_text(json.dumps(card), encoding="utf-8")
 
 
-def measure(folder: Path, films: int) -> None:
+def judge(folder: Path, films: int, speakers: tuple[str, ...]) -> None:
     """Side-by-side films through the whole timeline: how often the right face gets the speech."""
-    table, whose = read_pieces(folder)
-    counts: dict[str, Counter[str]] = {"in the picture": Counter(), "off the picture": Counter()}
-    folds = pairs_of(whose)
-    shipped = MouthVoice.load
-    for number, (judged, others) in enumerate(folds):
-        model = model_of(table, whose, others)
-        MouthVoice.load = lambda *_, model=model: model  # type: ignore[method-assign]
-        own = _judged(folder, films // len(folds), judged, np.random.default_rng(7 + number))
-        for where, found in own.items():
-            counts[where] += found
-        print(f"{judged}: { {where: dict(found) for where, found in own.items()} }", flush=True)
-    MouthVoice.load = shipped  # type: ignore[method-assign]
+    counts = _judged(folder, films, speakers, np.random.default_rng(7))
     for where, found in counts.items():
         total = sum(found.values())
         shares = ", ".join(f"{what} {count / total:.3f}" for what, count in found.items())
         print(f"{where}: {total} windows: {shares}")
+
+
+def alone(paths: list[Path]) -> None:
+    """Films of one person: in how many windows with speech a face gets the voice."""
+    every = Counter[bool]()
+    for path in paths:
+        found = Counter[bool]()
+        plan = film_plan(media.probe(path), 3.0, 1.0, None, None)
+        for window in EvidenceReader(threads=1).film(path, plan, attribute=True):
+            if window.speaker is not None:
+                found[window.speaker.person is not None] += 1
+        every += found
+        print(f"{path.name}: {found[True]} of {found.total()}", flush=True)
+    print(f"{len(paths)} films: {every[True]} of {every.total()} speaking windows")
 
 
 def _judged(
@@ -305,14 +317,19 @@ def _film(folder: Path, sides: list[Clip], heard: Clip) -> Path:
 def main() -> None:
     """Fit or measure."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("folder", type=Path)
+    options.add_argument("folder", type=Path, nargs="?")
     options.add_argument("--fit", type=Path, metavar="OUTPUT.json")
-    options.add_argument("--films", type=int, default=120)
+    options.add_argument("--speakers", nargs="+", default=[])
+    options.add_argument("--judge", nargs="+", metavar="SPEAKER", default=[])
+    options.add_argument("--films", type=int, default=40)
+    options.add_argument("--alone", type=Path, nargs="+", metavar="FILE", default=[])
     chosen = options.parse_args()
     if chosen.fit is not None:
-        fit(chosen.folder, chosen.fit)
-    else:
-        measure(chosen.folder, chosen.films)
+        fit(chosen.folder, tuple(chosen.speakers), chosen.fit)
+    if chosen.judge:
+        judge(chosen.folder, chosen.films, tuple(chosen.judge))
+    if chosen.alone:
+        alone(chosen.alone)
 
 
 if __name__ == "__main__":

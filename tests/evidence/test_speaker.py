@@ -6,7 +6,7 @@ import pytest
 from facevoice.bundle import load_bundle
 from facevoice.errors import BundleError
 from facevoice.evidence.mouths import MOTIONS, Mouths, Pace
-from facevoice.evidence.speaker import MouthVoice, features
+from facevoice.evidence.speaker import MouthVoice, Verdict, features
 from facevoice.timeline import timeline
 from facevoice.types import Face
 from support.joined_clips import read_clip, side_by_side, speakers
@@ -37,7 +37,7 @@ def mouth_of(level, seed=0):
     times = np.arange(0, len(level) / 100, 1 / 15)
     moved = np.interp(times, np.arange(len(level)) / 100, level)
     noise = np.random.default_rng(seed).normal(0, 0.1, (len(times), MOTIONS))
-    return times, np.log(0.05 + moved)[:, None] + noise
+    return times, np.exp(np.log(0.05 + moved)[:, None] + noise) * 15
 
 
 def test_the_mouth_that_moves_with_the_sound_fits_best():
@@ -69,14 +69,55 @@ def test_the_fit_does_not_depend_on_the_time_of_the_window():
 
 
 def test_verdicts_name_one_person_or_none():
-    model = MouthVoice.load()
-    assert model.verdict({}, 0).person is None
-    sure = model.verdict({3: 6.0, 5: -6.0}, 2)
+    model, two, three = MouthVoice.load(), [{3, 5}] * 9, [{3, 5, 7}] * 9
+    sure = model.verdict({3: 6.0, 5: -6.0}, two)
     assert sure.person == 3
     assert sure.confidence > 0.95
-    assert model.verdict({3: -6.0, 5: -6.0}, 2).person is None
-    assert model.verdict({3: 0.0, 5: 0.0, 7: 0.0}, 3).person is None
-    assert model.verdict({3: -6.0}, 1).person is None
+    neither = model.verdict({3: -6.0, 5: -6.0}, two)
+    assert neither.person is None
+    assert neither.confidence > 0.95
+    undecided = model.verdict({3: 0.0, 5: 0.0, 7: 0.0}, three)
+    assert undecided.person is None
+    assert undecided.confidence < 0.5  # it may well be one of them
+    assert model.verdict({}, []) == Verdict(None, 1.0)
+
+
+def test_a_face_alone_in_view_speaks_unless_its_mouth_says_otherwise():
+    model, lone = MouthVoice.load(), [{3}] * 16
+    assert model.verdict({3: -2.0}, lone).person == 3
+    assert model.verdict({}, lone).person == 3  # its mouth is too small to be watched
+    assert model.verdict({3: -9.0}, lone).person is None
+    assert model.verdict({3: -2.0}, [{3, 4}] * 16).person is None
+    briefly = model.verdict({}, [{3}] * 3 + [set()] * 13)
+    assert briefly.person is None
+    assert 0.5 < briefly.confidence < 1
+    crowd = model.verdict({}, [{3, 5}] * 16)
+    assert crowd.person is None
+
+
+def test_the_longer_in_view_of_two_that_follow_one_another_speaks():
+    model = MouthVoice.load()
+    assert model.verdict({}, [{0}] * 4 + [{1}] * 12).person == 1
+    assert model.verdict({0: 3.0, 1: -3.0}, [{0}] * 7 + [{1}] * 9).person == 0
+
+
+@pytest.mark.parametrize("rate", [20, 24, 25, 50, 60])
+def test_what_a_mouth_says_does_not_depend_on_the_frame_rate(rate):
+    """The same mouth, filmed at 30 pictures per second and at another rate, and begun later."""
+    level = syllables(4)
+    sound = sound_of(level)
+
+    def filmed(rate, start):
+        pace = Pace()
+        times = start + np.arange(round(3 * rate)) / rate
+        times = times[[pace.take(float(time)) for time in times]]
+        grown = np.interp(times, np.arange(len(level)) / 100, np.cumsum(level) / 100)
+        change = np.diff(grown, prepend=grown[0]) / np.diff(times, prepend=times[0] - 1)
+        return times, np.repeat(change[:, None], MOTIONS, axis=1)
+
+    usual, other = (features(filmed(*how), sound, 0.0) for how in ((30, 0.0), (rate, 0.011)))
+    assert np.abs(usual - other)[:, :126].max() < 0.2
+    assert np.abs(usual - other)[:, 126:128].max() < 0.05
 
 
 def test_a_damaged_model_is_a_bundle_error(tmp_path):
@@ -102,7 +143,7 @@ def test_mouths_are_watched_between_measured_instants_and_forgotten():
     times, motions = mouths.motions(0, 0, 100)
     assert 5.7 <= times[0] < times[-1] <= 7.9
     assert motions.shape == (len(times), MOTIONS)
-    assert 10 <= len(times) / (times[-1] - times[0]) <= 20
+    assert 23 <= len(times) / (times[-1] - times[0]) <= 26
     assert len(mouths.motions(1, 0, 100)[0]) == 0
 
 

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from facevoice import media
+from facevoice.media import LiveInput, Wanted, opening
 from facevoice.media.ogg import Part, link_bounds
+from facevoice.types import Waveform
 from support.media_files import tone, write_media
 
 RATE = 16_000
@@ -91,3 +93,13 @@ def test_links_are_found_behind_damage(tmp_path: Path) -> None:
         assert link.read(99) == second[-5:]
     assert len(link_bounds(parts[0])) == 1
     assert link_bounds(write_media(tmp_path / "a.wav", sound=tone(0.1, RATE))) == []
+
+
+def test_a_chain_is_heard_live(tmp_path: Path) -> None:
+    parts = [part(tmp_path / f"{r}.ogg", "flac", r, 1, 440.0) for r in (44_100, 22_050, 8_000)]
+    live = LiveInput(opening(joined(tmp_path / "chain.ogg", *parts)), Wanted(4.0))
+    live.opened()
+    heard = [arrival.content for arrival in live if isinstance(arrival.content, Waveform)]
+    assert {sound.rate_hz for sound in heard} == {44_100, 22_050, 8_000}
+    assert sum(sound.duration_seconds for sound in heard) == pytest.approx(3 * SECONDS, abs=0.01)
+    assert heard[-1].stop_seconds == pytest.approx(3 * SECONDS, abs=0.01)

@@ -168,3 +168,34 @@ def test_measured_span(film: Path) -> None:
     first, last = media.measured_span(film) or (0.0, 0.0)
     assert first == pytest.approx(times[0], abs=0.1)
     assert last == pytest.approx(times[-1] + 0.04, abs=0.15)
+
+
+def cluster(first: float, last: float, off: float) -> Change:
+    """All stamps of a stretch of time are off, as those of one cluster would be."""
+    return lambda _, __, stamp: stamp + off * (first <= stamp < last)
+
+
+@pytest.mark.parametrize("off", [49.0, 3.0, -20.0, 5000.0])
+@pytest.mark.parametrize("seconds", [0.8, 3.0])
+def test_a_whole_run_of_stamps_is_mended(
+    film: Path, tmp_path: Path, off: float, seconds: float
+) -> None:
+    times, (start, samples), _ = read(film)
+    copy = restamped(film, tmp_path / film.name, cluster(2.0, 2.0 + seconds, off))
+    found, (found_start, found_samples), damage = read(copy)
+    assert found == pytest.approx(times, abs=0.05)
+    assert found_start == pytest.approx(start, abs=0.01)
+    assert len(found_samples) == pytest.approx(len(samples), abs=0.1 * RATE)
+    assert damage.mended_stamps > 20
+    length = media.probe(film).duration_seconds
+    assert media.probe(copy).duration_seconds == pytest.approx(length, abs=0.5)
+
+
+def test_a_clock_that_leaps_for_good_is_left_alone(film: Path, tmp_path: Path) -> None:
+    times, _, _ = read(film)
+    copy = restamped(film, tmp_path / film.name, lambda _, __, stamp: stamp + 40 * (stamp >= 3.0))
+    found, _, damage = read(copy)
+    assert [time for time in found if time < 2.8] == [time for time in times if time < 2.8]
+    late = [time + 40 for time in times if time > 3.3]
+    assert [time for time in found if time > 43.3] == pytest.approx(late, abs=1e-3)
+    assert damage.mended_stamps <= 4  # pictures that change places there

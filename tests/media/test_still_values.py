@@ -50,6 +50,19 @@ def seen(path: Path) -> Any:
     return frame.image.astype(float)
 
 
+def test_pictures_that_pillow_cannot_read_are_stills(tmp_path: Path) -> None:
+    """As a film of one picture, a face would be seen for too short."""
+    path = write_tiff(tmp_path / "a.tif", COLOURS.astype("f4"), FLOAT)
+    info = media.probe(path)
+    assert (info.kind, info.width, info.height) == ("image", 64, 48)
+    (tmp_path / "a.pam").write_bytes(
+        b"P7\nWIDTH 64\nHEIGHT 48\nDEPTH 3\nMAXVAL 255\nTUPLTYPE RGB\nENDHDR\n"
+        + (COLOURS * 255).astype("u1").tobytes()
+    )
+    assert media.probe(tmp_path / "a.pam").kind == "image"
+    assert looks_like(tmp_path / "a.pam", COLOURS)
+
+
 def looks_like(path: Path, twin: Any) -> bool:
     twin = twin if twin.ndim == 3 else twin[..., None]
     return bool(np.abs(seen(path) - 255 * twin).max() <= 3)

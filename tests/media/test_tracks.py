@@ -1,6 +1,7 @@
 """Files with several sound tracks: which one is read, and what is said about the others."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from facevoice.predict import Prediction
 from facevoice.samples import SAMPLE
 from facevoice.timeline import timeline
 from facevoice.timeline.live import live
+from facevoice.train.prepare.folder import open_prepared
 from facevoice.types import AudioTracks
 from support.media_files import tone, write_tracks
 from support.places import PREDICTION_SCHEMA, TIMELINE_SCHEMA
@@ -138,3 +140,20 @@ def test_labelled_clips_choose_tracks(
     captured = capsys.readouterr()
     assert "no speech" not in captured.err
     assert json.loads(captured.out)["nodes"]["voice"]["coverage"] == 1
+
+
+def test_preparing_a_corpus_chooses_and_states_tracks(
+    second_speaks: Path, speech: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus = tmp_path / "corpus"
+    (corpus / "happy").mkdir(parents=True)
+    shutil.copy(second_speaks, corpus / "happy")
+    write_tracks(corpus / "happy" / "one.wav", speech)
+    command = ["prepare", "folders", "--root", str(corpus), "-o"]
+    assert main([*command, str(tmp_path / "first")]) == 0
+    assert "1 file without speech in the sound track" in capsys.readouterr().err
+    assert main([*command, str(tmp_path / "second"), "--audio-track", "1"]) == 0
+    assert "--audio-track" not in capsys.readouterr().err
+    assert open_prepared(tmp_path / "second").ids == ("happy/two.mkv",)
+    assert main([*command, str(tmp_path / "first"), "--audio-track", "1"]) == 1
+    assert "another preparation" in capsys.readouterr().err

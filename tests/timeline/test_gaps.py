@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from facevoice import live
@@ -9,8 +10,10 @@ from facevoice.bundle import Bundle, load_bundle
 from facevoice.errors import InvalidInputError
 from facevoice.predict import Predictor
 from facevoice.timeline import timeline
+from facevoice.timeline.summary import Cores
 from support.media_files import steady, tone, write_media
-from support.restamped import flv_that_states
+from support.restamped import flv_that_states, restamped
+from support.written_timelines import row
 
 RATE = 16_000
 SECONDS = 4.0
@@ -52,6 +55,23 @@ def test_an_empty_stretch_makes_no_rows(
     prediction = Predictor(bundle)(path)
     assert prediction.windows <= 5
     assert prediction.stop_seconds == pytest.approx(start + SECONDS, abs=0.05)
+
+
+@pytest.mark.parametrize("gap", [400.0, 2_400.0, 8_000.0])
+def test_a_film_may_be_interrupted(tmp_path: Path, bundle: Bundle, gap: float) -> None:
+    source = write_media(
+        tmp_path / "a.flv",
+        times=steady(150, start=0.5),
+        sound=tone(6.0, 44_100),
+        sound_codec="aac",
+        sound_rate=44_100,
+        sound_start=0.5,
+    )
+    path = restamped(source, tmp_path / "b.flv", lambda _, __, at: at + gap * (at > 3.5))
+    found = timeline(path, bundle)
+    assert len(found.rows) <= 12
+    assert spans(live(path, bundle)) == spans(found.rows)
+    assert Predictor(bundle)(path).windows <= 5
 
 
 @pytest.mark.parametrize(
@@ -110,3 +130,9 @@ def test_a_part_in_an_empty_stretch_holds_nothing(tmp_path: Path, bundle: Bundle
     path = film(tmp_path / "gap.mkv", sound_start=600.0)
     with pytest.raises(InvalidInputError, match=r"between 100\.0 and 200\.0"):
         Predictor(bundle)(path, start_seconds=100.0, stop_seconds=200.0)
+
+
+def test_no_segment_reaches_into_an_empty_stretch() -> None:
+    rows = [row(start, None, ("a", "b"), 0, voice=True) for start in (0.0, 1.0, 600.0)]
+    cores = Cores(rows, {}, np.zeros(0))
+    assert [cores.of(each) for each in rows] == [(0.0, 2.0), (2.0, 4.0), (600.0, 603.0)]

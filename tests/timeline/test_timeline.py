@@ -73,8 +73,8 @@ def test_frames_hold_every_sight_once(sample):
     assert len(frames) > 10
     assert np.isfinite(frames.scores).all()
     assert len(set(zip(frames.times_seconds, frames.person, strict=True))) == len(frames)
-    whole, last = len(frames) * 3 / 16, sample.stop_seconds - frames.times_seconds[-1]
-    assert sample.people[0].seconds_seen == pytest.approx(whole - 3 / 16 + min(last, 3 / 16))
+    length = sample.stop_seconds - frames.times_seconds[0]
+    assert sample.people[0].seconds_seen == pytest.approx(length)
 
 
 def test_blendshapes_and_poses_are_measured_if_asked_for(toy, sample):
@@ -113,6 +113,13 @@ def test_summary_and_segments_fit_the_rows(sample):
     stops = [segment.stop_seconds for segment in sample.segments if segment.person == person.id]
     starts = [segment.start_seconds for segment in sample.segments if segment.person == person.id]
     assert all(stop <= start + 1e-9 for stop, start in zip(stops, starts[1:], strict=False))
+
+
+def test_no_one_is_seen_for_longer_than_the_film_lasts(sample):
+    length = sample.stop_seconds - sample.start_seconds
+    person = sample.people[0]
+    assert length - 0.3 < person.seconds_seen <= length + 1e-6
+    assert person.seconds_speaking <= length
 
 
 def test_sound_alone_has_rows_without_a_person(toy, tmp_path):

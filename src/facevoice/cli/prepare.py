@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from facevoice.cli.console import ProgressLine, say, show
 from facevoice.cli.options import add_track_option, positive
+from facevoice.output.wording import counted
 
 if TYPE_CHECKING:
     from facevoice.datasets import Corpus
@@ -105,6 +106,7 @@ def run_prepare(options: argparse.Namespace) -> int:
     """Prepare a corpus and say what was kept and dropped."""
     from facevoice.datasets import CONTENTS
     from facevoice.errors import InvalidInputError
+    from facevoice.train.prepare.other_tracks import speaking_elsewhere
     from facevoice.train.prepare.run import prepare
     from facevoice.train.prepare.selection import Choices
 
@@ -131,6 +133,14 @@ def run_prepare(options: argparse.Namespace) -> int:
     say(f"{len(prepared.ids)} samples of {options.corpus} in {options.output}")
     for line in _account(prepared, _corpus(options.corpus)):
         say(f"  {line}")
+    elsewhere = (
+        () if choices.audio_track is not None else speaking_elsewhere(options.output, options.root)
+    )
+    if elsewhere:
+        say(
+            f"  {counted(len(elsewhere), 'file')} without speech in the sound track that was read,"
+            f" but with speech in another, such as {elsewhere[0]}: choose with --audio-track"
+        )
     return 0
 
 

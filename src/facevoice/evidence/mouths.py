@@ -1,11 +1,13 @@
-"""How the mouths of the people in view move, some 15 times per second.
+"""How the mouths of the people in view move, up to 30 times per second.
 
-Landmarks are measured only at sampled instants and interpolated in between, so each picture is
-held until the next sampled one. Faces are aligned, so that only their own movement is left:
-changes of the mouth's region, of the upper face (a turning head changes both), and the contrast of
-the mouth, which grows as it opens.
+Changes are measured per second between successive pictures, so that their mean over any span does
+not depend on the film's frame rate. Landmarks are measured only at sampled instants and
+interpolated in between, so each picture is held until the next sampled one. Faces are aligned, so
+that only their own movement is left: changes of the mouth's region, of the upper face (a turning
+head changes both), and the contrast of the mouth, which grows as it opens.
 """
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
@@ -16,45 +18,47 @@ from facevoice.faces.align import align_light
 from facevoice.types import Face, Float64Array, UInt8Array
 
 MOTIONS: Final = 9
-"""Numbers per picture: see ``_motions``."""
+"""Numbers per picture: see ``_motions``; the first six are changes per second."""
+CHANGES: Final = 6
 MOST_MOUTHS: Final = 8
 """Faces per picture that are watched, the largest first."""
 
 _SIDE: Final = 64  # pixels of the aligned face
-_RATE_HZ: Final = 16.0
+_RATE_HZ: Final = 30.0
 _SMALLEST_EYES: Final = 10.0  # pixels between the eyes; the mouth of a smaller face is noise
-_STILL: Final = 0.02
 _CONTRAST: Final = 4.0
+_SHORTEST_GAP: Final = 0.02  # seconds; a shorter one would make noise a motion
 _LONGEST_GAP: Final = 0.5  # seconds; across a longer loss nothing is interpolated
 
 
 @dataclass(slots=True)
 class _Mouth:
-    """face: as measured at ``seen``. even: the last mouth and face, in even light."""
+    """face: as measured at ``seen``. even: the mouth and face in even light, at ``last``."""
 
     face: Face
     seen: float
     even: tuple[Float64Array, Float64Array] | None = None
+    last: float = 0.0
     times: deque[float] = field(default_factory=deque)
     motions: deque[Float64Array] = field(default_factory=deque)
 
 
 class Pace:
-    """Chooses the pictures in which mouths are watched: at most some 16 per second."""
+    """Chooses the pictures in which mouths are watched: at most some 30 per second."""
 
     def __init__(self) -> None:
-        self._last: float | None = None
+        self._last = -math.inf
 
     def take(self, time: float) -> bool:
         """Whether the next picture is chosen; call in order of time."""
-        if self._last is not None and time - self._last < 0.9 / _RATE_HZ:
+        if time - self._last < 0.9 / _RATE_HZ:
             return False
         self._last = time
         return True
 
     def cut(self) -> None:
         """Choose the next picture in any case: it starts a new shot."""
-        self._last = None
+        self._last = -math.inf
 
 
 class Mouths:
@@ -87,6 +91,8 @@ class Mouths:
                 for at, light in waiting
                 if mouth.seen < at <= time and face.picture in {None, light.shape[::-1]}
             ]
+            if mouth.face.picture != face.picture:
+                mouth.even = None  # another sharpness or shape is no motion
             last = mouth.face.on(face.picture).landmarks
             aligned = []
             for at, light in between:
@@ -125,34 +131,39 @@ def _add_motions(mouth: _Mouth, times: list[float], lights: UInt8Array) -> None:
     """Add the motions of the next aligned faces (T, 64, 64)."""
     even = _evenly_lit(lights[:, 38:62, 16:48]), _evenly_lit(lights[:, 8:62, 10:54])
     before, mouth.even = mouth.even, (even[0][-1:], even[1][-1:])
+    earlier, mouth.last = mouth.last, times[-1]
     if before is None:
-        times, lights = times[1:], lights[1:]
+        earlier, times, lights = times[0], times[1:], lights[1:]
     else:
         even = np.concatenate([before[0], even[0]]), np.concatenate([before[1], even[1]])
     if times:
         mouth.times += times
-        mouth.motions += list(_motions(*even, lights))
+        mouth.motions += list(_motions(*even, lights, np.diff([earlier, *times])))
 
 
-def _motions(mouths: Float64Array, faces: Float64Array, lights: UInt8Array) -> Float64Array:
+def _motions(
+    mouths: Float64Array, faces: Float64Array, lights: UInt8Array, seconds: Float64Array
+) -> Float64Array:
     """The motions (T, 9) between T + 1 successive aligned faces.
 
     mouths, faces: the mouth's region and the face in even light, T + 1 of each.
     lights: (T, 64, 64) the aligned faces, without the first.
+    seconds: (T,) between the successive faces: pictures do not lie on the grid of time exactly.
 
-    Logarithms of the mean change of the mouth's region, of its upper, middle and lower third, of
-    the upper face and of the mouth's middle; then the mouth's standard deviation, vertical gradient
-    and mean of the darkest pixels, in grey levels.
+    Mean change per second of the mouth's region, of its upper, middle and lower third, of the upper
+    face and of the mouth's middle; then the mouth's standard deviation, vertical gradient and mean
+    of the darkest pixels, in grey levels.
     """
-    change = np.abs(np.diff(mouths, axis=0))
-    above = np.abs(np.diff(faces[:, :26], axis=0))
+    gaps = np.maximum(seconds, _SHORTEST_GAP)[:, None, None]
+    change = np.abs(np.diff(mouths, axis=0)) / gaps
+    above = np.abs(np.diff(faces[:, :26], axis=0)) / gaps
     thirds = change[:, :8], change[:, 8:16], change[:, 16:]
     changes = [change, *thirds, above, change[:, 6:20, 8:24]]
     mouth = lights[:, 44:60, 22:42].astype(np.float64)
     darkest = np.partition(mouth.reshape(len(mouth), -1), 30, axis=1)[:, :30]
     return np.stack(
         [
-            *(np.log(part.mean(axis=(1, 2)) + _STILL) for part in changes),
+            *(part.mean(axis=(1, 2)) for part in changes),
             mouth.std(axis=(1, 2)),
             np.abs(np.diff(mouth, axis=1)).mean(axis=(1, 2)),
             darkest.mean(axis=1),

@@ -47,6 +47,7 @@ second is what makes a person; in windows of less than 4 s two of 16 instants ar
 NO_SPEECH: Final = Speech(None, np.zeros((0, 2)), "no_speech")
 
 _ROUNDING_SECONDS: Final = 1e-3  # an instant just before a bound counts as behind it
+_LONGEST_STAND: Final = 2.0  # usual times between sampled instants; a longer one is a gap
 _MEMORY: Final = 0.75  # weight of earlier fits of mouth and voice, for windows that overlap fully
 
 
@@ -182,6 +183,7 @@ class WindowMaker:
         self._sound = Soundtrack(SPEECH_RATE_HZ)
         self._covered = Covered()
         self._sights: deque[Sight] = deque()
+        self._instants: deque[float] = deque()  # sampled, as far back as sights are kept
         self._known: dict[int, _Track] = {}
         self._people = self._sampled = self._number = 0
         self._new_cuts: list[float] = []
@@ -234,6 +236,7 @@ class WindowMaker:
     def _add_faces(self, time: float, faces: tuple[tuple[int, Face, UInt8Array], ...]) -> None:
         """Keep the faces of a sampled picture."""
         self._sampled += 1
+        self._instants.append(time)
         largest = sorted(faces, key=lambda found: -found[1].area)[:MOST_FACES]
         kept = {track for track, _, _ in (largest if self._main_only else faces)}
         for track, face, aligned in faces:
@@ -413,7 +416,23 @@ class WindowMaker:
             person: (fit + self._memory * self._fits.get(person, fit)) / (1 + self._memory)
             for person, fit in fits.items()
         }
-        return self._mouth_voice.verdict(self._fits, len(seen))
+        return self._mouth_voice.verdict(self._fits, self._present(seen, speech, start, stop))
+
+    def _present(
+        self, seen: Mapping[int, list[Sight]], speech: Speech, start: float, stop: float
+    ) -> list[set[int]]:
+        """Who is in view at each sampled instant of the speech; of the window, if it holds none."""
+        inside = np.array([time for time in self._instants if start <= time < stop])
+        spans = speech.spans
+        spoken = ((spans[:, :1] <= inside) & (inside < spans[:, 1:])).any(axis=0)
+        present: dict[float, set[int]] = {
+            time: set() for time in inside[spoken if spoken.any() else slice(None)].tolist()
+        }
+        for person, sights in seen.items():
+            for sight in sights:
+                if sight.time_seconds in present:
+                    present[sight.time_seconds].add(person)
+        return list(present.values())
 
     def _forget(self, before: float) -> tuple[Sight, ...]:
         """Forget what no later window needs; return the sights of numbered people among it."""
@@ -427,6 +446,8 @@ class WindowMaker:
             for sight in leaving
             if (person := self._known[sight.track].person) is not None
         )
+        while len(self._instants) > 1 and self._instants[1] <= before:
+            self._instants.popleft()
         oldest = before - PATIENCE_SECONDS
         self._known = {
             key: track for key, track in self._known.items() if track.last_seconds >= oldest
@@ -434,5 +455,12 @@ class WindowMaker:
         return numbered
 
     def _until_next(self, sight: Sight) -> float:
-        """How long a sight stands for: until the next sampled instant, or the end of the source."""
-        return max(0.0, min(1 / self._rate_hz, self.stop_seconds - sight.time_seconds))
+        """How long a sight stands for: until the next sampled instant, or the end of the source.
+
+        So that the sights of one person never add up to more than the source lasts; where no
+        instant follows soon, it stands for the usual time between two.
+        """
+        time, usual = sight.time_seconds, 1 / self._rate_hz
+        after = next((instant for instant in self._instants if instant > time), np.inf) - time
+        lasting = after if after <= _LONGEST_STAND * usual else usual
+        return float(max(0.0, min(lasting, self.stop_seconds - time)))

@@ -1,7 +1,8 @@
 """Reads files and live sources as pictures and sound; the only package to import av and soxr.
 
-Times are presentation times in seconds, taken literally from the container (``pts * time_base``).
-Nothing is shifted to zero, so the pictures and the sound of a file share one clock. Every reader
+Times are presentation times in seconds on the container's clock (``pts * time_base``), where the
+durations of frames support it; see ``clock.Clock``. Nothing is shifted to zero, so the pictures and
+the sound of a file share one clock. Every reader
 of a stream is a generator that holds a few frames at a time, however long the file is.
 """
 

@@ -34,6 +34,7 @@ from facevoice.media.extent import Extent
 from facevoice.media.ogg import Part, link_bounds
 from facevoice.media.parallel import DamagedInParallelError, WholePictures, worth_threads
 from facevoice.media.pixels import MAX_PIXELS, MAX_SIDE, fits, pixel_ratio
+from facevoice.media.runs import unbroken
 from facevoice.media.stamps import PictureLine, SoundLine
 from facevoice.types import UNDAMAGED, Damage, Damaged, ignored, require
 
@@ -226,16 +227,21 @@ def packets(
     failed: called with each failure and the number of failures in a row; may raise.
     """
     failures = 0
+    drained: set[int] = set()
     while failures < READ_FAILURES:
         try:
             for packet in container.demux(list(streams)):
                 failures = 0
+                if _drains(packet):
+                    if packet.stream.index in drained:
+                        continue
+                    drained.add(packet.stream.index)
                 yield packet
+        except IndexError:  # PyAV's, at a packet of a stream that appears midway
+            failures += 1
         except FFmpegError as error:
             failures += 1
             failed(error, failures)
-        except IndexError:
-            continue  # PyAV's, at the first packet of a stream that appears midway
         else:
             return
 
@@ -374,12 +380,15 @@ def _decoded_from(wanted: _Wanted, start: float, back: float) -> Generator[Timed
         if not _seek(container, stream, start, back):
             return False
         reached = False
-        decoder = StreamDecoder(
-            stream,
-            damaged=lambda found: wanted.damaged(found) if reached else None,
-            in_parallel=parallel,
+
+        def damaged(found: Damage) -> None:
+            if reached:
+                wanted.damaged(found)
+
+        decoder = StreamDecoder(stream, damaged=damaged, in_parallel=parallel)
+        frames = decoder.all_frames(
+            unbroken(packets(container, stream, failed=decoder.skip), damaged)
         )
-        frames = decoder.all_frames(packets(container, stream, failed=decoder.skip))
         first = next(frames, None)
         if first is None or not _precedes(first, start):
             return False
@@ -409,7 +418,7 @@ def _decoded_through(wanted: _Wanted) -> Generator[Timed[Any], None, None]:
                 in_parallel=parallel,
             )
             count = 0
-            for packet in packets(container, stream, failed=decoder.skip):
+            for packet in unbroken(packets(container, stream, failed=decoder.skip), wanted.damaged):
                 count += packet.size > 0
                 yield from decoder.frames(packet)
             decoder.compare(count, _indexed(container, stream))

@@ -24,6 +24,7 @@ from facevoice.media.container import (
     StreamDecoder,
     Timed,
     first_instant,
+    links,
     other_start,
     packets,
     picture_stream,
@@ -110,7 +111,7 @@ class LiveInput:
 
 
 class _Demuxer:
-    """Demuxes and decodes one container."""
+    """Demuxes and decodes one source."""
 
     def __init__(self, what: Opening, wanted: Wanted, queue: Queue) -> None:
         self._what, self._wanted, self._queue = what, wanted, queue
@@ -125,38 +126,46 @@ class _Demuxer:
         self._runs = False  # whether the source continues without waiting
 
     def read(self) -> None:
-        with opened_live(self._what, self._pipe) as container:
-            streams = self._streams(container)
-            self._tracks = len(container.streams.audio)
-            self._runs = real_time = self._real_time(container)
-            shared = SharedClock() if real_time else None
-            for stream in streams:
-                prepare(self._what.name, stream)
-                self._decoders[stream.index] = StreamDecoder(
-                    stream,
-                    shared=shared,
-                    other_start=other_start(container, stream),
-                    look_seconds=_LOOK_SECONDS,
-                    damaged=self._damaged,
-                )
-                self._stamps[stream.index] = {}
-            arriving = self._packets(container, streams)
-            early, promised = self._look_ahead(arriving, streams)
-            reads: Iterator[_Read] = chain(early, self._reads(arriving))
-            if _STILLS.search(container.format.name):
-                reads = self._several(reads)
-            for index, now, frames in reads:
-                stamps = self._stamps[index]
-                for timed in frames:
-                    intake = self._intake or self._open(streams, _start(promised, timed.seconds))
-                    self._add(intake, timed, *stamps.pop(timed.frame.pts, now))
-                if self._intake is not None and self._intake.complete:
-                    break
+        for link in [None] if self._what.file is None else links(self._what.file):
+            with opened_live(self._what, self._pipe, link) as container:
+                self._read_container(container)
+            if self._intake is not None and self._intake.complete:
+                break
         if self._intake is None:
             if self._pipe is not None and self._pipe.cannot_go_back:
                 raise index_last(self._what.name)
             raise MediaUnreadableError(f"cannot read {self._what.name}: nothing in it decodes")
         self._intake.finish()
+
+    def _read_container(self, container: InputContainer) -> None:
+        streams = self._streams(container)
+        self._tracks = len(container.streams.audio)
+        self._runs = real_time = self._real_time(container)
+        shared = SharedClock() if real_time else None
+        for stream in streams:
+            prepare(self._what.name, stream)
+            before = self._decoders.get(stream.index)
+            self._decoders[stream.index] = StreamDecoder(
+                stream,
+                None if before is None else before.clock,
+                shared=shared,
+                other_start=other_start(container, stream),
+                look_seconds=_LOOK_SECONDS,
+                damaged=self._damaged,
+            )
+            self._stamps[stream.index] = {}
+        arriving = self._packets(container, streams)
+        early, promised = self._look_ahead(arriving, streams)
+        reads: Iterator[_Read] = chain(early, self._reads(arriving))
+        if _STILLS.search(container.format.name):
+            reads = self._several(reads)
+        for index, now, frames in reads:
+            stamps = self._stamps[index]
+            for timed in frames:
+                intake = self._intake or self._open(streams, _start(promised, timed.seconds))
+                self._add(intake, timed, *stamps.pop(timed.frame.pts, now))
+            if self._intake is not None and self._intake.complete:
+                break
 
     def _several(self, reads: "Iterator[_Read]") -> "Iterator[_Read]":
         """What arrives, held back until it is more than one picture.

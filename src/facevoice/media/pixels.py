@@ -48,6 +48,9 @@ class Converter:
         a wide gamut are reduced to 8 bits without tone mapping.
 
         ratio: width of a pixel over its height.
+
+        Raises:
+            MediaUnreadableError: it holds floats on no known scale.
         """
         picture = _of_integers(picture)
         width, height = _square_size(picture, ratio)
@@ -82,7 +85,7 @@ def _of_integers(picture: VideoFrame) -> VideoFrame:
     try:
         pixels = eight_bits(picture.to_ndarray())
     except ValueRangeError as error:
-        raise MediaUnreadableError(f"a picture cannot be read: {error}") from error
+        raise MediaUnreadableError(str(error)) from error
     form = {2: "gray", 3: "rgb24"}.get(pixels.ndim, "gray")
     colours = pixels[..., :3] if pixels.ndim == 3 else pixels
     return VideoFrame.from_ndarray(np.ascontiguousarray(colours), format=form)

@@ -28,6 +28,7 @@ from facevoice.media.container import (
 )
 from facevoice.media.extent import Extent
 from facevoice.media.pixels import pixel_ratio, upright_size
+from facevoice.media.runs import unbroken
 from facevoice.media.stills import still_size
 
 _MOST_PACKETS: Final = 5_000  # read in search of a first frame; after that the header is trusted
@@ -150,7 +151,7 @@ def measured_span(path: Path, audio_track: int | None = None) -> tuple[float, fl
         with opened(path, link) as container:
             found = picture_stream(container), sound_stream(container, audio_track)
             streams = [stream for stream in found if stream is not None]
-            for packet in packets(container, *streams):
+            for packet in unbroken(packets(container, *streams)):
                 extent.add(packet)
     extent.finish()
     return extent.span
@@ -164,7 +165,7 @@ def _all_packets(
     audio_track: int | None,
 ) -> "Iterator[Packet[Stream]]":
     """The packets of a container, then those of the other links of the file."""
-    yield from packets(container, *streams)
+    yield from unbroken(packets(container, *streams))
     for link in more:
         with opened(path, link) as following:
             found = picture_stream(following), sound_stream(following, audio_track)

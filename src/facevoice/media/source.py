@@ -4,7 +4,7 @@ import io
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from os import PathLike, fspath
 from pathlib import Path
@@ -21,7 +21,8 @@ from facevoice.errors import (
     MediaPermissionError,
     MediaUnreadableError,
 )
-from facevoice.media.container import NOT_MEDIA, check_file, picture_stream, sound_stream
+from facevoice.media.container import NOT_MEDIA, Link, check_file, picture_stream, sound_stream
+from facevoice.media.ogg import Part
 from facevoice.media.stills import HEAD_BYTES, still_formats, still_size
 
 OPEN_SECONDS: Final = 20.0
@@ -107,6 +108,7 @@ class Opening:
 
     name: used in messages. place: what PyAV opens; None: read from ``stream``.
     input_format, options: passed to ffmpeg. remote: a device or a URL, which may fall silent.
+    file: the path of a regular file.
     """
 
     name: str
@@ -115,6 +117,7 @@ class Opening:
     input_format: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     remote: bool = False
+    file: Path | None = None
 
 
 def opening(
@@ -147,7 +150,7 @@ def opening(
     check_file(path)
     if form is None and still_size(path) is not None:
         raise still_picture(text)
-    return Opening(text, f"file:{path}", None, input_format, chosen)
+    return Opening(text, f"file:{path}", None, input_format, chosen, file=path)
 
 
 def index_last(name: str) -> MediaUnreadableError:
@@ -165,10 +168,12 @@ def still_picture(name: str) -> InvalidInputError:
 
 
 @contextmanager
-def opened_live(what: Opening, pipe: Pipe | None) -> Iterator[InputContainer]:
+def opened_live(
+    what: Opening, pipe: Pipe | None, link: Link | None = None
+) -> Iterator[InputContainer]:
     """Open a source that is read once, without seeking; closes it at the end.
 
-    pipe: read if the opening has no place.
+    pipe: read if the opening has no place. link: of a file, the part to read; see ``links``.
 
     Raises:
         MediaNotFoundError, MediaPermissionError: the device does not exist, or is not accessible.
@@ -178,9 +183,10 @@ def opened_live(what: Opening, pipe: Pipe | None) -> Iterator[InputContainer]:
     if not what.remote:
         # a playlist must not lead elsewhere
         options = {"protocol_whitelist": "pipe" if pipe else "file", **options}
+    part = None if link is None or what.file is None else Part(what.file, *link)
     try:
         container = av.open(
-            pipe or what.place,
+            part or pipe or what.place,
             mode="r",
             format=what.input_format,
             options=options,
@@ -189,7 +195,7 @@ def opened_live(what: Opening, pipe: Pipe | None) -> Iterator[InputContainer]:
         )
     except (FFmpegError, UnicodeError, OSError) as error:
         raise _not_opened(what, error, pipe) from error
-    with container:
+    with container, part or nullcontext():
         none = picture_stream(container) is None and sound_stream(container) is None
         if none or (not what.remote and container.format.name in NOT_MEDIA):
             raise MediaUnreadableError(

@@ -12,15 +12,24 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from av.error import FFmpegError
+from av.video.frame import VideoFrame
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from facevoice.errors import MediaUnreadableError, MissingDependencyError
-from facevoice.media.container import check_size, unreadable
+from facevoice.media.container import check_size, opened, picture_stream, unreadable
+from facevoice.media.pixels import Converter, pixel_ratio
 from facevoice.media.still_values import ValueRangeError, check_tiff, rgb_of
 from facevoice.types import UInt8Array
 
 _FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000", "PPM", "PSD", "QOI")
 """Recognised by their first bytes."""
+_OF_FFMPEG: Final = (
+    b"II*\0", b"MM\0*",  # TIFF of floats in colour
+    b"\x76\x2f\x31\x01", b"#?RADIANCE", b"#?RGBE", b"PF\n", b"Pf\n", b"P7\n", b"SDPX", b"XPDS",
+    b"\xff\x0a", b"\0\0\0\x0cJXL ", b"\x59\xa6\x6a\x95", b"DDS ",
+)  # fmt: skip
+"""First bytes of OpenEXR, Radiance, PFM, PAM, DPX, JPEG XL, Sun and DDS pictures."""
 _AVIF_BRANDS: Final = (b"avif", b"avis")
 _HEIC_BRANDS: Final = (
     b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1",
@@ -123,7 +132,7 @@ def _open(path: Path) -> Image.Image | None:
     except UnidentifiedImageError:
         if formats == _FORMATS:
             _check_tiff(path)
-            return None
+            return _by_ffmpeg(path) if _head(path).startswith(_OF_FFMPEG) else None
         raise unreadable(path, "the picture's header is damaged") from None
     except Image.DecompressionBombError as error:
         raise unreadable(path, f"the picture is too large ({error})") from error
@@ -133,6 +142,34 @@ def _open(path: Path) -> Image.Image | None:
     return image
 
 
+def _head(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return stream.read(HEAD_BYTES)
+
+
+def _by_ffmpeg(path: Path) -> Image.Image:
+    """A picture of a format that Pillow does not read; as a film it would be seen for too short."""
+    try:
+        with opened(path) as container:
+            stream = picture_stream(container)
+            for picture in container.decode(stream) if stream is not None else ():
+                if isinstance(picture, VideoFrame) and stream is not None:
+                    check_size(path, picture.width, picture.height)
+                    pixels = _converted(path, picture, pixel_ratio(stream))
+                    if pixels is not None:
+                        return Image.fromarray(pixels)
+    except FFmpegError as error:
+        raise unreadable(path, f"the picture is damaged ({error.strerror})") from error
+    raise unreadable(path, "the picture is damaged")
+
+
+def _converted(path: Path, picture: VideoFrame, ratio: float) -> UInt8Array | None:
+    try:
+        return Converter().convert(picture, ratio, "rgb24")
+    except MediaUnreadableError as error:  # it does not name the file
+        raise MediaUnreadableError(f"cannot read {path}: {error}") from error
+
+
 def _formats(path: Path) -> tuple[str, ...]:
     """The formats that a file may have, by its first bytes.
 
@@ -140,8 +177,7 @@ def _formats(path: Path) -> tuple[str, ...]:
         MissingDependencyError: it is HEIC, and pillow-heif is not installed.
         MediaUnreadableError: it is AVIF, and this Pillow cannot read it.
     """
-    with path.open("rb") as stream:
-        formats = still_formats(stream.read(HEAD_BYTES))
+    formats = still_formats(_head(path))
     if formats is None:
         return _FORMATS
     if "AVIF" in formats:

@@ -22,6 +22,12 @@ def joined(spans: Iterable[Span], gap: float = 0.0) -> list[Span]:
     return result
 
 
+def overlaps(span: Span, others: Iterable[Span]) -> list[Span]:
+    """The parts of a span that others cover; they are in order of time and do not overlap."""
+    cut = ((max(span[0], start), min(span[1], stop)) for start, stop in others)
+    return [(start, stop) for start, stop in cut if start < stop]
+
+
 def neighbours(items: Sequence[T], most: int) -> Iterator[Sequence[T]]:
     """At most ``most`` groups of neighbours, all of one size but the last."""
     size = max(1, -(-len(items) // most))

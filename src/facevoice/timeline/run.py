@@ -1,7 +1,7 @@
 """Read a file into its timeline, or window by window."""
 
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
@@ -17,12 +17,14 @@ from facevoice.evidence import (
     EvidenceReader,
     EvidenceWindow,
     Plan,
+    Sight,
     film_plan,
 )
 from facevoice.evidence.other_tracks import audio_tracks
 from facevoice.faces.blendshapes import BLENDSHAPES, ExpressionReader
 from facevoice.faces.detect import prominence
 from facevoice.session import Device
+from facevoice.timeline.portraits import frontality, portrait
 from facevoice.timeline.scoring import FaceSight, Window, WindowScorer
 from facevoice.timeline.summary import Cores, Sighted, people_of, segments_of
 from facevoice.timeline.table import FrameTable, Row, Timeline
@@ -80,10 +82,12 @@ def timeline(  # noqa: PLR0913 - one keyword per option
         Path(path), plan, main_only=people == "main", attribute=True
     )
     kept = _Kept(frames=frames, stop_seconds=plan.start)
-    for scored in _scored(windows, scorer):
-        kept.add(scored)
-        if progress is not None:
-            progress(scored.stop_seconds - plan.start, plan.seconds)
+    with closing(windows):
+        for evidence in windows:
+            kept.add(scorer.window(evidence))
+            kept.look(evidence.sights)
+            if progress is not None:
+                progress(kept.stop_seconds - plan.start, plan.seconds)
     rows = kept.of_main() if people == "main" else kept.rows
     cuts = np.array(kept.cuts, np.float64)
     cores = Cores(rows, kept.sighted, cuts)
@@ -182,6 +186,16 @@ class _Kept:
             sighted.last_seconds, sighted.stop_seconds = time, time + sight.seconds
             sighted.seconds += sight.seconds
             sighted.prominence += prominence(sight.face)
+
+    def look(self, sights: Sequence[Sight]) -> None:
+        """Keep the best face of each person among the sights of the last window."""
+        for sight in sights:
+            if sight.person is None or sight.aligned is None:
+                continue
+            sighted = self.sighted[sight.person]
+            clear = prominence(sight.face) * frontality(sight.face)
+            if clear > sighted.clearest:
+                sighted.clearest, sighted.portrait = clear, portrait(sight.aligned)
 
     def of_main(self) -> list[Row]:
         """The rows of the main person (the first seen among equals), and those without a person."""

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from facevoice.timeline.table import Person, Row, Segment
-from facevoice.types import Float64Array
+from facevoice.types import Float64Array, UInt8Array
 
 CHANGE_BY: Final = 0.1
 """A segment lasts until the score of another emotion exceeds that of its own by this ..."""
@@ -34,6 +34,7 @@ class Sighted:
     first_seconds, last_seconds: of the first and the last sight. stop_seconds: where that ends.
     seconds: how long all sights last.
     prominence: face size times confidence, summed over the sampled instants.
+    portrait: the face of the clearest sight so far, see ``Person``. clearest: how clear it is.
     """
 
     first_seconds: float
@@ -41,6 +42,8 @@ class Sighted:
     stop_seconds: float
     seconds: float = 0.0
     prominence: float = 0.0
+    clearest: float = 0.0
+    portrait: UInt8Array | None = None
 
 
 class Cores:
@@ -55,11 +58,15 @@ class Cores:
         self, rows: Sequence[Row], sighted: Mapping[int, Sighted], cuts: Float64Array
     ) -> None:
         windows = sorted({(row.start_seconds, row.stop_seconds) for row in rows})
-        middles = [(start + stop) / 2 for start, stop in windows]
-        edges = [(first + second) / 2 for first, second in pairwise(middles)]
         outer = windows or [(0.0, 0.0)]
-        bounds = [outer[0][0], *edges, max(stop for _, stop in outer)]
-        self._places = dict(zip(windows, pairwise(bounds), strict=False))
+        starts, stops = [outer[0][0]], []
+        for before, after in pairwise(windows):
+            middle = (sum(before) / 2 + sum(after) / 2) / 2
+            apart = before[1] < after[0]  # nothing lies between them
+            stops.append(before[1] if apart else middle)
+            starts.append(after[0] if apart else middle)
+        stops.append(max(stop for _, stop in outer))
+        self._places = dict(zip(windows, zip(starts, stops, strict=True), strict=False))
         self._seen = {
             person: (
                 seen.first_seconds,
@@ -111,6 +118,7 @@ def people_of(
                 seconds_seen=sighted[person].seconds,
                 seconds_speaking=_speaking(own, cores),
                 shares=_shares(own, cores),
+                portrait=sighted[person].portrait,
             )
         )
     return tuple(people)

@@ -28,8 +28,9 @@ from facevoice.types import (
     Modality,
     PictureSize,
     Scores,
+    UInt8Array,
 )
-from facevoice.types.checks import frozen_array, require, set_field
+from facevoice.types.checks import freeze_array, frozen_array, require, set_field
 from facevoice.types.values import Value
 
 Box = tuple[float, float, float, float]
@@ -62,7 +63,8 @@ class Row(Value):
         and in a row without a person if it was attributed to no one in view; else 0.
     speaker: whose speech the window holds, seen from this row: "this" person's, an "other" seen
         person's, "unknown" (no one in view was found to speak) or "nobody" (there is no speech).
-    speaker_confidence: how certain that is, 0 to 1; NaN without speech.
+    speaker_confidence: how certain that is, 0 to 1: of "unknown", that no one in view speaks; NaN
+        without speech.
     scores: face and voice fused, calibrated; None if neither is there.
     face, voice: each modality alone, calibrated; None where ``missing`` says why. The voice is this
         person's own; that of others is in their rows.
@@ -133,6 +135,8 @@ class Person(Value):
     seconds_speaking: speech attributed to this person; an instant that several windows hold
         counts once.
     shares: share of the scored time by emotion, sum 1; empty if no window could be scored.
+    portrait: (96, 96, 3) uint8 RGB, the aligned face at the instant where it is largest, surest
+        and most frontal, for pages; None if no picture was kept, or read back from a table.
     """
 
     id: int
@@ -141,12 +145,15 @@ class Person(Value):
     seconds_seen: float
     seconds_speaking: float
     shares: Mapping[str, float]
+    portrait: UInt8Array | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _require_span(f"Person {self.id}", self.first_seen_seconds, self.last_seen_seconds)
         total = math.fsum(self.shares.values())
         whole = not self.shares or abs(total - 1) <= _SUM_TOLERANCE
         require(whole, f"Person.shares must sum to 1 or be empty, got {total}")
+        if self.portrait is not None:
+            freeze_array(self, "portrait", (None, None, 3), "(H, W, 3) uint8", np.uint8)
         object.__setattr__(self, "shares", MappingProxyType(dict(self.shares)))
 
     @property

@@ -1,5 +1,6 @@
 """The whole page: well-formed, self-contained, honest about what is missing, safe to open."""
 
+import base64
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,8 @@ from facevoice.branches import Blend
 from facevoice.bundle import Bundle
 from facevoice.errors import MediaNotFoundError, OutputError
 from facevoice.output.clip import clip_page, write_clip_page
+from facevoice.output.clip.content import look_at
+from facevoice.output.clip.document import document
 from facevoice.output.clip.nodes import Node
 from facevoice.output.clip.words import verdict
 from facevoice.predict import Predictor
@@ -127,7 +130,11 @@ def check(page: str) -> Parsed:
     parsed = Parsed(page)
     for tag, name, value in parsed.attributes:
         if name in {"src", "href", "xlink:href", "action", "data", "poster", "srcset"}:
-            assert value.startswith(("data:image/", "#")), (tag, name, value[:80])
+            assert value.startswith(("data:image/", "data:video/", "data:audio/", "#")), (
+                tag,
+                name,
+                value[:80],
+            )
         assert not name.startswith("on"), (tag, name)
     assert not {"script", "link", "iframe", "object", "embed", "base"} & set(parsed.tags)
     assert not re.search(r"url\((?!#)|@import", page)
@@ -158,6 +165,8 @@ def test_a_clip_with_face_and_voice_shows_verdict_branches_faces_and_sound(
     assert "1 stretch of speech, 1.0 s in all" in parsed.text
     assert predictor.bundle.sha256[:12] in parsed.text
     assert "Over time" not in parsed.text
+    (film,) = [value for tag, name, value in parsed.attributes if (tag, name) == ("video", "src")]
+    assert base64.b64decode(film.split(",")[1]) == clip.read_bytes()
 
 
 def test_the_prediction_is_that_of_the_predictor(predictor: Predictor, clip: Path) -> None:
@@ -350,6 +359,21 @@ def test_a_single_label_and_a_tie_are_put_into_words() -> None:
     assert "clearly like “b”" in verdict(root(("a", "b"), [0.1, 0.9]))[0]
     assert "mostly like “b”" in verdict(root(("a", "b", "c"), [0.2, 0.6, 0.2]))[0]
     assert "unsure" in verdict(root(("a", "b", "c"), [0.28, 0.44, 0.28]))[0]
+
+
+@pytest.mark.parametrize(
+    ("highest", "shown"), [((0.29, 0.24), "undecided"), ((0.34, 0.19), "angry")]
+)
+def test_an_undecided_verdict_is_shown_as_undecided_first(
+    predictor: Predictor, clip: Path, highest: tuple[float, float], shown: str
+) -> None:
+    told = Told(predictor.bundle, [window(0.0)])
+    scores = Scores(EMOTIONS, np.array([*highest, *np.full(5, 0.47 / 5)]))
+    root = Node("system", frozenset({"face"}), scores, 1.0, counted=True)
+    page = document(replace(look_at(told, clip), root=root), title=None, note=None)
+    (answer,) = re.findall(r'<p class="answer[^"]*">([^<]*)</p>', page)
+    assert answer == shown
+    assert ("between angry and disgust" in page) == (shown == "undecided")
 
 
 def test_a_page_says_that_the_model_is_unsure_and_still_shows_its_guess(

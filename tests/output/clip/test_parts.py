@@ -10,14 +10,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facevoice.branches import Blend, Stack
+from facevoice.branches.blend import Rule
 from facevoice.output.clip.content import Stretch, merged
 from facevoice.output.clip.nodes import by_modality, counted_modalities, node_of
 from facevoice.output.clip.over_time import stack
 from facevoice.output.clip.sound import COLUMNS, read_sound, spectrogram
-from facevoice.output.clip.strip import MOST_FACES, THUMBNAIL_SIZE, FaceStrip
+from facevoice.output.clip.strip import MOST_FACES, FaceStrip
 from facevoice.output.clip.words import role
 from facevoice.output.html.colours import COLOURS, colours_of
 from facevoice.output.html.page import html_page
+from facevoice.output.html.thumbnails import THUMBNAIL_SIZE
 from facevoice.output.html.time_axis import axis, lane
 from facevoice.output.spans import joined
 from facevoice.output.wording import clock, counted, duration, listed, percent, speed
@@ -145,7 +147,24 @@ def test_a_fusion_is_named_by_the_way_it_combines_its_members() -> None:
         (Stack("system", members, np.zeros((15, 7))), "Stack of"),
     ):
         node = node_of(fusion, fusion.combine({"single": said, "whole": said}))
-        assert role(node, "the result").startswith(f"{words} single and whole. ")
+        assert role(node, node, "the result").startswith(f"{words} single and whole. ")
+
+
+@pytest.mark.parametrize(
+    ("weights", "rule", "words"),
+    [
+        ([1, 1], "sum", "50% of the result."),
+        ([1, 1], "product", "One of 2 equal factors of the result."),
+        ([3, 1], "product", "A factor of the result, with 75% of the weight."),
+    ],
+)
+def test_the_part_of_a_member_is_that_of_the_rule(
+    weights: list[float], rule: Rule, words: str
+) -> None:
+    said = Scores(EMOTIONS, np.full(7, 1 / 7))
+    blend = Blend("system", [Single(), Whole()], weights, rule=rule)
+    node = node_of(blend, blend.combine({"single": said, "whole": said}))
+    assert role(node.members[0], node, "the result") == words
 
 
 def test_the_envelope_stands_where_the_sound_does(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import io
 import json
 import re
 import shutil
@@ -13,12 +14,13 @@ from urllib.parse import unquote
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from facevoice.output.html.colours import colours_of
 from facevoice.output.timeline import film as film_module
 from facevoice.output.timeline import page, write
 from facevoice.output.timeline.curves import curves, points_of
-from facevoice.output.timeline.spans import cells
+from facevoice.output.timeline.spans import cells, seen
 from facevoice.timeline import Person
 from support.media_files import steady, tone, write_media
 from support.written_timelines import make_talk, make_timeline, row
@@ -115,7 +117,7 @@ def test_the_script_knows_who_shows_and_says_what(talk, tmp_path):
     assert first["speaks"] == [[0.0, 4.0]]
     assert second["segments"] == [[4.0, 10.0, "disgust"]]
     assert nobody["seen"] is None
-    people = [a for a in document.all("section") if a.get("class") == "person"]
+    people = [a for a in document.all("article") if a.get("class") == "person"]
     lines = [a for a in document.all("p") if a.get("class") == "now"]
     assert len(people) == len(lines) == 3
 
@@ -144,6 +146,35 @@ def test_gaps_are_gaps():
     assert drawn.count("M400.0 ") == len(labels) + 1  # each line begins with the cell, and the cut
     assert drawn.count("M700.0 ") == len(labels)
     assert 'd="M400.0 0v100"' in drawn
+
+
+def test_people_are_shown_by_their_faces(talk, tmp_path):
+    timeline = make_timeline()
+    first, second = timeline.people
+    red = np.full((96, 96, 3), (200, 30, 30), np.uint8)
+    named = replace(timeline, people=(replace(first, portrait=red), second))
+    document = Document(page_of(named, talk, tmp_path)[1])
+    large, small = document.all("img")
+    assert large["alt"] == small["alt"] == "Face of person 0"
+    picture = Image.open(io.BytesIO(base64.b64decode(large["src"].split(",")[1])))
+    assert picture.size == (96, 96)
+    assert np.abs(np.asarray(picture.convert("RGB"), int) - red).max() < 12
+
+
+def test_curves_stop_where_the_person_is_not_seen():
+    timeline = make_timeline()
+    rows, places = timeline.rows_of(0), cells(timeline)
+    there = [(0.0, 4.875), (5.875, 9.875)]
+    points = points_of(rows, places, there)
+    shown = [span for span, values in points if values is not None]
+    assert all(any(a <= start and stop <= b for a, b in there) for start, stop in shown)
+    assert sum(stop - start for start, stop in shown) == pytest.approx(8.875)
+    assert sum(stop - start for (start, stop), _ in points) == pytest.approx(10)
+    drawn = curves(points, timeline.labels, colours_of(timeline.labels), (0.0, 10.0), timeline.cuts)
+    assert drawn.count("<rect") == 2
+    assert "L487.5 " in drawn
+    unframed = make_timeline(with_frames=False)
+    assert seen(unframed, 0)[-1][1] <= unframed.people[0].last_seen_seconds + 0.25
 
 
 def test_hours_are_thinned_and_keep_their_gaps():
@@ -175,8 +206,9 @@ def test_crowds_get_curves_for_those_seen_longest(talk, tmp_path):
     )
     document = Document(page_of(timeline, talk, tmp_path)[1])
     assert len(json.loads(document.content["script"][0])) == page.MOST_DRAWN
-    assert "Person 39" in document.content["h2"]
-    assert "Person 3" not in document.content["h2"]
+    assert "Person 39" in document.content["h3"]
+    assert "Person 3" not in document.content["h3"]
+    assert "20 more people, seen more briefly" in document.content["summary"]
     assert "person 3" in document.content["th"]
     assert "all but 16 of them" in "".join(document.content["p"])
 

@@ -14,7 +14,7 @@ from facevoice import media
 from facevoice.errors import InvalidInputError, MediaUnreadableError, OutputError
 from facevoice.media.encode import paint_video
 from facevoice.output.timeline import write
-from facevoice.output.timeline.overlay import PALETTE
+from facevoice.output.timeline.overlay import PALETTE, place_label, squeeze_label
 from facevoice.output.timeline.video import Painter
 from support.media_files import CELL, number_in, numbered, steady, tone, write_media
 from support.written_timelines import make_talk, make_timeline
@@ -268,6 +268,36 @@ def test_crowds_get_names_alone_and_hostile_labels_are_drawn():
     assert image.any()
     tiny = np.zeros((8, 8, 3), np.uint8)
     Painter(timeline, timeline.frames)(tiny, 4.5)
+
+
+def covers(area, other):
+    across = area[0] < other[2] and other[0] < area[2]
+    return across and area[1] < other[3] and other[1] < area[3]
+
+
+def test_a_label_covers_no_other_face_where_there_is_room():
+    picture, label = (320, 180), (70, 30)
+    row = [(left, 60, left + 40, 110) for left in (0, 45, 90, 135, 180, 225, 270)]
+    taken = list(row)
+    for box in row:  # neither right nor left of any is room
+        area = place_label(label, box, picture, taken)
+        if area is None:
+            area = squeeze_label(label, box, picture, taken)
+        else:
+            assert not any(covers(area, other) for other in taken)
+            assert abs(area[0] - box[0]) < 80
+            taken.append(area)
+        assert not any(covers(area, other) for other in row if other != box)
+        assert area[0] >= 0 <= area[1]
+        assert area[2] <= 320
+        assert area[3] <= 180
+    assert len(taken) >= len(row) + 4
+
+
+def test_where_there_is_no_room_a_label_lies_on_its_own_face():
+    box, other = (0, 0, 100, 100), (100, 0, 200, 100)
+    area = squeeze_label((60, 20), box, (200, 100), [box, other])
+    assert area == (0, 80, 60, 100)
 
 
 def test_the_palette_is_that_of_the_page():

@@ -12,8 +12,17 @@ from facevoice.output.clip.nodes import Node, by_modality
 from facevoice.output.clip.over_time import over_time
 from facevoice.output.damage import damage_sentence
 from facevoice.output.html.colours import colours_of
-from facevoice.output.html.elements import Colours, bars, data_uri, facts, paragraphs, section
+from facevoice.output.html.elements import (
+    Colours,
+    bars,
+    data_uri,
+    details,
+    facts,
+    paragraphs,
+    section,
+)
 from facevoice.output.html.page import care, html_page
+from facevoice.output.timeline.film import Film
 from facevoice.output.wording import clock, duration, listed, percent
 from facevoice.predict.prediction import EvidenceSummary
 from facevoice.types import Modality
@@ -40,6 +49,7 @@ def document(clip: Clip, *, title: str | None, note: str | None) -> str:
     colours = colours_of(clip.labels)
     sections = [
         _verdict(clip, colours),
+        _player(clip),
         _branches(clip, colours),
         _faces(clip, colours),
         over_time(clip, colours),
@@ -58,6 +68,19 @@ def document(clip: Clip, *, title: str | None, note: str | None) -> str:
 <p>Made by facevoice {escape(version("facevoice"))} on this computer; the page loads nothing from
 anywhere.</p>
 </footer>""",
+        allowed="; media-src data:",
+    )
+
+
+def _player(clip: Clip) -> str:
+    """The clip itself, if it is small enough to be part of the page."""
+    film = Film(clip.info.path, clip.info.path.parent)
+    if clip.info.kind == "image" or not film.is_small():
+        return ""
+    kind = "video" if clip.info.has_video else "audio"
+    return (
+        f'<section class="player"><h2 class="away">The clip</h2><{kind} controls'
+        f' preload="metadata" src="{escape(film.address())}"></{kind}></section>'
     )
 
 
@@ -88,6 +111,12 @@ def _verdict(clip: Clip, colours: Colours) -> str:
     if scores is not None:
         said = f"unsure: {scores.emotion}?" if unsure else scores.emotion
         answer = f'<p class="answer c{colours[scores.emotion]}">{escape(said)}</p>'
+        between = words.undecided(scores)
+        if between is not None and not unsure:
+            answer = (
+                '<p class="answer">undecided</p>'
+                f'<p class="between">between {" and ".join(map(escape, between))}</p>'
+            )
         table = f"<div>{bars(scores, colours, 'Fused scores by emotion')}</div>"
     return (
         f'<section class="verdict"><div><h2>{escape(words.verdict_heading(clip.root))}</h2>'
@@ -124,25 +153,31 @@ def _branches(clip: Clip, colours: Colours) -> str:
 def _group(nodes: tuple[Node, ...], clip: Clip, colours: Colours) -> str:
     """Panels of what one modality's branches say; one line if none of them has scores."""
     if any(node.scores is not None for node in nodes):
-        return f'<div class="panels">{"".join(_panels(nodes, "the result", clip, colours))}</div>'
-    names = listed([each.name for node in nodes for each in node.walk()])
+        panels = _panels(nodes, clip.root, "the result", clip, colours)
+        return f'<div class="panels">{"".join(panels)}</div>'
+    names = listed([words.readable(each.name) for node in nodes for each in node.walk()])
     because = words.silent_because(nodes[0], clip)
     return f'<p class="mute">No answer from {escape(names)}. {escape(because)}</p>'
 
 
-def _panels(nodes: tuple[Node, ...], whole: str, clip: Clip, colours: Colours) -> Iterator[str]:
-    """A panel for each node and, behind it, for its members; a lone leaf is its blend's panel."""
+def _panels(
+    nodes: tuple[Node, ...], whole: Node, name: str, clip: Clip, colours: Colours
+) -> Iterator[str]:
+    """A panel for each node and, behind it, for its members; a lone leaf is its blend's panel.
+
+    whole: what the nodes are parts of. name: what it is called.
+    """
     for node in nodes:
-        role = words.role(node, whole)
+        role = words.role(node, whole, name)
         if node.scores is None:
             because = words.silent_because(node, clip)
             body = f"<p>{escape(f'{role} No answer. {because}'.strip())}</p>"
         else:
             body = f"<p>{escape(role)}</p>{bars(node.scores, colours, f'Scores of {node.name}')}"
         kind = "panel" if node.scores is not None else "panel mute"
-        yield f'<div class="{kind}"><h4>{escape(node.name)}</h4>{body}</div>'
+        yield f'<div class="{kind}"><h4>{escape(words.readable(node.name))}</h4>{body}</div>'
         if len(node.members) > 1 or any(member.members for member in node.members):
-            yield from _panels(node.members, node.name, clip, colours)
+            yield from _panels(node.members, node, words.readable(node.name), clip, colours)
 
 
 def _faces(clip: Clip, colours: Colours) -> str:
@@ -165,9 +200,8 @@ def _faces(clip: Clip, colours: Colours) -> str:
     whose = "the main person" + (" of each window" if clip.prediction.windows > 1 else "")
     about = f"Faces of {whose}, upright and cropped alike, as the branches receive them."
     if clip.face_branch is not None:
-        about += (
-            f" Below each: what the branch “{clip.face_branch}” recognises in that picture alone."
-        )
+        branch = words.readable(clip.face_branch)
+        about += f" Below each: what the branch “{branch}” recognises in that picture alone."
     heading = "The faces over time" if len(clip.faces) > 1 else "The face"
     return section(heading, f'<ul class="faces">{"".join(items)}</ul>', about)
 
@@ -213,15 +247,14 @@ def _model(clip: Clip) -> str:
         ("Labels", ", ".join(clip.labels)),
         ("SHA-256", f"{bundle.sha256[:16]}…"),
     ]
-    rows += [(f"Licence of {name}", _plain(text)) for name, text in _items(card.get("licences"))]
-    rows += [
-        (f"Branch {name}", "; ".join(f"{subject}: {text}" for subject, text in licences.lines()))
-        for name, licences in branch_licences(card).items()
-        if licences.lines()
-    ]
-    figures = [(name, _plain(value)) for name, value in _items(card.get("figures"))]
-    measured = f"<h3>How well it did in validation</h3>{facts(figures)}" if figures else ""
-    return section("The model", facts(rows) + measured, str(card.get("description") or ""))
+    origin = [(f"Licence of {name}", _plain(text)) for name, text in _items(card.get("licences"))]
+    for name, licences in branch_licences(card).items():
+        lines = "; ".join(f"{subject}: {text}" for subject, text in licences.lines())
+        origin += [(f"Branch {words.readable(name)}", lines)] if lines else []
+    more = details("Licences, and what it learnt from", facts(origin)) if origin else ""
+    figures = [(words.readable(name), _plain(value)) for name, value in _items(card.get("figures"))]
+    more += details("How well it did in validation", facts(figures)) if figures else ""
+    return section("The model", facts(rows) + more, str(card.get("description") or ""))
 
 
 def _items(value: Any) -> list[tuple[str, Any]]:
@@ -231,7 +264,9 @@ def _items(value: Any) -> list[tuple[str, Any]]:
 def _plain(value: Any) -> str:
     """A value of the bundle's card in words."""
     if isinstance(value, Mapping):
-        return "; ".join(f"{name}: {_plain(each)}" for name, each in value.items())
+        return "; ".join(
+            f"{words.readable(str(name))}: {_plain(each)}" for name, each in value.items()
+        )
     if isinstance(value, list):
         return ", ".join(_plain(each) for each in value)
     return f"{value:.3g}" if isinstance(value, float) else str(value)

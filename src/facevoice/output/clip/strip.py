@@ -1,18 +1,15 @@
 """The strip of faces: a few small pictures of the main person, however long the clip."""
 
-import io
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-from PIL import Image
 
 from facevoice.branches import Branch, PerFaceBranch, leaves
+from facevoice.output.html.thumbnails import thumbnail
 from facevoice.types import Evidence, Float64Array, UInt8Array
 
 MOST_FACES: Final = 16
-THUMBNAIL_SIZE: Final = 112
-_QUALITY: Final = 82
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +81,3 @@ class FaceStrip:
         count = min(len(self._kept), MOST_FACES)
         indices = (2 * np.arange(count) + 1) * len(self._kept) // (2 * max(count, 1))
         return tuple(self._kept[index] for index in indices.tolist())
-
-
-def thumbnail(image: UInt8Array) -> bytes:
-    """A face picture (H, W, 3) uint8 RGB as a small JPEG."""
-    size = (THUMBNAIL_SIZE, THUMBNAIL_SIZE)
-    small = Image.fromarray(image).resize(size, Image.Resampling.LANCZOS)
-    stream = io.BytesIO()
-    small.save(stream, "JPEG", quality=_QUALITY, optimize=True)
-    return stream.getvalue()

@@ -8,12 +8,14 @@ from facevoice.output.clip.content import Clip
 from facevoice.output.clip.nodes import Node, counted_modalities
 from facevoice.output.missing import REASONS
 from facevoice.output.wording import listed, percent
-from facevoice.types import MODALITIES, MissingCode
+from facevoice.types import MODALITIES, MissingCode, Scores
 
 CLEAR: Final = 0.75
 MOSTLY: Final = 0.5
 UNDECIDED_MARGIN: Final = 0.1
 """A lead of the first label over the second that is smaller than this decides nothing."""
+
+_EQUAL: Final = 0.005  # weights closer than this are equal
 
 _MADE_OF: Final = {"sum": "Weighted sum of", "product": "Weighted product of", "stack": "Stack of"}
 NO_ANSWER: Final = (
@@ -37,6 +39,16 @@ def verdict_heading(root: Node) -> str:
     return "What face and voice look and sound like to the model"
 
 
+def undecided(scores: Scores) -> tuple[str, str] | None:
+    """The two labels between which the scores do not decide; None if they do."""
+    if len(scores.labels) == 1:
+        return None
+    first, second = np.argsort(-scores.values, kind="stable")[:2].tolist()
+    if scores.values[first] - scores.values[second] >= UNDECIDED_MARGIN:
+        return None
+    return scores.labels[first], scores.labels[second]
+
+
 def verdict(root: Node, unsure_below: float | None = None) -> tuple[str, ...]:
     """How sure the model is, and in what, as sentences.
 
@@ -50,7 +62,7 @@ def verdict(root: Node, unsure_below: float | None = None) -> tuple[str, ...]:
     if len(order) == 1:
         return (f"To the model, {subject(root)} like “{first}”, the only label it knows.",)
     second, follower = scores.labels[int(order[1])], float(scores.values[order[1]])
-    if value - follower < UNDECIDED_MARGIN:
+    if undecided(scores) is not None:
         likeness = f"about as much like “{first}” as like “{second}”: it is undecided"
     elif value >= CLEAR:
         likeness = f"clearly like “{first}”"
@@ -112,13 +124,23 @@ def silent_because(node: Node, clip: Clip) -> str:
     return " ".join(reason(each, clip) for each in codes) or "It found nothing that it could score."
 
 
-def role(node: Node, whole: str) -> str:
-    """What a branch is made of, and how much it adds to ``whole``."""
-    names = [each.name for each in node.members]
+def role(node: Node, whole: Node, name: str) -> str:
+    """What a branch is made of, and its part in ``whole``, which a sentence calls ``name``."""
+    names = [readable(each.name) for each in node.members]
     kind = _MADE_OF[node.fusion] if len(names) > 1 else "From one branch,"
     made_of = f"{kind} {listed(names)}. " if names else ""
     if node.scores is None or node.share is None:
         return made_of.strip()
     if node.share == 0:
         return f"{made_of}Shown only: its weight is 0."
-    return f"{made_of}{percent(node.share)} of {whole}."
+    others = [each.share for each in whole.members if each.share]
+    if whole.fusion != "product" or len(others) < 2:
+        return f"{made_of}{percent(node.share)} of {name}."
+    if max(others) - min(others) < _EQUAL:
+        return f"{made_of}One of {len(others)} equal factors of {name}."
+    return f"{made_of}A factor of {name}, with {percent(node.share)} of the weight."
+
+
+def readable(name: str) -> str:
+    """The name of a branch or a figure as words."""
+    return name.replace("_", " ").replace(".", ", ")

@@ -2,7 +2,7 @@
 
 The twelve colours are in style.css, once for a light and once for a dark page. The first seven
 differ by 22 or more in CIELAB for normal and for red-, green- and blue-blind sight (Machado et
-al. 2009; the closest dark pair by 17); all contrast with the page by 3:1 or more. Colour is never
+al. 2009); all contrast with the page by 3:1 or more. Colour is never
 the only cue: a name is always next to it.
 """
 

@@ -99,7 +99,7 @@ TABLES: Final[Mapping[str, tuple[Column, ...]]] = {
     "about": (
         Column("version", "text", "", "of these tables", at=("schema_version",)),
         Column("path", "text", "", "the input as it was given"),
-        Column("duration_seconds", "float", "s", "of the whole file, according to its container"),
+        Column("duration_seconds", "float", "s", "of the whole file, as stated or measured"),
         Column("start_seconds", "float", "s", "start of the part that was analysed"),
         Column("stop_seconds", "float", "s", "end of that part, not included"),
         Column("window_seconds", "float", "s", "length of a window"),
@@ -145,7 +145,8 @@ TABLES: Final[Mapping[str, tuple[Column, ...]]] = {
         Column("speaking_seconds", "float", "s", "how much of that is attributed to this row"),
         Column("speaker", "text", "code", "whose speech it is: `this` person's, that of an `other`"
                " person in view, `unknown`, or `nobody` speaks"),
-        Column("speaker_confidence", "float", "0 to 1", "how certain that is"),
+        Column("speaker_confidence", "float", "0 to 1", "how certain that is; for"
+               " `unknown`: that no one in view speaks"),
         Column("people", "int", "count", "people seen in the window"),
         *(Column(f"box.{side}", "float", "px", f"{side} edge of the face's median box in the"
                  " upright picture", ("box", n)) for n, side in _SIDES),

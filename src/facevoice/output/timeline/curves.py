@@ -1,6 +1,6 @@
 """Curves of one person's scores over time, as escaped HTML."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from facevoice.output.html.elements import Colours, curve_paths
 from facevoice.output.html.time_axis import share
-from facevoice.output.spans import Span, neighbours
+from facevoice.output.spans import Span, neighbours, overlaps
 from facevoice.timeline.table import Row
 from facevoice.types import Float64Array
 
@@ -18,10 +18,14 @@ Point = tuple[Span, Float64Array | None]
 _MOST_POINTS: Final = 1500  # more than a screen can show
 
 
-def points_of(rows: Sequence[Row], places: dict[float, Span]) -> list[Point]:
+def points_of(
+    rows: Sequence[Row], places: dict[float, Span], there: Sequence[Span] | None = None
+) -> list[Point]:
     """One person's fused scores cell by cell, with a gap where a window has no row of theirs.
 
     Neighbours are averaged until a screen can show them; a gap without scores stays a gap.
+
+    there: when the person is seen, in order of time; the rest is a gap, too. None: all the time.
     """
     scored = {row.start_seconds: row.scores.values for row in rows if row.scores is not None}
     points = [(span, scored.get(start)) for start, span in places.items()]
@@ -30,7 +34,20 @@ def points_of(rows: Sequence[Row], places: dict[float, Span]) -> list[Point]:
         values = [value for _, value in group if value is not None]
         mean = np.mean(values, axis=0) if values else None
         averaged.append(((group[0][0][0], group[-1][0][1]), mean))
-    return averaged
+    return averaged if there is None else [part for each in averaged for part in _cut(each, there)]
+
+
+def _cut(point: Point, there: Sequence[Span]) -> Iterator[Point]:
+    """A cell in parts: with scores where the person is seen, without them in between."""
+    (start, stop), values = point
+    at = start
+    for first, last in overlaps((start, stop), there) if values is not None else ():
+        if first > at:
+            yield (at, first), None
+        yield (first, last), values
+        at = last
+    if at < stop:
+        yield (at, stop), None
 
 
 def curves(

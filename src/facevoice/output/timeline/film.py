@@ -33,20 +33,33 @@ class Film:
         place = self._relative()
         return f"file:///{self.path.resolve().as_posix()}" if place is None else f"./{place}"
 
+    def is_small(self) -> bool:
+        """Whether a page holds it.
+
+        Raises:
+            OutputError: it cannot be read.
+        """
+        try:
+            return self.path.stat().st_size <= MOST_EMBEDDED
+        except OSError as error:
+            raise OutputError(
+                f"{self.path} cannot be read into the page: {error.strerror}"
+            ) from error
+
     def address(self) -> str:
         """Its address on a page: the file itself if it is small, else its relative place.
 
         Raises:
             OutputError: it cannot be read.
         """
-        try:
-            if self.path.stat().st_size <= MOST_EMBEDDED:
+        if self.is_small():
+            try:
                 content = base64.b64encode(self.path.read_bytes()).decode("ascii")
-                return f"data:{self.media_type('video/mp4')};base64,{content}"
-        except OSError as error:
-            raise OutputError(
-                f"{self.path} cannot be read into the page: {error.strerror}"
-            ) from error
+            except OSError as error:
+                raise OutputError(
+                    f"{self.path} cannot be read into the page: {error.strerror}"
+                ) from error
+            return f"data:{self.media_type('video/mp4')};base64,{content}"
         place = self._relative()
         return self.path.resolve().as_uri() if place is None else f"./{quote(os.fsencode(place))}"
 

@@ -1,7 +1,7 @@
 """Boxes and labels on a picture, in numpy; text is drawn by Pillow, once per label."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -18,8 +18,8 @@ Area = tuple[int, int, int, int]
 """Left, top, right, bottom in whole pixels."""
 
 PALETTE: Final = (
-    "d2502a", "86e0a0", "8468d8", "e5c02e", "e0e2e5", "95b6fc",
-    "2f8468", "e47b97", "d99b6b", "5d6c97", "f6c3f8", "bcf193",
+    "d2502a", "75f07a", "8468d8", "e5c02e", "e0e2e5", "95b6fc",
+    "1b7a98", "e47b97", "d99b6b", "5d6c97", "f6c3f8", "bcf193",
 )  # fmt: skip
 """The colours of the report page when it is dark, in the order of its style sheet."""
 
@@ -105,24 +105,54 @@ def _rgb(digits: str) -> Colour:
 def place_label(
     label: tuple[int, int], box: Area, picture: tuple[int, int], taken: Sequence[Area]
 ) -> Area | None:
-    """Room for a label right or left of a face's box; None where it would cover something.
+    """Room for a label at a face's box; None where it would cover something.
+
+    Right or left of the box, else above or below it.
 
     label: its width and height. picture: that of the picture. All in pixels.
     """
-    width, height = label
-    left, top, right, _ = box
-    top = max(0, min(top, picture[1] - height))
-    for beside in (right + _MARGIN, left - _MARGIN - width):
-        area = (beside, top, beside + width, top + height)
-        inside = beside >= 0 and area[2] <= picture[0] and area[3] <= picture[1]
-        if inside and not any(_overlap(area, other) for other in taken):
-            return area
-    return None
+    free = (area for area in _around(label, box, picture) if _covered(area, taken) == 0)
+    return next(free, None)
 
 
-def _overlap(first: Area, second: Area) -> bool:
-    across = first[0] < second[2] and second[0] < first[2]
-    return across and first[1] < second[3] and second[1] < first[3]
+def squeeze_label(
+    label: tuple[int, int], box: Area, picture: tuple[int, int], taken: Sequence[Area]
+) -> Area:
+    """The place at a face's box, or on its lower edge, where a label covers least of the rest."""
+    left, _, _, bottom = box
+    on_it = _within((left, bottom - label[1]), label, picture)
+    others = [area for area in taken if area != box]
+    return min([on_it, *_around(label, box, picture)], key=lambda area: _covered(area, others))
+
+
+def _around(label: tuple[int, int], box: Area, picture: tuple[int, int]) -> Iterator[Area]:
+    """The places at a box that lie inside the picture, the best first."""
+    (width, height), (left, top, right, bottom) = label, box
+    beside = (right + _MARGIN, left - _MARGIN - width)
+    above = (top - _MARGIN - height, bottom + _MARGIN)
+    corners = [(x, y) for y in (top, bottom - height) for x in beside]
+    corners += [(x, y) for y in above for x in (left, right - width)]
+    for x, y in corners:
+        area = _within((x, y), label, picture)
+        if area[0] == x or (x not in beside and y == area[1]):
+            yield area
+
+
+def _within(corner: tuple[int, int], label: tuple[int, int], picture: tuple[int, int]) -> Area:
+    """A label moved into the picture."""
+    left, top = (
+        max(0, min(at, side - size)) for at, side, size in zip(corner, picture, label, strict=True)
+    )
+    return left, top, left + label[0], top + label[1]
+
+
+def _covered(area: Area, others: Iterable[Area]) -> int:
+    """How many pixels of other areas an area covers."""
+    return sum(
+        max(0, min(area[2], other[2]) - max(area[0], other[0]))
+        * max(0, min(area[3], other[3]) - max(area[1], other[1]))
+        for other in others
+    )
 
 
 def draw_frame(image: UInt8Array, box: Area, colour: Colour) -> None:

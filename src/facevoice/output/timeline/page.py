@@ -12,8 +12,17 @@ from typing import Any, Final
 from facevoice import media
 from facevoice.output.damage import damage_sentence
 from facevoice.output.html.colours import colours_of
-from facevoice.output.html.elements import Colours, details, legend, one_line, section, table
+from facevoice.output.html.elements import (
+    Colours,
+    data_uri,
+    details,
+    legend,
+    one_line,
+    section,
+    table,
+)
 from facevoice.output.html.page import care, html_page
+from facevoice.output.html.thumbnails import thumbnail
 from facevoice.output.html.time_axis import axis, lane, ribbon
 from facevoice.output.spans import Span
 from facevoice.output.timeline.columns import printable
@@ -23,6 +32,8 @@ from facevoice.output.timeline.spans import cells, name_of, seen, speaking
 from facevoice.output.wording import clock, counted, duration, listed, percent
 from facevoice.timeline.table import Person, Segment, Timeline
 
+MOST_SHOWN: Final = 4
+"""The most people whose curves are open: those seen longest. The next ones open on demand."""
 MOST_DRAWN: Final = 24
 """The most people with curves: those seen longest. The table lists everyone."""
 
@@ -42,16 +53,19 @@ def to_html(timeline: Timeline, film: Film) -> str:
     address = film.address() if info.kind != "image" else ""
     allowed = "data:" if address.startswith("data:") else "'self' file:"
     colours = colours_of(timeline.labels)
-    drawn = sorted(timeline.people, key=lambda each: -each.seconds_seen)[:MOST_DRAWN]
-    people: list[Person | None] = [*sorted(drawn, key=lambda each: each.id)]
+    by_time = sorted(timeline.people, key=lambda each: -each.seconds_seen)
+    shown, drawn = by_time[:MOST_SHOWN], by_time[:MOST_DRAWN]
+    people: list[Person | None] = [*sorted(shown, key=lambda each: each.id)]
     if any(row.person is None and row.scores is not None for row in timeline.rows):
         people.append(None)
+    further = sorted(drawn[MOST_SHOWN:], key=lambda each: each.id)
     sections = [
         _player(timeline, info, address, colours),
-        *(_person(timeline, each, colours) for each in people),
+        _people(timeline, people, further, colours),
         _tables(timeline, len(timeline.people) - len(drawn)),
         care(),
     ]
+    people += further  # as on the page
     length = duration(timeline.stop_seconds - timeline.start_seconds, 1)
     who = counted(len(timeline.people), "person", "people") if timeline.people else "no one seen"
     damage = f"<p>{damage_sentence(timeline.damage)}</p>" if timeline.damage else ""
@@ -93,10 +107,34 @@ def _player(timeline: Timeline, info: media.MediaInfo, address: str, colours: Co
     )
 
 
+def _people(
+    timeline: Timeline,
+    people: Sequence[Person | None],
+    further: Sequence[Person],
+    colours: Colours,
+) -> str:
+    """Everyone with curves; those seen briefly open on demand."""
+    if not people:
+        return ""
+    about = "The bars below the curves: grey while the face is seen, blue while the person speaks."
+    if timeline.people:
+        about += (
+            " Numbers count people in the order in which they are first seen. They start anew at"
+            " each cut: someone who is seen again after a cut has a new number."
+        )
+    bodies = "".join(_person(timeline, each, colours) for each in people)
+    if further:
+        inner = "".join(_person(timeline, each, colours) for each in further)
+        more = counted(len(further), "more person", "more people")
+        bodies += details(f"{more}, seen more briefly", inner)
+    return section("Who shows what, when", bodies, about, kind="people")
+
+
 def _person(timeline: Timeline, person: Person | None, colours: Colours) -> str:
     whom = None if person is None else person.id
     span = (timeline.start_seconds, timeline.stop_seconds)
-    points = points_of(timeline.rows_of(whom), cells(timeline))
+    there = None if person is None else seen(timeline, person.id)
+    points = points_of(timeline.rows_of(whom), cells(timeline), there)
     segments = [
         ((each.start_seconds, each.stop_seconds), each.emotion)
         for each in timeline.segments
@@ -105,20 +143,27 @@ def _person(timeline: Timeline, person: Person | None, colours: Colours) -> str:
     about = "Speech that was attributed to no one in view."
     lanes = _lane("speaks", speaking(timeline, whom), span)
     if person is not None:
-        lanes = _lane("seen", seen(timeline, person.id), span) + lanes
+        lanes = _lane("seen", there or [], span) + lanes
         about = (
             f"Seen for {duration(person.seconds_seen, 1)}, speaks for"
             f" {duration(person.seconds_speaking, 1)}. {_mostly(person)}"
         )
-    return section(
-        name_of(whom).capitalize(),
-        '<p class="now" hidden></p><div class="time">'
+    return (
+        f'<article class="person">{_face(person)}<div><h3>{name_of(whom).capitalize()}</h3>'
+        f'<p class="now" hidden></p><p class="about">{escape(about)}</p></div><div class="time">'
         f"{curves(points, timeline.labels, colours, span, timeline.cuts)}"
         f"{ribbon(segments, colours, span)}{lanes}"
-        f'<i class="head" hidden></i></div>{axis(span)}',
-        about,
-        kind="person",
+        f'<i class="head" hidden></i></div>{axis(span)}</article>'
     )
+
+
+def _face(person: Person | None, kind: str = "face") -> str:
+    """The portrait of a person; nothing if there is none."""
+    if person is None or person.portrait is None:
+        return ""
+    picture = data_uri("image/jpeg", thumbnail(person.portrait, len(person.portrait)))
+    alt = f"Face of {name_of(person.id)}"
+    return f'<img class="{kind}" src="{picture}" width="64" height="64" alt="{alt}">'
 
 
 def _mostly(person: Person) -> str:
@@ -129,14 +174,14 @@ def _mostly(person: Person) -> str:
 
 def _lane(name: str, spans: Sequence[Span], span: Span) -> str:
     caption = f"{name}: {counted(len(spans), 'stretch', 'stretches')}"
-    return f'<div class="kind {name}"><b>{name}</b>{lane(spans, span, caption)}</div>'
+    return f'<div class="kind {name}">{lane(spans, span, caption)}</div>'
 
 
 def _tables(timeline: Timeline, left_out: int) -> str:
     last = timeline.stop_seconds
     people = [
         (
-            name_of(each.id),
+            f"{_face(each, 'small')}{name_of(each.id)}",
             clock(each.first_seen_seconds, last),
             clock(each.last_seen_seconds, last),
             duration(each.seconds_seen, 1),
@@ -160,7 +205,7 @@ def _tables(timeline: Timeline, left_out: int) -> str:
         "As tables",
         table(("Who", "First seen", "Last seen", "Seen", "Speaks", "Mostly"), people)
         + details("All segments", table(("Who", "From", "To", "Emotion", "Score"), segments))
-        + details(f"{len(timeline.cuts)} cuts", f"<p>{cuts or 'None were found.'}</p>"),
+        + details(counted(len(timeline.cuts), "cut"), f"<p>{cuts or 'None were found.'}</p>"),
         "Everyone who was seen."
         + (f" Curves are drawn for all but {left_out} of them." if left_out else ""),
     )

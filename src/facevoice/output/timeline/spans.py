@@ -12,13 +12,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facevoice.output.spans import Span, joined
+from facevoice.output.spans import Span, joined, overlaps
 from facevoice.timeline.table import FrameTable, Timeline
 from facevoice.types import Float32Array, Float64Array
 
 NOBODY: Final = "voice of no one in view"
 """Who a row or segment without a person is about."""
 
+_UNKNOWN_STEP: Final = 0.25
+"""Seconds between two sampled instants where the frames do not say."""
 _LOST: Final = 1.5
 """In units of the usual spacing of instants; a person not seen for longer was lost."""
 
@@ -50,20 +52,34 @@ def speaking(timeline: Timeline, person: int | None) -> list[Span]:
     """When this person speaks, to the nearest cell; None: speech of no one in view."""
     wanted = "unknown" if person is None else "this"
     places = cells(timeline)
-    return joined(
+    spoken = joined(
         places[row.start_seconds]
         for row in timeline.rows_of(person)
         if row.speaker == wanted and row.speaking_seconds > 0
     )
+    if person is None:
+        return spoken
+    return overlaps(_in_view(timeline, person), spoken)
 
 
 def seen(timeline: Timeline, person: int) -> list[Span]:
-    """When this person is seen: according to the frames if there are any, else by cell."""
+    """When this person is seen: according to the frames if there are any, else by cell.
+
+    Cells are cut at the first and the last sight.
+    """
     if timeline.frames is None:
         places = cells(timeline)
         rows = timeline.rows_of(person)
-        return joined(places[row.start_seconds] for row in rows if row.seen_seconds > 0)
+        rough = joined(places[row.start_seconds] for row in rows if row.seen_seconds > 0)
+        return overlaps(_in_view(timeline, person), rough)
     return joined(run.span for run in followed(timeline, timeline.frames, [person]))
+
+
+def _in_view(timeline: Timeline, person: int) -> Span:
+    """From the first to just after the last sight of a person."""
+    about = next(each for each in timeline.people if each.id == person)
+    until = about.last_seen_seconds + _UNKNOWN_STEP
+    return about.first_seen_seconds, min(until, timeline.stop_seconds)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -105,7 +121,7 @@ def spacing(frames: FrameTable) -> float:
         for person in np.unique(frames.person)
     ]
     all_of_them = np.concatenate(between) if between else np.zeros(0)
-    return float(np.quantile(all_of_them, 0.25)) if len(all_of_them) else 0.25
+    return float(np.quantile(all_of_them, 0.25)) if len(all_of_them) else _UNKNOWN_STEP
 
 
 def runs(times: Float64Array, step: float, cuts: Float64Array) -> list[tuple[int, int]]:

@@ -8,7 +8,14 @@ import numpy as np
 from facevoice import media
 from facevoice.errors import InvalidInputError
 from facevoice.media.encode import paint_video
-from facevoice.output.timeline.overlay import Area, Labels, draw_frame, lay, place_label
+from facevoice.output.timeline.overlay import (
+    Area,
+    Labels,
+    draw_frame,
+    lay,
+    place_label,
+    squeeze_label,
+)
 from facevoice.output.timeline.spans import Run, cells, followed
 from facevoice.timeline.table import FrameTable, Row, Timeline
 from facevoice.types import PictureSize, UInt8Array
@@ -89,7 +96,8 @@ class Painter:
     ) -> None:
         """Lay a label beside a box and note its place in ``taken``; bars only where there is room.
 
-        A name that does not fit either covers what is right of its box: every face has a name.
+        A name that does not fit either covers the lower edge of its own face, or as little of the
+        rest as it can: every face has a name.
         """
         picture = (image.shape[1], image.shape[0])
         for bars in (True, False):
@@ -98,9 +106,7 @@ class Painter:
             if area is not None:
                 break
         else:
-            left = max(0, min(box[2], picture[0] - label.shape[1]))
-            top = max(0, min(box[1], picture[1] - label.shape[0]))
-            area = (left, top, left + label.shape[1], top + label.shape[0])
+            area = squeeze_label((label.shape[1], label.shape[0]), box, picture, taken)
         taken.append(area)
         lay(image, label, area[0], area[1])
 
