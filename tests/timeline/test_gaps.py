@@ -12,7 +12,7 @@ from facevoice.predict import Predictor
 from facevoice.timeline import timeline
 from facevoice.timeline.summary import Cores
 from support.media_files import steady, tone, write_media
-from support.restamped import flv_that_states
+from support.restamped import flv_that_states, restamped
 from support.written_timelines import row
 
 RATE = 16_000
@@ -55,6 +55,23 @@ def test_an_empty_stretch_makes_no_rows(
     prediction = Predictor(bundle)(path)
     assert prediction.windows <= 5
     assert prediction.stop_seconds == pytest.approx(start + SECONDS, abs=0.05)
+
+
+@pytest.mark.parametrize("gap", [400.0, 2_400.0, 8_000.0])
+def test_a_film_may_be_interrupted(tmp_path: Path, bundle: Bundle, gap: float) -> None:
+    source = write_media(
+        tmp_path / "a.flv",
+        times=steady(150, start=0.5),
+        sound=tone(6.0, 44_100),
+        sound_codec="aac",
+        sound_rate=44_100,
+        sound_start=0.5,
+    )
+    path = restamped(source, tmp_path / "b.flv", lambda _, __, at: at + gap * (at > 3.5))
+    found = timeline(path, bundle)
+    assert len(found.rows) <= 12
+    assert spans(live(path, bundle)) == spans(found.rows)
+    assert Predictor(bundle)(path).windows <= 5
 
 
 @pytest.mark.parametrize(

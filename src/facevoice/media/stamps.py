@@ -162,7 +162,8 @@ class PictureLine:
     def runs_on(self, at: Stamped, later: Sequence[Stamped]) -> bool:
         """Whether most later pictures are later than the one before, at a rate that may be."""
         if not later:
-            return 0 < at.seconds - self.expected <= _STANDS
+            longest = max([_STANDS, *(_LONG_STEPS * step for step in self._steps)])
+            return 0 < at.seconds - self.expected <= longest
         steps = [after.seconds - now.seconds for now, after in pairwise([at, *later])]
         forward = sum(step > self._creep for step in steps)
         return 2 * forward >= len(steps) and sum(steps) >= _SLOWEST * len(steps) * self.usual

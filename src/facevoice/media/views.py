@@ -26,7 +26,8 @@ THUMBNAIL: Final = (48, 64)
 
 _STAMP_ROUNDING: Final = 1e-3  # seconds; Matroska and FLV round time stamps to milliseconds
 _WRONG_BY: Final = 2.0  # times the true length of a picture
-_LONGEST_SECONDS: Final = 300.0  # that a picture may stand; a longer gap is a fault of the stamps
+_LONGEST_SECONDS: Final = 300.0  # that a picture may stand
+_LONGEST_STEADY: Final = 10.0  # between pictures of a film; after a longer gap it was interrupted
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +162,12 @@ class Views:
         if at <= self._last:
             return
         if self._standing is not None:
-            yield from self._again(at)
-            gap = at - self._standing.seconds
-            self._gaps.append((gap, _duration(self._standing.frame)))
+            gap, shortest = at - self._standing.seconds, self._shortest_gap
+            if gap > _LONGEST_SECONDS and 0 < shortest < _LONGEST_STEADY:  # nothing was recorded
+                yield from self._again(self._standing.seconds + shortest, ends=True)
+            else:
+                yield from self._again(at)
+                self._gaps.append((gap, _duration(self._standing.frame)))
         self._standing, self._view, self._last = timed, None, at
         if at >= self._start:
             self._view = self._viewer.view(timed, in_colour=self._sampling.take(at))
@@ -189,12 +193,16 @@ class Views:
         come from a wrong rate in a header.
         """
         if self._standing is not None:
-            lasting = min((gap for gap, _ in self._gaps), default=0.0)
+            lasting = self._shortest_gap
             wrong = [stated > _WRONG_BY * gap for gap, stated in self._gaps]
             if not wrong or not all(wrong):
                 lasting = max(lasting, _duration(self._standing.frame))
             time = self._standing.seconds + lasting
             yield from self._again(time if stop is None else min(time, stop), ends=True)
+
+    @property
+    def _shortest_gap(self) -> float:
+        return min((gap for gap, _ in self._gaps), default=0.0)
 
     def _again(self, time: float, *, ends: bool = False) -> Iterator[View]:
         """The last picture, at the sampled instants that pass before ``time``."""
@@ -204,7 +212,8 @@ class Views:
         if instants and (self._view is None or self._view.image is None):
             self._view = self._viewer.view(self._standing, in_colour=True)
         if self._view is not None:  # it is not damaged
-            yield from self._view.standing(instants, time)
+            until = min(time, self._standing.seconds + _LONGEST_SECONDS)
+            yield from self._view.standing(instants, until)
 
 
 def _duration(picture: VideoFrame) -> float:
