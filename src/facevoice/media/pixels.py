@@ -12,7 +12,8 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from facevoice.media.still_values import eight_bits
+from facevoice.errors import MediaUnreadableError
+from facevoice.media.still_values import ValueRangeError, eight_bits
 from facevoice.types import UInt8Array
 
 MAX_SIDE: Final = 16_384
@@ -49,7 +50,7 @@ class Converter:
         ratio: width of a pixel over its height.
 
         Raises:
-            ValueRangeError: it holds floats on no known scale.
+            MediaUnreadableError: it holds floats on no known scale.
         """
         picture = _of_integers(picture)
         width, height = _square_size(picture, ratio)
@@ -77,11 +78,14 @@ def _of_integers(picture: VideoFrame) -> VideoFrame:
     """A picture of floats on the scale of its values; any other as it is.
 
     Raises:
-        ValueRangeError: no scale fits.
+        MediaUnreadableError: no scale fits.
     """
     if not _FLOATS.search(picture.format.name):
         return picture
-    pixels = eight_bits(picture.to_ndarray())
+    try:
+        pixels = eight_bits(picture.to_ndarray())
+    except ValueRangeError as error:
+        raise MediaUnreadableError(str(error)) from error
     form = {2: "gray", 3: "rgb24"}.get(pixels.ndim, "gray")
     colours = pixels[..., :3] if pixels.ndim == 3 else pixels
     return VideoFrame.from_ndarray(np.ascontiguousarray(colours), format=form)

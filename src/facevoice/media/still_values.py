@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
-from facevoice.errors import MediaUnreadableError
 from facevoice.types import UInt8Array
 
 _DEPTHS: Final = (8, 10, 12, 16, 32)  # bits that cameras and programs use
@@ -43,7 +42,7 @@ def check_tiff(path: Path) -> None:
         )
 
 
-class ValueRangeError(MediaUnreadableError):
+class ValueRangeError(ValueError):
     """The range of a picture's values says nothing about black and white."""
 
 

@@ -155,14 +155,19 @@ def _by_ffmpeg(path: Path) -> Image.Image:
             for picture in container.decode(stream) if stream is not None else ():
                 if isinstance(picture, VideoFrame) and stream is not None:
                     check_size(path, picture.width, picture.height)
-                    pixels = Converter().convert(picture, pixel_ratio(stream), "rgb24")
+                    pixels = _converted(path, picture, pixel_ratio(stream))
                     if pixels is not None:
                         return Image.fromarray(pixels)
     except FFmpegError as error:
         raise unreadable(path, f"the picture is damaged ({error.strerror})") from error
-    except ValueRangeError as error:
-        raise MediaUnreadableError(f"cannot read {path}: {error}") from error
     raise unreadable(path, "the picture is damaged")
+
+
+def _converted(path: Path, picture: VideoFrame, ratio: float) -> UInt8Array | None:
+    try:
+        return Converter().convert(picture, ratio, "rgb24")
+    except MediaUnreadableError as error:  # it does not name the file
+        raise MediaUnreadableError(f"cannot read {path}: {error}") from error
 
 
 def _formats(path: Path) -> tuple[str, ...]:
