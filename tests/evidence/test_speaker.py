@@ -3,13 +3,16 @@
 import numpy as np
 import pytest
 
+from facevoice import media
 from facevoice.bundle import load_bundle
 from facevoice.errors import BundleError
+from facevoice.evidence import EvidenceReader, film_plan
 from facevoice.evidence.mouths import MOTIONS, Mouths, Pace
 from facevoice.evidence.speaker import MouthVoice, Verdict, features
+from facevoice.samples import SAMPLE
 from facevoice.timeline import timeline
 from facevoice.types import Face
-from support.joined_clips import read_clip, side_by_side, speakers
+from support.joined_clips import read_clip, side_by_side, speakers, write_film
 
 RATE = 16_000
 
@@ -170,3 +173,13 @@ def test_speech_goes_to_the_face_that_speaks_it(data_folder, tmp_path):
                 unknown += 1
     assert total >= 6
     assert right >= 0.7 * total  # 0.95 of 56 windows in the benchmark
+
+
+def test_a_lone_face_in_a_film_of_few_pictures_speaks(tmp_path):
+    """One picture per second shows no mouth move; that is no sign against the face."""
+    clip = read_clip(SAMPLE)
+    pictures, times = clip.pictures[::25], np.arange(0, len(clip.pictures), 25) / clip.rate
+    film = write_film(tmp_path / "slow.mkv", pictures, times, clip.sound)
+    plan = film_plan(media.probe(film), 3.0, 1.0, None, None)
+    windows = list(EvidenceReader(threads=1).film(film, plan, attribute=True))
+    assert [window.speaker.person for window in windows if window.speaker is not None] == [0, 0]

@@ -212,7 +212,9 @@ class WindowMaker:
         if picture.cut:
             self._new_cuts.append(time)
             self._mouths.cut()
-        if picture.light is not None and self._mouth_voice is not None:
+        # a picture that stands for lack of a newer one says nothing about the mouth
+        new = picture.until is None
+        if new and picture.light is not None and self._mouth_voice is not None:
             self._mouths.add_light(time, picture.light)
         if picture.faces is not None:
             self._add_faces(time, picture.faces)
