@@ -1,12 +1,12 @@
-"""How sure of faces a bundle should be where people talk: the temperature that labelled clips ask for.
+"""How sure of faces a bundle should be where people talk: the temperature that their clips ask for.
 
     facevoice evaluate ravdess_av/labels.csv -o talking.npz
     python benchmarks/talking_faces.py talking.npz --node face
 
 The node has a temperature already, which pictures asked for that were not taken of people who talk.
-What is printed is the further one, with a 95 % interval by bootstrap over clips. In a product of face
-and voice with weights w and 1 - w, where the voice needs no further temperature, a further temperature
-T of the face comes to w = 1 / (1 + T).
+What is printed is the further one, with a 95 % interval by bootstrap over clips. In a product of
+face and voice with weights w and 1 - w, where the voice needs no further temperature, a further
+temperature T of the face comes to w = 1 / (1 + T).
 """
 
 import argparse
