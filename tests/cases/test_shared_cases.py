@@ -69,7 +69,7 @@ EXPECTED: Final[list[tuple[str, Expected]]] = [
     ("fragment_cut.mp4", Expected(stop=2.1, mended=False)),
     ("wav_size_0.wav", Expected(stop=3.76)),
     ("rotated_270.mp4", Expected(people=1, mended=False)),
-    ("avi_h264_bframes.avi", Expected(twin=J, stop=3.81)),
+    ("avi_h264_bframes.avi", Expected(twin=J, stop=3.81, mended=False)),
     (J, Expected(stop=3.77, windows=1, people=1, mended=False)),
 ]
 

@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import psutil
 import pytest
@@ -16,6 +17,7 @@ from PIL import Image
 from facevoice import media
 from facevoice.errors import InvalidInputError, MediaUnreadableError
 from facevoice.media import pixels
+from facevoice.types.damage import Damage
 from support.media_files import SIZE, damaged, number_in, numbered, steady, write_media
 
 ONE, W = 1 << 16, 1 << 30
@@ -206,6 +208,26 @@ def test_flipped_bits_never_crash(
         times = []
     assert np.all(np.diff(times) > 0)
     assert capfd.readouterr() == ("", "")
+
+
+def test_no_stamp_of_reordered_pictures_in_avi_counts_as_damaged(tmp_path: Path) -> None:
+    """AVI has no presentation stamps, and those that FFmpeg guesses run back and forth."""
+    path = tmp_path / "a.avi"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height = 64, 48
+        stream.options = {"x264-params": "bframes=2:b-adapt=0"}
+        for number in range(40):
+            picture = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 5 * number, np.uint8))
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    with av.open(str(path)) as container:
+        guessed = [frame.pts for frame in container.decode(video=0)]
+    assert guessed != sorted(guessed)
+    found: list[Damage] = []
+    views = list(media.iter_views(path, rate_hz=25.0, damaged=found.append))
+    assert len(views) == 40
+    assert not found
 
 
 def test_a_span_and_a_rate_are_checked_at_once(film: Path) -> None:

@@ -102,8 +102,9 @@ class _Held(Generic[Item]):
 class Clock(Generic[Item]):
     """Presentation times of the frames of one stream: as stamped, where its durations support that.
 
-    - The stamp of a frame is ``pts * time_base``. Where pts are unreliable (H.264 in AVI), ``dts``
-      is used: if more than a tenth of pts run backwards, and more often than dts.
+    - The stamp of a frame is ``pts * time_base``, or that of ``dts`` where the container has no pts
+      (``stamped`` is false) or they are unreliable: if more than a tenth of them run backwards, and
+      more often than dts.
     - A frame without a stamp follows its predecessor directly; the first one is at 0.
     - A stamp that is not where its predecessors lead is held until those after it have come (see
       ``Look``). If they return to where the stream was, it was damaged and is mended. If they run
@@ -117,7 +118,8 @@ class Clock(Generic[Item]):
       more than ten seconds ahead of both, and if both are restarted (a camera was plugged in
       again), they stay in step.
 
-    time_base: of the stream. line: how frames of its kind follow one another.
+    time_base: of the stream. line: how frames of its kind follow one another. stamped: whether the
+    container has presentation stamps. AVI has none: FFmpeg guesses them.
     """
 
     def __init__(
@@ -128,13 +130,14 @@ class Clock(Generic[Item]):
         shared: SharedClock | None = None,
         beside: float | None = None,
         look: Look = Look(),
+        stamped: bool = True,
     ) -> None:
         self._time_base, self._line, self._shared, self._beside = time_base, line, shared, beside
         self._look_seconds, self._pictures = look.seconds, isinstance(line, PictureLine)
         self._most_held = look.pictures if self._pictures else _MOST_HELD
         self._held: deque[_Held[Item]] = deque()
         self._offset = 0.0
-        self._stamps = _BestStamps()
+        self._stamps = _BestStamps(stamped)
         self.mended = 0
         """Stamps that were not taken as they are."""
         self.restarted = False
@@ -258,7 +261,8 @@ class Clock(Generic[Item]):
 class _BestStamps:
     """Chooses between the stamps of presentation and of decoding."""
 
-    def __init__(self) -> None:
+    def __init__(self, stamped: bool) -> None:  # noqa: FBT001 - the only choice there is
+        self._stamped = stamped
         self._last_pts: int | None = None
         self._last_dts: int | None = None
         self._count = self._faulty_pts = self._faulty_dts = 0
@@ -272,5 +276,7 @@ class _BestStamps:
         if pts is not None:
             self._faulty_pts += self._last_pts is not None and pts <= self._last_pts
             self._last_pts = pts
+        if not self._stamped and self._last_dts is not None:
+            return dts  # None for the pictures that a decoder still holds at the end
         often = self._faulty_pts > max(self._faulty_dts, _FEW_FAULTS * self._count)
         return dts if dts is not None and (pts is None or often) else pts

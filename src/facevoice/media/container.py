@@ -47,6 +47,7 @@ _SEEK_FROM: Final = 2.0  # seconds into the file; decoding from the start is che
 _SEEK_BACK: Final = (0.5, 8.0, 64.0)  # seconds before the wanted instant, tried in turn
 _FAR_SECONDS: Final = 3600.0  # between the starts of two streams, for them to be looked at
 _MOST_PACKETS: Final = 20_000  # that are read for that
+_WITHOUT_STAMPS: Final = ("avi",)  # of presentation
 _NO_INDEX: Final = ("mpegts", "mpeg")  # a seek looks for stamps, which may occur twice
 _SOON_READ: Final = 32_000_000  # bytes, which are decoded from the start within seconds
 _FEWEST_HELD: Final = 4  # pictures that are held to judge a stamp
@@ -515,6 +516,7 @@ class StreamDecoder:
             shared=shared,
             beside=other_start,
             look=Look(look_seconds, pictures),
+            stamped=stream.container.format.name not in _WITHOUT_STAMPS,
         )
         self._mended = self.clock.mended
         self._decoded_any = self._damaged = False
