@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from facevoice.cli import main
 from facevoice.csv_cells import csv_rows, csv_text, plain_cell, safe_cell
 from facevoice.datasets import read_labels
-from facevoice.errors import InvalidInputError
+from facevoice.errors import DatasetError, InvalidInputError
 from facevoice.scores.table import ScoredBy, ScoreTable, read_score_table, write_score_table
 from facevoice.scores.table.files import is_score_csv
 
@@ -138,3 +139,20 @@ def test_rows_keep_the_numbers_of_their_lines(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text('a,b\n\n"x\ny",1\n,\nz,2\n')
     rows = list(csv_rows(csv_text(tmp_path / "a.csv")))
     assert rows == [(1, ["a", "b"]), (4, ["x\ny", "1"]), (6, ["z", "2"])]
+
+
+@pytest.mark.parametrize("remark", ["sep=", "SEP=\r\n", "sep=\n"])
+def test_a_remark_that_names_no_separator_leaves_it_to_the_table(
+    tmp_path: Path, remark: str
+) -> None:
+    assert list(csv_rows(remark)) == []
+    path = tmp_path / "labels.csv"
+    path.write_text(remark, newline="")
+    assert not is_score_csv(path)
+    with pytest.raises(DatasetError, match=r"labels\.csv"):
+        read_labels(path)
+    with pytest.raises(InvalidInputError, match=r"labels\.csv"):
+        read_score_table(path)
+    assert main(["evaluate", str(path)]) == 1
+    rows = list(csv_rows(f"{remark.rstrip()}\r\na;b\r\n0,5;c\r\n"))
+    assert rows == [(2, ["a", "b"]), (3, ["0.5", "c"])]

@@ -58,9 +58,10 @@ def csv_rows(text: str, first_line: int = 1) -> Iterator[tuple[int, list[str]]]:
     Raises:
         ValueError: it is damaged.
     """
-    separator = max(_SEPARATORS, key=text.partition("\n")[0].count)
-    if text[:4].lower() == "sep=":  # a spreadsheet's own remark
-        separator, text, first_line = text[4], text.partition("\n")[2], first_line + 1
+    named, (first, _, rest) = "", text.partition("\n")
+    if first[:4].lower() == "sep=":  # a spreadsheet's own remark, which may name none
+        named, text, first_line = first[4:5].strip("\r"), rest, first_line + 1
+    separator = named or max(_SEPARATORS, key=text.partition("\n")[0].count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
         for row in reader:
