@@ -65,3 +65,13 @@ def test_what_only_validated_one_run_and_taught_another_has_taught(tmp_path) -> 
     assert read_lessons(tmp_path).validated.tolist() == c.tolist()
     write_lessons(tmp_path, Lessons(a))
     assert not (tmp_path / VALIDATED_ON).exists()
+
+
+def test_the_folder_of_prepared_samples_names_no_sample(tmp_path) -> None:
+    write_lessons(tmp_path, Lessons(keys_of(["mine.mp4", "a.mp4"], ["sad", "sad"])))
+    folder, file = tmp_path / "prepared" / "mine", tmp_path / "a.mp4"
+    folder.mkdir(parents=True)
+    file.touch()
+    card = {"files": {TRAINED_ON: "its hash"}}
+    found = known(tmp_path, card, ["b", "mine", "c"], ["sad"] * 3, [folder, folder, file])
+    assert found.tolist() == ["no", "yes", "yes"]

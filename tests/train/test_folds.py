@@ -9,13 +9,17 @@ import pytest
 
 from facevoice.branches import Adjustment
 from facevoice.bundle import read_card
+from facevoice.bundle.trained_on import Lessons, read_lessons, write_lessons
 from facevoice.cli import main
 from facevoice.errors import RecipeError
 from facevoice.scores.calibration import fit_temperature
 from facevoice.scores.table import ScoreTable, read_score_table
+from facevoice.scores.table.keys import keys_of_digests
+from facevoice.train.export.onnx_files import Run
 from facevoice.train.folds import (
     BLENDED,
     Fold,
+    _calibrated,
     among_own_classes,
     blended,
     by_corpus,
@@ -66,6 +70,17 @@ def test_every_group_is_held_out_once(scored, two_corpora):
     assert table.answered.all()
     for fold, groups in (("fold-1", {"s0", "s1"}), ("fold-3", {"s4", "s5"})):
         assert set(table.split(fold).groups.tolist()) == groups
+
+
+def test_a_copy_of_what_taught_a_fold_is_known_by_its_content(scored, two_corpora, tmp_path):
+    fold = folds_of_groups(two_corpora, 3)[0]
+    run = shutil.copytree(scored[1] / fold.name, tmp_path / fold.name)
+    held = next(row for row, group in enumerate(two_corpora.groups) if group in fold.groups)
+    digests = {name: f"{row + 1:016x}" for row, name in enumerate(two_corpora.ids)}
+    copied = keys_of_digests([digests[two_corpora.ids[held]]])
+    write_lessons(run, read_lessons(run) + Lessons(copied))
+    table = _calibrated(Run.open(run), "voice", fold.name, digests)
+    assert table.ids[table.taught != "no"].tolist() == [two_corpora.ids[held]]
 
 
 def test_finished_folds_are_not_trained_again(scored, two_corpora):

@@ -111,7 +111,8 @@ def known(
 ) -> NDArray[np.str_]:
     """(N,) whether each sample taught a bundle: a word of ``scores.table.TAUGHT``.
 
-    paths: of the samples, N or none: a file is also looked up under the name it really has.
+    paths: of the samples, N or none: a file is also looked up under the name it really has; what
+        is no file (the folder of prepared samples) does not name them.
     digests: of the samples' contents, N or none.
 
     Raises:
@@ -121,7 +122,9 @@ def known(
     if lessons is None:
         return np.full(len(ids), "", np.str_)
     contents = keys_of_digests(digests)
-    places = [ids, [str(path.resolve()) for path in paths]] if len(paths) else [ids]
+    pairs = zip(ids, paths, strict=True) if len(paths) else ()
+    files = [str(path.resolve()) if path.is_file() else name for name, path in pairs]
+    places = [ids, files] if files else [ids]
 
     def among(keys: Keys) -> NDArray[np.bool_]:
         found = [are_among(each, labels, keys) for each in places]

@@ -91,7 +91,7 @@ def score_labelled(
         DatasetError: it cannot be read, or has no clip of that split or of the bundle's labels.
     """
     from facevoice.datasets import Found, read_labels
-    from facevoice.report.scoring import score_clips, score_evidence
+    from facevoice.report.scoring import score_clips, score_evidence, with_digests
     from facevoice.train.prepare.folder import open_prepared
 
     prepared = open_prepared(path) if is_prepared(path) else None
@@ -103,6 +103,7 @@ def score_labelled(
     found = found.over(predictor.bundle.labels)
     for line in found.lines():
         say(line)
+    found = replace(found, samples=with_digests(predictor.bundle, found.samples))
     check(predictor.bundle, found.samples)
     watch = _Watch(len(found.samples))
     with watch.line:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from facevoice.branches import Branch, leaves, nodes
 from facevoice.branches.tree import members_of, short_names
 from facevoice.bundle import Bundle
-from facevoice.bundle.trained_on import known
+from facevoice.bundle.trained_on import TRAINED_ON, known
 from facevoice.datasets import Found
 from facevoice.datasets.leaks import content_digest
 from facevoice.errors import DatasetError
@@ -107,10 +107,21 @@ def _table(
 
 def taught_by(bundle: Bundle, samples: Sequence[Sample]) -> NDArray[np.str_]:
     """(N,) whether each sample taught the bundle, see ``ScoreTable``."""
+    samples = with_digests(bundle, samples)
     labels = [sample.label or "" for sample in samples]
     ids, paths = [sample.id for sample in samples], [sample.path for sample in samples]
-    digests = [content_digest(sample) for sample in samples]
+    digests = [sample.digest for sample in samples]
     return known(bundle.folder, bundle.card, ids, labels, paths, digests)
+
+
+def with_digests(bundle: Bundle, samples: Sequence[Sample]) -> tuple[Sample, ...]:
+    """The samples with their ``digest``, where the bundle records by what it could know them.
+
+    Files are read for it, so a caller that needs ``taught_by`` more than once does this first.
+    """
+    if TRAINED_ON not in bundle.card["files"]:
+        return tuple(samples)
+    return tuple(replace(sample, digest=content_digest(sample)) for sample in samples)
 
 
 def structure(node: Mapping[str, Any]) -> dict[str, Any]:

@@ -108,12 +108,13 @@ def held_out(
         RecipeError: nothing is left to train on; a folder holds another run.
     """
     corpora = dict(zip(data.ids, data.corpora, strict=True))
+    digests = dict(zip(data.ids, data.digests, strict=True))
     tables = []
     for number, fold in enumerate(folds, start=1):
         if announce is not None:
             announce(number, fold)
         folder = train(fold.recipe(recipe), data, output / fold.name, report)
-        table = _calibrated(Run.open(folder), recipe.name, fold.name)
+        table = _calibrated(Run.open(folder), recipe.name, fold.name, digests)
         own = np.array([corpora[name] for name in table.ids.tolist()])
         tables.append(table.rows(fold.holds(table.groups, own)))
     whole = tables[0]
@@ -122,7 +123,7 @@ def held_out(
     return whole
 
 
-def _calibrated(run: Run, name: str, fold: str) -> ScoreTable:
+def _calibrated(run: Run, name: str, fold: str, digests: Mapping[str, str]) -> ScoreTable:
     val, test = run.scores("val"), run.scores("test")
     if val is None or test is None:
         raise RecipeError(f"{run.folder} has no held-out scores")
@@ -137,7 +138,8 @@ def _calibrated(run: Run, name: str, fold: str) -> ScoreTable:
         groups=test["groups"].tolist(),
         splits=fold,
     )
-    taught = known(run.folder, {"files": [TRAINED_ON, VALIDATED_ON]}, ids, labels)
+    card, contents = {"files": [TRAINED_ON, VALIDATED_ON]}, [digests[each] for each in ids]
+    taught = known(run.folder, card, ids, labels, digests=contents)
     return replace(table, keys=as_texts(distinct_keys(ids, labels)), taught=taught)
 
 

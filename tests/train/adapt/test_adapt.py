@@ -12,9 +12,10 @@ from onnx import helper, numpy_helper
 
 from facevoice.branches import leaves as leaves_of
 from facevoice.bundle import load_bundle
-from facevoice.bundle.trained_on import PARTLY, known
+from facevoice.bundle.trained_on import PARTLY, Lessons, known, write_lessons
 from facevoice.cli import main
 from facevoice.errors import BundleError, DatasetError, RecipeError
+from facevoice.scores.table.keys import keys_of_digests
 from facevoice.session import Session
 from facevoice.speech.prosody import FEATURES
 from facevoice.train.adapt import features
@@ -365,3 +366,11 @@ def test_clips_that_taught_the_bundle_before_make_a_note(clips, tmp_path):
     taught = teach(base, clips.ids[:3], labels[:3])
     note = trained_note(load_bundle(taught), clips)
     assert note.startswith(f"the bundle toy was trained on 3 of {len(clips.ids)} clips, such as")
+
+
+def test_a_copy_of_a_clip_that_taught_the_bundle_makes_a_note(clips, tmp_path):
+    digests = tuple(f"{row + 1:016x}" for row in range(len(clips.ids)))
+    base = load_bundle(teach(make_toy_bundle(tmp_path / "base", WIDER), ["other"], ["sad"]))
+    write_lessons(base.folder, Lessons(keys_of_digests(digests[:2])))
+    note = trained_note(base, dataclasses.replace(clips, digests=digests))
+    assert note.startswith(f"the bundle toy was trained on 2 of {len(clips.ids)} clips")

@@ -111,9 +111,8 @@ def speaker_note(data: Prepared) -> str:
 def trained_note(bundle: Bundle, data: Prepared) -> str:
     """What to mind about the figures, if clips taught the bundle already; else ""."""
     labels = [data.labels[index] for index in data.y]
-    found = trained_on(
-        f"the bundle {bundle.name}", data.ids, known(bundle.folder, bundle.card, data.ids, labels)
-    )
+    taught = known(bundle.folder, bundle.card, data.ids, labels, digests=data.digests)
+    found = trained_on(f"the bundle {bundle.name}", data.ids, taught)
     return f"{found}: the figures flatter, those before adapting most" if found else ""
 
 
