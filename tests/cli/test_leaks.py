@@ -20,6 +20,7 @@ from facevoice.bundle.trained_on import (
     write_lessons,
 )
 from facevoice.cli import main
+from facevoice.datasets import leaks
 from facevoice.errors import InvalidInputError
 from facevoice.scores.table import (
     ScoreTable,
@@ -31,6 +32,7 @@ from facevoice.scores.table import (
 )
 from facevoice.scores.table.keys import distinct_keys
 from facevoice.scores.weights_file import read_weights
+from facevoice.types import Sample
 from support.prepared_folders import shown, write_folder
 from support.score_tables import renamed, skilled
 from support.toy_bundle import make_toy_bundle, teach
@@ -357,8 +359,43 @@ def test_keys_outlive_new_names_frames_and_joins(tmp_path: Path) -> None:
         left.append(renamed(with_keys(left, "yes"), "b")).taught.tolist()
         == ["no"] * 6 + ["yes"] * 6
     )
-    with pytest.raises(InvalidInputError, match="has keys"):
-        join(left, replace(right, keys=right.keys[::-1].copy()))
+    others = join(left, replace(right, keys=right.keys[::-1].copy())).keys.tolist()
+    assert others == [*table.keys[:2].tolist(), "", "", "", ""]  # not of these clips' names
+
+
+def test_tables_of_one_clip_among_others_join(tmp_path: Path, images: np.ndarray) -> None:
+    """How many folders belong to a key depends on the clips beside it."""
+    bundle = teach(make_toy_bundle(tmp_path / "toy"), ["else"], ["sad"])
+    tables = []
+    for number, names in enumerate((["ann/01"], ["ann/01", "bob/01"])):
+        lines = [f"{name},happy,val,{name[:3]}" for name in names]
+        parts = [shown(image) for image in images[: len(names)]]
+        data = write_folder(tmp_path / str(number), parts, lines, labels=LABELS).folder
+        out = tmp_path / f"{number}.csv"
+        assert facevoice("score", data, "--bundle", bundle, "-o", out) == 0
+        table = read_score_table(out).select(["expression"])
+        tables.append(replace(table, branches=(f"expression_{number}",)))
+    alone, beside = tables
+    assert alone.keys[0] != beside.keys[0]
+    assert join(alone, beside).keys.tolist() == beside.keys.tolist()
+    assert join(beside, alone).keys.tolist() == beside.keys.tolist()
+
+
+def test_clips_are_read_once_to_be_known_and_not_where_nothing_is_noted(
+    tmp_path: Path, bundle: Path, images: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+
+    def counted(sample: Sample) -> str:
+        read.append(sample.path)
+        return "0" * 64
+
+    monkeypatch.setattr(leaks, "_sha256", counted)
+    labels, silent = source("table", tmp_path, images, CLEAN), make_toy_bundle(tmp_path / "silent")
+    assert facevoice("score", labels, "--bundle", silent, "-o", tmp_path / "a.csv") == 0
+    assert read == []
+    assert facevoice("score", labels, "--bundle", bundle, "-o", tmp_path / "b.csv") == 0
+    assert len(read) == len(set(read)) == len(CLEAN)
 
 
 def test_rows_of_one_clip_that_disagree_count_as_the_worse(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facevoice.errors import InvalidInputError, LabelMismatchError
+from facevoice.scores.table.keys import deepest
 from facevoice.scores.table.table import TAUGHT, ScoreTable, StrArray
 
 
@@ -14,10 +15,10 @@ def join(first: ScoreTable, second: ScoreTable) -> ScoreTable:
     """The branches of two tables side by side, matched by clip id.
 
     A clip in only one table is kept; the other's branches have no scores for it. Where both
-    know its truth, group, split or key they must agree; an unknown truth (-1), a group that is just
-    the clip's id, and an empty split or key give way. A clip that taught either table's models
-    taught what is fused from both. The bundle and its tree are kept where both tables
-    have the same.
+    know its truth, group or split they must agree; an unknown truth (-1), a group that is just the
+    clip's id, and an empty split or key give way. Of two keys the one with more folders stays, see
+    ``keys.deepest``. A clip that taught either table's models taught what is fused from both. The
+    bundle and its tree are kept where both tables have the same.
 
     Raises:
         LabelMismatchError: the label sets differ.
@@ -31,15 +32,16 @@ def join(first: ScoreTable, second: ScoreTable) -> ScoreTable:
     left, right = _spread(first, second), _spread(second, first)
     order = {str(name): row for row, name in enumerate(right.ids)}
     right = right.rows(np.array([order[str(name)] for name in left.ids], np.intp))
+    truth = _agreed("truth", left, right, left.truth < 0, right.truth < 0)
     return replace(
         left,
         branches=(*left.branches, *right.branches),
         scores=np.concatenate([left.scores, right.scores], axis=1),
         missing=np.concatenate([left.missing, right.missing], axis=1),
-        truth=_agreed("truth", left, right, left.truth < 0, right.truth < 0),
+        truth=truth,
         groups=_agreed("groups", left, right, left.groups == left.ids, right.groups == right.ids),
         splits=_agreed("splits", left, right, left.splits == "", right.splits == ""),
-        keys=_agreed("keys", left, right, left.keys == "", right.keys == ""),
+        keys=_keys(left, right, truth),
         taught=taught_either(left, right),
         **first.origin_shared_with(second),
     )
@@ -62,6 +64,15 @@ def _spread(table: ScoreTable, other: ScoreTable) -> ScoreTable:
         missing=np.full(shape, "", dtype="<U1"),
     )
     return table.append(silent)
+
+
+def _keys(left: ScoreTable, right: ScoreTable, truth: NDArray[Any]) -> StrArray:
+    chosen = np.where(left.keys == "", right.keys, left.keys)
+    for row in np.flatnonzero((left.keys != "") & (right.keys != "") & (left.keys != right.keys)):
+        label = left.labels[truth[row]] if truth[row] >= 0 else ""
+        pair = [str(left.keys[row]), str(right.keys[row])]
+        chosen[row] = deepest(pair, str(left.ids[row]), label)
+    return chosen
 
 
 def _agreed(

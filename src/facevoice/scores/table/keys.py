@@ -44,6 +44,17 @@ def distinct_keys(names: Sequence[str], labels: Sequence[str]) -> Keys:
     return found
 
 
+def deepest(texts: Sequence[str], name: str, label: str) -> str:
+    """Of keys that one clip has in several tables, as texts, the one with the most folders.
+
+    How many it has depends on the other clips beside it. One made without the label counts as
+    having fewer than all with it. "" if one of them is not the clip's.
+    """
+    pairs = [(tail, each) for each in ("", label) for tail in _tails(name)]
+    own = as_texts(np.array([_key(*pair) for pair in pairs], np.uint64)).tolist()
+    return max(texts, key=own.index) if set(texts) <= set(own) else ""
+
+
 def keys_of_digests(digests: Sequence[str]) -> Keys:
     """(N,) uint64, keys by content, see ``types.Sample.digest``; 0 where there is none."""
     return np.array([int(digest or "0", 16) for digest in digests], np.uint64)
