@@ -8,7 +8,9 @@ from facevoice.datasets import CORPORA, Found, read_labels
 from facevoice.datasets.corpus import GROUPS_UNKNOWN
 from facevoice.datasets.names import meanings
 from facevoice.errors import DatasetError
+from facevoice.media import find_media
 from facevoice.types import EMOTIONS
+from facevoice.types.suffixes import MEDIA_SUFFIXES
 from support.miniatures import touch
 
 
@@ -128,3 +130,10 @@ def test_files_of_other_suffixes_are_counted_and_named(tmp_path):
     assert "left out: 1 with no suffix, 1 with the suffix .dav, 1 with the suffix .txt" in [
         *found.lines()
     ]
+
+
+def test_folders_of_labels_and_of_media_take_the_same_files(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"happy/a{suffix}" for suffix in MEDIA_SUFFIXES))
+    taken = [sample.path for sample in read_labels(tmp_path).samples]
+    assert taken == find_media([tmp_path])
+    assert {".gif", ".jfif", ".mp2"} < {path.suffix for path in taken}

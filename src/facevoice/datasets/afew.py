@@ -12,15 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from facevoice.datasets.corpus import (
-    PICTURE_SUFFIXES,
-    VIDEO_SUFFIXES,
-    Corpus,
-    Gathering,
-    files_below,
-)
+from facevoice.datasets.corpus import Corpus, Gathering, files_below
 from facevoice.datasets.names import emotion_of
 from facevoice.types import EMOTIONS, Sample
+from facevoice.types.suffixes import PICTURE_SUFFIXES, VIDEO_SUFFIXES
 
 _VIDEO_LAYOUT: Final = (
     "Train_AFEW/<Emotion>/*.avi, Val_AFEW/<Emotion>/*.avi and optionally Test_AFEW/*.avi"

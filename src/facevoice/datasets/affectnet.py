@@ -17,15 +17,10 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from facevoice.datasets.corpus import (
-    PICTURE_SUFFIXES,
-    Corpus,
-    Gathering,
-    files_below,
-    table_rows,
-)
+from facevoice.datasets.corpus import Corpus, Gathering, files_below, table_rows
 from facevoice.datasets.names import emotion_of
 from facevoice.types import EMOTIONS, Sample, UInt8Array
+from facevoice.types.suffixes import PICTURE_SUFFIXES
 
 _LAYOUT: Final = (
     "training.csv and validation.csv beside the folders of photographs (also below"

@@ -6,14 +6,10 @@ Not verified: that the numbers of the clips identify the show. A clip is therefo
 from pathlib import Path
 from typing import Final
 
-from facevoice.datasets.corpus import (
-    VIDEO_SUFFIXES,
-    Corpus,
-    Gathering,
-    files_below,
-)
+from facevoice.datasets.corpus import Corpus, Gathering, files_below
 from facevoice.datasets.names import emotion_of
 from facevoice.types import EMOTIONS, Sample
+from facevoice.types.suffixes import VIDEO_SUFFIXES
 
 _LAYOUT: Final = "train/<Emotion>/*.avi, validation/<Emotion>/*.avi and test/<Emotion>/*.avi"
 _FOLDERS: Final = {"train": "train", "val": "validation", "test": "test"}

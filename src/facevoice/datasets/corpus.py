@@ -23,13 +23,6 @@ speech: the sound of any file, cleaned.
 """
 CONTENTS: Final[tuple[Content, ...]] = get_args(Content)
 
-_VIDEO: Final = "3gp avi flv m2ts m4v mkv mov mp4 mpeg mpg mts mxf ogv ts vob webm wmv"
-_SOUND: Final = "aac ac3 aif aiff amr au caf flac m4a mka mp3 oga ogg opus wav wma"
-_PICTURE: Final = "avif bmp heic heif jfif jpeg jpg png tif tiff webp"
-VIDEO_SUFFIXES: Final = frozenset(f".{name}" for name in _VIDEO.split())
-SOUND_SUFFIXES: Final = frozenset(f".{name}" for name in _SOUND.split())
-PICTURE_SUFFIXES: Final = frozenset(f".{name}" for name in _PICTURE.split())
-
 
 @dataclass(frozen=True, slots=True)
 class Dropped:

@@ -9,14 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from facevoice.datasets.corpus import (
-    SOUND_SUFFIXES,
-    VIDEO_SUFFIXES,
-    Corpus,
-    Gathering,
-    files_below,
-)
+from facevoice.datasets.corpus import Corpus, Gathering, files_below
 from facevoice.types import EMOTIONS, Sample
+from facevoice.types.suffixes import SOUND_SUFFIXES, VIDEO_SUFFIXES
 
 _NAME: Final = re.compile(r"(?P<actor>\d{4})_[A-Z]{3}_(?P<emotion>[A-Z]{3})_[A-Z]{1,2}")
 _CODES: Final = {

@@ -8,8 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from facevoice.datasets.corpus import VIDEO_SUFFIXES, Corpus, Gathering, files_below, table_rows
+from facevoice.datasets.corpus import Corpus, Gathering, files_below, table_rows
 from facevoice.types import EMOTIONS, Sample
+from facevoice.types.suffixes import VIDEO_SUFFIXES
 
 FOLDS: Final = (1, 2, 3, 4, 5)
 _LAYOUT: Final = (

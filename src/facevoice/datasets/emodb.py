@@ -8,8 +8,9 @@ import re
 from pathlib import Path
 from typing import Final
 
-from facevoice.datasets.corpus import SOUND_SUFFIXES, Corpus, Gathering, files_below
+from facevoice.datasets.corpus import Corpus, Gathering, files_below
 from facevoice.types import EMOTIONS, Sample
+from facevoice.types.suffixes import SOUND_SUFFIXES
 
 _LAYOUT: Final = "wav/SSTTTEV.wav|flac, at any depth (SS: speaker, E: emotion's letter)"
 _NAME: Final = re.compile(r"(?P<speaker>\d\d)[ab]\d\d(?P<emotion>[AEFLNTW])[a-z]?")

@@ -11,15 +11,12 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from facevoice.datasets.corpus import (
-    PICTURE_SUFFIXES,
-    Corpus,
-    Gathering,
-)
+from facevoice.datasets.corpus import Corpus, Gathering
 from facevoice.datasets.ferplus_votes import SPLITS, row_id, votes
 from facevoice.datasets.names import emotion_of
 from facevoice.errors import DatasetError
 from facevoice.types import EMOTIONS, Sample, UInt8Array
+from facevoice.types.suffixes import PICTURE_SUFFIXES
 
 _LAYOUT: Final = (
     "train/<emotion>/*.jpg|png and test/<emotion>/*.jpg|png, or fer2013.csv (or"

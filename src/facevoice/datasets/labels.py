@@ -11,19 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from facevoice.csv_cells import csv_rows, csv_text
-from facevoice.datasets.corpus import (
-    PICTURE_SUFFIXES,
-    SOUND_SUFFIXES,
-    VIDEO_SUFFIXES,
-    Corpus,
-    Dropped,
-    Found,
-    Gathering,
-    files_below,
-)
+from facevoice.datasets.corpus import Corpus, Dropped, Found, Gathering, files_below
 from facevoice.datasets.names import SPLITS, in_order, label_set
 from facevoice.errors import DatasetError
 from facevoice.types import Sample
+from facevoice.types.suffixes import MEDIA_SUFFIXES
 
 _TABLES: Final = ("manifest.csv", "labels.csv")
 _COLUMNS: Final = {
@@ -128,25 +120,24 @@ def _folders(root: Path) -> Found:
     """The media files in folders named by label, below folders named by split or without these."""
     names = {path.name for path in root.iterdir() if path.is_dir()}
     parts = {name: SPLITS[name.lower()] for name in sorted(names) if name.lower() in SPLITS}
-    suffixes = VIDEO_SUFFIXES | SOUND_SUFFIXES | PICTURE_SUFFIXES
     samples: list[Sample] = []
     dropped: list[Dropped] = []
     renamed: Counter[str] = Counter()
     for part, split in (parts or {"": ""}).items():
-        for path in files_below(root / part, suffixes, "*/**/*"):
+        for path in files_below(root / part, MEDIA_SUFFIXES, "*/**/*"):
             identity = path.relative_to(root).as_posix()
             label = path.relative_to(root / part).parts[0]
             samples.append(Sample(identity, path, label, split, identity))
             renamed.update([f"split {part} -> {split}"] if split != part else [])
-        dropped += _others(root / part, suffixes)
+        dropped += _others(root / part)
     return Found(tuple(samples), tuple(dropped), renamed=renamed)
 
 
-def _others(folder: Path, suffixes: frozenset[str]) -> Iterator[Dropped]:
+def _others(folder: Path) -> Iterator[Dropped]:
     """The files in folders of labels that are not taken; a table of labels may name them."""
     for path in sorted(folder.glob("*/**/*")):
         suffix = path.suffix.lower()
-        if suffix not in suffixes and not path.name.startswith(".") and path.is_file():
+        if suffix not in MEDIA_SUFFIXES and not path.name.startswith(".") and path.is_file():
             yield Dropped(path, f"the suffix {suffix}" if suffix else "no suffix")
 
 

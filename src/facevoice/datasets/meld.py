@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Final
 
-from facevoice.datasets.corpus import VIDEO_SUFFIXES, Corpus, Gathering, table_rows
+from facevoice.datasets.corpus import Corpus, Gathering, table_rows
 from facevoice.datasets.names import emotion_of
 from facevoice.types import EMOTIONS, Sample
+from facevoice.types.suffixes import VIDEO_SUFFIXES
 
 _LAYOUT: Final = (
     "train_sent_emo.csv, dev_sent_emo.csv, test_sent_emo.csv and the folders train_splits,"

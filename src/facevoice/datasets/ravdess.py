@@ -10,14 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from facevoice.datasets.corpus import (
-    SOUND_SUFFIXES,
-    VIDEO_SUFFIXES,
-    Corpus,
-    Gathering,
-    files_below,
-)
+from facevoice.datasets.corpus import Corpus, Gathering, files_below
 from facevoice.types import EMOTIONS, Sample
+from facevoice.types.suffixes import SOUND_SUFFIXES, VIDEO_SUFFIXES
 
 _NAME: Final = re.compile(
     r"0(?P<modality>[123])-(?P<channel>0[12])-(?P<emotion>0[1-8])-\d\d-\d\d-\d\d-(?P<actor>\d\d)"

@@ -14,12 +14,8 @@ from facevoice.errors import (
     MissingDependencyError,
 )
 from facevoice.media.probe import probe
+from facevoice.types.suffixes import MEDIA_SUFFIXES
 
-_MEDIA: Final = """
-    3g2 3gp asf avi dv f4v flv m2ts m2v m4v mkv mov mp4 mpeg mpg mts mxf ogv ts vob webm wmv
-    aac ac3 aif aiff amr au caf flac m4a mka mp2 mp3 oga ogg opus wav wma
-    avif bmp gif heic heif jpeg jpg png tif tiff webp
-"""
 _OTHER: Final = """
     7z aae ass bin cfg csv cue db dll doc docx eaf exe feather gz h5 hdf5 htm html idx ini ipynb
     json jsonl lnk log lrc m3u m3u8 mat md nfo npy npz ods odt onnx otf parquet part pdf pkl pls ppt
@@ -27,8 +23,6 @@ _OTHER: Final = """
     xls xlsx xml xmp yaml yml zip
 """
 
-MEDIA_SUFFIXES: Final = frozenset(f".{name}" for name in _MEDIA.split())
-"""Files in folders that are taken by their name, so that damage in them is reported."""
 _OTHER_SUFFIXES: Final = frozenset(f".{name}" for name in _OTHER.split())
 """Files that stand beside media; some could be taken for sound by their bytes."""
 
@@ -86,7 +80,8 @@ def search_media(paths: Iterable[Path]) -> FoundMedia:
     """The media files that paths stand for: files as given, and those found in folders.
 
     Folders are searched recursively, and their files sorted by path. A file is taken if its suffix
-    is one of ``MEDIA_SUFFIXES``, or if it opens and something in it decodes. Hidden files and
+    is one of ``MEDIA_SUFFIXES``, so that damage in it is reported, or if it opens and something in
+    it decodes. Hidden files and
     folders are left out, and linked folders are not followed. Each file is listed once.
 
     Raises:

@@ -15,7 +15,6 @@ from PIL import Image, UnidentifiedImageError
 from facevoice import media
 from facevoice.datasets import Content, Corpus
 from facevoice.datasets.afew import FaceFolder
-from facevoice.datasets.corpus import PICTURE_SUFFIXES
 from facevoice.errors import FacevoiceError
 from facevoice.evidence import EvidenceReader, clip_plan
 from facevoice.faces.align import align
@@ -32,6 +31,7 @@ from facevoice.types import (
     UInt8Array,
     Waveform,
 )
+from facevoice.types.suffixes import PICTURE_SUFFIXES
 
 _BAD_PICTURE = (UnidentifiedImageError, OSError, ValueError, SyntaxError)  # as Pillow raises
 
