@@ -3,11 +3,13 @@
 The clips are cut short without encoding them anew, and kept in several containers. Copy number N is
 the same on every machine (``--seed``): flipped bits, a cut, lost packets, exchanged time stamps, or
 edited headers. Each is predicted in a worker process, which is killed after ``--limit`` seconds.
-Results are JSON lines; a second run goes on where the first one ended.
+Results are JSON lines; a second run with the same bundle, clips, ``--seed`` and ``--seconds`` goes
+on where the first one ended.
 Run: ``python benchmarks/mutate_clips.py --data FOLDER -o mutations.jsonl [--count 5000]``.
 """
 
 import argparse
+import hashlib
 import json
 import multiprocessing
 import re
@@ -27,6 +29,7 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
+SEED, SECONDS = 1, 3.0
 SUFFIXES = (".mp4", ".mov", ".flv", ".mpg", ".mkv", ".ts", ".avi")
 CONTAINERS = (".ts", ".mkv", ".flv")
 """Into which the first packets of MP4 clips are copied as well, where that is possible."""
@@ -169,7 +172,7 @@ def work(pipe: Connection, bundle: str) -> None:
     import facevoice
 
     predictor = facevoice.load(bundle, threads=1)
-    pipe.send({})
+    pipe.send({"sha256": predictor.bundle.sha256})
     while (path := pipe.recv()) is not None:
         try:
             (prediction,) = predictor.predict_many([path])
@@ -201,7 +204,7 @@ class Worker:
         self._process = context.Process(target=work, args=(theirs, self._bundle), daemon=False)
         self._process.start()
         theirs.close()
-        self._pipe.recv()
+        self.sha256: str = self._pipe.recv()["sha256"]
 
     def __call__(self, path: Path, limit: float) -> dict[str, Any]:
         """What came of a file, in so many seconds."""
@@ -225,19 +228,34 @@ class Worker:
         self._pipe.close()
 
 
-def results(lines: Path) -> Iterator[dict[str, Any]]:
-    """The results that a file holds; a line that was cut off is left out."""
+def setting_of(options: argparse.Namespace, clips: list[Path], bundle: str) -> dict[str, Any]:
+    """What results depend on, beside the number of the copy; bundle: its SHA-256."""
+    listed = "\n".join(f"{clip.name} {clip.stat().st_size}" for clip in clips)
+    digest = hashlib.sha256(listed.encode()).hexdigest()[:16]
+    return {"seed": options.seed, "seconds": options.seconds, "bundle": bundle, "clips": digest}
+
+
+def results(lines: Path, setting: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The results of a setting that a file holds; a line that was cut off is left out.
+
+    Lines that older versions wrote name no setting: they count where its seed and seconds are
+    the usual ones.
+    """
+    usual = {"seed": SEED, "seconds": SECONDS}
     for line in lines.read_text(encoding="utf-8").splitlines() if lines.exists() else ():
         try:
-            yield json.loads(line)
+            result = json.loads(line)
         except json.JSONDecodeError:
             continue
+        if {**setting, **usual, **result}.items() >= setting.items():
+            yield result
 
 
-def run(options: argparse.Namespace, clips: list[Path]) -> None:
-    """Predict the copies that the result file does not hold."""
-    known = {result["number"] for result in results(options.output)}
+def run(options: argparse.Namespace, clips: list[Path]) -> str:
+    """Predict the copies that the result file does not hold; the summary of all."""
     worker = Worker(options.bundle)
+    setting = setting_of(options, clips, worker.sha256)
+    known = {result["number"] for result in results(options.output, setting)}
     chosen = [options.only] if options.only is not None else range(options.count)
     try:
         with (
@@ -253,7 +271,8 @@ def run(options: argparse.Namespace, clips: list[Path]) -> None:
                 started = time.monotonic()
                 found = worker(copy, options.limit)
                 took = round(time.monotonic() - started, 2)
-                line = {"number": number, "clip": clip.name, "kind": kind, "took": took, **found}
+                line = {"number": number, "clip": clip.name, "kind": kind, "took": took}
+                line |= {**setting, **found}
                 print(json.dumps(line), file=output, flush=True)
                 if found["outcome"] in {"hang", "crash", "raised"}:
                     print(f"{number} {kind} of {clip.name}: {found['outcome']}", file=sys.stderr)
@@ -263,11 +282,11 @@ def run(options: argparse.Namespace, clips: list[Path]) -> None:
                 copy.unlink()
     finally:
         worker.close()
+    return summary(list(results(options.output, setting)))
 
 
-def summary(lines: Path) -> str:
+def summary(found: list[dict[str, Any]]) -> str:
     """Outcomes by kind of damage, the longest run and the most memory."""
-    found = list(results(lines))
     outcomes = sorted({result["outcome"] for result in found})
     table = Counter((result["kind"], result["outcome"]) for result in found)
     rows = [f"{'':20}" + "".join(f"{outcome:>20}" for outcome in outcomes)]
@@ -293,16 +312,15 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="JSON lines")
     parser.add_argument("--count", type=int, default=5000)
     parser.add_argument("--only", type=int, help="one copy alone, by its number")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=3.0, help="length of the clips")
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="length of the clips")
     parser.add_argument("--limit", type=float, default=20.0, help="seconds per copy")
     parser.add_argument("--bundle", default="base")
     parser.add_argument("--keep", type=Path, help="folder for the copies that fail")
     parser.add_argument("--cuts", type=Path, help="folder for the clips cut short")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        run(options, prepared(options.data, options.cuts or Path(folder), options.seconds))
-    print(summary(options.output))
+        print(run(options, prepared(options.data, options.cuts or Path(folder), options.seconds)))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import argparse
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -83,6 +84,8 @@ def main() -> int:
         return 0
     wanted = [path.resolve() for path in options.pages] or list(PAGES)
     if options.keep is not None:
+        if options.keep.exists():
+            parser.error(f"{options.keep} exists: name a new folder")
         return run_pages(wanted, options.keep.resolve())
     with tempfile.TemporaryDirectory(prefix="facevoice-docs-") as folder:
         return run_pages(wanted, Path(folder))
@@ -94,7 +97,7 @@ def run_pages(pages: Sequence[Path], scratch: Path) -> int:
     make_stage(stage)
     failures = run_page(_FIRST, scratch, stage)
     for name in _KEPT:
-        made = scratch / _FIRST.stem / name
+        made = _folder(_FIRST, scratch) / name
         if made.is_dir():
             shutil.copytree(made, stage / name)
         elif made.exists():
@@ -111,18 +114,23 @@ def run_pages(pages: Sequence[Path], scratch: Path) -> int:
 
 def run_page(page: Path, scratch: Path, stage: Path) -> list[str]:
     """Run a page's commands one after the other; what failed, in words."""
-    folder = scratch / page.stem
+    folder = _folder(page, scratch)
     shutil.copytree(stage, folder)
     failures = []
     for block in blocks(page):
         for command in block.commands if not block.reason else ():
             began, line = time.monotonic(), substituted(command)
-            status, output = _run(line, folder)
+            status, output = run_command(line, folder)
             seconds = time.monotonic() - began
             print(f"{seconds:5.1f} s  {_place(block)}  {line}", flush=True)
             if status:
                 failures.append(f"{_place(block)}: {line}\nstatus {status}\n{output}")
     return failures
+
+
+def _folder(page: Path, scratch: Path) -> Path:
+    """Of a page's own, beside those of other pages of its name."""
+    return scratch / page.relative_to(ROOT).with_suffix("").as_posix().replace("/", "-")
 
 
 def substituted(command: str) -> str:
@@ -136,26 +144,29 @@ def _place(block: Block) -> str:
     return f"{block.page.relative_to(ROOT)}:{block.line}"
 
 
-def _run(command: str, folder: Path) -> tuple[int, str]:
+def run_command(command: str, folder: Path, seconds: float = _SECONDS) -> tuple[int, str]:
+    """Run a command in a folder for at most so long; its status and the end of its output."""
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "OMP_NUM_THREADS": "1",
     }
-    try:
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", command],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        return -1, f"not done after {_SECONDS:g} s\n{error.output}"
-    return done.returncode, done.stdout[-4000:]
+    with subprocess.Popen(
+        ["bash", "-euo", "pipefail", "-c", command],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            output, _ = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # its children, too, which hold the pipe
+            output, _ = process.communicate()
+            return -1, f"not done after {seconds:g} s\n{output[-4000:]}"
+    return process.returncode, output[-4000:]
 
 
 def make_stage(folder: Path) -> None:
