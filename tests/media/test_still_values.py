@@ -97,6 +97,18 @@ def test_floats_that_a_filter_has_moved_beyond_their_range(tmp_path: Path) -> No
     assert looks_like(path, np.clip(RAMP * 1.1 - 0.05, 0, 1))
 
 
+@pytest.mark.parametrize(("white", "highlight"), [(1, 3), (1, 310), (1, 1e9), (255, 310), (255, 2e5)])
+@pytest.mark.parametrize("twin", [RAMP, COLOURS])
+def test_floats_with_highlights_are_clipped(
+    tmp_path: Path, twin: Any, white: float, highlight: float
+) -> None:
+    values = (twin * white).astype("f4")
+    values[10:13, 10:13] = highlight
+    bright = twin.copy()
+    bright[10:13, 10:13] = 1
+    assert looks_like(write_tiff(tmp_path / "a.tif", values, FLOAT), bright)
+
+
 def test_a_tiff_whose_white_is_zero(tmp_path: Path) -> None:
     path = write_tiff(tmp_path / "a.tif", ((1 - RAMP) * 65535).astype("u2"), INTEGER, photometric=0)
     assert looks_like(path, RAMP)
