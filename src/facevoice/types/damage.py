@@ -26,6 +26,11 @@ class Damage:
     def __add__(self, other: "Damage") -> "Damage":
         return Damage(*(one + two for one, two in zip(astuple(self), astuple(other), strict=True)))
 
+    def __sub__(self, other: "Damage") -> "Damage":
+        """What is not also in the other; no count goes below 0."""
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return Damage(*(max(0, one - two) for one, two in pairs))
+
     def __bool__(self) -> bool:
         return any(astuple(self))
 
