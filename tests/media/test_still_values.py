@@ -97,7 +97,9 @@ def test_floats_that_a_filter_has_moved_beyond_their_range(tmp_path: Path) -> No
     assert looks_like(path, np.clip(RAMP * 1.1 - 0.05, 0, 1))
 
 
-@pytest.mark.parametrize(("white", "highlight"), [(1, 3), (1, 310), (1, 1e9), (255, 310), (255, 2e5)])
+@pytest.mark.parametrize(
+    ("white", "highlight"), [(1, 3), (1, 310), (1, 1e9), (255, 310), (255, 2e5)]
+)
 @pytest.mark.parametrize("twin", [RAMP, COLOURS])
 def test_floats_with_highlights_are_clipped(
     tmp_path: Path, twin: Any, white: float, highlight: float

@@ -114,8 +114,8 @@ def _of_floats(values: NDArray[Any]) -> UInt8Array:
     depth = next((bits for bits in _DEPTHS[1:-1] if high < 2**bits), None)
     if low < -_UNDERSHOOT * max(high, 1.0) or depth is None:
         raise ValueRangeError(
-            f"its values run from about {low:g} to {high:g}: floats must be from 0 to 1, or as integers"
-            " of at most 16 bits"
+            f"its values run from about {low:g} to {high:g}: floats must be from 0 to 1, or as"
+            " integers of at most 16 bits"
         )
     if high <= _AROUND_ONE:
         scale = 255.0
