@@ -47,7 +47,9 @@ def _subtitle(card: ReportCard) -> str:
     data = card.data
     split = f", split {data.split}" if data.split else ""
     groups = counted(data.groups, "group") if data.groups else "groups unknown"
-    return f"{data.name}{split}: {counted(data.labelled, 'clip')}, {groups}, {len(card.branches)} branches"
+    clips = counted(data.labelled, "clip")
+    branches = counted(len(card.branches), "branch", "branches")
+    return f"{data.name}{split}: {clips}, {groups}, {branches}"
 
 
 def _summary(card: ReportCard) -> str:
