@@ -13,7 +13,7 @@ from PIL import Image, features
 
 from facevoice import media
 from facevoice.errors import MediaUnreadableError, MissingDependencyError
-from facevoice.media import stills
+from facevoice.media import pixels, stills
 
 RAMP = np.tile(np.linspace(0, 1, 64), (48, 1))
 COLOURS = np.stack([RAMP, RAMP[:, ::-1], np.full_like(RAMP, 0.5)], axis=2)
@@ -61,6 +61,18 @@ def test_pictures_that_pillow_cannot_read_are_stills(tmp_path: Path) -> None:
     )
     assert media.probe(tmp_path / "a.pam").kind == "image"
     assert looks_like(tmp_path / "a.pam", COLOURS)
+
+
+def test_sizes_are_checked_before_pictures_are_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_tiff(tmp_path / "a.tif", COLOURS.astype("f4"), FLOAT)
+    monkeypatch.setattr(pixels, "MAX_SIDE", 60)
+    monkeypatch.setattr(stills, "_converted", None)
+    monkeypatch.setattr(stills, "VideoFrame", None)  # of which one would be decoded
+    for read in (media.probe, seen):
+        with pytest.raises(MediaUnreadableError, match="picture is 64x48, the limit is"):
+            read(path)
 
 
 def looks_like(path: Path, twin: Any) -> bool:
