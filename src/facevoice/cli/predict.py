@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from facevoice.cli.console import ProgressLine
 from facevoice.cli.inputs import error_line, find_inputs
 from facevoice.cli.options import add_model_options, add_span_options, add_track_option, positive
-from facevoice.cli.outputs import check_file
 from facevoice.errors import InvalidInputError
+from facevoice.writing import check_file, check_folder
 
 if TYPE_CHECKING:
     from facevoice.output.predictions import Format
@@ -113,7 +113,10 @@ def run(options: argparse.Namespace) -> int:
 def _check_outputs(options: argparse.Namespace) -> None:
     """Check the files to write; an interrupted run of -o may go on."""
     if options.output is not None:
-        goes_on = options.resume and Path(f"{options.output}.parts").exists()
+        parts = Path(f"{options.output}.parts")
+        if options.resume:
+            check_folder(parts)
+        goes_on = options.resume and parts.exists()
         check_file(options.output, overwrite=options.overwrite or goes_on)
     if options.report is not None:
         check_file(options.report, overwrite=options.overwrite)
