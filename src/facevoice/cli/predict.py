@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from facevoice.cli.console import ProgressLine
 from facevoice.cli.inputs import error_line, find_inputs
-from facevoice.cli.options import add_model_options, add_span_options, add_track_option, positive
+from facevoice.cli.options import (
+    add_model_options,
+    add_span_options,
+    add_track_option,
+    page_file,
+    positive,
+)
 from facevoice.errors import InvalidInputError
 from facevoice.writing import check_file, check_folder
 
@@ -49,7 +55,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     )
     command.add_argument(
         "--report",
-        type=Path,
+        type=page_file,
         metavar="FILE",
         help="also write an HTML report; needs exactly one input",
     )

@@ -218,7 +218,7 @@ def test_crowds_get_curves_for_those_seen_longest(talk, tmp_path):
     assert len(json.loads(document.content["script"][0])) == page.MOST_DRAWN
     assert "Person 39" in document.content["h3"]
     assert "Person 3" not in document.content["h3"]
-    assert "20 more people, seen more briefly" in document.content["summary"]
+    assert "20 more people" in document.content["summary"]
     assert "person 3" in document.content["th"]
     assert "all but 16 of them" in "".join(document.content["p"])
 
