@@ -14,8 +14,8 @@ from facevoice.cli.options import (
     page_file,
     positive,
 )
-from facevoice.cli.outputs import check_file
 from facevoice.errors import InvalidInputError
+from facevoice.writing import check_file, check_folder
 
 if TYPE_CHECKING:
     from facevoice.output.predictions import Format
@@ -119,7 +119,10 @@ def run(options: argparse.Namespace) -> int:
 def _check_outputs(options: argparse.Namespace) -> None:
     """Check the files to write; an interrupted run of -o may go on."""
     if options.output is not None:
-        goes_on = options.resume and Path(f"{options.output}.parts").exists()
+        parts = Path(f"{options.output}.parts")
+        if options.resume:
+            check_folder(parts)
+        goes_on = options.resume and parts.exists()
         check_file(options.output, overwrite=options.overwrite or goes_on)
     if options.report is not None:
         check_file(options.report, overwrite=options.overwrite)

@@ -101,14 +101,15 @@ def search_media(paths: Iterable[Path]) -> FoundMedia:
 
     Raises:
         MediaNotFoundError: a path that does not exist, or a folder without media.
-        MediaPermissionError: a folder that may not be read.
+        MediaPermissionError: a path or a folder that may not be read.
     """
     files: dict[Path, None] = {}
     rest: dict[str, list[Path]] = {
         name: [] for name in ("skipped", "forbidden", "hidden", "linked")
     }
     for path in map(Path, paths):
-        if path.is_dir():
+        folder, there = _kind(path)
+        if folder:
             inside = _inside(path, rest)
             barred = [each for each in rest["forbidden"] if each.is_relative_to(path)]
             if barred and not inside:
@@ -124,11 +125,23 @@ def search_media(paths: Iterable[Path]) -> FoundMedia:
                     " another folder"
                 )
             files.update(dict.fromkeys(inside))
-        elif path.exists():
+        elif there:
             files[path] = None
         else:
             raise MediaNotFoundError(f"{path} does not exist: check the path")
     return FoundMedia(tuple(files), **{name: tuple(each) for name, each in rest.items()})
+
+
+def _kind(path: Path) -> tuple[bool, bool]:
+    """Whether a path is a folder, and whether it is anything."""
+    try:
+        return path.is_dir(), path.exists()
+    except PermissionError as error:
+        raise MediaPermissionError(
+            f"{path} may not be read by this user: change the permissions of its folders"
+        ) from error
+    except OSError as error:
+        raise MediaNotFoundError(f"{path} cannot be found: {error.strerror or error}") from error
 
 
 def _inside(folder: Path, rest: dict[str, list[Path]]) -> list[Path]:

@@ -1,7 +1,7 @@
 """What was found damaged in a file while it was read."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, fields
 from typing import Any
 
 from facevoice.types.checks import require
@@ -40,8 +40,12 @@ class Damage:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> "Damage":
-        """Read what ``to_dict`` returned; what an earlier version did not count is 0."""
-        return cls(**{name: int(count) for name, count in record.items()})
+        """Read what ``to_dict`` returned; what an earlier version did not count is 0.
+
+        What only a later version counts is left out.
+        """
+        known = [each.name for each in fields(cls)]
+        return cls(**{name: int(record[name]) for name in known if name in record})
 
 
 UNDAMAGED = Damage()
