@@ -1,7 +1,16 @@
+import os
+
 import pytest
 
 from facevoice.errors import OutputError
-from facevoice.writing import check_name, check_writable, replacing, temporary_prefix
+from facevoice.writing import (
+    check_file,
+    check_folder,
+    check_name,
+    check_writable,
+    replacing,
+    temporary_prefix,
+)
 
 
 def test_a_file_appears_only_when_it_is_complete(tmp_path):
@@ -28,6 +37,15 @@ def test_an_unwritable_path_is_an_output_error(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"), replacing(tmp_path / "file" / "x"):
         pass
+
+
+def test_a_folder_without_permission_is_found_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda place, mode: not mode & os.X_OK)
+    for check in (check_folder, check_writable):
+        with pytest.raises(OutputError, match=f"{tmp_path} is not writable"):
+            check(tmp_path / "new" / "x")
+    with pytest.raises(OutputError, match=f"{tmp_path} is not writable"):
+        check_file(tmp_path / "x", overwrite=False)
 
 
 @pytest.mark.parametrize("length", [1, 200, 222, 223, 224, 255])

@@ -1,4 +1,7 @@
-"""Writes files atomically: an interruption never leaves a partial file."""
+"""Writes files atomically, so that an interruption never leaves a partial file.
+
+Checks a place before long work, so that nothing is lost at the end.
+"""
 
 import os
 import zlib
@@ -7,10 +10,38 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from facevoice.errors import OutputError
+from facevoice.errors import InvalidInputError, OutputError
 
 _LONGEST_NAME: Final = 255  # bytes, in the usual file systems
 _ROOM: Final = 32  # bytes for what a temporary name has besides
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn an error of the operating system into one that names the path."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def check_file(path: Path, *, overwrite: bool, made: bool = False) -> None:
+    """Check, before long work, that a file can be written there and replaces none unasked.
+
+    made: whether its folder will be made if it is missing.
+
+    Raises:
+        InvalidInputError: it exists, and ``overwrite`` is false.
+        OutputError: as ``check_writable``, or its folder does not exist and is not made.
+    """
+    check_folder(path.parent, made=made)
+    check_writable(path)
+    with _told(path):
+        exists = path.exists()
+    if exists and not overwrite:
+        raise InvalidInputError(
+            f"{path} exists: replace it with --overwrite, or name another place with -o"
+        )
 
 
 def check_writable(path: Path) -> None:
@@ -21,21 +52,28 @@ def check_writable(path: Path) -> None:
             long.
     """
     check_name(path)
-    if path.is_dir():
-        raise OutputError(f"{path} cannot be written: it is a folder")
     check_folder(path.parent)
+    with _told(path):
+        if path.is_dir():
+            raise OutputError(f"{path} cannot be written: it is a folder")
 
 
-def check_folder(folder: Path) -> None:
-    """Check, before long work, that files can be written into a folder, which may not exist yet.
+def check_folder(folder: Path, *, made: bool = True) -> None:
+    """Check, before long work, that files can be written into a folder.
+
+    made: whether it will be made if it does not exist yet.
 
     Raises:
-        OutputError: it cannot be written to, or something else stands there.
+        OutputError: it cannot be written to, something else stands there, or it does not exist
+            and is not made.
     """
-    present = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    if not present.is_dir():
-        raise OutputError(f"{folder} cannot be written to: {present} is a file, not a folder")
-    if not os.access(present, os.W_OK):
+    with _told(folder):
+        present = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+        if not present.is_dir():
+            raise OutputError(f"{folder} cannot be written to: {present} is a file, not a folder")
+    if present != folder and not made:
+        raise OutputError(f"the folder {folder} does not exist: make it, or name another with -o")
+    if not os.access(present, os.W_OK | os.X_OK):
         raise OutputError(f"{folder} cannot be written to: {present} is not writable")
 
 
@@ -71,11 +109,10 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     temporary = path.with_name(f"{temporary_prefix(path)}{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
+        with _told(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            temporary.replace(path)
     finally:
         with suppress(OSError):  # the parent may not be a folder; only the first error matters
             temporary.unlink(missing_ok=True)

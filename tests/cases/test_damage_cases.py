@@ -16,14 +16,6 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def cases(data_folder: Path) -> Path:
-    folder = data_folder / "cases"
-    if not folder.is_dir():
-        pytest.skip("the real data holds no cases")
-    return folder
-
-
-@pytest.fixture(scope="module")
 def predictor() -> facevoice.Predictor:
     return facevoice.load(threads=1)
 

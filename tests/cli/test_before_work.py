@@ -61,6 +61,31 @@ def test_a_place_that_cannot_be_written(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("predict", SAMPLE, "-o", "LONG/x.csv"),
+        ("predict", SAMPLE, "-o", "LONG/x.csv", "--resume"),
+        ("predict", "LONG"),
+        ("timeline", SAMPLE, "-o", "LONG/x"),
+        ("timeline", SAMPLE, "-o", "LONG"),
+        ("timeline", "LONG"),
+        ("score", "labels.csv", "-o", "LONG/x.csv"),
+        ("fuse", "table.csv", "-o", "LONG/x.json"),
+    ],
+    ids=lambda words: " ".join(Path(word).name for word in words),
+)
+def test_a_folder_with_too_long_a_name(
+    capsys: pytest.CaptureFixture[str], toy_bundle: Path, words: tuple[object, ...]
+) -> None:
+    given = [str(word).replace("LONG", "x" * 300) for word in words]
+    given += [] if words[0] == "fuse" else ["--bundle", str(toy_bundle)]
+    assert run(*given) == 1
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    assert "cannot be written: " in said or "cannot be found: File name too long" in said
+
+
 @pytest.mark.usefixtures("no_work")
 @pytest.mark.parametrize("verb", ["score", "evaluate"])
 def test_parquet_without_its_extra(

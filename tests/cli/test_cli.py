@@ -198,3 +198,14 @@ def test_evaluate_refuses_bad_label_files(capsys, toy_bundle, tmp_path, text, me
     labels.write_text(text)
     assert facevoice("evaluate", labels, "--bundle", toy_bundle) == 1
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["demo", "-o"], ["predict", "clip.mp4", "--report"]])
+def test_a_page_replaces_no_film(command, tmp_path, capsys):
+    film = tmp_path / "film.mp4"
+    film.write_bytes(b"precious")
+    with pytest.raises(SystemExit) as refused:
+        main([*command, str(film)])
+    assert refused.value.code == 2
+    assert "a page's name ends in .html" in capsys.readouterr().err
+    assert film.read_bytes() == b"precious"

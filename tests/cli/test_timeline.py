@@ -51,13 +51,57 @@ def test_an_interrupted_run_goes_on_and_a_changed_film_is_not_skipped(films, com
     assert command(film, "-o", out) == 0
     settings = out / "film.settings.json"
     kept = json.loads(settings.read_text())
-    settings.write_text(json.dumps({**kept, "complete": []}))
+    settings.write_text(json.dumps({**kept, "formats": dict.fromkeys(kept["formats"])}))
     (out / "film.json").unlink()
     assert command(film, "-o", out) == 0
     assert (out / "film.json").exists()
     os.utime(film, (1, 1))
     assert command(film, "-o", out) == 1
     assert command(film, "-o", out, "--overwrite") == 0
+
+
+def test_a_format_whose_file_was_removed_is_made_again(films, command, tmp_path, capsys):
+    out, film = tmp_path / "out", films / "one.wav"
+    assert command(film, "-o", out) == 0
+    (out / "one.windows.csv").unlink()
+    before = (out / "one.json").stat().st_mtime_ns
+    assert command(film, "-o", out) == 0
+    assert "skipped" not in capsys.readouterr().err
+    assert (out / "one.windows.csv").exists()
+    assert (out / "one.json").stat().st_mtime_ns == before
+    assert command(film, "-o", out) == 0
+    assert "skipped" in capsys.readouterr().err
+
+
+def test_a_format_added_later_replaces_nothing_of_others(films, command, tmp_path, capsys):
+    out, film = tmp_path / "out", films / "one.wav"
+    assert command(film, "-o", out) == 0
+    (out / "one.html").write_text("mine")
+    assert command(film, "-o", out, "--formats", "html") == 1
+    assert "one.html exists: replace it with --overwrite" in capsys.readouterr().err
+    assert (out / "one.html").read_text() == "mine"
+    assert command(film, "-o", out, "--formats", "html", "--overwrite") == 0
+    assert (out / "one.html").read_text() != "mine"
+    assert command(film, "-o", out, "--formats", "csv,json,html") == 0
+    assert "skipped" in capsys.readouterr().err
+
+
+def test_an_annotated_video_may_be_added_and_leaves_the_tables(command, tmp_path):
+    assert command(SAMPLE, "-o", tmp_path, "--formats", "csv", "--stop", "1") == 0
+    assert command(SAMPLE, "-o", tmp_path, "--formats", "json,mp4", "--stop", "1") == 0
+    assert (tmp_path / f"{SAMPLE.stem}.annotated.mp4").exists()
+    record = json.loads((tmp_path / f"{SAMPLE.stem}.json").read_text())
+    assert record["frames"] is None  # as in the tables of the same settings
+
+
+def test_a_file_that_two_inputs_reach_is_read_once(films, command, toy_bundle, tmp_path, capsys):
+    inputs = (films, films / "one.wav")
+    assert command(*inputs, "-o", tmp_path / "out", "--formats", "csv") == 0
+    assert capsys.readouterr().out.count("one.wav: ") == 1
+    table = tmp_path / "t.csv"
+    words = ["predict", *map(str, inputs), "--bundle", str(toy_bundle), "-o", str(table)]
+    assert main(words) == 0
+    assert len(table.read_text().splitlines()) == 3
 
 
 def test_outputs_are_checked_before_anything_is_read(films, command, tmp_path, capsys, monkeypatch):

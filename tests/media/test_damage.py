@@ -4,9 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import av
 import pytest
+from av.error import InvalidDataError
 
 from facevoice import media
-from facevoice.media import parallel
+from facevoice.media import container, parallel
 from facevoice.media.container import packets
 from facevoice.types import UNDAMAGED, Damage
 from support.damage import SUFFIXES, flagged, overwritten, write_pictures
@@ -107,6 +108,22 @@ def test_what_is_decoded_in_parallel_equals_what_one_thread_decodes(
     assert [viewed(path) for path in (film, *copies)] == alone
     assert [viewed(path) for path in (film, *copies)] == alone
     assert all(damage for _, damage in alone[1:])
+
+
+def test_places_that_cannot_be_read_are_counted_once(broken, monkeypatch):
+    """Also if the pictures are decoded in parallel first, and again by one thread."""
+
+    def failing(*given, failed):
+        for number, packet in enumerate(packets(*given, failed=failed)):
+            if number in {5, 45}:  # before and after the damaged pictures
+                failed(InvalidDataError(0, "damaged"), 1)
+            yield packet
+
+    monkeypatch.setattr(container, "packets", failing)
+    alone = viewed(broken)
+    monkeypatch.setattr(parallel, "PARALLEL_PIXELS", 0)
+    assert viewed(broken) == alone
+    assert alone[1].lost_packets == 2
 
 
 def test_lost_packets_are_counted(tmp_path):

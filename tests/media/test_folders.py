@@ -10,7 +10,8 @@ from PIL import Image
 
 from facevoice import media
 from facevoice.cli import main
-from facevoice.errors import MediaNotFoundError
+from facevoice.errors import MediaNotFoundError, MediaPermissionError
+from facevoice.media import folders
 from support.media_files import steady, tone, write_media
 
 
@@ -65,6 +66,46 @@ def test_what_is_left_out_is_counted_and_named(mixed: Path) -> None:
     assert ".csv 1" in skipped
     assert hidden == "left out 1 hidden file: .trash.mp4"
     assert list(media.search_media([mixed / "clip.mp4"]).lines()) == []
+
+
+@pytest.mark.parametrize("name", ["b.part", "b.tmp", "b.bin", "b.log", "b.mp4.part"])
+def test_films_under_the_names_of_other_files_are_read(mixed: Path, name: str) -> None:
+    shutil.copy(mixed / "clip.mp4", mixed / name)
+    (mixed / "run.log").write_text("A line.\n")
+    found = media.search_media([mixed])
+    assert {path.name for path in found.files} == READABLE | {name}
+    assert {path.name for path in found.skipped} == REST | {"run.log"}
+
+
+def test_files_that_may_not_be_read_are_said_to_be_so(
+    mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def probe(path: Path) -> media.MediaInfo:
+        if path.name in {"cam.dav", "data.raw"}:
+            raise MediaPermissionError("it may not be read")
+        return media.probe(path)
+
+    monkeypatch.setattr(folders, "probe", probe)
+    found = media.search_media([mixed])
+    assert {path.name for path in found.forbidden} == {"cam.dav", "data.raw"}
+    assert {path.name for path in found.skipped} == REST - {"data.raw"}
+    line = "skipped 2 files that may not be read by this user: cam.dav, data.raw"
+    assert line in list(found.lines())
+    (tmp_path / "alone").mkdir()
+    shutil.copy(mixed / "cam.dav", tmp_path / "alone")
+    with pytest.raises(MediaPermissionError, match=r"cam\.dav may not be read"):
+        media.search_media([tmp_path / "alone"])
+
+
+def test_hidden_folders_are_counted_and_named(mixed: Path) -> None:
+    (mixed / ".old").mkdir()
+    shutil.copy(mixed / "clip.mp4", mixed / ".old")
+    found = media.search_media([mixed])
+    assert {path.name for path in found.files} == READABLE
+    assert {path.name for path in found.hidden} == {".trash.mp4", ".old"}
+    assert list(found.lines())[1:] == [
+        "left out 1 hidden file: .trash.mp4", "left out 1 hidden folder: .old"
+    ]  # fmt: skip
 
 
 def test_linked_folders_are_named(mixed: Path, tmp_path: Path) -> None:

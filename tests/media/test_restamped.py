@@ -1,14 +1,19 @@
 """Films with damaged stamps and wrong headers, each beside its undamaged twin."""
 
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from facevoice import media
+from facevoice.errors import MediaUnreadableError
 from facevoice.media import LiveInput, View, Wanted, opening
+from facevoice.media.runs import unbroken
 from facevoice.types import UNDAMAGED, Damage, Waveform
 from support.live_sources import piped
 from support.media_files import steady, tone, write_media
@@ -187,8 +192,29 @@ def test_a_whole_run_of_stamps_is_mended(
     assert found_start == pytest.approx(start, abs=0.01)
     assert len(found_samples) == pytest.approx(len(samples), abs=0.1 * RATE)
     assert damage.mended_stamps > 20
+    live = read_live(str(copy))
+    assert live[0] == pytest.approx(times, abs=0.05)
+    assert live[1:3] == pytest.approx(read_live(str(film))[1:3], abs=0.05)
+    assert live[3] == pytest.approx(damage.mended_stamps, abs=2)
     length = media.probe(film).duration_seconds
     assert media.probe(copy).duration_seconds == pytest.approx(length, abs=0.5)
+
+
+def test_packets_before_the_end_of_a_run_are_not_lost_where_the_source_breaks_off(
+    film: Path, tmp_path: Path
+) -> None:
+    copy = restamped(film, tmp_path / film.name, cluster(3.0, 9.0, 49.0))
+    with av.open(str(copy)) as container:
+        whole = [packet for packet in container.demux() if packet.size]
+
+        def broken() -> Iterator[Any]:
+            yield from whole
+            raise MediaUnreadableError("broke off")
+
+        came = unbroken(broken())
+        assert len(list(islice(came, len(whole)))) == len(whole)
+        with pytest.raises(MediaUnreadableError, match="broke off"):
+            next(came)
 
 
 def test_a_clock_that_leaps_for_good_is_left_alone(film: Path, tmp_path: Path) -> None:

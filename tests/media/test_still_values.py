@@ -13,7 +13,7 @@ from PIL import Image, features
 
 from facevoice import media
 from facevoice.errors import MediaUnreadableError, MissingDependencyError
-from facevoice.media import stills
+from facevoice.media import pixels, stills
 
 RAMP = np.tile(np.linspace(0, 1, 64), (48, 1))
 COLOURS = np.stack([RAMP, RAMP[:, ::-1], np.full_like(RAMP, 0.5)], axis=2)
@@ -63,6 +63,18 @@ def test_pictures_that_pillow_cannot_read_are_stills(tmp_path: Path) -> None:
     assert looks_like(tmp_path / "a.pam", COLOURS)
 
 
+def test_sizes_are_checked_before_pictures_are_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_tiff(tmp_path / "a.tif", COLOURS.astype("f4"), FLOAT)
+    monkeypatch.setattr(pixels, "MAX_SIDE", 60)
+    monkeypatch.setattr(stills, "_converted", None)
+    monkeypatch.setattr(stills, "VideoFrame", None)  # of which one would be decoded
+    for read in (media.probe, seen):
+        with pytest.raises(MediaUnreadableError, match="picture is 64x48, the limit is"):
+            read(path)
+
+
 def looks_like(path: Path, twin: Any) -> bool:
     twin = twin if twin.ndim == 3 else twin[..., None]
     return bool(np.abs(seen(path) - 255 * twin).max() <= 3)
@@ -95,6 +107,20 @@ def test_grey_tiffs(tmp_path: Path, kind: str, white: int, sample_format: int) -
 def test_floats_that_a_filter_has_moved_beyond_their_range(tmp_path: Path) -> None:
     path = write_tiff(tmp_path / "a.tif", (RAMP * 1.1 - 0.05).astype("f4"), FLOAT)
     assert looks_like(path, np.clip(RAMP * 1.1 - 0.05, 0, 1))
+
+
+@pytest.mark.parametrize(
+    ("white", "highlight"), [(1, 3), (1, 310), (1, 1e9), (255, 310), (255, 2e5)]
+)
+@pytest.mark.parametrize("twin", [RAMP, COLOURS])
+def test_floats_with_highlights_are_clipped(
+    tmp_path: Path, twin: Any, white: float, highlight: float
+) -> None:
+    values = (twin * white).astype("f4")
+    values[10:13, 10:13] = highlight
+    bright = twin.copy()
+    bright[10:13, 10:13] = 1
+    assert looks_like(write_tiff(tmp_path / "a.tif", values, FLOAT), bright)
 
 
 def test_a_tiff_whose_white_is_zero(tmp_path: Path) -> None:

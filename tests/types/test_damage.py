@@ -20,6 +20,7 @@ def test_a_record_holds_every_count():
     damage = Damage(3, 2, 1)
     assert damage.to_dict() == {"corrupt_pictures": 3, "mended_stamps": 2, "lost_packets": 1}
     assert Damage.from_dict(damage.to_dict()) == damage
+    assert Damage.from_dict({"lost_packets": 1, "later": 2}) == Damage(lost_packets=1)
 
 
 def test_less_than_no_damage_is_refused():

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from facevoice.cli.console import show
-from facevoice.cli.options import add_model_options
+from facevoice.cli.options import add_model_options, page_file
 
 NOTE = (
     "The sample is a still photograph animated by a script, with a synthetic voice: it shows that"
@@ -20,7 +20,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command.add_argument(
         "-o",
         "--output",
-        type=Path,
+        type=page_file,
         default=Path("demo.html"),
         metavar="FILE",
         help="the page to write (default: demo.html)",

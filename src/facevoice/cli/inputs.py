@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def find_inputs(texts: list[str]) -> tuple[list[Path], list[tuple[str, FacevoiceError]]]:
-    """The media files in files and folders; and the inputs without any, each with the reason.
+    """The media files of inputs, each once; and the inputs without any, each with the reason.
 
     What else folders hold is counted and named on standard error.
     """
@@ -31,7 +31,7 @@ def find_inputs(texts: list[str]) -> tuple[list[Path], list[tuple[str, Facevoice
                 say(f"{text}: {line}")
         except FacevoiceError as error:
             failures.append((text, error))
-    return paths, failures
+    return list(dict.fromkeys(paths)), failures
 
 
 def error_line(prediction: "Prediction") -> str:

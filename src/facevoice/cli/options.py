@@ -97,3 +97,10 @@ def add_training_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change a recipe key"
     )
+
+
+def page_file(text: str) -> Path:
+    """The name of a page to write: browsers open .html and .htm, and no film is replaced by it."""
+    if Path(text).suffix.lower() not in (".html", ".htm"):
+        raise argparse.ArgumentTypeError(f"a page's name ends in .html, got {text}")
+    return Path(text)

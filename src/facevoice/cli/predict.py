@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING, Final
 
 from facevoice.cli.console import ProgressLine
 from facevoice.cli.inputs import error_line, find_inputs
-from facevoice.cli.options import add_model_options, add_span_options, add_track_option, positive
-from facevoice.cli.outputs import check_file
+from facevoice.cli.options import (
+    add_model_options,
+    add_span_options,
+    add_track_option,
+    page_file,
+    positive,
+)
 from facevoice.errors import InvalidInputError
+from facevoice.writing import check_file, check_folder
 
 if TYPE_CHECKING:
     from facevoice.output.predictions import Format
@@ -49,7 +55,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     )
     command.add_argument(
         "--report",
-        type=Path,
+        type=page_file,
         metavar="FILE",
         help="also write an HTML report; needs exactly one input",
     )
@@ -113,7 +119,10 @@ def run(options: argparse.Namespace) -> int:
 def _check_outputs(options: argparse.Namespace) -> None:
     """Check the files to write; an interrupted run of -o may go on."""
     if options.output is not None:
-        goes_on = options.resume and Path(f"{options.output}.parts").exists()
+        parts = Path(f"{options.output}.parts")
+        if options.resume:
+            check_folder(parts)
+        goes_on = options.resume and parts.exists()
         check_file(options.output, overwrite=options.overwrite or goes_on)
     if options.report is not None:
         check_file(options.report, overwrite=options.overwrite)

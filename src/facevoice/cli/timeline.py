@@ -3,6 +3,7 @@
 import argparse
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,11 +16,10 @@ from facevoice.cli.options import (
     add_track_option,
     add_window_options,
 )
-from facevoice.cli.outputs import check_file, check_folder
 from facevoice.errors import FacevoiceError, InvalidInputError
 from facevoice.output.damage import damage_sentence
 from facevoice.output.wording import counted, duration
-from facevoice.writing import check_name
+from facevoice.writing import check_file, check_folder
 
 if TYPE_CHECKING:
     from facevoice.bundle import Bundle
@@ -88,12 +88,11 @@ def run(options: argparse.Namespace) -> int:
     formats = _formats(options)
     if options.blendshapes and not options.frames:
         raise InvalidInputError("--blendshapes adds columns to the table of --frames: give both")
-    if "mp4" in formats:
-        options.frames = True  # boxes are drawn where faces were
     paths, failures = find_inputs(options.inputs)
     if options.output is not None:
         _check_names(paths)
-        check_folder(options.output if options.output.exists() else options.output.parent)
+        check_folder(options.output.parent, made=False)
+        check_folder(options.output)
     bundle = load_bundle(options.bundle, device=options.device, threads=options.threads)
     bundle.check_extras()
     work = [(path, _wanted(path, options, formats, bundle)) for path in paths]
@@ -123,7 +122,7 @@ def _one(
     from facevoice.output.timeline import write
     from facevoice.timeline import timeline
 
-    complete = kept.complete() if kept is not None and not options.overwrite else ()
+    complete = kept.complete() if kept is not None and not options.overwrite else {}
     wanted = [name for name in formats if name not in complete]
     if kept is not None and not wanted:
         line.say(f"{path}: skipped, complete in {options.output} with the same settings")
@@ -134,7 +133,7 @@ def _one(
         window=options.window,
         hop=options.hop,
         people=options.people,
-        frames=options.frames,
+        frames=options.frames or "mp4" in wanted,  # boxes are drawn where faces were
         blendshapes=options.blendshapes,
         start=options.start,
         stop=options.stop,
@@ -146,11 +145,17 @@ def _one(
     line.wipe()
     for text in summary(result):
         show(text)
-    if kept is not None:
-        kept.write(complete)
-        for written in write(result, options.output, wanted, source=path):
+    if kept is None:
+        return
+    state = dict.fromkeys(kept.begun()) | kept.complete() | dict.fromkeys(wanted)
+    kept.write(state)
+    for name in wanted:
+        shown = result if options.frames or name == "mp4" else replace(result, frames=None)
+        files = write(shown, options.output, [name], source=path)
+        for written in files:
             line.say(f"written: {written}")
-        kept.write((*complete, *wanted))
+        state[name] = [written.name for written in files]
+    kept.write(state)
 
 
 class _FilmLine:
@@ -220,7 +225,7 @@ def _check_names(paths: Sequence[Path]) -> None:
     known: dict[str, Path] = {}
     for path in paths:
         other = known.setdefault(path.stem.casefold(), path)
-        if other is not path:
+        if other != path:
             raise InvalidInputError(
                 f"{other} and {path} would write files of the same names: write them to two folders"
             )
@@ -240,10 +245,8 @@ def _wanted(
     }
     settings |= {"bundle": bundle.sha256, "facevoice": __version__}
     kept = Settings(path, options.output, settings)
-    files = (*files_of(path, options.output, formats), kept.path)
-    for file in files:
-        check_name(file)
-    if options.output.exists() and not kept.begun():
-        for file in files:
-            check_file(file, overwrite=options.overwrite)
+    begun = kept.begun()
+    own = [] if not begun else [kept.path, *files_of(path, options.output, begun)]
+    for file in (*files_of(path, options.output, formats), kept.path):
+        check_file(file, overwrite=options.overwrite or file in own, made=True)
     return kept

@@ -5,6 +5,7 @@ decide whether its last ones start a new shot. Memory does not grow: it holds th
 sound of one window and the tracks of the people in view.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -183,7 +184,7 @@ class WindowMaker:
         self._sound = Soundtrack(SPEECH_RATE_HZ)
         self._covered = Covered()
         self._sights: deque[Sight] = deque()
-        self._instants: deque[float] = deque()  # sampled, as far back as sights are kept
+        self._instants: list[float] = []  # sampled, in order, as far back as sights are kept
         self._known: dict[int, _Track] = {}
         self._people = self._sampled = self._number = 0
         self._new_cuts: list[float] = []
@@ -424,7 +425,8 @@ class WindowMaker:
         self, seen: Mapping[int, list[Sight]], speech: Speech, start: float, stop: float
     ) -> list[set[int]]:
         """Who is in view at each sampled instant of the speech; of the window, if it holds none."""
-        inside = np.array([time for time in self._instants if start <= time < stop])
+        first, last = (bisect_left(self._instants, time) for time in (start, stop))
+        inside = np.array(self._instants[first:last])
         spans = speech.spans
         spoken = ((spans[:, :1] <= inside) & (inside < spans[:, 1:])).any(axis=0)
         present: dict[float, set[int]] = {
@@ -448,8 +450,7 @@ class WindowMaker:
             for sight in leaving
             if (person := self._known[sight.track].person) is not None
         )
-        while len(self._instants) > 1 and self._instants[1] <= before:
-            self._instants.popleft()
+        del self._instants[: max(0, bisect_right(self._instants, before) - 1)]
         oldest = before - PATIENCE_SECONDS
         self._known = {
             key: track for key, track in self._known.items() if track.last_seconds >= oldest
@@ -463,6 +464,7 @@ class WindowMaker:
         instant follows soon, it stands for the usual time between two.
         """
         time, usual = sight.time_seconds, 1 / self._rate_hz
-        after = next((instant for instant in self._instants if instant > time), np.inf) - time
+        later = bisect_right(self._instants, time)
+        after = (self._instants[later] if later < len(self._instants) else np.inf) - time
         lasting = after if after <= _LONGEST_STAND * usual else usual
         return float(max(0.0, min(lasting, self.stop_seconds - time)))

@@ -4,7 +4,7 @@ import stat
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, islice
 from numbers import Integral
@@ -337,7 +337,7 @@ def decoded(
         pass
     else:
         return
-    known = _Known(found.mended_stamps, damaged)
+    known = _Known(found, damaged)
     yield from _decoded(_Wanted(path, pick, known), start_seconds)
 
 
@@ -353,15 +353,16 @@ class _Wanted:
 
 @dataclass(slots=True)
 class _Known:
-    """Reports damage, but for mended stamps that were reported when they were first decoded."""
+    """Reports damage, but for what was reported when the stream was first decoded."""
 
-    mended_stamps: int
+    found: Damage
     damaged: Damaged
 
     def __call__(self, damage: Damage) -> None:
-        again = min(self.mended_stamps, damage.mended_stamps)
-        self.mended_stamps -= again
-        self.damaged(replace(damage, mended_stamps=damage.mended_stamps - again))
+        new = damage - self.found
+        self.found -= damage
+        if new:
+            self.damaged(new)
 
 
 def _decoded(wanted: _Wanted, start: float | None) -> Generator[Timed[Any], None, None]:

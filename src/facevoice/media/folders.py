@@ -17,9 +17,9 @@ from facevoice.media.probe import probe
 from facevoice.types.suffixes import MEDIA_SUFFIXES
 
 _OTHER: Final = """
-    7z aae ass bin cfg csv cue db dll doc docx eaf exe feather gz h5 hdf5 htm html idx ini ipynb
-    json jsonl lnk log lrc m3u m3u8 mat md nfo npy npz ods odt onnx otf parquet part pdf pkl pls ppt
-    pptx pt pth py rar rtf so sqlite srt ssa sub svg tar textgrid tgz thm tmp toml tsv ttf txt vtt
+    7z aae ass cfg csv cue db dll doc docx eaf exe feather gz h5 hdf5 htm html idx ini ipynb
+    json jsonl lnk lrc m3u m3u8 mat md nfo npy npz ods odt onnx otf parquet pdf pkl pls ppt
+    pptx pt pth py rar rtf so sqlite srt ssa sub svg tar textgrid tgz thm toml tsv ttf txt vtt
     xls xlsx xml xmp yaml yml zip
 """
 
@@ -36,12 +36,14 @@ class FoundMedia:
 
     files: given ones, and those found in folders, each once.
     skipped: files in folders that hold no picture, sound or video.
-    hidden: hidden files in folders that may hold some; they are left out.
+    forbidden: files in folders that may not be read, of which nothing is known.
+    hidden: hidden folders, and hidden files that may hold some; they are left out.
     linked: linked folders, which are not followed.
     """
 
     files: tuple[Path, ...]
     skipped: tuple[Path, ...] = ()
+    forbidden: tuple[Path, ...] = ()
     hidden: tuple[Path, ...] = ()
     linked: tuple[Path, ...] = ()
 
@@ -54,8 +56,16 @@ class FoundMedia:
                 f"skipped {_counted(self.skipped, 'file')} without picture, sound or video:"
                 f" {_names(self.skipped)} ({listed})"
             )
-        if self.hidden:
-            yield f"left out {_counted(self.hidden, 'hidden file')}: {_names(self.hidden)}"
+        if self.forbidden:
+            may_not = (
+                f"skipped {_counted(self.forbidden, 'file')} that may not be read by this user"
+            )
+            yield f"{may_not}: {_names(self.forbidden)}"
+        folders = tuple(path for path in self.hidden if path.is_dir())
+        others = tuple(path for path in self.hidden if path not in folders)
+        for noun, paths in (("hidden file", others), ("hidden folder", folders)):
+            if paths:
+                yield f"left out {_counted(paths, noun)}: {_names(paths)}"
         if self.linked:
             yield f"did not follow {_counted(self.linked, 'linked folder')}: {_names(self.linked)}"
 
@@ -86,13 +96,22 @@ def search_media(paths: Iterable[Path]) -> FoundMedia:
 
     Raises:
         MediaNotFoundError: a path that does not exist, or a folder without media.
-        MediaPermissionError: a folder that may not be read.
+        MediaPermissionError: a path or a folder that may not be read.
     """
     files: dict[Path, None] = {}
-    rest: dict[str, list[Path]] = {"skipped": [], "hidden": [], "linked": []}
+    rest: dict[str, list[Path]] = {
+        name: [] for name in ("skipped", "forbidden", "hidden", "linked")
+    }
     for path in map(Path, paths):
-        if path.is_dir():
+        folder, there = _kind(path)
+        if folder:
             inside = _inside(path, rest)
+            barred = [each for each in rest["forbidden"] if each.is_relative_to(path)]
+            if barred and not inside:
+                raise MediaPermissionError(
+                    f"the folder {path} holds no file of a known kind, and {_names(tuple(barred))}"
+                    " may not be read by this user: change its permissions"
+                )
             if not inside:
                 skipped = [each for each in rest["skipped"] if each.is_relative_to(path)]
                 only = f", only {_names(tuple(skipped))}" if skipped else ""
@@ -101,11 +120,23 @@ def search_media(paths: Iterable[Path]) -> FoundMedia:
                     " another folder"
                 )
             files.update(dict.fromkeys(inside))
-        elif path.exists():
+        elif there:
             files[path] = None
         else:
             raise MediaNotFoundError(f"{path} does not exist: check the path")
     return FoundMedia(tuple(files), **{name: tuple(each) for name, each in rest.items()})
+
+
+def _kind(path: Path) -> tuple[bool, bool]:
+    """Whether a path is a folder, and whether it is anything."""
+    try:
+        return path.is_dir(), path.exists()
+    except PermissionError as error:
+        raise MediaPermissionError(
+            f"{path} may not be read by this user: change the permissions of its folders"
+        ) from error
+    except OSError as error:
+        raise MediaNotFoundError(f"{path} cannot be found: {error.strerror or error}") from error
 
 
 def _inside(folder: Path, rest: dict[str, list[Path]]) -> list[Path]:
@@ -119,6 +150,7 @@ def _inside(folder: Path, rest: dict[str, list[Path]]) -> list[Path]:
 
     found, others = [], []
     for root, folders, names in os.walk(folder, onerror=refuse):
+        rest["hidden"] += [Path(root, name) for name in folders if name.startswith(".")]
         folders[:] = [name for name in folders if not name.startswith(".")]
         rest["linked"] += [Path(root, name) for name in folders if Path(root, name).is_symlink()]
         for name in names:
@@ -131,19 +163,26 @@ def _inside(folder: Path, rest: dict[str, list[Path]]) -> list[Path]:
             else:
                 others.append(path)
     for path in sorted(others):
-        (found if _holds_media(path) else rest["skipped"]).append(path)
+        try:
+            (found if _holds_media(path) else rest["skipped"]).append(path)
+        except (PermissionError, MediaPermissionError):
+            rest["forbidden"].append(path)
     return sorted(found)
 
 
 def _holds_media(path: Path) -> bool:
-    """Whether something in a file decodes, or would with an extra."""
+    """Whether something in a file decodes, or would with an extra.
+
+    Raises:
+        PermissionError, MediaPermissionError: this user may not read it.
+    """
     if path.suffix.lower() in _OTHER_SUFFIXES or not path.is_file() or _is_text(path):
         return False
     try:
         probe(path)
     except MissingDependencyError:
         return True
-    except (MediaUnreadableError, MediaNotFoundError, MediaPermissionError):
+    except (MediaUnreadableError, MediaNotFoundError):
         return False
     return True
 

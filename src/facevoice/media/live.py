@@ -42,6 +42,7 @@ from facevoice.media.live_queue import (
     Wanted,
 )
 from facevoice.media.mixing import Downmix
+from facevoice.media.runs import unbroken
 from facevoice.media.source import (
     SILENT_SECONDS,
     Opening,
@@ -281,6 +282,8 @@ class _Demuxer:
     ) -> "Iterator[Packet[Stream]]":
         """The packets until the end of the source; unreadable places are skipped."""
         found = packets(container, *streams, failed=self._check_failure)
+        if not self._runs:  # what happens now cannot wait for stamps to return
+            found = unbroken(found, self._damaged)
         while True:
             asked = time.monotonic()
             packet = next(found, None)

@@ -38,7 +38,7 @@ _NOT_NORMALISED: Final = 10.0  # times full scale; 16-bit values stored as float
 _TYPICAL: Final = 4.0  # times full scale, of the median: a damaged packet has a few such values
 _WIDEST_INTEGER: Final = 2.0**33
 _HIGH_RESOLUTION: Final = 2**10  # of an int32: what 24 bits resolve, moved up, and a little more
-_SIXTEEN_BITS: Final = 2**15
+_TWENTY_FOUR_BITS: Final = 2**23
 
 
 class Downmix:
@@ -160,10 +160,12 @@ def scaled_array(audio: NDArray[Any]) -> Float32Array:
     kind = audio.dtype.str[1:]
     if kind in {"i1", "u1", "i2", "i4"}:
         peak = int(np.abs(audio.astype(np.int64)).max(initial=0)) if kind == "i4" else 0
-        if _HIGH_RESOLUTION <= peak <= _SIXTEEN_BITS:
+        if _HIGH_RESOLUTION <= peak <= _TWENTY_FOUR_BITS:
             raise InvalidInputError(
                 f"audio is int32, whose full scale is 2147483648, but its loudest sample is {peak}:"
-                " if these are 16-bit values, convert it with astype(np.int16)"
+                " if these are 16-bit values, convert it with astype(np.int16); otherwise divide it"
+                " by 2**(bits - 1): 2**23 for values of 24 bits, 2**31 if they are meant as they"
+                " are"
             )
         return _scaled(audio)
     if audio.dtype.kind in "iu":

@@ -13,6 +13,7 @@ from typing import Final
 from av.packet import Packet
 from av.stream import Stream
 
+from facevoice.errors import MediaUnreadableError
 from facevoice.types import Damage, Damaged, ignored
 
 _JUMP_SECONDS: Final = 1.0  # off the line; less is judged by the clock
@@ -28,18 +29,26 @@ def unbroken(
     """Packets of any streams, with the stamps of runs that were off mended.
 
     damaged: called with the number of these.
+
+    Raises what the packets raise, after all that came before.
     """
     streams: dict[int, PacketRuns] = {}
-    for packet in packets:
-        base = packet.time_base or Fraction(1, 1000)
-        runs = streams.setdefault(packet.stream.index, PacketRuns(base))
-        known = runs.mended
-        ready = runs.push(packet)
-        if runs.mended > known:
-            damaged(Damage(mended_stamps=runs.mended - known))
-        yield from ready
+    broken: MediaUnreadableError | None = None
+    try:
+        for packet in packets:
+            base = packet.time_base or Fraction(1, 1000)
+            runs = streams.setdefault(packet.stream.index, PacketRuns(base))
+            known = runs.mended
+            ready = runs.push(packet)
+            if runs.mended > known:
+                damaged(Damage(mended_stamps=runs.mended - known))
+            yield from ready
+    except MediaUnreadableError as error:
+        broken = error
     for runs in streams.values():
         yield from runs.released()
+    if broken is not None:
+        raise broken
 
 
 class PacketRuns:

@@ -18,6 +18,7 @@ _SIGNED, _FLOAT = 2, 3
 _AROUND_ONE: Final = 2.0  # floats from 0 to 1, and what a filter may add to them
 _AROUND_EIGHT_BITS: Final = 300.0
 _UNDERSHOOT: Final = 0.1  # of the highest value, below 0
+_MOST: Final = (0.01, 0.99)  # quantiles of floats: highlights beyond them are clipped
 _DARK: Final = 16  # an 8-bit value; twelve bits in sixteen stay below it
 
 
@@ -50,7 +51,7 @@ def rgb_of(image: Image.Image) -> Image.Image:
     """A picture of any mode as RGB of 8 bits per channel, without transparency.
 
     Integers are read on the scale of the bits that they use: 8, 10, 12, 16 or 32; floats as 0 to 1
-    if they stay there, otherwise as integers.
+    if nearly all stay there, otherwise as integers.
 
     Raises:
         ValueRangeError: no such scale fits.
@@ -109,12 +110,12 @@ def eight_bits(values: NDArray[Any], *, signed_bits: int | None = None) -> UInt8
 def _of_floats(values: NDArray[Any]) -> UInt8Array:
     if not np.isfinite(values).all():
         raise ValueRangeError("its values hold NaN or infinity")
-    low, high = float(values.min(initial=0.0)), float(values.max(initial=0.0))
+    low, high = np.quantile(values, _MOST).tolist() if values.size else (0.0, 0.0)
     depth = next((bits for bits in _DEPTHS[1:-1] if high < 2**bits), None)
     if low < -_UNDERSHOOT * max(high, 1.0) or depth is None:
         raise ValueRangeError(
-            f"its values run from {low:g} to {high:g}: floats must be from 0 to 1, or as integers"
-            " of at most 16 bits"
+            f"its values run from about {low:g} to {high:g}: floats must be from 0 to 1, or as"
+            " integers of at most 16 bits"
         )
     if high <= _AROUND_ONE:
         scale = 255.0

@@ -17,7 +17,7 @@ from av.video.frame import VideoFrame
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from facevoice.errors import MediaUnreadableError, MissingDependencyError
-from facevoice.media.container import check_size, opened, picture_stream, unreadable
+from facevoice.media.container import check_size, opened, picture_stream, prepare, unreadable
 from facevoice.media.pixels import Converter, pixel_ratio
 from facevoice.media.still_values import ValueRangeError, check_tiff, rgb_of
 from facevoice.types import UInt8Array
@@ -60,7 +60,7 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())  # its warnings are n
 def still_size(path: Path) -> tuple[int, int] | None:
     """Upright width and height of a still picture in pixels; None if the file is not a picture.
 
-    Only the header is read.
+    Only the header is read, but for formats that Pillow does not know.
 
     Raises:
         MediaUnreadableError: damaged, or too large.
@@ -152,6 +152,8 @@ def _by_ffmpeg(path: Path) -> Image.Image:
     try:
         with opened(path) as container:
             stream = picture_stream(container)
+            if stream is not None:
+                prepare(str(path), stream)
             for picture in container.decode(stream) if stream is not None else ():
                 if isinstance(picture, VideoFrame) and stream is not None:
                     check_size(path, picture.width, picture.height)

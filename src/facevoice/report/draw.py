@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from facevoice.output.html.colours import colours_of
+from facevoice.output.wording import counted
 from facevoice.report.words import percent
 from facevoice.scores.calibration import RiskCoverage
 from facevoice.scores.metrics import ConfusionMatrix, GroupSpread, Interval, ReliabilityBins
@@ -163,7 +164,7 @@ def group_bars(spread: GroupSpread) -> str:
     mean = 100 - 100 * float(spread.war.mean())
     return (
         '<svg class="columns" viewBox="0 0 1000 100" preserveAspectRatio="none" role="img"'
-        f' aria-label="WAR of each of {len(order)} groups, from the highest to the lowest">'
+        f' aria-label="WAR of {counted(len(order), "group")}, from the highest to the lowest">'
         f'{columns}<path class="ideal" d="M0 {mean:.1f}H1000"/></svg>'
     )
 

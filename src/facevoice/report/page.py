@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from facevoice.output.html.page import html_page
+from facevoice.output.wording import counted
 from facevoice.report import draw, fusion_sections, words
 from facevoice.report.card import ReportCard
 from facevoice.report.words import between, percent
@@ -45,8 +46,10 @@ loads nothing from anywhere.</p></footer>""",
 def _subtitle(card: ReportCard) -> str:
     data = card.data
     split = f", split {data.split}" if data.split else ""
-    groups = f"{data.groups} groups" if data.groups else "groups unknown"
-    return f"{data.name}{split}: {data.labelled} clips, {groups}, {len(card.branches)} branches"
+    groups = counted(data.groups, "group") if data.groups else "groups unknown"
+    clips = counted(data.labelled, "clip")
+    branches = counted(len(card.branches), "branch", "branches")
+    return f"{data.name}{split}: {clips}, {groups}, {branches}"
 
 
 def _summary(card: ReportCard) -> str:
@@ -179,7 +182,7 @@ def _groups(card: ReportCard) -> str:
     ]
     return draw.section(
         "Speakers or films",
-        f"WAR of each of {len(order)} groups, from the highest to the lowest: between"
+        f"WAR of {counted(len(order), 'group')}, from the highest to the lowest: between"
         f" {percent(float(spread.war.max()))} % and {percent(float(spread.war.min()))} %, standard"
         f" deviation {percent(spread.deviation)} points; dashes mark the mean of the groups. The"
         " box is 100 % high.",

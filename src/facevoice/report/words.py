@@ -18,7 +18,8 @@ LEAK_HEADINGS: dict[Verdict, str] = {
 }
 LEAK_CHECKED = (
     "As far as the table and the weights show, no group is in two splits, no clip has the scores"
-    " of another, no clip judged here was fitted on, and none taught what gave the scores."
+    " of another, no clip judged here was fitted on, and none with the same name and label, or the"
+    " same bytes, taught what gave the scores. Speakers and converted copies were not compared."
 )
 
 
@@ -77,8 +78,8 @@ def verdict(card: ReportCard) -> str:
         return f"The fusion is right on the same clips as the best single branch, {branch}."
     if test.p_value >= 0.05:
         return (
-            f"Compared with the best single branch, {branch}, the fusion gains {gain} {how}: these"
-            f" clips do not show that they differ.{_too_few(test, by_group=card.by_group)}"
+            f"Compared with the best single branch, {branch}, the fusion differs by {gain} {how}:"
+            f" these clips do not show that they differ.{_too_few(test, by_group=card.by_group)}"
         )
     better = "better" if test.difference > 0 else "worse"
     return f"The fusion is {better} than the best single branch, {branch}, by {gain} {how}."

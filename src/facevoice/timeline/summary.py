@@ -46,6 +46,23 @@ class Sighted:
     portrait: UInt8Array | None = None
 
 
+def places_of(rows: Iterable[Row]) -> dict[Span, Span]:
+    """The part of the film that each window stands for, by window, in order of time.
+
+    Parts do not overlap, and end with their window where nothing lies before the next one.
+    """
+    windows = sorted({(row.start_seconds, row.stop_seconds) for row in rows})
+    outer = windows or [(0.0, 0.0)]
+    starts, stops = [outer[0][0]], []
+    for before, after in pairwise(windows):
+        middle = (sum(before) / 2 + sum(after) / 2) / 2
+        apart = before[1] < after[0]  # nothing lies between them
+        stops.append(before[1] if apart else middle)
+        starts.append(after[0] if apart else middle)
+    stops.append(max(stop for _, stop in outer))
+    return dict(zip(windows, zip(starts, stops, strict=True), strict=False))
+
+
 class Cores:
     """The part of the film that each row stands for; the cores of one person do not overlap.
 
@@ -57,16 +74,7 @@ class Cores:
     def __init__(
         self, rows: Sequence[Row], sighted: Mapping[int, Sighted], cuts: Float64Array
     ) -> None:
-        windows = sorted({(row.start_seconds, row.stop_seconds) for row in rows})
-        outer = windows or [(0.0, 0.0)]
-        starts, stops = [outer[0][0]], []
-        for before, after in pairwise(windows):
-            middle = (sum(before) / 2 + sum(after) / 2) / 2
-            apart = before[1] < after[0]  # nothing lies between them
-            stops.append(before[1] if apart else middle)
-            starts.append(after[0] if apart else middle)
-        stops.append(max(stop for _, stop in outer))
-        self._places = dict(zip(windows, zip(starts, stops, strict=True), strict=False))
+        self._places = places_of(rows)
         self._seen = {
             person: (
                 seen.first_seconds,

@@ -1,7 +1,7 @@
 """What was found damaged in a file while it was read."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, fields
 from typing import Any
 
 from facevoice.types.checks import require
@@ -26,6 +26,11 @@ class Damage:
     def __add__(self, other: "Damage") -> "Damage":
         return Damage(*(one + two for one, two in zip(astuple(self), astuple(other), strict=True)))
 
+    def __sub__(self, other: "Damage") -> "Damage":
+        """What is not also in the other; no count goes below 0."""
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return Damage(*(max(0, one - two) for one, two in pairs))
+
     def __bool__(self) -> bool:
         return any(astuple(self))
 
@@ -35,8 +40,12 @@ class Damage:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> "Damage":
-        """Read what ``to_dict`` returned; what an earlier version did not count is 0."""
-        return cls(**{name: int(count) for name, count in record.items()})
+        """Read what ``to_dict`` returned; what an earlier version did not count is 0.
+
+        What only a later version counts is left out.
+        """
+        known = [each.name for each in fields(cls)]
+        return cls(**{name: int(record[name]) for name in known if name in record})
 
 
 UNDAMAGED = Damage()

@@ -195,6 +195,16 @@ def test_hours_are_thinned_and_keep_their_gaps():
     assert sum(values is None for _, values in points) == 24
 
 
+@pytest.mark.parametrize("most", [1500, 4])
+def test_curves_break_at_a_gap_in_the_film(monkeypatch, most):
+    monkeypatch.setattr("facevoice.output.timeline.curves._MOST_POINTS", most)
+    timeline = make_timeline(with_frames=False)
+    heard = [row(start, None, timeline.labels, 0, voice=True) for start in (7, 600, 601)]
+    gapped = replace(timeline, rows=(*timeline.rows, *heard), stop_seconds=604.0)
+    points = points_of(gapped.rows_of(None), cells(gapped))
+    assert ((10.0, 600.0), True) in [(span, values is None) for span, values in points]
+
+
 def test_crowds_get_curves_for_those_seen_longest(talk, tmp_path):
     timeline = make_timeline(with_frames=False)
     crowd = range(40)
@@ -208,7 +218,7 @@ def test_crowds_get_curves_for_those_seen_longest(talk, tmp_path):
     assert len(json.loads(document.content["script"][0])) == page.MOST_DRAWN
     assert "Person 39" in document.content["h3"]
     assert "Person 3" not in document.content["h3"]
-    assert "20 more people, seen more briefly" in document.content["summary"]
+    assert "20 more people" in document.content["summary"]
     assert "person 3" in document.content["th"]
     assert "all but 16 of them" in "".join(document.content["p"])
 

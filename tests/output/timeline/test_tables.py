@@ -15,7 +15,7 @@ from facevoice.cli import main
 from facevoice.errors import InvalidInputError, MediaNotFoundError, MissingDependencyError
 from facevoice.faces.blendshapes import BLENDSHAPES
 from facevoice.output.timeline import FORMATS, write
-from facevoice.output.timeline.columns import TABLES, tables_of
+from facevoice.output.timeline.columns import TABLES, Column, expanded, tables_of
 from facevoice.output.timeline.reading import read
 from facevoice.types import UNDAMAGED, Damage, Scores
 from support.places import DOCS
@@ -80,6 +80,26 @@ def test_tables_of_version_1_0_are_read(tmp_path):
     with about.open("w", encoding="utf-8", newline="") as stream:
         csv.writer(stream).writerows([old.keys(), old.values()])
     assert same(read(path), without)
+
+
+def test_what_a_later_minor_version_adds_is_left_out(tmp_path):
+    timeline = make_timeline()
+    write(timeline, tmp_path, ["json"], Path("talk.mp4"))
+    path = tmp_path / "talk.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    record |= {"schema_version": "1.2", "later": 1}
+    record["damage"]["later"] = 1
+    for name in ("people", "windows", "segments", "frames"):
+        record[name] = [each | {"later": 1} for each in record[name]]
+    path.write_text(json.dumps(record), encoding="utf-8")
+    assert same(read(path), timeline)
+
+
+def test_versions_are_compared_by_number(monkeypatch):
+    columns = [Column(f"since {v}", "int", "", "", since=v) for v in ("1.9", "1.10")]
+    monkeypatch.setitem(TABLES, "people", tuple(columns))
+    for version, count in (("1.8", 0), ("1.9", 1), ("1.10", 2), ("1.11", 2)):
+        assert len(expanded("people", (), version=version)) == count
 
 
 def test_any_table_of_a_set_leads_to_the_timeline(tmp_path):

@@ -15,7 +15,7 @@ from facevoice.output.timeline import write
 from facevoice.output.timeline.spans import NOBODY, cells, runs, seen, shots, spacing, speaking
 from facevoice.timeline import Segment
 from support.media_files import steady
-from support.written_timelines import make_talk, make_timeline
+from support.written_timelines import make_talk, make_timeline, row
 
 HOSTILE = ('say "no"', "<&> -->", "naïve\nline", "c\x00ontrol")
 
@@ -172,6 +172,16 @@ def test_cells_cover_the_timeline_once():
     assert spans[0] == (0.0, 2.0)
     assert spans[-1] == (8.0, 10.0)
     assert all(one[1] == two[0] for one, two in pairwise(spans))
+
+
+def test_cells_and_speech_end_before_a_gap_in_the_film():
+    timeline = make_timeline()
+    heard = [row(start, None, timeline.labels, 0, voice=True) for start in (7, 600, 601)]
+    gapped = replace(timeline, rows=(*timeline.rows, *heard), stop_seconds=604.0)
+    spans = cells(gapped)
+    assert spans[7.0][1] == 10.0
+    assert spans[600.0][0] == 600.0
+    assert speaking(gapped, None) == [(7.0, 10.0), (600.0, 604.0)]
 
 
 def test_losses_and_cuts_end_what_is_seen():

@@ -160,7 +160,7 @@ def _spectrogram(spectrogram: Spectrogram, span: Span) -> str:
         for hertz in range(2000, int(spectrogram.top_hz), 2000)
     )
     return (
-        "<h3>Spectrogram: darker is louder, low frequencies at the bottom</h3>"
+        "<h3>Spectrogram: what stands out is loud, low frequencies are at the bottom</h3>"
         f'<div class="spectrogram"><img src="{data_uri("image/png", spectrogram.png)}"'
         f' style="{place}" alt="Spectrogram of the sound, 0 to'
         f' {spectrogram.top_hz / 1000:g} kHz">{marks}</div>'

@@ -222,7 +222,9 @@ def expanded(
     """
     columns: list[Column] = []
     for column in TABLES[table]:
-        if column.since > version or (column.at[0] in EXPRESSION and not blendshapes):
+        if _order(column.since) > _order(version) or (
+            column.at[0] in EXPRESSION and not blendshapes
+        ):
             continue
         if BLENDSHAPE in column.at:
             prefix = column.name.removesuffix(BLENDSHAPE)
@@ -244,6 +246,10 @@ def expanded(
             " branches, or write JSON"
         )
     return tuple(columns)
+
+
+def _order(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
 
 
 def _part(family: Column, path: ScorePath, label: str) -> Column:

@@ -8,7 +8,7 @@ import numpy as np
 
 from facevoice.output.html.elements import Colours, curve_paths
 from facevoice.output.html.time_axis import share
-from facevoice.output.spans import Span, neighbours, overlaps
+from facevoice.output.spans import Span, joined, neighbours, overlaps
 from facevoice.timeline.table import Row
 from facevoice.types import Float64Array
 
@@ -25,16 +25,21 @@ def points_of(
 
     Neighbours are averaged until a screen can show them; a gap without scores stays a gap.
 
-    there: when the person is seen, in order of time; the rest is a gap, too. None: all the time.
+    there: when the person is seen, in order of time; the rest is a gap, too. None: in all cells.
     """
     scored = {row.start_seconds: row.scores.values for row in rows if row.scores is not None}
-    points = [(span, scored.get(start)) for start, span in places.items()]
+    points: list[Point] = []
+    for start, span in places.items():
+        if points and points[-1][0][1] < span[0]:  # the film has nothing in between
+            points.append(((points[-1][0][1], span[0]), None))
+        points.append((span, scored.get(start)))
     averaged: list[Point] = []
     for group in neighbours(points, _MOST_POINTS):
         values = [value for _, value in group if value is not None]
         mean = np.mean(values, axis=0) if values else None
         averaged.append(((group[0][0][0], group[-1][0][1]), mean))
-    return averaged if there is None else [part for each in averaged for part in _cut(each, there)]
+    shown = joined(places.values()) if there is None else there
+    return [part for each in averaged for part in _cut(each, shown)]
 
 
 def _cut(point: Point, there: Sequence[Span]) -> Iterator[Point]:

@@ -119,14 +119,14 @@ def _people(
     about = "The bars below the curves: grey while the face is seen, blue while the person speaks."
     if timeline.people:
         about += (
-            " Numbers count people in the order in which they are first seen. They start anew at"
-            " each cut: someone who is seen again after a cut has a new number."
+            " Numbers count people in the order in which they are first seen. Nobody is followed"
+            " across a cut: someone who is seen again after one has a new number."
         )
     bodies = "".join(_person(timeline, each, colours) for each in people)
     if further:
         inner = "".join(_person(timeline, each, colours) for each in further)
         more = counted(len(further), "more person", "more people")
-        bodies += details(f"{more}, seen more briefly", inner)
+        bodies += details(more, inner)
     return section("Who shows what, when", bodies, about, kind="people")
 
 

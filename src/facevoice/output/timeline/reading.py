@@ -4,6 +4,7 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -99,22 +100,27 @@ def _timeline(record: Record) -> Timeline:
         bundle_sha256=record["bundle"]["sha256"],
         audio_tracks=AudioTracks.from_dict(record.get("audio_tracks")),
         cuts=np.array(record["cuts_seconds"], np.float64),
-        people=tuple(Person(**_fields(each, "emotion")) for each in record["people"]),
+        people=tuple(Person(**_fields(Person, each)) for each in record["people"]),
         rows=tuple(_row(each, labels) for each in record["windows"]),
         segments=tuple(
-            Segment(**(each | {"score": _number(each["score"])})) for each in record["segments"]
+            Segment(**_fields(Segment, each) | {"score": _number(each["score"])})
+            for each in record["segments"]
         ),
         frames=None if record["frames"] is None else _frames(record, labels),
         damage=Damage.from_dict(record.get("damage", {})),
     )
 
 
-def _fields(record: Record, *derived: str) -> dict[str, Any]:
-    """What an object is made from: without its derived properties and absent values of mappings."""
+def _fields(of: type[Person | Row | Segment], record: Record) -> dict[str, Any]:
+    """What an object is made from: its fields, without absent values of mappings.
+
+    Derived properties, and what a later version adds, are left out.
+    """
+    known = [each.name for each in fields(of)]
     return {
         name: _known(value) if isinstance(value, Mapping) else value
         for name, value in record.items()
-        if name not in derived
+        if name in known
     }
 
 
@@ -127,7 +133,7 @@ def _row(record: Record, labels: tuple[str, ...]) -> Row:
         tuple(_known(dict(_items(record.get(name)))).values()) for name in ("box", "picture_size")
     )
     return Row(
-        **_fields(record, "emotion", "confidence")
+        **_fields(Row, record)
         | {name: _scores(record[name], labels) for name in ("scores", *MODALITIES)}
         | {name: _number(record[name]) for name in ("speaker_confidence", "quality")}
         | {"box": box or None, "picture_size": size or None}

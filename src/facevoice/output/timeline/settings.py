@@ -1,7 +1,7 @@
 """What a timeline's files were made with, kept beside them, so that a run can go on where it ended.
 
-``NAME.settings.json`` holds the settings, the size and time of the media file, and which formats
-are complete.
+``NAME.settings.json`` holds the settings, the size and time of the media file, which formats were
+begun, and the files of those that are complete.
 """
 
 import json
@@ -32,24 +32,33 @@ class Settings:
         """Where it is kept."""
         return self.folder / f"{self.source.stem}{SUFFIX}"
 
-    def begun(self) -> bool:
-        """Whether files of the same settings were begun here, and perhaps completed."""
-        return self._kept() is not None
+    def begun(self) -> tuple[str, ...]:
+        """The formats that were begun here with these settings, and perhaps completed."""
+        return tuple(self._formats())
 
-    def complete(self) -> tuple[str, ...]:
-        """The formats that are complete with these settings, and need not be made again."""
-        kept = self._kept()
-        return () if kept is None else tuple(kept.get("complete", ()))
+    def complete(self) -> dict[str, Sequence[str]]:
+        """The formats that need not be made again, with their files, which are all still there."""
+        return {
+            name: files
+            for name, files in self._formats().items()
+            if files is not None and all((self.folder / each).is_file() for each in files)
+        }
 
-    def write(self, complete: Sequence[str]) -> None:
-        """Keep the settings, and which formats are complete.
+    def write(self, formats: Mapping[str, Sequence[str] | None]) -> None:
+        """Keep the settings, and which formats were begun.
+
+        formats: the names of their files once they are complete, before that None.
 
         Raises:
             OutputError: they cannot be written.
         """
         with replacing(self.path) as temporary:
-            content = {**self._about(), "complete": list(complete)}
+            content = {**self._about(), "formats": dict(formats)}
             temporary.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", "utf-8")
+
+    def _formats(self) -> Mapping[str, Sequence[str] | None]:
+        found = (self._kept() or {}).get("formats")
+        return found if isinstance(found, dict) else {}
 
     def _about(self) -> dict[str, Any]:
         try:

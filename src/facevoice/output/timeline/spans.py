@@ -1,7 +1,7 @@
 """Stretches of a timeline that several formats show: who is seen, who speaks, the shots.
 
-Windows overlap, but marks on a time axis must not: the middle of each window, one hop long,
-represents it (its *cell*); the first cell begins and the last one ends with the timeline.
+Windows overlap, but marks on a time axis must not: each window is represented by the part that
+is nearer to its own middle than to that of any other window (its *cell*), as in the summary.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facevoice.output.spans import Span, joined, overlaps
+from facevoice.timeline.summary import places_of
 from facevoice.timeline.table import FrameTable, Timeline
 from facevoice.types import Float32Array, Float64Array
 
@@ -32,11 +33,7 @@ def name_of(person: int | None) -> str:
 
 def cells(timeline: Timeline) -> dict[float, Span]:
     """The cell of each window, by the window's start, in order of time."""
-    starts = sorted({row.start_seconds for row in timeline.rows})
-    margin = (timeline.window_seconds - timeline.hop_seconds) / 2
-    inner = [min(start + margin, timeline.stop_seconds) for start in starts[1:]]
-    edges = [timeline.start_seconds, *inner, timeline.stop_seconds]
-    return {start: (edges[n], edges[n + 1]) for n, start in enumerate(starts)}
+    return {start: place for (start, _), place in places_of(timeline.rows).items()}
 
 
 def shots(timeline: Timeline) -> list[Span]:
