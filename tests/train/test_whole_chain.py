@@ -50,11 +50,15 @@ def test_prepare_train_bundle_score_fuse_bundle_predict_evaluate(tmp_path):
 
     table, weights = tmp_path / "scores.parquet", tmp_path / "weights.json"
     run("score", "--bundle", tmp_path / "b", "--data", prepared, "--deal", "val,test", "-o", table)
+    on_val = ("fuse", table, "--split", "val", "--tree", tmp_path / "b", "--search", "grid")
+    words = [str(word) for word in (*on_val, "-o", weights)]
+    assert main(words) == 1  # these clips taught the bundle
+    run(*words, "--allow-trained")
     run(
-        "fuse", table, "--split", "val", "--tree", tmp_path / "b", "--search", "grid", "-o", weights
+        "reweigh", tmp_path / "b", "--weights", weights, "-o", tmp_path / "fused", "--allow-trained"
     )
-    run("reweigh", tmp_path / "b", "--weights", weights, "-o", tmp_path / "fused")
-    run("evaluate", table, "--split", "test", "--weights", weights, "-o", tmp_path / "report")
+    words = ("evaluate", table, "--split", "test", "--weights", weights)
+    run(*words, "-o", tmp_path / "report", "--allow-trained")
     report = json.loads((tmp_path / "report" / "report.json").read_text())
     assert report
 
