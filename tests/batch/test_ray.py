@@ -36,7 +36,7 @@ def ray_processes() -> list[int]:
 
 
 def wait_for_none() -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while ray_processes():
         assert time.monotonic() < deadline
         time.sleep(0.2)
