@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import facevoice
+from facevoice.bundle import shipped_bundles
 from facevoice.bundle.licences import branch_licences
 from facevoice.bundle.trained_on import (
     VALIDATED_ON,
@@ -22,7 +23,7 @@ from facevoice.samples import SAMPLE
 from facevoice.scores.table import ScoreTable, write_score_table
 from facevoice.scores.table.keys import keys_of
 from facevoice.train.export.assemble import assemble
-from facevoice.train.export.onnx_files import Run
+from facevoice.train.export.onnx_files import Run, export
 from facevoice.train.fit.samples import drawing_order, split_of
 from facevoice.train.nets import NETS, NetSize, multiply_adds, parameter_count
 from facevoice.train.nets.small import SmallResNet
@@ -342,3 +343,17 @@ def test_what_is_learnt_is_divided_by_the_labels_shares(faces, tmp_path):
     np.testing.assert_allclose(moved, 0.5 * np.log(share), atol=1e-6)
     for name, values in weights[0.0].items():
         assert torch.equal(values, weights[0.5][name])
+
+
+def test_an_exported_network_says_nothing_of_where_it_was_made(faces, tmp_path):
+    run = Run.open(train(replace(FACE, epochs=1, name="net"), faces, tmp_path / "run"))
+    export(run, tmp_path)
+    content = (tmp_path / "net.onnx").read_bytes()
+    assert b".py" not in content
+    assert str(tmp_path).encode() not in content
+
+
+def test_no_network_that_ships_says_where_it_was_made():
+    (folder,) = shipped_bundles()
+    for path in folder.parent.parent.rglob("*.onnx"):
+        assert b'.py"' not in path.read_bytes(), path.name

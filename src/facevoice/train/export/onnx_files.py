@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import onnx
 import torch
 from torch import Tensor, nn
 
@@ -196,6 +197,19 @@ def _write(part: _Part, path: Path) -> None:
             external_data=False,
             verbose=False,
         )
+    _forget_origin(path)
+
+
+def _forget_origin(path: Path) -> None:
+    """Take out what torch notes of each operation: the lines of source that it came from."""
+    model = onnx.load(path)
+    for holder in (model, model.graph, *model.graph.node, *model.graph.value_info):
+        holder.ClearField("metadata_props")
+        holder.ClearField("doc_string")
+    for holder in (*model.graph.input, *model.graph.output, *model.graph.initializer):
+        holder.ClearField("metadata_props")
+        holder.ClearField("doc_string")
+    onnx.save(model, path)
 
 
 @torch.no_grad()
