@@ -203,10 +203,9 @@ def _write(part: _Part, path: Path) -> None:
 def _forget_origin(path: Path) -> None:
     """Take out what torch notes of each operation: the lines of source that it came from."""
     model = onnx.load(path)
-    for holder in (model, model.graph, *model.graph.node, *model.graph.value_info):
-        holder.ClearField("metadata_props")
-        holder.ClearField("doc_string")
-    for holder in (*model.graph.input, *model.graph.output, *model.graph.initializer):
+    graph = model.graph
+    values = (*graph.value_info, *graph.input, *graph.output, *graph.initializer)
+    for holder in (model, graph, *graph.node, *values):
         holder.ClearField("metadata_props")
         holder.ClearField("doc_string")
     onnx.save(model, path)
