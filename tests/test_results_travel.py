@@ -15,6 +15,7 @@ from facevoice.bundle import load_bundle
 from facevoice.samples import SAMPLE
 from facevoice.timeline import timeline
 from facevoice.types import Damage, Face, Sample
+from support.people import add_population
 from support.score_tables import skilled
 from support.written_timelines import make_timeline, with_blendshapes
 
@@ -23,11 +24,13 @@ NO_RESULTS = {"Blend", "Branch", "FacevoiceError", "Predictor"}
 
 
 @pytest.fixture(scope="module")
-def results(toy_bundle):
+def results(toy_bundle, tmp_path_factory):
     """A result of every kind by the name of its class, made as a user makes them."""
-    bundle = load_bundle(toy_bundle, threads=1)
+    people = add_population(toy_bundle, tmp_path_factory.mktemp("people") / "toy")
+    bundle = load_bundle(people, threads=1)
     predictor = facevoice.Predictor(bundle, threads=1)
-    prediction = predictor(SAMPLE)
+    baseline = facevoice.Baseline.of(predictor, [SAMPLE] * 3)
+    prediction = predictor(SAMPLE, baseline=baseline)
     ((evidence, _),) = predictor.trace(SAMPLE)
     film = timeline(SAMPLE, bundle, frames=True)
     (*_, window) = facevoice.live(SAMPLE, bundle)
@@ -35,6 +38,9 @@ def results(toy_bundle):
         prediction,
         prediction.scores,
         prediction.evidence,
+        prediction.personal,
+        prediction.reading,
+        baseline,
         replace(prediction, damage=Damage(1, 2, 3)).damage,
         evidence,
         evidence.faces,
@@ -59,6 +65,9 @@ NAMES = (
     "Prediction",
     "Scores",
     "EvidenceSummary",
+    "Personal",
+    "Reading",
+    "Baseline",
     "Damage",
     "Evidence",
     "FaceTrack",

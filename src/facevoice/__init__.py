@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from facevoice.branches import Blend, Branch
     from facevoice.errors import FacevoiceError
     from facevoice.output.predictions.columns import to_frame
+    from facevoice.person import Baseline, Personal
     from facevoice.predict import Predictor, load
     from facevoice.predict.prediction import Prediction
     from facevoice.timeline.live import LiveWindow, live
@@ -23,6 +24,7 @@ __version__ = version("facevoice")
 
 _HOME: Final = {  # imported on first use, so that importing facevoice is cheap
     "EMOTIONS": "types",
+    "Baseline": "person",
     "Blend": "branches",
     "Branch": "branches",
     "Evidence": "types",
@@ -30,6 +32,7 @@ _HOME: Final = {  # imported on first use, so that importing facevoice is cheap
     "FacevoiceError": "errors",
     "Frame": "types",
     "LiveWindow": "timeline.live",
+    "Personal": "person",
     "Prediction": "predict",
     "Predictor": "predict",
     "Scores": "types",
@@ -41,6 +44,7 @@ _HOME: Final = {  # imported on first use, so that importing facevoice is cheap
 
 __all__ = [
     "EMOTIONS",
+    "Baseline",
     "Blend",
     "Branch",
     "Evidence",
@@ -48,6 +52,7 @@ __all__ = [
     "FacevoiceError",
     "Frame",
     "LiveWindow",
+    "Personal",
     "Prediction",
     "Predictor",
     "Scores",

@@ -14,7 +14,7 @@ from facevoice import __version__
 from facevoice.errors import BundleError
 from facevoice.session import Device
 
-_RECORD: Final = 2  # raised when the same bytes would give another record
+_RECORD: Final = 3  # raised when the same bytes would give another record
 _PIECE: Final = 1 << 20  # bytes read at a time
 
 

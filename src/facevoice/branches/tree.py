@@ -41,6 +41,13 @@ def leaves(tree: Tree) -> Iterator[Tree]:
         yield from leaves(member)
 
 
+def dotted_leaves(tree: Tree) -> dict[str, Tree]:
+    """All leaves by their dotted names, in order; a tree that is a leaf by its own name."""
+    found = {name: node for name, node in nodes(tree) if not members_of(node)}
+    each: Any = tree
+    return found or {each["name"] if isinstance(each, Mapping) else each.name: tree}
+
+
 def short_names(dotted: Sequence[str]) -> dict[str, str]:
     """Dotted name -> its last part, where no other has the same; else the dotted name."""
     last = {name: name.rsplit(".", 1)[-1] for name in dotted}

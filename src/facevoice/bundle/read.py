@@ -5,7 +5,8 @@ hashes, licences of code, weights and data, provenance and validation figures. N
 
 Later formats differ from 1 in the tree and its files only. From 2 on, there may be a ``stack`` or a
 ``blend`` with a ``rule``; from 3 on, a ``speech_encoder`` or a ``face_mesh``, and files that are
-not in the bundle's folder because the package ships them (see ``files``).
+not in the bundle's folder because the package ships them (see ``files``). A block ``population``
+may stand in any format: readers that do not know it have no use for it.
 """
 
 import json
@@ -26,8 +27,10 @@ from facevoice.branches import (
     Stack,
     leaves,
 )
+from facevoice.branches.tree import dotted_leaves
 from facevoice.bundle.files import check_files, file_path
 from facevoice.errors import BundleError, FacevoiceError
+from facevoice.person import Population
 from facevoice.session import Device, Session, hash_of
 from facevoice.types import TIE_TOLERANCE, Scores
 
@@ -77,6 +80,8 @@ class Bundle:
     tree: the branch that scores evidence.
     abstain_below: the model is unsure where its highest score is below this; None: it is never
     unsure.
+    population: what people score on average, which a person's own baseline is compared with; None
+    if bundle.json has no block ``population``.
     """
 
     name: str
@@ -87,6 +92,7 @@ class Bundle:
     card: Mapping[str, Any]
     tree: Branch
     abstain_below: float | None = None
+    population: Population | None = None
 
     def abstains(self, scores: Scores | None) -> bool:
         """Whether scores of the whole tree are below the threshold; False without scores."""
@@ -220,7 +226,8 @@ def load_bundle(
     """Load a bundle: check every file's hash, then build the tree.
 
     Raises:
-        BundleError: see ``read_card``; an unknown kind of branch; a wrong value.
+        BundleError: see ``read_card``; an unknown kind of branch; a wrong value; a population that
+            does not fit the tree.
         HashMismatchError: a file's bytes are not those that bundle.json names.
         LabelMismatchError: a fusion would mix label sets.
     """
@@ -230,8 +237,10 @@ def load_bundle(
     labels = tuple(card["labels"])
     tree = _Context(folder, labels, card["files"], device, threads).branch(card["tree"])
     sha256 = hash_of(folder / "bundle.json")
-    below = _threshold(card, folder)
-    return Bundle(card["name"], card["version"], sha256, folder, labels, card, tree, below)
+    below, population = _threshold(card, folder), _population(card, folder, tree)
+    return Bundle(
+        card["name"], card["version"], sha256, folder, labels, card, tree, below, population
+    )
 
 
 def _threshold(card: Mapping[str, Any], folder: Path) -> float | None:
@@ -241,3 +250,15 @@ def _threshold(card: Mapping[str, Any], folder: Path) -> float | None:
     if isinstance(below, bool) or not isinstance(below, int | float) or not 0 <= below <= 1:
         raise BundleError(f"{folder}: abstain_below must be a score from 0 to 1, got {below!r}")
     return float(below)
+
+
+def _population(card: Mapping[str, Any], folder: Path, tree: Branch) -> Population | None:
+    block = card.get("population")
+    if block is None:
+        return None
+    try:
+        population = Population.from_dict(block)
+        population.check([*dotted_leaves(tree)], card["labels"])
+    except BundleError as error:
+        raise BundleError(f"{folder}: {error}") from error
+    return population

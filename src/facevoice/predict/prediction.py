@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from facevoice.errors import InvalidInputError
+from facevoice.person import Personal, Reading, Reason
 from facevoice.types import (
     UNDAMAGED,
     AudioTracks,
@@ -115,6 +116,12 @@ class Prediction:
     error: (kind, message) if the input could not be read; scores is then None.
     timings: wall-clock seconds by stage.
     damage: what was found damaged in the part that was predicted.
+    personal: the input read against the person's own baseline; ``emotion`` and ``scores`` stay
+        as they are without one. None if that was not asked for, or for a ``personal_reason``.
+    personal_reason: why there is no personal answer although it was asked for, a word of
+        ``facevoice.person.REASONS``.
+    reading: what the input says of its person, which baselines are made of; None without scores,
+        and in predictions that were read from a rounded record.
     """
 
     path: str | None
@@ -132,6 +139,9 @@ class Prediction:
     audio_tracks: AudioTracks | None = None
     timings: Mapping[str, float] = field(default_factory=dict)
     damage: Damage = UNDAMAGED
+    personal: Personal | None = None
+    personal_reason: Reason | None = None
+    reading: Reading | None = None
 
     @property
     def emotion(self) -> str | None:
@@ -165,10 +175,11 @@ class Prediction:
     def to_dict(self, *, exact: bool = False) -> dict[str, Any]:
         """The record that ``--json`` prints; docs/prediction.schema.json describes it.
 
-        exact: do not round the numbers, so that ``from_dict`` loses nothing but the timings.
+        exact: do not round the numbers and add ``reading``, so that ``from_dict`` loses nothing but
+            the timings.
         """
         digits = None if exact else 6
-        return {
+        record = {
             "schema_version": SCHEMA_VERSION,
             "path": self.path,
             "bundle": {"name": self.bundle_name, "sha256": self.bundle_sha256},
@@ -177,6 +188,8 @@ class Prediction:
             "abstained": self.abstained,
             "scores": None if self.scores is None else _by_label(self.scores, digits),
             "parts": {} if self.scores is None else _parts(self.scores, digits),
+            "personal": None if self.personal is None else _personal(self.personal, digits),
+            "personal_reason": self.personal_reason,
             "missing": dict(self.missing),
             "evidence": None if self.evidence is None else self.evidence.to_dict(exact=exact),
             "duration_seconds": _rounded(self.duration_seconds, digits),
@@ -189,6 +202,9 @@ class Prediction:
             if self.error is None
             else {"kind": self.error[0], "message": self.error[1]},
         }
+        if exact and self.reading is not None:
+            record["reading"] = self.reading.to_dict()
+        return record
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> "Prediction":
@@ -206,6 +222,7 @@ class Prediction:
                     f"the record has version {version!r}; this facevoice reads {_READABLE}"
                 )
             scores, evidence, error = record["scores"], record["evidence"], record["error"]
+            personal, reading = record.get("personal"), record.get("reading")
             return cls(
                 path=record["path"],
                 bundle_name=record["bundle"]["name"],
@@ -221,6 +238,9 @@ class Prediction:
                 abstained=bool(record["abstained"]),
                 error=None if error is None else (error["kind"], error["message"]),
                 damage=Damage.from_dict(record.get("damage", {})),
+                personal=None if personal is None else _read_personal(personal),
+                personal_reason=record.get("personal_reason"),
+                reading=None if reading is None else Reading.from_dict(reading),
             )
         except InvalidInputError:
             raise
@@ -250,6 +270,22 @@ def _parts(scores: Scores, digits: int | None) -> dict[str, Any]:
         name: {"scores": _by_label(part, digits), "parts": _parts(part, digits)}
         for name, part in scores.parts.items()
     }
+
+
+def _personal(personal: Personal, digits: int | None) -> dict[str, Any]:
+    return {
+        "emotion": personal.emotion,
+        "confidence": _rounded(personal.confidence, digits),
+        "scores": _by_label(personal.scores, digits),
+        "parts": _parts(personal.scores, digits),
+        "clips": personal.clips,
+        "seconds": _rounded(personal.seconds, None if digits is None else 3),
+    }
+
+
+def _read_personal(record: Mapping[str, Any]) -> Personal:
+    scores = _scores(record["scores"], record["parts"])
+    return Personal(scores, int(record["clips"]), float(record["seconds"]))
 
 
 def _scores(values: Mapping[str, float], parts: Mapping[str, Any]) -> Scores:

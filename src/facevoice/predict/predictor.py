@@ -1,5 +1,6 @@
 """Predict a file, arrays or evidence with a loaded bundle."""
 
+import math
 import os
 import time
 from collections import Counter
@@ -16,6 +17,7 @@ from facevoice.bundle import Bundle, load_bundle
 from facevoice.errors import FacevoiceError
 from facevoice.evidence import EvidenceReader
 from facevoice.evidence.other_tracks import audio_tracks
+from facevoice.person import Baseline, Reading, personal_of
 from facevoice.predict.prediction import EvidenceSummary, Prediction
 from facevoice.session import Device
 from facevoice.types import (
@@ -59,20 +61,28 @@ class Predictor:
         start_seconds: float | None = None,
         stop_seconds: float | None = None,
         audio_track: int | None = None,
+        baseline: Baseline | None = None,
     ) -> Prediction:
         """Predict one video, sound file or picture.
 
         start_seconds, stop_seconds: the part to predict, in presentation time; None: the file's
             own start or end.
         audio_track: number of the sound track, from 0; None: the main one.
+        baseline: of the person shown; the prediction then has a ``personal`` answer as well, or a
+            ``personal_reason`` why it has none.
 
         Raises:
             FacevoiceError: the file cannot be read, the part is empty, or there is no such track.
+            InvalidInputError: the baseline was enrolled with another bundle.
         """
+        if baseline is not None:
+            baseline.check(self.bundle.name, self.bundle.sha256)
         started = time.perf_counter()
         info = media.probe(Path(path), audio_track)
         trace = self.trace(path, start_seconds=start_seconds, stop_seconds=stop_seconds, info=info)
         prediction = self.of_file(trace, info, path=os.fspath(path))
+        if baseline is not None:
+            prediction = read_against(prediction, self.bundle, baseline)
         return replace(prediction, timings={"total": time.perf_counter() - started})
 
     def trace(
@@ -124,8 +134,17 @@ class Predictor:
         start_seconds: float | None = None,
         stop_seconds: float | None = None,
         audio_track: int | None = None,
+        baseline: Baseline | None = None,
     ) -> Iterator[Prediction]:
-        """Predict inputs one by one; an input that cannot be read yields a record of the error."""
+        """Predict inputs one by one; an input that cannot be read yields a record of the error.
+
+        Arguments as in a call.
+
+        Raises:
+            InvalidInputError: the baseline was enrolled with another bundle.
+        """
+        if baseline is not None:
+            baseline.check(self.bundle.name, self.bundle.sha256)
         for path in paths:
             try:
                 yield self(
@@ -133,6 +152,7 @@ class Predictor:
                     start_seconds=start_seconds,
                     stop_seconds=stop_seconds,
                     audio_track=audio_track,
+                    baseline=baseline,
                 )
             except FacevoiceError as error:
                 yield self.failure(path, error)
@@ -212,7 +232,37 @@ class Predictor:
             abstained=self.bundle.abstains(scores),
             timings={"total": 0.0},
             damage=sum((window.damage for window in windows), UNDAMAGED),
+            reading=None if scores is None else self._reading(scores, windows),
         )
+
+    def _reading(self, scores: Scores, windows: Sequence[_Window]) -> Reading:
+        weights = {
+            modality: math.fsum(window.weights[modality] for window in windows)
+            for modality in MODALITIES
+        }
+        total = EvidenceSummary.total([window.evidence for window in windows])
+        seconds = max(total.face_seconds, total.speech_seconds)
+        return Reading.of(self.bundle.tree, scores, weights, seconds)
+
+
+def read_against(prediction: Prediction, bundle: Bundle, baseline: Baseline) -> Prediction:
+    """The prediction with a personal answer beside the plain one; no network runs.
+
+    bundle: the one that made it.
+
+    Raises:
+        InvalidInputError: another bundle made the prediction or the baseline.
+    """
+    baseline.check(bundle.name, bundle.sha256)
+    baseline.check(prediction.bundle_name, prediction.bundle_sha256)
+    personal, reason = personal_of(
+        bundle.tree,
+        bundle.population,
+        baseline.statistics,
+        prediction.scores,
+        prediction.reading,
+    )
+    return replace(prediction, personal=personal, personal_reason=reason)
 
 
 def _missing(windows: Sequence[_Window]) -> dict[Modality, MissingCode]:

@@ -51,4 +51,6 @@ def _same(one: Any, two: Any) -> bool:
         return one.dtype == two.dtype and np.array_equal(one, two, equal_nan=inexact)
     if isinstance(one, float) and isinstance(two, float):
         return one == two or (math.isnan(one) and math.isnan(two))
+    if isinstance(one, Mapping) and isinstance(two, Mapping):
+        return one.keys() == two.keys() and all(_same(each, two[key]) for key, each in one.items())
     return bool(one == two)

@@ -1,0 +1,175 @@
+"""A person's baseline, enrolled from clips and kept in a file: statistics, no picture, no sound."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from facevoice.errors import InvalidInputError
+from facevoice.person.estimator import Statistics
+from facevoice.person.readings import Reading
+from facevoice.types import Evidence
+from facevoice.writing import replacing
+
+FORMAT: Final = "facevoice baseline"
+VERSION: Final = 1
+_HOLDS: Final = "statistics of one person's scores; no pictures, no sound"
+
+
+class Judged(Protocol):
+    """A prediction: which bundle made it, and what it says of the person."""
+
+    @property
+    def bundle_name(self) -> str: ...  # noqa: D102
+    @property
+    def bundle_sha256(self) -> str: ...  # noqa: D102
+    @property
+    def reading(self) -> Reading | None: ...  # noqa: D102
+
+
+class Judge(Protocol):
+    """A predictor: calling it with a path, or giving it evidence, yields a prediction."""
+
+    @property
+    def bundle(self) -> "_Named": ...  # noqa: D102
+    def __call__(self, path: str | os.PathLike[str], /) -> Judged: ...  # noqa: D102
+    def of_evidence(self, evidence: Evidence, /) -> Judged: ...  # noqa: D102
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def sha256(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What one bundle has found of one person.
+
+    bundle_name, bundle_sha256: of the bundle; scores of another one cannot be read against it.
+    statistics: sums over the person's clips.
+    """
+
+    bundle_name: str
+    bundle_sha256: str
+    statistics: Statistics
+
+    @property
+    def clips(self) -> int:
+        """How many clips it rests on: those that had a face or a voice."""
+        return self.statistics.clips
+
+    @property
+    def seconds(self) -> float:
+        """How long the person was seen or heard in them."""
+        return self.statistics.seconds
+
+    @classmethod
+    def empty(cls, bundle: _Named) -> "Baseline":
+        """Of nobody yet: for a bundle."""
+        return cls(bundle.name, bundle.sha256, Statistics.empty())
+
+    @classmethod
+    def of(cls, predictor: Judge, paths: Iterable[str | os.PathLike[str]]) -> "Baseline":
+        """Enrol a person from clips that show nobody else: videos, sound files or pictures.
+
+        Clips without a face and a voice add nothing.
+
+        Raises:
+            FacevoiceError: a file cannot be read.
+        """
+        return cls.empty(predictor.bundle).after(predictor(path) for path in paths)
+
+    @classmethod
+    def of_evidence(cls, predictor: Judge, evidence: Iterable[Evidence]) -> "Baseline":
+        """The same from evidence that exists already."""
+        found = (predictor.of_evidence(each) for each in evidence)
+        return cls.empty(predictor.bundle).after(found)
+
+    def update(self, prediction: Judged) -> "Baseline":
+        """The baseline with one more clip of the person; the same one if nothing was scored.
+
+        Raises:
+            InvalidInputError: another bundle made the prediction.
+        """
+        self.check(prediction.bundle_name, prediction.bundle_sha256)
+        if prediction.reading is None:
+            return self
+        return replace(self, statistics=self.statistics.plus(prediction.reading))
+
+    def after(self, predictions: Iterable[Judged]) -> "Baseline":
+        """Update with several, in order."""
+        baseline = self
+        for prediction in predictions:
+            baseline = baseline.update(prediction)
+        return baseline
+
+    def check(self, bundle_name: str, bundle_sha256: str) -> None:
+        """Raise InvalidInputError unless it was enrolled with this very bundle."""
+        if bundle_sha256 != self.bundle_sha256:
+            raise InvalidInputError(
+                f"the baseline was enrolled with the bundle {self.bundle_name}"
+                f" ({self.bundle_sha256[:12]}...), this is {bundle_name} ({bundle_sha256[:12]}...):"
+                " enrol the person again with this bundle"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Values for JSON, exact."""
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "holds": _HOLDS,
+            "bundle": {"name": self.bundle_name, "sha256": self.bundle_sha256},
+            **self.statistics.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> "Baseline":
+        """Read what ``to_dict`` returned.
+
+        Raises:
+            InvalidInputError: it is not that.
+        """
+        try:
+            if (record["format"], record["version"]) != (FORMAT, VERSION):
+                raise InvalidInputError(  # noqa: TRY301 - not one of the errors of reading below
+                    f"not a baseline of version {VERSION}: it says {record['format']!r},"
+                    f" {record['version']!r}"
+                )
+            bundle = record["bundle"]
+            return cls(str(bundle["name"]), str(bundle["sha256"]), Statistics.from_dict(record))
+        except InvalidInputError:
+            raise
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise InvalidInputError(f"not a baseline: {error!r}") from error
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write it as a JSON file, in place of an older one.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        with replacing(Path(path)) as temporary:
+            text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
+            temporary.write_text(f"{text}\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "Baseline":
+        """Read a baseline file.
+
+        Raises:
+            InvalidInputError: it is absent, or not a baseline.
+        """
+        try:
+            record = json.loads(Path(path).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise InvalidInputError(f"no baseline file {os.fspath(path)}") from None
+        except (OSError, ValueError) as error:
+            raise InvalidInputError(f"{os.fspath(path)} is not a baseline: {error}") from error
+        try:
+            return cls.from_dict(record)
+        except InvalidInputError as error:
+            raise InvalidInputError(f"{os.fspath(path)}: {error}") from error

@@ -1,0 +1,106 @@
+"""What the people of a bundle score on average: the block ``population`` of its bundle.json.
+
+A person's own mean is taken away and this mean is put in its place, so that it decides what
+someone without any habit looks and sounds like. It comes with the bundle, never from the clips that
+are judged.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facevoice.errors import BundleError
+from facevoice.types import Float64Array
+from facevoice.types.checks import frozen_array, set_field
+from facevoice.types.values import Value
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BranchPopulation(Value):
+    """The population's log scores in one branch.
+
+    mean: (K,) float64, the mean log scores, each person (group) counting the same.
+    clips, people: how many these are.
+
+    Raises BundleError if they are not finite.
+    """
+
+    mean: Float64Array
+    clips: int
+    people: int
+
+    def __post_init__(self) -> None:
+        mean = np.asarray(self.mean, np.float64)
+        if mean.ndim != 1 or not np.isfinite(mean).all():
+            raise BundleError(f"a population's mean must be finite numbers (K,), got {self.mean}")
+        set_field(self, "mean", frozen_array(mean))
+
+    @classmethod
+    def of(cls, log_scores: NDArray[Any], people: Sequence[str]) -> "BranchPopulation":
+        """Of clips: (N, K) log scores of those that have any, and whose they are (N,)."""
+        names, rows = np.unique(np.asarray(people, np.str_), return_inverse=True)
+        means = np.stack([log_scores[rows == each].mean(axis=0) for each in range(len(names))])
+        return cls(means.mean(axis=0), len(rows), len(names))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Population(Value):
+    """The population of a bundle, by leaf branch; a branch may lack.
+
+    branches: by the dotted name of the branch, as in ``Reading``.
+    """
+
+    branches: Mapping[str, BranchPopulation]
+
+    def __post_init__(self) -> None:
+        set_field(self, "branches", MappingProxyType(dict(self.branches)))
+
+    def check(self, leaves: Sequence[str], labels: Sequence[str]) -> None:
+        """Raise BundleError unless it fits the leaves and labels of a bundle."""
+        unknown = [name for name in self.branches if name not in leaves]
+        if unknown:
+            raise BundleError(
+                f"the population has statistics of {', '.join(unknown)}; the branches are:"
+                f" {', '.join(leaves)}"
+            )
+        for name, each in self.branches.items():
+            if len(each.mean) != len(labels):
+                raise BundleError(
+                    f"the population of {name} has {len(each.mean)} values for {len(labels)} labels"
+                )
+
+    def to_dict(self, digits: int = 6) -> dict[str, Any]:
+        """The block of bundle.json."""
+        return {
+            name: {
+                "mean": [round(value, digits) for value in each.mean.tolist()],
+                "clips": each.clips,
+                "people": each.people,
+            }
+            for name, each in self.branches.items()
+        }
+
+    @classmethod
+    def from_dict(cls, block: Mapping[str, Any]) -> "Population":
+        """Read the block of bundle.json.
+
+        Raises:
+            BundleError: it is malformed.
+        """
+        try:
+            return cls(
+                {
+                    name: BranchPopulation(
+                        np.array(each["mean"], np.float64), int(each["clips"]), int(each["people"])
+                    )
+                    for name, each in block.items()
+                }
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            if isinstance(error, BundleError):
+                raise
+            raise BundleError(f"the block population is malformed: {error!r}") from error

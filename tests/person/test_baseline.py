@@ -1,0 +1,90 @@
+"""Baseline files and enrolment, one by one and at once."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+import facevoice
+from facevoice.errors import InvalidInputError
+from facevoice.person import Baseline
+from facevoice.samples import SAMPLE
+from support.evidence_factory import make_evidence
+from support.people import add_population, clips_of
+
+
+@pytest.fixture(scope="module")
+def predictor(toy_bundle, tmp_path_factory):
+    return facevoice.load(
+        add_population(toy_bundle, tmp_path_factory.mktemp("people") / "toy"), threads=1
+    )
+
+
+@pytest.fixture(scope="module")
+def clips(predictor):
+    return clips_of(predictor, 7)
+
+
+def test_one_by_one_is_all_at_once_to_the_digit(predictor, clips):
+    """Causal, enrolled and whole end in one state, also where a file lies between."""
+    empty = Baseline.empty(predictor.bundle)
+    causal = empty
+    for clip in clips:
+        causal = causal.update(clip)
+    enrolled = Baseline.from_dict(json.loads(json.dumps(empty.after(clips[:3]).to_dict())))
+    assert causal == empty.after(clips) == enrolled.after(clips[3:])
+    assert (causal.clips, causal.seconds) == (7, sum(clip.reading.seconds for clip in clips))
+
+
+def test_paths_and_evidence_are_enrolled(predictor):
+    baseline = Baseline.of(predictor, [SAMPLE, SAMPLE])
+    assert baseline.clips == 2
+    assert baseline == Baseline.empty(predictor.bundle).after([predictor(SAMPLE)] * 2)
+    items = [make_evidence(seed=seed) for seed in range(2)]
+    found = [predictor.of_evidence(item) for item in items]
+    assert Baseline.of_evidence(predictor, items) == Baseline.empty(predictor.bundle).after(found)
+
+
+def test_a_clip_without_scores_adds_nothing(predictor, clips):
+    baseline = Baseline.empty(predictor.bundle).after(clips)
+    assert baseline.update(replace(clips[0], scores=None, reading=None)) is baseline
+
+
+def test_a_file_keeps_every_digit_and_no_picture(predictor, clips, tmp_path):
+    path = tmp_path / "anna.baseline.json"
+    baseline = Baseline.empty(predictor.bundle).after(clips)
+    baseline.save(path)
+    assert Baseline.load(path) == baseline
+    record = json.loads(path.read_text())
+    assert set(record) == {
+        "format", "version", "holds", "bundle", "clips", "seconds", "branches",
+    }  # fmt: skip
+    assert "no pictures, no sound" in record["holds"]
+    assert path.stat().st_size < 10_000
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is not a baseline"),
+        ("[]", "not a baseline"),
+        ("{}", "not a baseline"),
+        ('{"format": "facevoice baseline", "version": 9}', "version 1"),
+        ('{"format": "facevoice baseline", "version": 1, "bundle": {}}', "not a baseline"),
+    ],
+)
+def test_what_is_not_a_baseline_is_refused(text, message, tmp_path):
+    path = tmp_path / "anna.json"
+    path.write_text(text)
+    with pytest.raises(InvalidInputError, match=message) as error:
+        Baseline.load(path)
+    assert str(path) in str(error.value)
+    with pytest.raises(InvalidInputError, match="no baseline file"):
+        Baseline.load(tmp_path / "gone.json")
+
+
+def test_a_damaged_state_is_refused(predictor, clips):
+    record = Baseline.empty(predictor.bundle).after(clips).to_dict()
+    for key, value in {"clips": -1, "seconds": float("nan"), "branches": {"voice": {}}}.items():
+        with pytest.raises(InvalidInputError):
+            Baseline.from_dict(record | {key: value})
