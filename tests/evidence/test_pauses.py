@@ -14,6 +14,7 @@ from facevoice.samples import SAMPLE
 from facevoice.types import UInt8Array
 from support.joined_clips import SOUND_RATE, write_film
 from support.live_sources import piped
+from support.media_files import write_media
 from support.restamped import restamped
 
 SHOWN = 1.0  # seconds of pictures on either side of the break
@@ -93,6 +94,24 @@ def test_timeline_and_live_agree_on_pauses(
     assert [(w.start_seconds, list(w.faces)) for w in live] == [
         (w.start_seconds, list(w.faces)) for w in made
     ]
+
+
+@pytest.mark.parametrize(("heard", "lasts"), [(None, 60.0), (30.0, 60.0), (90.0, 90.0)])
+def test_a_single_picture_stands_for_a_minute_or_with_the_sound(
+    reader: EvidenceReader,
+    pictures: list[UInt8Array],
+    tmp_path: Path,
+    heard: float | None,
+    lasts: float,
+) -> None:
+    path = tmp_path / "one.mp4"
+    sound = None if heard is None else np.full(round(heard * 16_000), 0.01, np.float32)
+    write_media(path, times=[0.0], sound=sound, sound_codec="aac")
+    content = bytearray(path.read_bytes())
+    lasting = content.index(b"stts") + 16  # of the first sample of the first track
+    content[lasting : lasting + 4] = (256 * 90_000).to_bytes(4, "big")
+    path.write_bytes(content)
+    assert read(reader, path)[-1].stop_seconds == pytest.approx(lasts, abs=0.2)
 
 
 def test_slides_stand_without_sound(

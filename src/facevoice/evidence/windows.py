@@ -211,7 +211,6 @@ class WindowMaker:
         """Add the next picture that has been followed."""
         time = picture.time_seconds
         if picture.resumes is not None and self._pauses(time, picture.resumes):
-            self._pictures_until = max(self._pictures_until, time)
             return
         if picture.cut:
             self._new_cuts.append(time)

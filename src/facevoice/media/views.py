@@ -207,6 +207,9 @@ class Views:
                 lasting = max(lasting, _duration(self._standing.frame))
             time = self._standing.seconds + lasting
             end = time if stop is None else min(time, stop)
+            if not self._gaps:  # what a single picture says is a hint: it counts for a minute
+                minute = min(end, self._standing.seconds + PAUSE_SECONDS)
+                yield from self._again(minute, ends=True)
             yield from self._again(end, ends=True, resumes=time)
 
     @property
@@ -232,7 +235,8 @@ class Views:
         if self._view is not None:  # it is not damaged
             until = min(time, self._standing.seconds + _LONGEST_SECONDS)
             resumes = time if resumes is None else resumes
-            pauses = self._is_steady and resumes - self._standing.seconds > PAUSE_SECONDS
+            lasting = resumes - self._standing.seconds
+            pauses = lasting > PAUSE_SECONDS and (self._is_steady or (ends and not self._gaps))
             yield from self._view.standing(instants, until, resumes if pauses else None)
 
 
