@@ -23,6 +23,7 @@ from facevoice.cli import (
     models,
     predict,
     prepare,
+    quantize,
     reweigh,
     score,
     timeline,
@@ -51,6 +52,7 @@ _VERBS = (
     bundle,
     reweigh,
     adapt,
+    quantize,
 )
 
 
