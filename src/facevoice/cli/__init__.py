@@ -13,6 +13,7 @@ from typing import NoReturn
 from facevoice import __version__
 from facevoice.cli import (
     adapt,
+    baseline,
     bundle,
     demo,
     doctor,
@@ -38,6 +39,7 @@ FAILED = 1
 USAGE = 2
 _VERBS = (
     predict,
+    baseline,
     timeline,
     live,
     demo,
