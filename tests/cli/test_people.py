@@ -105,6 +105,24 @@ def test_an_enrolled_person_is_read_against_the_baseline(bundle, clips, enrolled
     assert row.split()[1] == found.emotion
 
 
+def test_the_page_shows_both_answers(bundle, clips, enrolled, tmp_path, capsys):
+    page = tmp_path / "page.html"
+    arguments = ("predict", clips[3], "--report", page, "--json", "--bundle", bundle)
+    assert run(*arguments, "--baseline", enrolled) == 0
+    record = json.loads(capsys.readouterr().out)
+    text = page.read_text()
+    assert text.count("usual self") == 1
+    assert "Read against 3 clips" in text
+    section = text[text.index("usual self") :]
+    assert section.index(f">{record['personal']['emotion']}</p>") < section.index("</table>")
+    few = tmp_path / "few.json"
+    assert run("baseline", clips[2], "-o", few, "--bundle", bundle) == 0
+    assert run(*arguments, "--baseline", few, "--overwrite") == 0
+    assert "<code>too_little</code>" in page.read_text()
+    assert run(*arguments, "--overwrite") == 0
+    assert "usual self" not in page.read_text()
+
+
 def test_an_enrolled_person_may_start_the_others(bundle, clips, enrolled, tmp_path):
     """Enrolled and then all of the inputs: the same as all of them at once, to the digit."""
     outputs = [tmp_path / name for name in ("one.jsonl", "two.jsonl")]
