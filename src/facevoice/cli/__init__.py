@@ -24,6 +24,7 @@ from facevoice.cli import (
     models,
     predict,
     prepare,
+    quantize,
     reweigh,
     score,
     timeline,
@@ -53,6 +54,7 @@ _VERBS = (
     bundle,
     reweigh,
     adapt,
+    quantize,
 )
 
 

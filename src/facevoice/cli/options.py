@@ -48,7 +48,10 @@ def add_model_options(command: argparse.ArgumentParser, *, threads: int | None =
         help="the model: a bundle's name or folder (default: base)",
     )
     command.add_argument(
-        "--device", choices=("cpu", "cuda"), default="cpu", help="where networks run (default: cpu)"
+        "--device",
+        choices=("cpu", "cuda"),
+        default="cpu",
+        help="where networks run (default: cpu); cuda needs onnxruntime-gpu and is untested",
     )
     command.add_argument(
         "--threads",
