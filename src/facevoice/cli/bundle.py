@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from facevoice.cli.console import say
+from facevoice.cli.options import add_overwrite_option
 from facevoice.errors import MissingDependencyError, RecipeError
 
 
@@ -15,6 +16,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         "--tree", required=True, help="a TOML file, or the name of one that comes with facevoice"
     )
     command.add_argument("-o", "--output", type=Path, required=True, help="the bundle folder")
+    add_overwrite_option(command)
     command.set_defaults(run=run)
 
 
@@ -25,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
     for folder in options.runs:
         if not (folder / "run.json").is_file():
             raise RecipeError(f"{folder} holds no run: run.json is absent")
-    check_place(options.output)
+    check_place(options.output, overwrite=options.overwrite)
     try:
         from facevoice.train.export.assemble import assemble
         from facevoice.train.recipe import find_recipe

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facevoice.cli.console import ProgressLine, say
+from facevoice.cli.console import ProgressLine, say, when_interrupted
 from facevoice.cli.options import add_model_options, add_track_option
 from facevoice.errors import InvalidInputError
+from facevoice.messages import counted
 
 if TYPE_CHECKING:
     from facevoice.bundle import Bundle
@@ -106,15 +107,15 @@ def score_labelled(
     found = replace(found, samples=with_digests(predictor.bundle, found.samples))
     check(predictor.bundle, found.samples)
     watch = _Watch(len(found.samples))
-    with watch.line:
+    with watch.line, when_interrupted(lambda: "nothing is kept of the scores so far"):
         if prepared is None:
             table = score_clips(predictor, found, audio_track=audio_track, watch=watch)
         else:
             table = score_evidence(predictor, _evidences(prepared, found.samples), watch=watch)
     if watch.beside:
         say(
-            f"{watch.beside} of {len(found.samples)} clips have no speech in the sound track that"
-            " was read, but in another: choose with --audio-track"
+            f"{watch.beside} of {counted(len(found.samples), 'clip')} without speech in the sound"
+            " track that was read, but with speech in another: choose with --audio-track"
         )
     return Labelled(_with_keys(table, whole.samples), found.reasons, watch.failed)
 

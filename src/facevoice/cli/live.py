@@ -11,8 +11,11 @@ from facevoice.cli.options import (
     add_model_options,
     add_track_option,
     add_window_options,
+    check_windows,
     key_value,
+    length,
 )
+from facevoice.messages import counted
 from facevoice.output.wording import json_line
 
 if TYPE_CHECKING:
@@ -37,7 +40,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     add_window_options(command)
     add_track_option(command)
     command.add_argument(
-        "--duration", type=float, metavar="S", help="stop after this many seconds of the source"
+        "--duration", type=length, metavar="S", help="stop after this many seconds of the source"
     )
     command.add_argument(
         "--format",
@@ -66,6 +69,7 @@ def run(options: argparse.Namespace) -> int:
     """Write windows until the source ends or the user interrupts."""
     from facevoice.timeline.live import live
 
+    check_windows(options)
     windows = live(
         options.source,
         options.bundle,
@@ -98,7 +102,7 @@ def run(options: argparse.Namespace) -> int:
         return INTERRUPTED
     finally:
         if dropped:
-            say(f"{dropped} frames were dropped")
+            say(f"{counted(dropped, 'frame')} dropped")
     return 0
 
 

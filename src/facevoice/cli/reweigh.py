@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from facevoice.cli.console import say
+from facevoice.cli.options import add_overwrite_option
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -17,14 +18,17 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command.add_argument("-o", "--output", type=Path, required=True, help="the new bundle folder")
     command.add_argument("--allow-trained", action="store_true",
                          help="also take weights fitted on clips that taught it")  # fmt: skip
+    add_overwrite_option(command)
     command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Write the bundle and print where it is."""
     from facevoice.bundle.reweigh import reweighted
+    from facevoice.bundle.write import check_place
     from facevoice.scores.weights_file import read_weights
 
+    check_place(options.output, overwrite=options.overwrite)
     fitted = read_weights(options.weights)
     if fitted.fitted_on is not None and fitted.fitted_on.taught is None:
         say(

@@ -8,17 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from facevoice import __version__
-from facevoice.cli.console import ProgressLine, show
+from facevoice.cli.console import ProgressLine, show, when_interrupted
 from facevoice.cli.inputs import find_inputs
 from facevoice.cli.options import (
     add_model_options,
     add_span_options,
     add_track_option,
     add_window_options,
+    check_span,
+    check_windows,
 )
 from facevoice.errors import FacevoiceError, InvalidInputError
+from facevoice.messages import counted, near
 from facevoice.output.damage import damage_sentence
-from facevoice.output.wording import counted, duration
+from facevoice.output.wording import duration
 from facevoice.writing import check_file, check_folder
 
 if TYPE_CHECKING:
@@ -88,6 +91,8 @@ def run(options: argparse.Namespace) -> int:
     formats = _formats(options)
     if options.blendshapes and not options.frames:
         raise InvalidInputError("--blendshapes adds columns to the table of --frames: give both")
+    check_span(options)
+    check_windows(options)
     paths, failures = find_inputs(options.inputs)
     if options.output is not None:
         _check_names(paths)
@@ -96,8 +101,14 @@ def run(options: argparse.Namespace) -> int:
     bundle = load_bundle(options.bundle, device=options.device, threads=options.threads)
     bundle.check_extras()
     work = [(path, _wanted(path, options, formats, bundle)) for path in paths]
-    failed = len(failures)
-    with ProgressLine("films") as line:
+    failed, done = len(failures), 0
+
+    def finished() -> str:
+        place = "" if options.output is None else f" and kept in {options.output}"
+        again = " (the same command goes on from there)" if place else ""
+        return f"{done} of {counted(len(work), 'input')} done{place}{again}"
+
+    with ProgressLine("films") as line, when_interrupted(finished):
         for _, error in failures:
             line.say(str(error))
         for number, (path, kept) in enumerate(work, start=1):
@@ -107,6 +118,7 @@ def run(options: argparse.Namespace) -> int:
             except FacevoiceError as error:
                 failed += 1
                 line.say(str(error) if path.name in str(error) else f"{path}: {error}")
+            done = number
     return 1 if failed else 0
 
 
@@ -213,8 +225,10 @@ def _formats(options: argparse.Namespace) -> tuple[str, ...]:
         return ()
     names = tuple(name for name in (options.formats or _DEFAULT_FORMATS).split(",") if name)
     if not names or not set(names) <= set(FORMATS):
+        unknown = next((name for name in names if name not in FORMATS), "")
         raise InvalidInputError(
-            f"--formats {options.formats!r}: choose from {', '.join(FORMATS)}, separated by commas"
+            f"--formats {options.formats!r}: choose from {', '.join(FORMATS)}, separated by"
+            f" commas{near(unknown, FORMATS)}"
         )
     check_formats(names)
     return tuple(dict.fromkeys(names))

@@ -1,9 +1,10 @@
 """What a weight search found, as text for a terminal."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from facevoice.messages import counted
 from facevoice.report.leaks import NOT_LOOKED_FOR
 from facevoice.report.words import between, ece, p_value, percent, points
 from facevoice.scores.choice import Choice, SearchPlan
@@ -22,8 +23,9 @@ def fit_text(table: ScoreTable, plan: SearchPlan, choice: Choice, name: str) -> 
 def _lines(known: ScoreTable, plan: SearchPlan, choice: Choice, name: str) -> Iterator[str]:
     groups = len(np.unique(known.groups)) if groups_known(known) else 0
     yield (
-        f"{name}: {len(known)} labelled clips, {groups or 'unknown'} groups,"
-        f" {len(known.branches)} branches, sha256 {fingerprint(known)[:12]}"
+        f"{name}: {counted(len(known), 'labelled clip')},"
+        f" {counted(groups, 'group') if groups else 'unknown groups'},"
+        f" {counted(len(known.branches), 'branch', 'branches')}, sha256 {fingerprint(known)[:12]}"
     )
     rule = "" if plan.rule == "sum" else f", rule {plan.rule}"
     yield f"search {plan.search}{rule}" + (
@@ -113,7 +115,16 @@ def _figures(known: ScoreTable, choice: Choice) -> list[Figures]:
     return figures
 
 
-def figure_lines(figures: list[Figures]) -> Iterator[str]:
+def figure_text(figures: Sequence[Figures]) -> Iterator[str]:
+    """How many clips there are and the chance level, then ``figure_lines``."""
+    first = figures[0].matrix
+    occurring = int((first.support > 0).sum())
+    clips, classes = counted(first.total, "labelled clip"), counted(occurring, "class", "classes")
+    yield f"{clips} in {classes}; chance is about {percent(1 / occurring)} %"
+    yield from figure_lines(figures)
+
+
+def figure_lines(figures: Sequence[Figures]) -> Iterator[str]:
     """WAR, UAR and macro-F1 in percent with 95 % intervals, one line per system."""
     width = max(len(each.name) for each in figures)
     method = figures[0].uar.method.replace(" bootstrap", "s")
