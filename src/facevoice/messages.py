@@ -18,6 +18,11 @@ def some(names: Sequence[str], most: int = _MOST_NAMED) -> str:
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
+def sentence(text: str) -> str:
+    """A message as a sentence."""
+    return f"{text[0].upper()}{text[1:]}."
+
+
 def near(name: str, known: Iterable[str]) -> str:
     """The known name that was perhaps meant, as the end of a message; "" if none is alike."""
     by_case = {each.lower(): each for each in known}

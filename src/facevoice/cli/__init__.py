@@ -24,6 +24,7 @@ from facevoice.cli import (
     models,
     predict,
     prepare,
+    quantize,
     reweigh,
     score,
     timeline,
@@ -54,6 +55,7 @@ _VERBS = (
     bundle,
     reweigh,
     adapt,
+    quantize,
 )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from facevoice.cli.console import say
 from facevoice.cli.options import add_overwrite_option
-from facevoice.errors import MissingDependencyError, RecipeError
+from facevoice.errors import MissingDependencyError
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -23,11 +23,11 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 def run(options: argparse.Namespace) -> int:
     """Assemble a bundle and print where it is."""
     from facevoice.bundle.write import check_place
+    from facevoice.train.fit.run_facts import read_facts
 
-    for folder in options.runs:
-        if not (folder / "run.json").is_file():
-            raise RecipeError(f"{folder} holds no run: run.json is absent")
     check_place(options.output, overwrite=options.overwrite)
+    for folder in options.runs:
+        read_facts(folder)
     try:
         from facevoice.train.export.assemble import assemble
         from facevoice.train.recipe import find_recipe

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from facevoice.cli.console import say, show
 from facevoice.cli.labelled import add_input_options, is_prepared, score_labelled, training_clips
 from facevoice.cli.options import add_overwrite_option
-from facevoice.errors import DatasetError, InvalidInputError
+from facevoice.errors import InvalidInputError
 from facevoice.messages import counted
 
 if TYPE_CHECKING:
@@ -109,9 +109,9 @@ def _is_table(path: Path) -> bool:
 def _run_table(options: argparse.Namespace) -> int:
     from facevoice.report.fit import figure_text
     from facevoice.report.leaks import NOT_LOOKED_FOR
-    from facevoice.report.measure import USELESS, one_split
+    from facevoice.report.measure import one_split
     from facevoice.scores.metrics import evaluate
-    from facevoice.scores.table import looked_for, read_score_table, refuse_taught
+    from facevoice.scores.table import USELESS, looked_for, read_score_table, refuse, taught_in
     from facevoice.scores.weights_file import read_weights
 
     if options.audio_track is not None:
@@ -122,7 +122,7 @@ def _run_table(options: argparse.Namespace) -> int:
     if options.output is not None:
         raise InvalidInputError("a report card of a score table needs --weights")
     judged = one_split(table, options.split)
-    refuse_taught(judged.rows(judged.labelled), USELESS, allowed=options.allow_trained)
+    refuse(taught_in(judged.rows(judged.labelled)), USELESS, allowed=options.allow_trained)
     if not looked_for(judged):
         say(NOT_LOOKED_FOR)
     figures = [evaluate(judged, name) for name in judged.branches]
@@ -222,21 +222,13 @@ def _check_clips(
     options: argparse.Namespace, bundle: "Bundle", samples: "Sequence[Sample]"
 ) -> None:
     """Refuse, before any is scored, clips that cannot give the figures asked for."""
+    from facevoice.scores.table import USELESS, refuse
+
     splits = sorted({sample.split for sample in samples})
     if len(splits) > 1 and _wants_card(options):
         listed = ", ".join(map(repr, splits))
         raise InvalidInputError(f"{options.input} has the splits {listed}: choose one (--split)")
-    _refuse_trained(bundle, samples, allowed=options.allow_trained)
-
-
-def _refuse_trained(bundle: "Bundle", samples: "Sequence[Sample]", *, allowed: bool) -> None:
-    from facevoice.scores.table import HOW_TO_ALLOW
-
-    trained = training_clips(bundle, samples)
-    if trained and not allowed:
-        raise DatasetError(
-            f"{trained}: figures on them say nothing about new clips. {HOW_TO_ALLOW}"
-        )
+    refuse(training_clips(bundle, samples), USELESS, allowed=options.allow_trained)
 
 
 def _compare(options: argparse.Namespace, table: "ScoreTable", bundle: "Bundle") -> int:

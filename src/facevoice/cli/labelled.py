@@ -160,12 +160,10 @@ def training_clips(bundle: "Bundle", samples: "Sequence[Sample]") -> str:
     Says so where the bundle does not record what taught it.
     """
     from facevoice.report.scoring import taught_by
-    from facevoice.scores.table import trained_on
+    from facevoice.scores.table import not_looked_for, trained_on
 
     found = taught_by(bundle, samples)
     if (found == "").any():
-        say(
-            f"whether the bundle {bundle.name} was trained on these clips was not looked for: it"
-            " does not record what taught it"
-        )
+        whether = f"the bundle {bundle.name} was trained on these clips"
+        say(not_looked_for(whether, "it does not record what taught it"))
     return trained_on(f"the bundle {bundle.name}", [sample.id for sample in samples], found)

@@ -3,9 +3,13 @@
 import argparse
 import re
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from facevoice.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from facevoice.person import Baseline
+
 
 _TIME: Final = re.compile(
     r"(?:(?:(\d+):(?=\d\d:))?(\d+):(?=[0-5]\d(?:\.|$)))?(\d+(?:\.\d*)?|\.\d+)", re.ASCII
@@ -80,7 +84,10 @@ def add_model_options(command: argparse.ArgumentParser, *, threads: int | None =
         help="the model: a bundle's name or folder (default: base)",
     )
     command.add_argument(
-        "--device", choices=("cpu", "cuda"), default="cpu", help="where networks run (default: cpu)"
+        "--device",
+        choices=("cpu", "cuda"),
+        default="cpu",
+        help="where networks run (default: cpu); cuda needs onnxruntime-gpu and is untested",
     )
     command.add_argument(
         "--threads",
@@ -151,6 +158,37 @@ def check_windows(options: argparse.Namespace) -> None:
 def add_overwrite_option(command: argparse.ArgumentParser) -> None:
     """--overwrite: whether -o may replace what is there."""
     command.add_argument("--overwrite", action="store_true", help="replace what is at -o already")
+
+
+def add_personal_options(command: argparse.ArgumentParser, against: str) -> None:
+    """--personal and --baseline of what follows people; against: what people are read against."""
+    command.add_argument(
+        "--personal",
+        action="store_true",
+        help=f"also read everyone against {against}; see docs/person.md",
+    )
+    command.add_argument(
+        "--baseline",
+        type=Path,
+        metavar="FILE",
+        help="with --personal: where everyone's own baseline starts, as facevoice baseline has"
+        " enrolled the one person to be seen and heard",
+    )
+
+
+def baseline_of(options: argparse.Namespace) -> "Baseline | None":
+    """The baseline of --baseline, read before any work.
+
+    Raises:
+        InvalidInputError: it cannot be read, or --personal is not given.
+    """
+    if options.baseline is None:
+        return None
+    if not options.personal:
+        raise InvalidInputError("--baseline is what people are read against: add --personal")
+    from facevoice.person import Baseline
+
+    return Baseline.load(options.baseline)
 
 
 def add_training_options(command: argparse.ArgumentParser) -> None:

@@ -71,9 +71,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _warn(bundle: "Bundle", samples: "Sequence[Sample]") -> None:
+    from facevoice.scores.table import OVERRATED
+
     trained = training_clips(bundle, samples)
     if trained:
-        say(f"{trained}: weights fitted on their scores overrate it")
+        say(f"{trained}: {OVERRATED}")
 
 
 def _dealt(table: "ScoreTable", names: list[str]) -> "ScoreTable":

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from facevoice.messages import counted
+from facevoice.messages import counted, sentence
 from facevoice.report.leaks import NOT_LOOKED_FOR
 from facevoice.report.words import between, ece, p_value, percent, points
 from facevoice.scores.choice import Choice, SearchPlan
 from facevoice.scores.metrics import Figures, evaluate
 from facevoice.scores.provenance import fingerprint, groups_known
 from facevoice.scores.search import GridResult, WeightTree, best_branch, compare
-from facevoice.scores.table import ScoreTable, looked_for, scorer, trained_on
+from facevoice.scores.table import ScoreTable, looked_for, taught_in
 from facevoice.types import Float64Array
 
 
@@ -152,10 +152,10 @@ def _comparison(known: ScoreTable, choice: Choice) -> Iterator[str]:
             " measures the search on held-out clips."
         )
     if not looked_for(known):
-        yield f"{NOT_LOOKED_FOR.capitalize()}."
-    taught = trained_on(scorer(known), known.ids.tolist(), known.taught)
+        yield sentence(NOT_LOOKED_FOR)
+    taught = taught_in(known)
     if taught:
-        yield f"{taught[0].upper()}{taught[1:]}: the weights and the figures overrate it."
+        yield sentence(f"{taught}: the weights and the figures overrate it")
     if not groups_known(known):
         yield "Speakers and films are unknown: intervals and tests treat clips as independent."
 

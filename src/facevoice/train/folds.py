@@ -160,7 +160,7 @@ def blend_weights(weights: Sequence[float] | None, count: int) -> Sequence[float
         return [1.0] * count
     if len(weights) != count or not all(0 < weight < np.inf for weight in weights):
         raise RecipeError(
-            f"{counted(count, 'recipe')} must have as many weights, all above 0; got {weights}"
+            f"{counted(count, 'recipe needs', 'recipes need')} as many weights above 0, got {weights}"
         )
     return weights
 
