@@ -111,6 +111,7 @@ def test_one_line_says_what_is_wrong(
         ("evaluate empty.npz -o there --weights w.json", "there/report.html"),
         ("reweigh base --weights w.json -o there", "there/bundle.json"),
         ("bundle run --tree base_tree -o there", "there/bundle.json"),
+        ("quantize base --data run -o there", "there/bundle.json"),
     ],
 )
 def test_nothing_is_replaced_unasked(

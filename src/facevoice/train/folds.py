@@ -159,9 +159,8 @@ def blend_weights(weights: Sequence[float] | None, count: int) -> Sequence[float
     if weights is None:
         return [1.0] * count
     if len(weights) != count or not all(0 < weight < np.inf for weight in weights):
-        raise RecipeError(
-            f"{counted(count, 'recipe needs', 'recipes need')} as many weights above 0, got {weights}"
-        )
+        wanting = counted(count, "recipe needs", "recipes need")
+        raise RecipeError(f"{wanting} as many weights above 0, got {weights}")
     return weights
 
 
