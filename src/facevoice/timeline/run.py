@@ -26,9 +26,10 @@ from facevoice.faces.detect import prominence
 from facevoice.session import Device
 from facevoice.timeline.portraits import frontality, portrait
 from facevoice.timeline.scoring import FaceSight, Window, WindowScorer
-from facevoice.timeline.summary import Cores, Sighted, people_of, segments_of
+from facevoice.timeline.summary import Cores, Sighted, people_of, segments_of, speech_of
 from facevoice.timeline.table import FrameTable, Row, Timeline
 from facevoice.types import UNDAMAGED, Damage, Float32Array
+from facevoice.types.spans import Span
 
 People = Literal["all", "main"]
 
@@ -90,7 +91,8 @@ def timeline(  # noqa: PLR0913 - one keyword per option
                 progress(kept.stop_seconds - plan.start, plan.seconds)
     rows = kept.of_main() if people == "main" else kept.rows
     cuts = np.array(kept.cuts, np.float64)
-    cores = Cores(rows, kept.sighted, cuts)
+    speech = speech_of(kept.spoken)
+    cores = Cores(rows, kept.sighted)
     return Timeline(
         path=os.fspath(path),
         duration_seconds=info.duration_seconds,
@@ -102,7 +104,7 @@ def timeline(  # noqa: PLR0913 - one keyword per option
         bundle_name=bundle.name,
         bundle_sha256=bundle.sha256,
         cuts=cuts,
-        people=people_of(rows, kept.sighted, cores),
+        people=people_of(rows, kept.sighted, cores, speech),
         rows=tuple(rows),
         segments=segments_of(rows, cores),
         frames=_frame_table(kept.sights, rows, len(bundle.labels), blendshapes=blendshapes)
@@ -116,6 +118,7 @@ def timeline(  # noqa: PLR0913 - one keyword per option
             stop_seconds=kept.stop_seconds,
         ),
         damage=kept.damage,
+        speech_spans=np.array(speech, np.float64).reshape(-1, 2),
     )
 
 
@@ -169,6 +172,7 @@ class _Kept:
     rows: list[Row] = field(default_factory=list)
     cuts: list[float] = field(default_factory=list)
     damage: Damage = UNDAMAGED
+    spoken: dict[Span, list[Span]] = field(default_factory=dict)
     sights: list[FaceSight] = field(default_factory=list)
     sighted: dict[int, Sighted] = field(default_factory=dict)
 
@@ -178,12 +182,14 @@ class _Kept:
         self.cuts += window.cuts
         self.damage += window.damage
         self.stop_seconds = window.stop_seconds
+        spans = [(start, stop) for start, stop in window.speech_spans.tolist()]
+        self.spoken[window.start_seconds, window.stop_seconds] = spans
         if self.frames:
             self.sights += window.sights
         for sight in window.sights:
             time = sight.time_seconds
-            sighted = self.sighted.setdefault(sight.person, Sighted(time, time, time))
-            sighted.last_seconds, sighted.stop_seconds = time, time + sight.seconds
+            sighted = self.sighted.setdefault(sight.person, Sighted(time, time))
+            sighted.last_seconds = time + sight.seconds
             sighted.seconds += sight.seconds
             sighted.prominence += prominence(sight.face)
 

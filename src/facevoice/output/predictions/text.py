@@ -7,11 +7,12 @@ from facevoice.branches import Branch
 from facevoice.branches.tree import members_of
 from facevoice.output.damage import damage_sentence
 from facevoice.output.missing import REASONS
-from facevoice.output.wording import counted, visible
+from facevoice.output.wording import UNDECIDED_MARGIN, counted, listed, undecided, verdict, visible
 from facevoice.predict.prediction import Prediction
 from facevoice.types import Scores
 
 UNSURE: Final = "unsure: the highest score is below this model's threshold for an answer"
+CLOSE: Final = f"their scores differ by less than {UNDECIDED_MARGIN:g}"
 
 
 def render(prediction: Prediction, tree: Branch) -> str:
@@ -20,20 +21,23 @@ def render(prediction: Prediction, tree: Branch) -> str:
         return f"{visible(str(prediction.path))}\n  error: {visible(prediction.error[1])}\n"
     lines = [f"{visible(prediction.path or 'arrays')}{_looked_at(prediction)}"]
     rows = list(_rows(tree, prediction.scores, "", ""))
-    verdicts = ["-" if scores is None else scores.emotion for _, scores in rows]
-    if prediction.abstained:
-        verdicts[0] = f"unsure: {verdicts[0]}"
+    verdicts = [
+        "-" if scores is None else verdict(scores, unsure=prediction.abstained and not number)
+        for number, (_, scores) in enumerate(rows)
+    ]
     name_width = max(len(title) for title, _ in rows)
     verdict_width = max(7, *map(len, (*tree.labels, *verdicts)))
     widths = [max(len(label), 5) for label in tree.labels]
     header = "  ".join(label.rjust(width) for label, width in zip(tree.labels, widths, strict=True))
     lines.append(f"  {'':{name_width}}  {'verdict':{verdict_width}}  {header}")
-    for (title, scores), verdict in zip(rows, verdicts, strict=True):
+    for (title, scores), said in zip(rows, verdicts, strict=True):
         values = () if scores is None else zip(scores.values, widths, strict=True)
         numbers = "  ".join(f"{value:{width}.2f}" for value, width in values)
-        lines.append(f"  {title:{name_width}}  {verdict:{verdict_width}}  {numbers}".rstrip())
+        lines.append(f"  {title:{name_width}}  {said:{verdict_width}}  {numbers}".rstrip())
     if prediction.abstained:
         lines.append(f"  {UNSURE}")
+    elif prediction.scores is not None and (between := undecided(prediction.scores)) is not None:
+        lines.append(f"  undecided between {listed(between)}: {CLOSE}")
     lines += [
         f"  no {modality}: {code} ({REASONS[code].clause})"
         for modality, code in sorted(prediction.missing.items())
