@@ -10,6 +10,7 @@ import numpy as np
 from facevoice.branches import Adjustment
 from facevoice.branches.tree import members_of, named_leaves
 from facevoice.bundle.files import check_files, file_path, files_named
+from facevoice.bundle.population import kept_population, with_population
 from facevoice.bundle.read import bundle_folder, read_card
 from facevoice.bundle.trained_on import (
     PARTLY,
@@ -149,7 +150,8 @@ def reweighted(
     used = files_named(tree, card["files"])
     files = {name: each for name, each in card["files"].items() if name in used}
     provenance = dict(card["provenance"]) | {"weights": _provenance(fitted)}
-    new = dict(card) | {"tree": tree, "files": files, "provenance": provenance}
+    card = with_population(card, kept_population(card, tree))
+    new = card | {"tree": tree, "files": files, "provenance": provenance}
     for old in ("abstain_below", "measured"):  # these belong to the old weights
         new.pop(old, None)
     if fitted.abstain_below is not None:

@@ -157,6 +157,10 @@ def test_the_card_says_what_was_done(adapted, clips, base):
     assert set(told["chosen"]) == {f"{name}_adapted" for name in names}
     assert "clips: none" in card["licences"]["data"]
     assert card["labels"] == list(WIDER)
+    people = {name.rsplit(".", 1)[-1]: each["people"] for name, each in card["population"].items()}
+    used = {name for name, each in told["chosen"].items() if each["used"]}
+    assert set(people) == used  # the base has no statistics that others could keep
+    assert set(people.values()) == {len(set(clips.groups))}
 
 
 def test_the_same_inputs_give_the_same_bytes_and_are_not_redone(adapted, clips, base, tmp_path):

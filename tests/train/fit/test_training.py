@@ -227,6 +227,8 @@ def test_runs_become_a_bundle_that_predicts(runs, tmp_path):
     assert prediction.scores.labels == LABELS
     assert set(prediction.scores.parts) == {"face", "voice"}
     card = json.loads((folder / "bundle.json").read_text())
+    population = {name: each["people"] for name, each in card["population"].items()}
+    assert set(population) == {"face.tiny_face", "voice.tiny_voice"}
     voice = card["tree"]["members"][1]["members"][0]
     assert voice["temperature"] == 2.0
     assert card["provenance"]["branches"]["tiny_face"]["parity_with_torch"] <= 1e-4

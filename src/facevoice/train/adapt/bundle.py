@@ -12,13 +12,16 @@ import onnx
 
 from facevoice import __version__
 from facevoice.branches import leaves as leaves_of
+from facevoice.branches.tree import dotted_leaves
 from facevoice.bundle import Bundle, load_bundle
 from facevoice.bundle.files import files_named
 from facevoice.bundle.licences import Licences, branch_licences, part_licences
+from facevoice.bundle.population import kept_population, table_population, with_population
 from facevoice.bundle.reweigh import tree_of
 from facevoice.bundle.trained_on import PARTLY, lessons_of, read_lessons, write_lessons
 from facevoice.bundle.write import check_place, files_of, new_bundle, write_card
 from facevoice.errors import RecipeError
+from facevoice.person import Population
 from facevoice.scores.search import WeightTree
 from facevoice.train.adapt.features import LeafFeatures
 from facevoice.train.adapt.fit import Adapted, Settings
@@ -84,6 +87,7 @@ def write_bundle(
         if earlier is None or base.card.get(PARTLY, False):
             card |= {PARTLY: True}
         tree_nodes = tree_of(tree, nodes)
+        card = with_population(card, _population(base, adapted, tree_nodes))
         files = files_of(folder, tree_nodes)
         write_card(folder, card | {"files": files, "tree": tree_nodes})
         _check_parity(load_bundle(folder), data, leaves, adapted.refits)
@@ -141,6 +145,16 @@ def _refit_node(base: Bundle, leaf: LeafFeatures, refit: Refit, folder: Path) ->
         shutil.copyfile(base.path(cnn), folder / cnn)
         return node | {"kind": "face_sequence", "cnn": cnn, "blstm": f"{name}.onnx"}
     return node | {"kind": "face_sequence", "cnn": f"{name}.onnx", "blstm": f"{name}_time.onnx"}
+
+
+def _population(base: Bundle, adapted: Adapted, tree: Mapping[str, Any]) -> Population:
+    """Branches that stay keep their statistics; refitted ones have those of scores out of fold."""
+    found = dict(kept_population(base.card, tree).branches)
+    for name, node in dotted_leaves(tree).items():
+        if node["name"] in adapted.refits:
+            new = table_population(adapted.held_out, node["name"])
+            found |= {} if new is None else {name: new}
+    return Population(found)
 
 
 def _counted(tree: WeightTree) -> WeightTree:

@@ -13,16 +13,19 @@ from facevoice import __version__
 from facevoice.branches import leaves
 from facevoice.bundle.files import shipped_parts
 from facevoice.bundle.licences import Licences, all_data, part_licences
+from facevoice.bundle.population import POPULATION, with_population
 from facevoice.bundle.trained_on import read_lessons, write_lessons
 from facevoice.bundle.write import files_of, new_bundle, write_card
 from facevoice.errors import RecipeError
 from facevoice.scores.metrics import Figures
 from facevoice.train.export.calibrate import CALIBRATE, Calibrations
 from facevoice.train.export.onnx_files import Exported, Run, export, node_of
+from facevoice.train.export.population import population_of
 from facevoice.train.fit.run_folder import licences_of
 
 MODEL_CARD = "MODEL_CARD.md"
 _NET_FACTS = ("parameters", "multiply_adds", "initial_weights", "unusable", "leaks")
+_SOURCES = frozenset({"run", "members", CALIBRATE, POPULATION})
 _TREE_KEYS = frozenset({"name", "version", "description", "licences", "tree"})
 _FURTHER_KEYS = frozenset({"model_card", "shared_parts"})
 
@@ -33,7 +36,8 @@ def assemble(runs: Sequence[Path], tree_file: Path, output: Path) -> Path:
     The tree names a run by ``run = "NAME"``, the name in its recipe. A node with ``members`` is a
     blend unless it names another ``kind``; any other node is a branch as bundle.json holds it, such
     as a network that ships with facevoice. Any node may name a score table by ``calibrate``, see
-    ``export.calibrate``; without it a run's temperature is that of its validation rows.
+    ``export.calibrate``; without it a run's temperature is that of its validation rows. A branch
+    may name one by ``population``, see ``export.population``.
     ``model_card`` may name a text that goes along, as a path from the tree file. With
     ``shared_parts = true``, networks that ship with the package are not copied into the bundle.
     The folder appears under its name when all of it is written and loads.
@@ -57,6 +61,7 @@ def assemble(runs: Sequence[Path], tree_file: Path, output: Path) -> Path:
         if "model_card" in spec:
             shutil.copyfile(tree_file.parent / spec["model_card"], folder / MODEL_CARD)
         card = _card(spec, by_name, used, calibrations.facts, tree)
+        card = with_population(card, population_of(spec["tree"], tree, calibrations))
         files = files_of(folder, tree, shared_parts=spec.get("shared_parts", False))
         write_card(folder, card | {"files": files, "tree": tree})
     return output
@@ -94,9 +99,9 @@ def _check_names(tree: Mapping[str, Any], runs: Mapping[str, Run], tree_file: Pa
     """Exporting takes minutes for large nets: find a wrong name before."""
     named = {str(leaf["run"]) for leaf in leaves(tree) if "run" in leaf}
     for node in _every(tree):
-        table = node.get(CALIBRATE)
-        if table is not None and not Path(table).is_file():
-            raise RecipeError(f"{tree_file} names the table {table} to calibrate by: no such file")
+        for key in (CALIBRATE, POPULATION):
+            if key in node and not Path(node[key]).is_file():
+                raise RecipeError(f"{tree_file}: {key} names the table {node[key]}: no such file")
     unknown, unused = sorted(named - set(runs)), sorted(set(runs) - named)
     for leaf in leaves(tree):
         if "run" not in leaf and not {"name", "kind"} <= set(leaf):
@@ -127,7 +132,7 @@ def _node(
     used: dict[str, Exported],
     calibrations: Calibrations,
 ) -> dict[str, Any]:
-    rest = {key: value for key, value in node.items() if key not in {"run", "members", CALIBRATE}}
+    rest = {key: value for key, value in node.items() if key not in _SOURCES}
     if "run" in node:
         name = node["run"]
         used[name] = export(runs[name], folder)

@@ -95,7 +95,7 @@ class Calibrations:
         """(N, K) scores of a node before a new temperature; (N,) the clips it would apply to."""
         members = members_of(node)
         if not members:
-            scores = table.column(self._column(node["name"], table, path))
+            scores = table.column(self.column(node["name"], table, path))
             scores = tempered(scores, self.factors.get(node["name"], 1.0))
             return scores, np.ones(len(table), bool)
         if node["kind"] != "blend":
@@ -106,7 +106,7 @@ class Calibrations:
         rule = node.get("rule", "sum")
         return blend(stacked, weights, rule, Adjustment.of_dict(node)), several
 
-    def _column(self, name: str, table: ScoreTable, path: Path) -> str:
+    def column(self, name: str, table: ScoreTable, path: Path) -> str:
         """A leaf's column: by its name, its recipe's, or the last part of a dotted name."""
         run = self.runs.get(name)
         names = {name} if run is None else {name, run.recipe.name}

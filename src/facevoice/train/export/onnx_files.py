@@ -231,12 +231,12 @@ def node_of(run: Run, files: dict[str, str]) -> dict[str, Any]:
         "kind": recipe.branch,
         "name": recipe.name,
         **files,
-        "temperature": _temperature(run),
+        "temperature": fitted_temperature(run),
         **recipe.node(),
     }
 
 
-def _temperature(run: Run) -> float:
+def fitted_temperature(run: Run) -> float:
     """The temperature that gives validation scores the least log-loss."""
     stored = run.scores("val")
     if stored is None:

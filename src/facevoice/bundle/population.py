@@ -1,0 +1,89 @@
+"""The block ``population`` of a bundle's card: made from score tables, and kept under a new tree.
+
+Its statistics are those of a branch at its temperature. A branch that is fitted anew or gets
+another temperature needs new ones.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facevoice.branches.base import SMALLEST_SCORE, tempered
+from facevoice.branches.tree import dotted_leaves
+from facevoice.bundle.read import read_card
+from facevoice.bundle.write import write_card
+from facevoice.person import BranchPopulation, Population
+from facevoice.scores.table import ScoreTable
+from facevoice.types import Float64Array
+
+POPULATION: Final = "population"
+_WITHOUT_EFFECT: Final = ("name", "weight", "licences")
+
+Tree = Mapping[str, Any]
+
+
+def branch_population(
+    scores: Float64Array, people: NDArray[np.str_], factor: float = 1.0
+) -> BranchPopulation | None:
+    """The statistics of a branch from its scores (N, K), NaN where it has none.
+
+    people: (N,) whose clip each is. factor: a further temperature to take the scores to.
+    """
+    present = np.isfinite(scores).all(axis=1)
+    if not present.any():
+        return None
+    logs = np.log(np.maximum(tempered(scores[present], factor), SMALLEST_SCORE))
+    return BranchPopulation.of(logs, people[present].tolist())
+
+
+def table_population(
+    table: ScoreTable, column: str, factor: float = 1.0
+) -> BranchPopulation | None:
+    """The statistics of a branch from a column of a score table; see ``branch_population``."""
+    return branch_population(table.column(column), table.groups, factor)
+
+
+def kept_population(card: Mapping[str, Any], tree: Tree) -> Population:
+    """The statistics of a bundle's branches that a new tree has just as they were, by new name.
+
+    card: bundle.json of the old bundle; empty statistics if it has none.
+    """
+    block = card.get(POPULATION)
+    if block is None:
+        return Population({})
+    known = Population.from_dict(block).branches
+    old = {name: _effect(node) for name, node in dotted_leaves(card["tree"]).items()}
+    found = {}
+    for name, node in dotted_leaves(tree).items():
+        same = next((each for each, effect in old.items() if effect == _effect(node)), None)
+        if same is not None and same in known:
+            found[name] = known[same]
+    return Population(found)
+
+
+def with_population(card: Mapping[str, Any], population: Population) -> dict[str, Any]:
+    """A card with these statistics, or without any if there are none."""
+    rest = {key: value for key, value in card.items() if key != POPULATION}
+    return rest | ({POPULATION: population.to_dict()} if population.branches else {})
+
+
+def record_population(folder: Path, population: Population) -> None:
+    """Put statistics into a bundle's card; those of other branches stay.
+
+    Raises:
+        BundleError: there is no bundle in the folder, or they do not fit it.
+        OutputError: the card cannot be written.
+    """
+    card = read_card(folder)
+    earlier = Population.from_dict(card.get(POPULATION, {})).branches
+    every = Population({**earlier, **population.branches})
+    every.check([*dotted_leaves(card["tree"])], card["labels"])
+    write_card(folder, with_population(card, every))
+
+
+def _effect(node: Tree) -> dict[str, Any]:
+    """What a branch's scores depend on."""
+    return {key: value for key, value in node.items() if key not in _WITHOUT_EFFECT}

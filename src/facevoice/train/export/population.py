@@ -1,0 +1,50 @@
+"""The population of a bundle that is being made: what people score in each branch.
+
+It comes from clips that the branch has not learnt from: from the score table that
+``population = "TABLE"`` names at a branch of the tree file, else the one that its temperature comes
+from (``calibrate``), else the validation rows of its run. A branch without any of these is not read
+against a person's baseline.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from facevoice.branches import leaves
+from facevoice.branches.tree import dotted_leaves
+from facevoice.bundle.population import POPULATION, branch_population, table_population
+from facevoice.person import BranchPopulation, Population
+from facevoice.scores.table import read_score_table
+from facevoice.train.export.calibrate import CALIBRATE, Calibrations
+from facevoice.train.export.onnx_files import fitted_temperature
+
+Node = Mapping[str, Any]
+
+
+def population_of(spec: Node, tree: Node, calibrations: Calibrations) -> Population:
+    """The statistics of each leaf that has a source of them.
+
+    spec: the tree as its file has it. tree: the same as bundle.json will have it.
+
+    Raises:
+        RecipeError: a table lacks a branch.
+    """
+    named = zip(leaves(spec), dotted_leaves(tree).items(), strict=True)
+    found = {name: _branch(each, node, calibrations) for each, (name, node) in named}
+    return Population({name: each for name, each in found.items() if each is not None})
+
+
+def _branch(spec: Node, node: Node, calibrations: Calibrations) -> BranchPopulation | None:
+    run = calibrations.runs.get(node["name"])
+    temperature = float(node.get("temperature", 1.0))
+    source = spec.get(POPULATION, spec.get(CALIBRATE))
+    if source is not None:  # at the temperature that validation rows ask for
+        path = Path(source)
+        table = read_score_table(path)
+        before = temperature if run is None else fitted_temperature(run)
+        column = calibrations.column(node["name"], table, path)
+        return table_population(table, column, temperature / before)
+    stored = None if run is None else run.scores("val")
+    if stored is None:
+        return None
+    return branch_population(stored["scores"], stored["groups"], temperature)
