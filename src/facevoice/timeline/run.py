@@ -172,7 +172,7 @@ class _Kept:
     rows: list[Row] = field(default_factory=list)
     cuts: list[float] = field(default_factory=list)
     damage: Damage = UNDAMAGED
-    spoken: dict[Span, list[Span]] = field(default_factory=dict)
+    spoken: dict[Span, tuple[Span, ...]] = field(default_factory=dict)
     sights: list[FaceSight] = field(default_factory=list)
     sighted: dict[int, Sighted] = field(default_factory=dict)
 
@@ -182,8 +182,7 @@ class _Kept:
         self.cuts += window.cuts
         self.damage += window.damage
         self.stop_seconds = window.stop_seconds
-        spans = [(start, stop) for start, stop in window.speech_spans.tolist()]
-        self.spoken[window.start_seconds, window.stop_seconds] = spans
+        self.spoken[window.start_seconds, window.stop_seconds] = window.speech_spans
         if self.frames:
             self.sights += window.sights
         for sight in window.sights:

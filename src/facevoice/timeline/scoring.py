@@ -22,6 +22,7 @@ from facevoice.types import (
     Scores,
     UInt8Array,
 )
+from facevoice.types.spans import Span
 from facevoice.types.values import Value
 
 
@@ -50,7 +51,7 @@ class Window:
     sights: those of numbered people that no later window holds; each appears in one window only.
     cuts: presentation times of the new shots found since the previous window.
     damage: what was found damaged since the previous window.
-    speech_spans: (S, 2) seconds, the stretches of anyone's speech in the window.
+    speech_spans: the stretches of anyone's speech in the window.
     """
 
     start_seconds: float
@@ -59,7 +60,7 @@ class Window:
     sights: tuple[FaceSight, ...]
     cuts: tuple[float, ...]
     damage: Damage
-    speech_spans: Float64Array
+    speech_spans: tuple[Span, ...]
 
 
 class WindowScorer:
@@ -118,7 +119,7 @@ class WindowScorer:
             sights,
             window.cuts,
             window.damage,
-            window.speech.spans,
+            tuple((start, stop) for start, stop in window.speech.spans.tolist()),
         )
 
     def score(self, evidence: Evidence) -> Scores | None:
