@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facevoice.timeline.summary import places_of
-from facevoice.timeline.table import FrameTable, Timeline
+from facevoice.timeline.table import FrameTable, Segment, Timeline
 from facevoice.types import Float32Array, Float64Array
 from facevoice.types.spans import Span, joined, overlaps
 
@@ -44,6 +44,15 @@ def shots(timeline: Timeline) -> list[Span]:
     ]
     edges = [timeline.start_seconds, *inside, timeline.stop_seconds]
     return list(pairwise(edges))
+
+
+def emotions(segments: Iterable[Segment], person: int | None) -> list[tuple[Span, str]]:
+    """When one person shows what, of segments of everyone."""
+    return [
+        ((each.start_seconds, each.stop_seconds), each.emotion)
+        for each in segments
+        if each.person == person
+    ]
 
 
 def speaking(timeline: Timeline, person: int | None) -> list[Span]:
