@@ -2,6 +2,8 @@
 
 import csv
 import json
+import re
+import shutil
 
 import jsonschema
 import numpy as np
@@ -86,6 +88,28 @@ def test_a_table_of_people_keeps_them_apart(bundle, clips, tmp_path, capsys):
     assert [name for name in header if not name.startswith("personal")] == list(plain)
 
 
+@pytest.mark.parametrize("options", [("--same-person",), ("--same-person", "--baseline")])
+def test_workers_records_and_a_resumed_run_give_the_same_table(
+    options, bundle, clips, enrolled, tmp_path
+):
+    """The second pass works from records, to the last digit."""
+    chosen = [*options, enrolled] if "--baseline" in options else options
+    common = ("predict", *clips, tmp_path / "gone.mp4", *chosen, "--bundle", bundle)
+    one, two, again, resumed = (tmp_path / f"{number}.jsonl" for number in range(4))
+    assert run(*common, "-o", one) == 1  # an input is not there
+    cache = tmp_path / "cache"
+    assert run(*common, "-o", two, "--workers", 2, "--cache", cache) == 1
+    assert run(*common, "-o", again, "--cache", cache) == 1
+    shutil.copytree(cache, f"{resumed}.parts")
+    next((tmp_path / f"{resumed}.parts").glob("*/*.json")).unlink()
+    assert run(*common, "-o", resumed, "--resume") == 1
+    assert len({path.read_bytes() for path in (one, two, again, resumed)}) == 1
+    clips_known = 4 + 3 * ("--baseline" in options)
+    assert [each["personal"] and each["personal"]["clips"] for each in records(one)] == [
+        None, clips_known, clips_known, clips_known, clips_known,
+    ]  # fmt: skip
+
+
 def test_too_little_is_said(bundle, clips, capsys):
     assert run("predict", *clips[2:], "--same-person", "--bundle", bundle) == 0
     out, err = capsys.readouterr()
@@ -103,6 +127,25 @@ def test_an_enrolled_person_is_read_against_the_baseline(bundle, clips, enrolled
     (row,) = (line for line in lines if line.startswith("  personal "))
     assert [float(cell) for cell in row.split()[2:]] == pytest.approx(found.values, abs=0.006)
     assert row.split()[1] == found.emotion
+
+
+def test_the_report_of_a_clip_shows_both_verdicts(bundle, clips, enrolled, tmp_path, capsys):
+    page, plain = tmp_path / "page.html", tmp_path / "plain.html"
+    command = ("predict", clips[0], "--json", "--bundle", bundle, "--report")
+    assert run(*command, page, "--baseline", enrolled) == 0
+    record = json.loads(capsys.readouterr().out)
+    text = page.read_text(encoding="utf-8")
+    heading = "Read against the person's own baseline"
+    verdicts = re.findall(r'<p class="answer[^"]*">([^<]+)</p>', text)
+    assert verdicts[-1] == record["personal"]["emotion"]
+    assert heading in text
+    assert "usually looks and sounds: 3 clips" in text
+    assert run(*command, plain) == 0
+    assert heading not in plain.read_text(encoding="utf-8")
+    alone = tmp_path / "one.json"
+    assert run("baseline", clips[1], "-o", alone, "--bundle", bundle) == 0
+    assert run(*command, page, "--overwrite", "--baseline", alone) == 0
+    assert "<b>No personal answer:</b> at least 3 clips" in page.read_text(encoding="utf-8")
 
 
 def test_an_enrolled_person_may_start_the_others(bundle, clips, enrolled, tmp_path):

@@ -22,6 +22,7 @@ from facevoice.output.html.elements import (
     section,
 )
 from facevoice.output.html.page import care, html_page
+from facevoice.output.person import REASON_CLAUSES
 from facevoice.output.timeline.film import Film
 from facevoice.output.wording import clock, duration, listed, percent
 from facevoice.predict.prediction import EvidenceSummary
@@ -49,6 +50,7 @@ def document(clip: Clip, *, title: str | None, note: str | None) -> str:
     colours = colours_of(clip.labels)
     sections = [
         _verdict(clip, colours),
+        _personal(clip, colours),
         _player(clip),
         _branches(clip, colours),
         _faces(clip, colours),
@@ -124,12 +126,29 @@ def _verdict(clip: Clip, colours: Colours) -> str:
     )
 
 
+def _personal(clip: Clip, colours: Colours) -> str:
+    """The verdict against the person's own baseline, below the plain one."""
+    personal = clip.prediction.personal
+    if personal is None:
+        return ""
+    return (
+        f'<section class="verdict"><div><h2>{words.PERSONAL_HEADING}</h2>'
+        f'<p class="answer c{colours[personal.emotion]}">{escape(personal.emotion)}</p>'
+        f"{paragraphs(words.personal(personal, clip))}</div>"
+        f"<div>{bars(personal.scores, colours, 'Personal scores by emotion')}</div></section>"
+    )
+
+
 def _missing(clip: Clip) -> str:
     items = [
         f"<li><b>No {modality}.</b> {escape(words.reason(code, clip))} <code>{code}</code></li>"
         for modality, code in clip.prediction.missing.items()
     ]
     items += [f"<li>{escape(text)}</li>" for text in words.gaps(clip)]
+    because = clip.prediction.personal_reason
+    if because is not None:
+        text = f"<b>No personal answer:</b> {escape(REASON_CLAUSES[because])}."
+        items.append(f"<li>{text} <code>{because}</code></li>")
     if clip.prediction.damage:
         items.append(f"<li>{escape(damage_sentence(clip.prediction.damage))}</li>")
     tracks = clip.prediction.audio_tracks
