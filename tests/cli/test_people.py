@@ -2,11 +2,11 @@
 
 import csv
 import json
-import shutil
 
 import jsonschema
 import numpy as np
 import pytest
+from PIL import Image
 
 import facevoice
 from facevoice.cli import main
@@ -28,14 +28,15 @@ def bundle(toy_bundle, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory):
-    """Four clips: parts of the sample, as a sound file and pictures can be had cheaply."""
+    """Two pictures and two recordings, parts of the sample: they are read in no time."""
     folder = tmp_path_factory.mktemp("clips")
-    for name in ("a.mp4", "b.mp4"):
-        shutil.copyfile(SAMPLE, folder / name)
+    frames = list(facevoice.media.iter_frames(SAMPLE, rate_hz=1))
+    for name, frame in (("a.png", frames[1]), ("b.png", frames[3])):
+        Image.fromarray(frame.image).save(folder / name)
     found = facevoice.media.read_waveform(SAMPLE, rate_hz=16000)
     for name, half in (("c.wav", found.samples[:32000]), ("d.wav", found.samples[24000:])):
         write_media(folder / name, sound=half)
-    return [folder / name for name in ("a.mp4", "b.mp4", "c.wav", "d.wav")]
+    return [folder / name for name in ("a.png", "b.png", "c.wav", "d.wav")]
 
 
 @pytest.fixture(scope="module")
@@ -68,12 +69,12 @@ def test_a_table_of_people_keeps_them_apart(bundle, clips, tmp_path, capsys):
     table, output = tmp_path / "people.csv", tmp_path / "out.csv"
     lines = [f"{path},{name}" for path, name in zip(clips, ["x", "x", "x", ""], strict=True)]
     table.write_text("\n".join(["file,person", *lines]))
-    arguments = ("predict", *clips, SAMPLE, "--people", table, "--bundle", bundle)
+    arguments = ("predict", *clips, "--people", table, "--bundle", bundle)
     assert run(*arguments, "-o", output) == 0
     with output.open(newline="") as stream:
         rows = list(csv.DictReader(stream))
-    assert [row["personal.clips"] for row in rows] == ["3", "3", "3", "", ""]
-    assert [row["personal_reason"] for row in rows] == ["", "", "", "no_baseline", "no_baseline"]
+    assert [row["personal.clips"] for row in rows] == ["3", "3", "3", ""]
+    assert [row["personal_reason"] for row in rows] == ["", "", "", "no_baseline"]
     assert all(row["personal.emotion"] in facevoice.EMOTIONS for row in rows[:3])
     assert run(*arguments, "-o", tmp_path / "again.csv", "--workers", "2") == 0
     assert (tmp_path / "again.csv").read_bytes() == output.read_bytes()
@@ -102,6 +103,24 @@ def test_an_enrolled_person_is_read_against_the_baseline(bundle, clips, enrolled
     (row,) = (line for line in lines if line.startswith("  personal "))
     assert [float(cell) for cell in row.split()[2:]] == pytest.approx(found.values, abs=0.006)
     assert row.split()[1] == found.emotion
+
+
+def test_the_page_shows_both_answers(bundle, clips, enrolled, tmp_path, capsys):
+    page = tmp_path / "page.html"
+    arguments = ("predict", clips[3], "--report", page, "--json", "--bundle", bundle)
+    assert run(*arguments, "--baseline", enrolled) == 0
+    record = json.loads(capsys.readouterr().out)
+    text = page.read_text()
+    assert text.count("usual self") == 1
+    assert "Read against 3 clips" in text
+    section = text[text.index("usual self") :]
+    assert section.index(f">{record['personal']['emotion']}</p>") < section.index("</table>")
+    few = tmp_path / "few.json"
+    assert run("baseline", clips[2], "-o", few, "--bundle", bundle) == 0
+    assert run(*arguments, "--baseline", few, "--overwrite") == 0
+    assert "<code>too_little</code>" in page.read_text()
+    assert run(*arguments, "--overwrite") == 0
+    assert "usual self" not in page.read_text()
 
 
 def test_an_enrolled_person_may_start_the_others(bundle, clips, enrolled, tmp_path):

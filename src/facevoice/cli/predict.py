@@ -20,6 +20,7 @@ from facevoice.writing import check_file, check_folder
 
 if TYPE_CHECKING:
     from facevoice.output.predictions import Format
+    from facevoice.person import Baseline
     from facevoice.predict import Predictor
     from facevoice.predict.prediction import Prediction
 
@@ -109,7 +110,7 @@ def run(options: argparse.Namespace) -> int:
         open_writer(form, options.output, bundle.tree, personal=people is not None) as write,
         ProgressLine("inputs") as line,
     ):
-        found = _predictions(predictor, options, line)
+        found = _predictions(predictor, options, line, people.start if people else None)
         for prediction in people.read(found, bundle) if people else found:
             failed += prediction.error is not None
             if options.output is None:
@@ -144,16 +145,19 @@ def _format(options: argparse.Namespace) -> "Format":
 
 
 def _predictions(
-    predictor: "Predictor", options: argparse.Namespace, line: ProgressLine
+    predictor: "Predictor",
+    options: argparse.Namespace,
+    line: ProgressLine,
+    baseline: "Baseline | None",
 ) -> Iterator["Prediction"]:
-    """All predictions in order; what cannot be read is said at once."""
+    """All predictions in order; what cannot be read is said at once. baseline: for the page."""
     paths, failures = find_inputs(options.inputs)
     for text, error in failures:
         failure = predictor.failure(text, error)
         line.say(error_line(failure))
         yield failure
     if options.report is not None:
-        yield _reported(predictor, paths, options, line)
+        yield _reported(predictor, paths, options, line, baseline)
         return
     for done, path in enumerate(paths):
         line(done, len(paths), path.name)
@@ -169,7 +173,11 @@ def _predictions(
 
 
 def _reported(
-    predictor: "Predictor", paths: list[Path], options: argparse.Namespace, line: ProgressLine
+    predictor: "Predictor",
+    paths: list[Path],
+    options: argparse.Namespace,
+    line: ProgressLine,
+    baseline: "Baseline | None",
 ) -> "Prediction":
     from facevoice.output.clip import write_clip_page
 
@@ -182,6 +190,7 @@ def _reported(
         start_seconds=options.start,
         stop_seconds=options.stop,
         audio_track=options.audio_track,
+        baseline=baseline,
     )
     line.say(f"report written to {options.report}")
     return prediction

@@ -22,6 +22,7 @@ from facevoice.output.html.elements import (
     section,
 )
 from facevoice.output.html.page import care, html_page
+from facevoice.output.person import REASON_CLAUSES, rests_on
 from facevoice.output.timeline.film import Film
 from facevoice.output.wording import clock, duration, listed, percent
 from facevoice.predict.prediction import EvidenceSummary
@@ -49,6 +50,7 @@ def document(clip: Clip, *, title: str | None, note: str | None) -> str:
     colours = colours_of(clip.labels)
     sections = [
         _verdict(clip, colours),
+        _personal(clip, colours),
         _player(clip),
         _branches(clip, colours),
         _faces(clip, colours),
@@ -121,6 +123,25 @@ def _verdict(clip: Clip, colours: Colours) -> str:
     return (
         f'<section class="verdict"><div><h2>{escape(words.verdict_heading(clip.root))}</h2>'
         f"{answer}{text}</div>{table}{_missing(clip)}</section>"
+    )
+
+
+def _personal(clip: Clip, colours: Colours) -> str:
+    """The answer beside the plain one, or why there is none; nothing if nobody asked."""
+    heading = "Compared with this person's own usual self"
+    personal, reason = clip.prediction.personal, clip.prediction.personal_reason
+    if reason is not None:
+        about = f"No personal answer: {REASON_CLAUSES[reason]}."
+        return section(heading, f"<p><code>{reason}</code></p>", about)
+    if personal is None:
+        return ""
+    about = (
+        f"Read against {rests_on(personal.clips, personal.seconds)} of the same person. The answer"
+        " above does without."
+    )
+    answer = f'<p class="answer c{colours[personal.emotion]}">{escape(personal.emotion)}</p>'
+    return section(
+        heading, answer + bars(personal.scores, colours, "Personal scores by emotion"), about
     )
 
 
