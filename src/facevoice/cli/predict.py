@@ -110,8 +110,7 @@ def run(options: argparse.Namespace) -> int:
         open_writer(form, options.output, bundle.tree, personal=people is not None) as write,
         ProgressLine("inputs") as line,
     ):
-        start = None if people is None else people.start
-        found = _predictions(predictor, options, line, start)
+        found = _predictions(predictor, options, line, people.start if people else None)
         for prediction in people.read(found, bundle) if people else found:
             failed += prediction.error is not None
             if options.output is None:
@@ -151,7 +150,7 @@ def _predictions(
     line: ProgressLine,
     baseline: "Baseline | None",
 ) -> Iterator["Prediction"]:
-    """All predictions in order; what cannot be read is said at once."""
+    """All predictions in order; what cannot be read is said at once. baseline: for the page."""
     paths, failures = find_inputs(options.inputs)
     for text, error in failures:
         failure = predictor.failure(text, error)

@@ -34,15 +34,15 @@ def clip_page(
 
     start_seconds, stop_seconds: the part to analyse, in the container's presentation time.
     audio_track: number of the sound track, from 0; None: the main one.
-    baseline: of the person shown; the page then has the personal answer below the plain one.
+    baseline: of the person shown; the page then has the personal answer beside the plain one.
     title: heading of the page; None uses the file's name.
     note: a remark below the heading, as plain text.
 
     Returns the prediction, the same as from calling the predictor, and the page.
 
     Raises:
-        FacevoiceError: the file cannot be read, the part is empty, or another bundle enrolled the
-            baseline.
+        FacevoiceError: the file cannot be read, the part is empty, or the baseline was enrolled
+            with another bundle.
     """
     clip = look_at(
         predictor,

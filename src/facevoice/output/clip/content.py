@@ -102,8 +102,8 @@ def look_at(
     """Predict one input and keep what its page needs, in memory that does not grow with the clip.
 
     Raises:
-        FacevoiceError: the file cannot be read, the part is empty, or another bundle enrolled the
-            baseline.
+        FacevoiceError: the file cannot be read, the part is empty, or the baseline was enrolled
+            with another bundle.
     """
     if baseline is not None:
         baseline.check(predictor.bundle.name, predictor.bundle.sha256)

@@ -22,7 +22,7 @@ from facevoice.output.html.elements import (
     section,
 )
 from facevoice.output.html.page import care, html_page
-from facevoice.output.person import REASON_CLAUSES
+from facevoice.output.person import REASON_CLAUSES, rests_on
 from facevoice.output.timeline.film import Film
 from facevoice.output.wording import clock, duration, listed, percent
 from facevoice.predict.prediction import EvidenceSummary
@@ -127,15 +127,21 @@ def _verdict(clip: Clip, colours: Colours) -> str:
 
 
 def _personal(clip: Clip, colours: Colours) -> str:
-    """The verdict against the person's own baseline, below the plain one."""
-    personal = clip.prediction.personal
+    """The answer beside the plain one, or why there is none; nothing if nobody asked."""
+    heading = "Compared with this person's own usual self"
+    personal, reason = clip.prediction.personal, clip.prediction.personal_reason
+    if reason is not None:
+        about = f"No personal answer: {REASON_CLAUSES[reason]}."
+        return section(heading, f"<p><code>{reason}</code></p>", about)
     if personal is None:
         return ""
-    return (
-        f'<section class="verdict"><div><h2>{words.PERSONAL_HEADING}</h2>'
-        f'<p class="answer c{colours[personal.emotion]}">{escape(personal.emotion)}</p>'
-        f"{paragraphs(words.personal(personal, clip))}</div>"
-        f"<div>{bars(personal.scores, colours, 'Personal scores by emotion')}</div></section>"
+    about = (
+        f"Read against {rests_on(personal.clips, personal.seconds)} of the same person. The answer"
+        " above does without."
+    )
+    answer = f'<p class="answer c{colours[personal.emotion]}">{escape(personal.emotion)}</p>'
+    return section(
+        heading, answer + bars(personal.scores, colours, "Personal scores by emotion"), about
     )
 
 
@@ -145,10 +151,6 @@ def _missing(clip: Clip) -> str:
         for modality, code in clip.prediction.missing.items()
     ]
     items += [f"<li>{escape(text)}</li>" for text in words.gaps(clip)]
-    because = clip.prediction.personal_reason
-    if because is not None:
-        text = f"<b>No personal answer:</b> {escape(REASON_CLAUSES[because])}."
-        items.append(f"<li>{text} <code>{because}</code></li>")
     if clip.prediction.damage:
         items.append(f"<li>{escape(damage_sentence(clip.prediction.damage))}</li>")
     tracks = clip.prediction.audio_tracks

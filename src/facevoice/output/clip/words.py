@@ -7,9 +7,7 @@ import numpy as np
 from facevoice.output.clip.content import Clip
 from facevoice.output.clip.nodes import Node, counted_modalities
 from facevoice.output.missing import REASONS
-from facevoice.output.person import rests_on
 from facevoice.output.wording import listed, percent
-from facevoice.person import Personal
 from facevoice.types import MODALITIES, MissingCode, Scores
 
 CLEAR: Final = 0.75
@@ -20,7 +18,6 @@ UNDECIDED_MARGIN: Final = 0.1
 _EQUAL: Final = 0.005  # weights closer than this are equal
 
 _MADE_OF: Final = {"sum": "Weighted sum of", "product": "Weighted product of", "stack": "Stack of"}
-PERSONAL_HEADING: Final = "Read against the person's own baseline"
 NO_ANSWER: Final = (
     "Neither a face nor a voice could be judged, so the model gives no answer. That is not the"
     " same as “neutral”."
@@ -89,19 +86,6 @@ def verdict(root: Node, unsure_below: float | None = None) -> tuple[str, ...]:
         ),
         *_agreement(root),
     )
-
-
-def personal(answer: Personal, clip: Clip) -> tuple[str, ...]:
-    """What the personal answer is, and whether it differs from the plain one."""
-    found = rests_on(answer.clips, answer.seconds)
-    plain = clip.prediction.emotion
-    first = (
-        f"“{answer.emotion}” gets {percent(answer.confidence)} when the same scores are read"
-        f" against how this person usually looks and sounds: {found}."
-    )
-    if plain == answer.emotion:
-        return first, "The plain answer is the same."
-    return first, f"The plain answer, without that, is “{plain}”."
 
 
 def _agreement(root: Node) -> tuple[str, ...]:
