@@ -13,6 +13,7 @@ from facevoice import __version__
 from facevoice.cli.console import ProgressLine, say, show
 from facevoice.cli.inputs import find_inputs
 from facevoice.cli.options import (
+    CROWD,
     add_model_options,
     add_personal_options,
     add_span_options,
@@ -176,6 +177,9 @@ def _one(
     line.wipe()
     for text in summary(result):
         show(text)
+    crowd = max((row.people for row in result.rows), default=0)
+    if baseline is not None and crowd > 1 and options.people == "all":
+        line.say(f"{CROWD.format(crowd)}; --people main leaves out the others")
     if kept is None:
         return
     state = dict.fromkeys(kept.begun()) | kept.complete() | dict.fromkeys(wanted)
