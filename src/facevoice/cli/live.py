@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from facevoice.cli.console import say
 from facevoice.cli.options import (
+    CROWD,
     INTERRUPTED,
     add_model_options,
     add_personal_options,
@@ -84,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
         device=options.device,
         threads=options.threads,
     )
-    dropped, heard = 0, options.audio_track is not None
+    dropped, heard, crowded = 0, options.audio_track is not None, False
     try:
         with closing(windows):
             for window in windows:
@@ -99,6 +100,10 @@ def run(options: argparse.Namespace) -> int:
                         f" {window.audio_tracks}: choose with --audio-track"
                     )
                 heard = True
+                crowd = max(row.people for row in window.rows)
+                if options.baseline is not None and crowd > 1 and not crowded:
+                    say(CROWD.format(crowd))
+                    crowded = True
     except KeyboardInterrupt:  # the usual way to end it
         return INTERRUPTED
     finally:

@@ -123,6 +123,12 @@ def baseline_of(options: argparse.Namespace) -> "Baseline | None":
     return Baseline.load(options.baseline)
 
 
+CROWD: Final = (
+    "{} people are in view at once, and the baseline is of one of them: it is taken for each"
+)
+"""Said where --baseline meets several people."""
+
+
 def add_training_options(command: argparse.ArgumentParser) -> None:
     """--data and --set: what recipes are trained on, and changes to their keys."""
     command.add_argument(

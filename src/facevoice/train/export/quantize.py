@@ -35,6 +35,7 @@ LARGEST_CHANGE: Final = 0.01
 LEAST_SAME: Final = 0.99
 """Share of held-out clips in which the branch must give the same label as before."""
 _ROUNDS: Final = 5
+_TIMING_SECONDS: Final = 3.0
 _MOST_CHECKED: Final = 400
 
 Rows = NDArray[np.intp]
@@ -286,7 +287,10 @@ def _milliseconds(
     for network in fit:
         inputs = list(_inputs(branch, network, data, rows[:1]))
         least = np.full(2, np.inf)
-        for _ in range(_ROUNDS):
+        stop = time.perf_counter() + _TIMING_SECONDS
+        for round_ in range(_ROUNDS):
+            if round_ and time.perf_counter() > stop:
+                break
             for place, session in enumerate(
                 (getattr(branch, network.field), sessions[network.field])
             ):
