@@ -247,7 +247,7 @@ def test_a_sight_ends_at_a_cut():
         faces = ((7, face(20), ALIGNED),) if number <= 60 else ()
         sampled = number % 5 == 0
         cut = number == 62
-        maker.add_picture(Followed(number / 25, None, cut=cut, faces=faces if sampled else None))
+        maker.add_picture(Followed(number / 25, cut=cut, faces=faces if sampled else None))
     maker.end_pictures()
     (window,) = maker.ready()
     assert window.sights[-1].time_seconds == 2.4
