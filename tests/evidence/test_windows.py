@@ -239,6 +239,20 @@ def test_no_one_is_seen_for_longer_than_the_window_lasts():
     assert sum(sight.seconds for sight in window.sights) <= 2.44
 
 
+def test_a_sight_ends_at_a_cut():
+    """The face is seen in the picture at 2.4 s, the cut comes at 2.48 s, the next one at 2.6 s."""
+    maker = WindowMaker(Plan(0.0, 3.0, 3.0, has_video=True, has_audio=False), nobody_speaks)
+    for number in range(75):
+        faces = ((7, face(20), ALIGNED),) if number <= 60 else ()
+        sampled = number % 5 == 0
+        cut = number == 62
+        maker.add_picture(Followed(number / 25, None, cut=cut, faces=faces if sampled else None))
+    maker.end_pictures()
+    (window,) = maker.ready()
+    assert window.sights[-1].time_seconds == 2.4
+    assert window.sights[-1].seconds == pytest.approx(0.08)
+
+
 @pytest.mark.parametrize("window", [0.2, 0.5, 3.0])
 def test_a_face_is_seen_as_long_as_its_pictures_last(window):
     """Short windows ask for more instants per second than the source has pictures."""

@@ -1,6 +1,7 @@
 """facevoice timeline: whole videos -> who shows which emotion when, in many formats."""
 
 import argparse
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -107,8 +108,9 @@ def run(options: argparse.Namespace) -> int:
         raise InvalidInputError("--blendshapes adds columns to the table of --frames: give both")
     baseline = baseline_of(options)
     paths, failures = find_inputs(options.inputs)
+    folders: Sequence[Path | None] = [None] * len(paths)
     if options.output is not None:
-        _check_names(paths)
+        folders = _folders(paths, options.output)
         check_folder(options.output.parent, made=False)
         check_folder(options.output)
     bundle = load_bundle(options.bundle, device=options.device, threads=options.threads)
@@ -118,7 +120,10 @@ def run(options: argparse.Namespace) -> int:
     if options.personal and bundle.population is None:
         say(f"the bundle {bundle.name} has no population: nobody can be read personally")
     settings = _settings(options, bundle, baseline)
-    work = [(path, _wanted(path, options, formats, settings)) for path in paths]
+    work = [
+        (path, None if folder is None else _wanted(path, folder, options, formats, settings))
+        for path, folder in zip(paths, folders, strict=True)
+    ]
     failed = len(failures)
     with ProgressLine("films") as line:
         for _, error in failures:
@@ -150,7 +155,7 @@ def _one(
     complete = kept.complete() if kept is not None and not options.overwrite else {}
     wanted = [name for name in formats if name not in complete]
     if kept is not None and not wanted:
-        line.say(f"{path}: skipped, complete in {options.output} with the same settings")
+        line.say(f"{path}: skipped, complete in {kept.folder} with the same settings")
         return
     result = timeline(
         path,
@@ -181,7 +186,7 @@ def _one(
     kept.write(state)
     for name in wanted:
         shown = result if options.frames or name == "mp4" else replace(result, frames=None)
-        files = write(shown, options.output, [name], source=path)
+        files = write(shown, kept.folder, [name], source=path)
         for written in files:
             line.say(f"written: {written}")
         state[name] = [written.name for written in files]
@@ -267,15 +272,30 @@ def _formats(options: argparse.Namespace) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _check_names(paths: Sequence[Path]) -> None:
-    """Refuse two inputs whose files would have the same names."""
-    known: dict[str, Path] = {}
+def _folders(paths: Sequence[Path], output: Path) -> list[Path]:
+    """The folder for each input's files: the output folder.
+
+    Inputs of one name get folders in it, named as those that they lie in, so that none replaces
+    the files of another.
+
+    Raises:
+        InvalidInputError: inputs of one folder would write files of the same names.
+    """
+    groups: dict[str, list[Path]] = {}
     for path in paths:
-        other = known.setdefault(path.stem.casefold(), path)
+        groups.setdefault(path.stem.casefold(), []).append(path)
+    known: dict[str, Path] = {}
+    folders = []
+    for path in paths:
+        parents = [each.parent.absolute() for each in groups[path.stem.casefold()]]
+        folder = output / path.parent.absolute().relative_to(os.path.commonpath(parents))
+        other = known.setdefault(str(folder / path.stem).casefold(), path)
         if other != path:
             raise InvalidInputError(
                 f"{other} and {path} would write files of the same names: write them to two folders"
             )
+        folders.append(folder)
+    return folders
 
 
 def _settings(
@@ -288,17 +308,19 @@ def _settings(
 
 
 def _wanted(
-    path: Path, options: argparse.Namespace, formats: Sequence[str], settings: dict[str, Any]
-) -> "Settings | None":
+    path: Path,
+    folder: Path,
+    options: argparse.Namespace,
+    formats: Sequence[str],
+    settings: dict[str, Any],
+) -> "Settings":
     """The settings of a file's output, checked: nothing of other settings may be replaced."""
     from facevoice.output.timeline import files_of
     from facevoice.output.timeline.settings import Settings
 
-    if options.output is None:
-        return None
-    kept = Settings(path, options.output, settings)
+    kept = Settings(path, folder, settings)
     begun = kept.begun()
-    own = [] if not begun else [kept.path, *files_of(path, options.output, begun)]
-    for file in (*files_of(path, options.output, formats), kept.path):
+    own = [] if not begun else [kept.path, *files_of(path, folder, begun)]
+    for file in (*files_of(path, folder, formats), kept.path):
         check_file(file, overwrite=options.overwrite or file in own, made=True)
     return kept

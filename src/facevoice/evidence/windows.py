@@ -188,6 +188,7 @@ class WindowMaker:
         self._known: dict[int, _Track] = {}
         self._people = self._sampled = self._number = 0
         self._new_cuts: list[float] = []
+        self._cuts: list[float] = []  # as far back as sights are kept
         self._damage = UNDAMAGED
         # how far each stream has come; inf once it has ended, or if the source lacks it
         self._pictures_until = -np.inf if plan.has_video else np.inf
@@ -214,6 +215,7 @@ class WindowMaker:
             return
         if picture.cut:
             self._new_cuts.append(time)
+            self._cuts.append(time)
             self._mouths.cut()
         # a picture that stands for lack of a newer one says nothing about the mouth
         new = picture.until is None
@@ -464,6 +466,7 @@ class WindowMaker:
             if (person := self._known[sight.track].person) is not None
         )
         del self._instants[: max(0, bisect_right(self._instants, before) - 1)]
+        del self._cuts[: bisect_right(self._cuts, before)]
         oldest = before - PATIENCE_SECONDS
         self._known = {
             key: track for key, track in self._known.items() if track.last_seconds >= oldest
@@ -471,7 +474,7 @@ class WindowMaker:
         return numbered
 
     def _until_next(self, sight: Sight) -> float:
-        """How long a sight stands for: until the next sampled instant, or the end of the source.
+        """How long a sight stands for: until the next sampled instant, cut or end of the source.
 
         So that the sights of one person never add up to more than the source lasts; where no
         instant follows soon, it stands for the usual time between two.
@@ -480,4 +483,5 @@ class WindowMaker:
         later = bisect_right(self._instants, time)
         after = (self._instants[later] if later < len(self._instants) else np.inf) - time
         lasting = after if after <= _LONGEST_STAND * usual else usual
-        return float(max(0.0, min(lasting, self.stop_seconds - time)))
+        cut = next((each for each in self._cuts if each > time), np.inf)
+        return float(max(0.0, min(lasting, min(cut, self.stop_seconds) - time)))

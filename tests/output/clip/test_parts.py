@@ -21,7 +21,6 @@ from facevoice.output.html.colours import COLOURS, colours_of
 from facevoice.output.html.page import html_page
 from facevoice.output.html.thumbnails import THUMBNAIL_SIZE
 from facevoice.output.html.time_axis import axis, lane
-from facevoice.output.spans import joined
 from facevoice.output.wording import clock, counted, duration, listed, percent, speed
 from facevoice.types import (
     EMOTIONS,
@@ -34,6 +33,7 @@ from facevoice.types import (
     UInt8Array,
     Waveform,
 )
+from facevoice.types.spans import joined
 from support.media_files import tone, write_media
 
 

@@ -24,7 +24,7 @@ from facevoice.output.html.elements import (
 from facevoice.output.html.page import care, html_page
 from facevoice.output.person import REASON_CLAUSES, rests_on
 from facevoice.output.timeline.film import Film
-from facevoice.output.wording import clock, duration, listed, percent
+from facevoice.output.wording import clock, duration, listed, percent, undecided, verdict
 from facevoice.predict.prediction import EvidenceSummary
 from facevoice.types import Modality
 
@@ -111,12 +111,11 @@ def _verdict(clip: Clip, colours: Colours) -> str:
     answer = '<p class="answer">No answer</p>'
     table = ""
     if scores is not None:
-        said = f"unsure: {scores.emotion}?" if unsure else scores.emotion
+        said, between = verdict(scores, unsure=unsure), undecided(scores)
         answer = f'<p class="answer c{colours[scores.emotion]}">{escape(said)}</p>'
-        between = words.undecided(scores)
         if between is not None and not unsure:
             answer = (
-                '<p class="answer">undecided</p>'
+                f'<p class="answer">{said}</p>'
                 f'<p class="between">between {" and ".join(map(escape, between))}</p>'
             )
         table = f"<div>{bars(scores, colours, 'Fused scores by emotion')}</div>"
