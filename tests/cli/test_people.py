@@ -77,8 +77,10 @@ def test_a_table_of_people_keeps_them_apart(bundle, clips, tmp_path, capsys):
     assert [row["personal.clips"] for row in rows] == ["3", "3", "3", ""]
     assert [row["personal_reason"] for row in rows] == ["", "", "", "no_baseline"]
     assert all(row["personal.emotion"] in facevoice.EMOTIONS for row in rows[:3])
-    assert run(*arguments, "-o", tmp_path / "again.csv", "--workers", "2") == 0
-    assert (tmp_path / "again.csv").read_bytes() == output.read_bytes()
+    again, cache = tmp_path / "again.csv", ("--cache", tmp_path / "cache")
+    for _ in ("by workers", "from the cache"):
+        assert run(*arguments, "-o", again, "--overwrite", "--workers", "2", *cache) == 0
+        assert again.read_bytes() == output.read_bytes()
     with output.open(newline="") as stream:
         header = next(csv.reader(stream))
     assert run("predict", clips[2], "--csv", "--bundle", bundle) == 0

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from facevoice import media
+from facevoice.messages import counted
 from facevoice.output.damage import damage_sentence
 from facevoice.output.html.colours import colours_of
 from facevoice.output.html.elements import (
@@ -30,7 +31,7 @@ from facevoice.output.timeline.columns import printable
 from facevoice.output.timeline.curves import curves, points_of
 from facevoice.output.timeline.film import Film
 from facevoice.output.timeline.spans import NOBODY, cells, emotions, name_of, seen, speaking
-from facevoice.output.wording import clock, counted, duration, listed, percent
+from facevoice.output.wording import clock, duration, listed, percent
 from facevoice.timeline.summary import personal, plain
 from facevoice.timeline.table import Person, Row, Segment, Timeline
 from facevoice.types import Scores
