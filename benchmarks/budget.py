@@ -46,7 +46,8 @@ _TIMES = 7
 _PAGE = f"""# Budget
 
 Written by `{{}}`:
-processor time on one thread. Load average at the start {{:.1f}}; ceiling {{:.0f}} of {_PRODUCT}x{_PRODUCT}, float32, onnxruntime {{}}, one thread).
+processor time on one thread. Load average at the start {{:.1f}}; ceiling {{:.0f}} GFLOP/s: a MatMul
+of {_PRODUCT}x{_PRODUCT}, float32, onnxruntime {{}}, one thread.
 
 The floor of a network is its multiplications at that ceiling; small matrices, pooling and
 activations count as nothing. Decoding is its own floor. The reading of sound, start-up, and passing
