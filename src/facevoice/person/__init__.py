@@ -1,7 +1,7 @@
 """A person's own baseline: each is read against himself or herself; docs/person.md explains it."""
 
 from facevoice.person.baseline import Baseline
-from facevoice.person.estimator import FEWEST_CLIPS, Statistics
+from facevoice.person.estimator import FEWEST_CLIPS, BranchStatistics, Shift, Statistics
 from facevoice.person.personal import REASONS, Personal, Reason, personal_of, shifted
 from facevoice.person.population import BranchPopulation, Population
 from facevoice.person.readings import Reading
@@ -11,10 +11,12 @@ __all__ = [
     "REASONS",
     "Baseline",
     "BranchPopulation",
+    "BranchStatistics",
     "Personal",
     "Population",
     "Reading",
     "Reason",
+    "Shift",
     "Statistics",
     "personal_of",
     "shifted",

@@ -47,4 +47,4 @@ def _branch(spec: Node, node: Node, calibrations: Calibrations) -> BranchPopulat
     stored = None if run is None else run.scores("val")
     if stored is None:
         return None
-    return branch_population(stored["scores"], stored["groups"], temperature)
+    return branch_population(stored["scores"], stored["groups"], temperature, truth=stored["y"])
