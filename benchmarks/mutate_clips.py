@@ -139,7 +139,8 @@ def edit_header(content: bytearray, generator: Generator) -> bytearray:
         at = int(generator.integers(min(4096, len(content))))
         if tags and generator.random() < 0.8:
             tag = tags[int(generator.integers(len(tags)))]
-            at = content.index(tag) + len(tag) + int(generator.integers(32))
+            # an edit before may have overwritten it
+            at = max(0, content.find(tag)) + len(tag) + int(generator.integers(32))
         size = int(generator.choice([1, 2, 4, 8]))
         value = generator.choice(["zero", "ones", "random"])
         new = {"zero": bytes(size), "ones": b"\xff" * size}.get(value) or generator.bytes(size)

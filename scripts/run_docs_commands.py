@@ -181,6 +181,11 @@ def make_stage(folder: Path) -> None:
     for number, path in enumerate(sorted((folder / "my_clips").glob("*/*.mp4"))[:6]):
         place = ("clips", "interviews", "corpus")[number % 3]
         shutil.copy(path, folder / place / f"{path.parent.name}_{path.name}")
+    (folder / "anna").mkdir()
+    for number, path in enumerate(sorted((folder / "my_clips").glob("*/*.mp4"))[:3], start=1):
+        shutil.copy(path, folder / "anna" / f"{number}.mp4")
+    shown = [f"clips/{path.name},anna" for path in sorted((folder / "clips").iterdir())]
+    (folder / "people.csv").write_text("\n".join(["file,person", *shown]) + "\n", encoding="utf-8")
     table = (folder / "my_clips" / "manifest.csv").read_text(encoding="utf-8")
     (folder / "labels.csv").write_text(re.sub("^(?=.*mp4)", "my_clips/", table, flags=re.MULTILINE))
     recipe = ROOT / "recipes" / "is10_svm.toml"

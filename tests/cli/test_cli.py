@@ -162,6 +162,12 @@ def test_doctor_names_what_is_there(capsys):
         assert word in out
 
 
+def test_doctor_says_that_cuda_is_untested(capsys, monkeypatch):
+    monkeypatch.setattr("facevoice.session.available_devices", lambda: ("cpu", "cuda"))
+    facevoice("doctor")
+    assert "devices            cpu, cuda (untested" in capsys.readouterr().out
+
+
 def test_datasets_lists_the_corpora_and_tells_all_about_one(capsys):
     assert facevoice("datasets") == 0
     out = capsys.readouterr().out

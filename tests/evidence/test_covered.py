@@ -1,5 +1,7 @@
 """Stretches of time that hold something."""
 
+from math import inf
+
 from facevoice.evidence.covered import Covered
 
 
@@ -35,3 +37,11 @@ def test_an_instant_without_length_is_held() -> None:
     covered.add(3.0, 3.0)
     assert covered.next_after(3.0) == 3.0
     assert covered.next_after(3.1) is None
+
+
+def test_gaps_are_the_stretches_between() -> None:
+    covered = Covered()
+    covered.add(1.0, 2.0)
+    covered.add(9.0, 9.5)
+    gaps = [covered.gap_at(time) for time in (0.5, 1.5, 2.0, 9.2, 9.5)]
+    assert gaps == [(-inf, 1.0), (1.5, 1.5), (2.0, 9.0), (9.2, 9.2), (9.5, inf)]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from math import inf
 
 import numpy as np
 import pytest
@@ -142,6 +143,17 @@ def test_the_first_picture_may_stand_for_long():
     times, clock = seen([0.0, *pictures(start=20.0)], beside=0.0)
     assert times[0] == 0.0
     assert clock.mended == 0
+
+
+@pytest.mark.parametrize(
+    ("stop", "right"), [(inf, True), (93.0, True), (2.0, True), (6.0, False), (-inf, False)]
+)
+def test_a_last_picture_far_off_needs_a_header_that_lasts_until_then(stop, right):
+    line = pictures()  # until 5.8 s: a header of 2 s is wrong
+    clock = Clock(MILLI, PictureLine(stop))
+    times = decided(clock, [*line, 93.0], PICTURE)
+    assert times[-1] == pytest.approx(93.0 if right else line[-1] + PICTURE)
+    assert clock.mended == (not right)
 
 
 def test_streams_that_share_no_clock_are_joined_at_their_starts():

@@ -87,6 +87,15 @@ def test_a_gap_of_hours_is_no_standing_picture(tmp_path: Path) -> None:
     assert len(viewed(path)) < 5 * RATE
 
 
+@pytest.mark.parametrize(("pause", "stop"), [(50.0, None), (100.0, None), (100.0, 90.0)])
+def test_views_name_the_end_of_a_long_pause(
+    tmp_path: Path, pause: float, stop: float | None
+) -> None:
+    path = write_media(tmp_path / "pause.mkv", times=[*steady(5), *steady(5, start=pause)])
+    named = {view.resumes for view in viewed(path, 0.0, stop) if view.again}
+    assert named - {None} == ({pause} if pause > media.PAUSE_SECONDS else set())
+
+
 def test_slides_stand_for_minutes(tmp_path: Path) -> None:
     path = write_media(tmp_path / "slides.mkv", times=[0.0, 400.0, 800.0])
     assert len(viewed(path)) == 3 * 300 * RATE

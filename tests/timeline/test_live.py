@@ -177,7 +177,7 @@ def test_a_clock_that_jumps_ahead_leaves_a_gap_in_a_recording(toy, tmp_path):
     times = [*steady(50), *steady(50, start=300.0)]
     windows = through_a_pipe(write_media(tmp_path / "jump.mkv", times=times), toy)
     assert windows[-1].stop_seconds == pytest.approx(302, abs=0.1)
-    assert len(windows) == 300
+    assert len(windows) == 4
 
 
 @pytest.mark.parametrize("second", [0.0, 5_000.0])

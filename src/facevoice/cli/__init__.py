@@ -13,6 +13,7 @@ from typing import NoReturn
 from facevoice import __version__
 from facevoice.cli import (
     adapt,
+    baseline,
     bundle,
     demo,
     doctor,
@@ -23,6 +24,7 @@ from facevoice.cli import (
     models,
     predict,
     prepare,
+    quantize,
     reweigh,
     score,
     timeline,
@@ -37,6 +39,7 @@ FAILED = 1
 USAGE = 2
 _VERBS = (
     predict,
+    baseline,
     timeline,
     live,
     demo,
@@ -51,6 +54,7 @@ _VERBS = (
     bundle,
     reweigh,
     adapt,
+    quantize,
 )
 
 

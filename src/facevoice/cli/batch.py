@@ -18,12 +18,16 @@ from facevoice.writing import temporary_prefix
 if TYPE_CHECKING:
     from facevoice.batch import Engine, Progress
     from facevoice.bundle import Bundle
+    from facevoice.cli.people import People
     from facevoice.output.predictions import Format
     from facevoice.predict.prediction import Prediction
 
 
-def run_batch(options: argparse.Namespace, form: "Format") -> int:
-    """Predict and write; 1 if an input failed, 130 if interrupted."""
+def run_batch(options: argparse.Namespace, form: "Format", people: "People | None" = None) -> int:
+    """Predict and write; 1 if an input failed, 130 if interrupted.
+
+    people: whom the inputs show; their personal answers are made here, from the plain records.
+    """
     from facevoice.bundle import load_bundle
     from facevoice.output.predictions import open_writer
 
@@ -31,8 +35,9 @@ def run_batch(options: argparse.Namespace, form: "Format") -> int:
     bundle.check_extras()
     batch = _Batch(options)
     try:
-        with open_writer(form, options.output, bundle.tree) as write:
-            for prediction in batch.predictions(bundle):
+        with open_writer(form, options.output, bundle.tree, personal=people is not None) as write:
+            found = batch.predictions(bundle)
+            for prediction in people.read(found, bundle) if people else found:
                 write(prediction)
     except KeyboardInterrupt:
         batch.line.say(f"interrupted{batch.how_to_continue()}")

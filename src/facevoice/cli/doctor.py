@@ -18,6 +18,7 @@ _EXTRAS: Final = {
         "training and export",
     ),
 }
+_UNTESTED: Final = {"cuda": "cuda (untested: nobody has run these networks there yet)"}
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -64,7 +65,8 @@ def _check_models() -> int:
     from facevoice.errors import FacevoiceError
     from facevoice.session import available_devices, shipped_model
 
-    show(f"  devices            {', '.join(available_devices())}")
+    devices = [_UNTESTED.get(device, device) for device in available_devices()]
+    show(f"  devices            {', '.join(devices)}")
     broken = 0
     for folder in PART_FOLDERS:
         name = f"{folder.parent.name}/{folder.name}"

@@ -9,8 +9,10 @@ from facevoice.cli.console import say
 from facevoice.cli.options import (
     INTERRUPTED,
     add_model_options,
+    add_personal_options,
     add_track_option,
     add_window_options,
+    baseline_of,
     key_value,
 )
 from facevoice.output.wording import json_line
@@ -36,6 +38,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     )
     add_window_options(command)
     add_track_option(command)
+    add_personal_options(command, "what was seen and heard of that person so far")
     command.add_argument(
         "--duration", type=float, metavar="S", help="stop after this many seconds of the source"
     )
@@ -76,6 +79,8 @@ def run(options: argparse.Namespace) -> int:
         options=dict(options.option),
         real_time=options.real_time,
         audio_track=options.audio_track,
+        personal=options.personal,
+        baseline=baseline_of(options),
         device=options.device,
         threads=options.threads,
     )

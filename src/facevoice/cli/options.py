@@ -2,7 +2,12 @@
 
 import argparse
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from facevoice.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from facevoice.person import Baseline
 
 INTERRUPTED: Final = 130
 """Exit status of a command that Ctrl-C ended."""
@@ -43,7 +48,10 @@ def add_model_options(command: argparse.ArgumentParser, *, threads: int | None =
         help="the model: a bundle's name or folder (default: base)",
     )
     command.add_argument(
-        "--device", choices=("cpu", "cuda"), default="cpu", help="where networks run (default: cpu)"
+        "--device",
+        choices=("cpu", "cuda"),
+        default="cpu",
+        help="where networks run (default: cpu); cuda needs onnxruntime-gpu and is untested",
     )
     command.add_argument(
         "--threads",
@@ -82,6 +90,37 @@ def add_window_options(command: argparse.ArgumentParser) -> None:
         metavar="S",
         help="time from one window to the next in s (default: 1)",
     )
+
+
+def add_personal_options(command: argparse.ArgumentParser, against: str) -> None:
+    """--personal and --baseline of what follows people; against: what people are read against."""
+    command.add_argument(
+        "--personal",
+        action="store_true",
+        help=f"also read everyone against {against}; see docs/person.md",
+    )
+    command.add_argument(
+        "--baseline",
+        type=Path,
+        metavar="FILE",
+        help="with --personal: where everyone's own baseline starts, as facevoice baseline has"
+        " enrolled the one person to be seen and heard",
+    )
+
+
+def baseline_of(options: argparse.Namespace) -> "Baseline | None":
+    """The baseline of --baseline, read before any work.
+
+    Raises:
+        InvalidInputError: it cannot be read, or --personal is not given.
+    """
+    if options.baseline is None:
+        return None
+    if not options.personal:
+        raise InvalidInputError("--baseline is what people are read against: add --personal")
+    from facevoice.person import Baseline
+
+    return Baseline.load(options.baseline)
 
 
 def add_training_options(command: argparse.ArgumentParser) -> None:

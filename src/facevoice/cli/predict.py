@@ -14,6 +14,7 @@ from facevoice.cli.options import (
     page_file,
     positive,
 )
+from facevoice.cli.people import add_people_options, people_of
 from facevoice.errors import InvalidInputError
 from facevoice.writing import check_file, check_folder
 
@@ -62,6 +63,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     add_span_options(command)
     add_track_option(command)
     add_model_options(command)
+    add_people_options(command)
     batch = command.add_argument_group("options for thousands of files", "See docs/batch.md.")
     batch.add_argument("--workers", type=positive, metavar="N", help="number of worker processes")
     batch.add_argument(
@@ -88,6 +90,7 @@ def run(options: argparse.Namespace) -> int:
     """Predict and write; 1 if an input failed."""
     form = _format(options)
     _check_outputs(options)
+    people = people_of(options)
     asked = (options.workers, options.cache, options.engine, options.address)
     if options.resume or any(value is not None for value in asked):
         if options.report is not None:
@@ -96,21 +99,20 @@ def run(options: argparse.Namespace) -> int:
             )
         from facevoice.cli.batch import run_batch
 
-        return run_batch(options, form)
+        return run_batch(options, form, people)
     from facevoice.output.predictions import open_writer
     from facevoice.predict import load
 
     predictor = load(options.bundle, device=options.device, threads=options.threads)
-    failed = 0
+    bundle, failed = predictor.bundle, 0
     with (
-        open_writer(form, options.output, predictor.bundle.tree) as write,
+        open_writer(form, options.output, bundle.tree, personal=people is not None) as write,
         ProgressLine("inputs") as line,
     ):
-        for prediction in _predictions(predictor, options, line):
-            if prediction.error is not None:
-                failed += 1
-                line.say(error_line(prediction))
-            elif options.output is None:
+        found = _predictions(predictor, options, line)
+        for prediction in people.read(found, bundle) if people else found:
+            failed += prediction.error is not None
+            if options.output is None:
                 line.wipe()
             write(prediction)
     return 1 if failed else 0
@@ -144,19 +146,26 @@ def _format(options: argparse.Namespace) -> "Format":
 def _predictions(
     predictor: "Predictor", options: argparse.Namespace, line: ProgressLine
 ) -> Iterator["Prediction"]:
+    """All predictions in order; what cannot be read is said at once."""
     paths, failures = find_inputs(options.inputs)
-    yield from (predictor.failure(text, error) for text, error in failures)
+    for text, error in failures:
+        failure = predictor.failure(text, error)
+        line.say(error_line(failure))
+        yield failure
     if options.report is not None:
         yield _reported(predictor, paths, options, line)
         return
     for done, path in enumerate(paths):
         line(done, len(paths), path.name)
-        yield from predictor.predict_many(
+        (prediction,) = predictor.predict_many(
             [path],
             start_seconds=options.start,
             stop_seconds=options.stop,
             audio_track=options.audio_track,
         )
+        if prediction.error is not None:
+            line.say(error_line(prediction))
+        yield prediction
 
 
 def _reported(

@@ -2,19 +2,22 @@
 
 import argparse
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from facevoice import __version__
-from facevoice.cli.console import ProgressLine, show
+from facevoice.cli.console import ProgressLine, say, show
 from facevoice.cli.inputs import find_inputs
 from facevoice.cli.options import (
     add_model_options,
+    add_personal_options,
     add_span_options,
     add_track_option,
     add_window_options,
+    baseline_of,
 )
 from facevoice.errors import FacevoiceError, InvalidInputError
 from facevoice.output.damage import damage_sentence
@@ -24,13 +27,25 @@ from facevoice.writing import check_file, check_folder
 if TYPE_CHECKING:
     from facevoice.bundle import Bundle
     from facevoice.output.timeline.settings import Settings
+    from facevoice.person import Baseline
     from facevoice.timeline import Person, Timeline
 
 _DEFAULT_FORMATS: Final = "csv,json"
 _NOT_SETTINGS: Final = frozenset(
-    {"verb", "run", "inputs", "output", "formats", "overwrite", "bundle", "device", "threads"}
+    {
+        "verb",
+        "run",
+        "inputs",
+        "output",
+        "formats",
+        "overwrite",
+        "bundle",
+        "baseline",
+        "device",
+        "threads",
+    }
 )
-"""What a timeline does not depend on; the bundle is named by its hash."""
+"""What a timeline does not depend on; bundle and baseline are named by their hashes."""
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -75,6 +90,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         action="store_true",
         help="also measure 52 blendshapes and the head's pose in each of these faces",
     )
+    add_personal_options(command, "his or her own whole film")
     add_span_options(command)
     add_track_option(command)
     add_model_options(command, threads=1)  # its stages run in parallel
@@ -88,6 +104,7 @@ def run(options: argparse.Namespace) -> int:
     formats = _formats(options)
     if options.blendshapes and not options.frames:
         raise InvalidInputError("--blendshapes adds columns to the table of --frames: give both")
+    baseline = baseline_of(options)
     paths, failures = find_inputs(options.inputs)
     if options.output is not None:
         _check_names(paths)
@@ -95,7 +112,12 @@ def run(options: argparse.Namespace) -> int:
         check_folder(options.output)
     bundle = load_bundle(options.bundle, device=options.device, threads=options.threads)
     bundle.check_extras()
-    work = [(path, _wanted(path, options, formats, bundle)) for path in paths]
+    if baseline is not None:
+        baseline.check(bundle.name, bundle.sha256)
+    if options.personal and bundle.population is None:
+        say(f"the bundle {bundle.name} has no population: nobody can be read personally")
+    settings = _settings(options, bundle, baseline)
+    work = [(path, _wanted(path, options, formats, settings)) for path in paths]
     failed = len(failures)
     with ProgressLine("films") as line:
         for _, error in failures:
@@ -103,7 +125,8 @@ def run(options: argparse.Namespace) -> int:
         for number, (path, kept) in enumerate(work, start=1):
             place = f" ({number} of {len(work)})" if len(work) > 1 else ""
             try:
-                _one(path, kept, options, formats, bundle, _FilmLine(line, f"{path.name}{place}"))
+                shown = _FilmLine(line, f"{path.name}{place}")
+                _one(path, kept, options, formats, bundle, shown, baseline)
             except FacevoiceError as error:
                 failed += 1
                 line.say(str(error) if path.name in str(error) else f"{path}: {error}")
@@ -117,6 +140,7 @@ def _one(
     formats: Sequence[str],
     bundle: "Bundle",
     line: "_FilmLine",
+    baseline: "Baseline | None",
 ) -> None:
     """Make the timeline of one file, unless it is complete, and write it."""
     from facevoice.output.timeline import write
@@ -138,6 +162,8 @@ def _one(
         start=options.start,
         stop=options.stop,
         audio_track=options.audio_track,
+        personal="whole" if options.personal else None,
+        baseline=baseline,
         device=options.device,
         threads=options.threads,
         progress=line,
@@ -183,6 +209,8 @@ def summary(timeline: "Timeline") -> Iterator[str]:
     )
     for person in timeline.people:
         yield _line(person)
+        if timeline.personal is not None:
+            yield f"    personal: {_personal(timeline, person)}"
     unattributed = sum(row.person is None and row.voice is not None for row in timeline.rows)
     if unattributed:
         yield f"  speech of no one in view in {counted(unattributed, 'window')}"
@@ -193,13 +221,28 @@ def summary(timeline: "Timeline") -> Iterator[str]:
 
 
 def _line(person: "Person") -> str:
-    shares = sorted(person.shares.items(), key=lambda item: -item[1])
-    shown = ", ".join(f"{label} {share:.0%}" for label, share in shares if share >= 0.005)
     return (
         f"  person {person.id}: seen {person.seconds_seen:.1f} s"
         f" from {person.first_seen_seconds:.1f} to {person.last_seen_seconds:.1f} s,"
-        f" speaking {person.seconds_speaking:.1f} s; {shown or 'nothing to score'}"
+        f" speaking {person.seconds_speaking:.1f} s;"
+        f" {_shown(person.shares) or 'nothing to score'}"
     )
+
+
+def _personal(timeline: "Timeline", person: "Person") -> str:
+    """What a person shows against his or her own baseline, or why that is not known."""
+    rows = timeline.rows_of(person.id)
+    if not person.personal_shares:
+        reasons = Counter(row.personal_reason for row in rows if row.scores is not None)
+        reason = reasons.most_common(1)[0][0] if reasons else "nothing_scored"
+        return f"none ({reason})"
+    (*_, last) = (row.personal for row in rows if row.personal is not None)
+    return f"{_shown(person.personal_shares)}, against {duration(last.seconds)} of this person"
+
+
+def _shown(shares: Mapping[str, float]) -> str:
+    most = sorted(shares.items(), key=lambda item: -item[1])
+    return ", ".join(f"{label} {share:.0%}" for label, share in most if share >= 0.005)
 
 
 def _formats(options: argparse.Namespace) -> tuple[str, ...]:
@@ -231,8 +274,17 @@ def _check_names(paths: Sequence[Path]) -> None:
             )
 
 
+def _settings(
+    options: argparse.Namespace, bundle: "Bundle", baseline: "Baseline | None"
+) -> dict[str, Any]:
+    """What a timeline depends on, as JSON values."""
+    settings = {name: value for name, value in vars(options).items() if name not in _NOT_SETTINGS}
+    enrolled = None if baseline is None else baseline.sha256
+    return settings | {"bundle": bundle.sha256, "baseline": enrolled, "facevoice": __version__}
+
+
 def _wanted(
-    path: Path, options: argparse.Namespace, formats: Sequence[str], bundle: "Bundle"
+    path: Path, options: argparse.Namespace, formats: Sequence[str], settings: dict[str, Any]
 ) -> "Settings | None":
     """The settings of a file's output, checked: nothing of other settings may be replaced."""
     from facevoice.output.timeline import files_of
@@ -240,10 +292,6 @@ def _wanted(
 
     if options.output is None:
         return None
-    settings: dict[str, Any] = {
-        name: value for name, value in vars(options).items() if name not in _NOT_SETTINGS
-    }
-    settings |= {"bundle": bundle.sha256, "facevoice": __version__}
     kept = Settings(path, options.output, settings)
     begun = kept.begun()
     own = [] if not begun else [kept.path, *files_of(path, options.output, begun)]

@@ -13,7 +13,7 @@ from facevoice.types import Waveform
 _LONGEST_PATIENCE: Final = 10.0  # seconds; late sound extends the patience up to this
 _PATIENCE_MARGIN: Final = 0.5  # seconds
 _MOST_BYTES: Final = 256e6  # of pictures that are held until their sound comes
-_MOST_SECONDS: Final = 60.0  # of sound that is ahead of the pictures
+_MOST_SECONDS: Final = 330.0  # of sound that is ahead of the pictures: one may stand for 300
 
 
 class Feeder:

@@ -1,5 +1,6 @@
 """Which stretches of a source hold any picture or sound."""
 
+import math
 from typing import Final
 
 _BRIDGED_SECONDS: Final = 0.5  # shorter breaks count as held
@@ -31,6 +32,20 @@ class Covered:
             (max(time, start) for start, stop in self._stretches if start >= time or stop > time),
             None,
         )
+
+    def gap_at(self, time: float) -> tuple[float, float]:
+        """The stretch around ``time`` in which nothing is held; both ends are there if it is held.
+
+        It begins at -inf before the first and ends at inf after the last of what is known.
+        """
+        low = -math.inf
+        for start, stop in self._stretches:
+            if start > time:
+                return low, start
+            if stop > time:
+                return time, time
+            low = stop
+        return low, math.inf
 
     def forget(self, before: float) -> None:
         """Forget the stretches that end before an instant."""

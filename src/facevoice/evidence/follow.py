@@ -38,7 +38,7 @@ class Followed:
     cut: whether it starts a new shot.
     faces: (track number, face, aligned face as (256, 256, 3) uint8 RGB) of each; None if this
         picture was not sampled.
-    until: see ``View``.
+    until, resumes: see ``View``.
     """
 
     time_seconds: float
@@ -46,6 +46,7 @@ class Followed:
     cut: bool
     faces: tuple[tuple[int, Face, UInt8Array], ...] | None
     until: float | None = None
+    resumes: float | None = None
 
 
 class Follower:
@@ -63,6 +64,7 @@ class Follower:
         self._image: UInt8Array | None = None
         self._faces: list[Face] = []
         self._aligned: list[UInt8Array] = []
+        self._numbers: list[int] = []
 
     def push(self, view: View) -> list[Followed]:
         """Take the next picture; return those that are settled by now."""
@@ -117,15 +119,17 @@ class Follower:
             faces = self._finder.find_again(image, time)
         else:
             faces = self._finder.find(image, time, afresh=self._afresh)
-        if faces is not self._faces:
+        if view.again and faces is self._faces:
+            self._tracks.stand(self._numbers, time)
+        else:
             self._aligned = [align(image, face.landmarks) for face in faces]
+            self._numbers = self._tracks.update(
+                time, faces, self._aligned, doubt=self._doubt, again=view.again
+            )
         self._image, self._faces = image, faces
-        numbers = self._tracks.update(
-            time, faces, self._aligned, doubt=self._doubt, again=view.again
-        )
         self._afresh = self._doubt = False
-        found = tuple(zip(numbers, faces, self._aligned, strict=True))
-        return Followed(time, light, cut, found, view.until)
+        found = tuple(zip(self._numbers, faces, self._aligned, strict=True))
+        return Followed(time, light, cut, found, view.until, view.resumes)
 
 
 def follow_file(

@@ -4,13 +4,13 @@ Predictions, timelines, live sources and prepared corpora share these rules.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from facevoice.errors import InvalidInputError
 from facevoice.media import MediaInfo, measured_span
-from facevoice.media.clock import check_span
+from facevoice.media.clock import TIME_TOLERANCE, check_span
 from facevoice.types import is_finite
 
 WHOLE_CLIP_SECONDS: Final = 10.0
@@ -86,6 +86,11 @@ class Plan:
         """Length of the part that is read; None: unknown."""
         return None if self.stop is None else self.stop - self.start
 
+    @property
+    def is_one_window(self) -> bool:
+        """Whether a single window takes all that the source declares."""
+        return self.seconds is not None and self.seconds <= self.window + TIME_TOLERANCE
+
     def bounds(self, number: int) -> tuple[float, float]:
         """Start and stop of a window, counted from 0; the last one ends where the source does."""
         begin = self.start + number * self.hop
@@ -120,8 +125,18 @@ def clip_plan(info: MediaInfo, start: float | None, stop: float | None) -> Plan:
         length = info.duration_seconds
     else:
         length = math.inf if end is None else end - begin
-    window = WINDOW_SECONDS if length > WHOLE_CLIP_SECONDS else max(length, _SHORTEST_WINDOW)
+    window = _clip_window(length)
     return film_plan(info, window, window, start, stop)
+
+
+def of_length(plan: Plan, seconds: float) -> Plan:
+    """The windows of a clip that lasts for so long, whatever was known of that before."""
+    window = _clip_window(seconds)
+    return replace(plan, window=window, hop=window)
+
+
+def _clip_window(length: float) -> float:
+    return WINDOW_SECONDS if length > WHOLE_CLIP_SECONDS else max(length, _SHORTEST_WINDOW)
 
 
 def _span(info: MediaInfo, start: float | None, stop: float | None) -> tuple[float, float | None]:

@@ -18,7 +18,7 @@ from facevoice.evidence.follow_process import (
     in_another_process,
     is_worth_a_process,
 )
-from facevoice.evidence.plan import Plan, clip_plan, nothing_between
+from facevoice.evidence.plan import WHOLE_CLIP_SECONDS, Plan, clip_plan, nothing_between, of_length
 from facevoice.evidence.prefetch import prefetched
 from facevoice.evidence.speaker import MouthVoice
 from facevoice.evidence.windows import EvidenceWindow, WindowMaker
@@ -77,8 +77,29 @@ class EvidenceReader:
             yield self._in_memory([frame], None, math.inf)
             return
         plan = clip_plan(info, start_seconds, stop_seconds)
-        for window in self.film(path, plan, main_only=True):
+        for window in self._clip_windows(path, plan):
             yield window.evidence(window.main_person)
+
+    def _clip_windows(self, path: Path, plan: Plan) -> Iterator[EvidenceWindow]:
+        """The windows of a clip; one that turns out to be longer than planned is read again.
+
+        A plan goes by what the header or the packets say of the length: what decodes is what
+        counts.
+        """
+        windows = self.film(path, plan, main_only=True)
+        if plan.is_one_window:
+            first = next(windows)
+            seconds = 0.0
+            for window in windows:
+                seconds = window.stop_seconds - plan.start
+                if seconds > WHOLE_CLIP_SECONDS:
+                    break
+            windows.close()
+            if not seconds:
+                yield first
+                return
+            windows = self.film(path, of_length(plan, seconds), main_only=True)
+        yield from windows
 
     def film(
         self, path: Path, plan: Plan, *, main_only: bool = False, attribute: bool = False

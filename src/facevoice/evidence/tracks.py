@@ -6,6 +6,7 @@ been seen for ``PATIENCE_SECONDS``. Ended tracks are forgotten, so memory does n
 number of people ever seen. No one is recognised across cuts.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -108,6 +109,13 @@ class Tracks:
             self._assign(chosen.get(column), face, described[column], time)
             for column, face in enumerate(faces)
         ]
+
+    def stand(self, numbers: Iterable[int], time: float) -> None:
+        """The last picture still stands, with these tracks in it."""
+        seen = set(numbers)
+        for track in self._tracks:
+            if track.number in seen:
+                track.seen_seconds = time
 
     def _assign(self, row: int | None, face: Face, view: Float32Array, time: float) -> int:
         if row is None:

@@ -22,7 +22,7 @@ from facevoice.evidence.soundtrack import Soundtrack
 from facevoice.evidence.speaker import MouthVoice, Verdict, features
 from facevoice.evidence.tracks import PATIENCE_SECONDS
 from facevoice.faces.detect import area_of
-from facevoice.media import View
+from facevoice.media import PAUSE_SECONDS, View
 from facevoice.speech.voice import SPEECH_RATE_HZ, Speech, VoiceDetector, find_speech
 from facevoice.types import (
     UNDAMAGED,
@@ -182,7 +182,7 @@ class WindowMaker:
         self._memory = _MEMORY * (1 - plan.hop / plan.window)
         self._mouths = Mouths(plan.window + 1.0)
         self._sound = Soundtrack(SPEECH_RATE_HZ)
-        self._covered = Covered()
+        self._covered, self._heard = Covered(), Covered()
         self._sights: deque[Sight] = deque()
         self._instants: list[float] = []  # sampled, in order, as far back as sights are kept
         self._known: dict[int, _Track] = {}
@@ -210,6 +210,8 @@ class WindowMaker:
     def add_picture(self, picture: Followed) -> None:
         """Add the next picture that has been followed."""
         time = picture.time_seconds
+        if picture.resumes is not None and self._pauses(time, picture.resumes):
+            return
         if picture.cut:
             self._new_cuts.append(time)
             self._mouths.cut()
@@ -223,6 +225,15 @@ class WindowMaker:
         self._covered.add(time, until)
         self.stop_seconds = max(self.stop_seconds, until)
         self._pictures_until = max(self._pictures_until, time)
+
+    def _pauses(self, time: float, resumes: float) -> bool:
+        """Whether the last picture stands in a long stretch without sound: then it does not count.
+
+        resumes: when the next one comes.
+        """
+        low, high = self._heard.gap_at(time)
+        high = min(high, self._sound_until) if self._sound_until > time else high
+        return min(high, resumes) - max(low, self._newest) > PAUSE_SECONDS
 
     def _lasting(self, time: float) -> float:
         """How long the next picture lasts: as the one before it, but no longer than the one before.
@@ -256,6 +267,7 @@ class WindowMaker:
         # on the grid of samples, so that it does not depend on how the sound is cut into pieces
         samples = round(piece.start_seconds * SPEECH_RATE_HZ) + len(piece.samples)
         self._covered.add(piece.start_seconds, samples / SPEECH_RATE_HZ)
+        self._heard.add(piece.start_seconds, samples / SPEECH_RATE_HZ)
         self.stop_seconds = max(self.stop_seconds, samples / SPEECH_RATE_HZ)
 
     def no_pictures_before(self, time: float) -> None:
@@ -445,6 +457,7 @@ class WindowMaker:
             leaving.append(self._sights.popleft())
         self._sound.forget(before)
         self._covered.forget(before)
+        self._heard.forget(before - PAUSE_SECONDS)  # how long the sound has been missing
         numbered = tuple(
             replace(sight, person=person, seconds=self._until_next(sight))
             for sight in leaving

@@ -15,9 +15,10 @@ from facevoice.media.probe import MediaInfo, measured_span, probe
 from facevoice.media.sound import iter_waveform, read_waveform, waveform_of
 from facevoice.media.source import Opening, Source, opening
 from facevoice.media.stills import read_still
-from facevoice.media.views import View
+from facevoice.media.views import PAUSE_SECONDS, View
 
 __all__ = [
+    "PAUSE_SECONDS",
     "Arrival",
     "FoundMedia",
     "LiveInput",

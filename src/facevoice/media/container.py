@@ -1,5 +1,6 @@
 """Opens a container and decodes its streams, skipping what is damaged."""
 
+import math
 import stat
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -9,7 +10,7 @@ from fractions import Fraction
 from itertools import chain, islice
 from numbers import Integral
 from pathlib import Path
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
 import av
 from av.audio.frame import AudioFrame
@@ -272,6 +273,18 @@ def first_instant(*streams: MediaStream | None) -> float | None:
     return min(instants, default=None)
 
 
+def stated_stop(container: InputContainer) -> float:
+    """Until when a source lasts by its header, in seconds; inf if that is unknown.
+
+    -inf where it states nothing of its own: of MPEG-TS, FFmpeg takes the length from its stamps.
+    """
+    if container.format.name in _NO_INDEX:
+        return -math.inf
+    if not container.duration:
+        return math.inf
+    return ((container.start_time or 0) + container.duration) / 1_000_000
+
+
 def _indexed(container: InputContainer, stream: MediaStream) -> int:
     """How many packets the index of an MP4 lists; 0 for others, whose index may be partial."""
     exact = container.format.name.startswith("mov")
@@ -505,15 +518,16 @@ class StreamDecoder:
         self._whole = WholePictures() if in_parallel else None
         self._suspects: list[Packet[Stream]] = []
         self._corrupt: deque[int | None] = deque(maxlen=_STAMPS_KEPT)  # of corrupt packets
-        self._period, self._ratio, pictures = 0.04, 1.0, 0
+        self._period, self._ratio, pictures, stop = 0.04, 1.0, 0, math.inf
         if isinstance(stream, VideoStream):
             if stream.guessed_rate:
                 self._period = float(1 / stream.guessed_rate)
             size = max(1, stream.codec_context.width * stream.codec_context.height)
             pictures = max(_FEWEST_HELD, min(_MOST_HELD, int(_HELD_PIXELS / size)))
+            stop = stated_stop(cast("InputContainer", stream.container))
         self.clock: Clock[MediaFrame] = clock or Clock(
             stream.time_base or Fraction(1, 1000),
-            PictureLine() if isinstance(stream, VideoStream) else SoundLine(),
+            PictureLine(stop) if isinstance(stream, VideoStream) else SoundLine(),
             shared=shared,
             beside=other_start,
             look=Look(look_seconds, pictures),

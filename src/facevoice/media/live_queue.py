@@ -191,7 +191,7 @@ class Intake:
         """Add the next picture."""
         at = timed.seconds
         if self._past("picture", at):
-            self._put_views(self._views.until(self._stop), 0, arrived, waited)
+            self._put_views(self._views.until(self._stop, at), 0, arrived, waited)
             return
         if at <= self._last or at < self._opened.start_seconds - TIME_TOLERANCE:
             return

@@ -110,7 +110,7 @@ def _views(
     with closing(pictures), suppress(NoStreamError):
         for timed in pictures:
             if stop is not None and timed.seconds >= stop - TIME_TOLERANCE:
-                yield from views.until(stop)
+                yield from views.until(stop, timed.seconds)
                 return
             yield from views.push(timed)
         yield from views.end(stop)

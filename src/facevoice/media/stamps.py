@@ -6,6 +6,7 @@ predecessors lead is judged by the frames after it: whether they return to the l
 the new place in step with their own durations.
 """
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from itertools import pairwise
@@ -28,6 +29,7 @@ _LONG_SECONDS: Final = 0.25  # nor does a step of so many seconds
 _STRETCH: Final = 4.0  # usual steps, to which misplaced pictures may be spread
 _SLOWEST: Final = 1 / 8  # of the usual step, on average; less is a clock that creeps
 _STANDS: Final = 300.0  # seconds that a single picture at either end may stand apart
+_STANDS_ALONE: Final = 60.0  # the same, if nothing else lasts until then
 _STEPS_KEPT: Final = 15
 _FEWEST_STEPS: Final = 3
 
@@ -124,12 +126,16 @@ class SoundLine:
 class PictureLine:
     """Pictures come at any time, each later than the one before, mostly at a steady rate.
 
+    stop: until when the source lasts by its header, in seconds; inf if that is unknown, -inf if no
+        header says so. A last picture that comes long after the others, and after that, is
+        misplaced.
     usual: the usual step from one to the next in seconds, the mean of those near the median.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stop: float = math.inf) -> None:
         self.last: float | None = None
         self.expected = 0.0
+        self._stop = stop
         self._steps: deque[float] = deque(maxlen=_STEPS_KEPT)
         self.usual = 0.0
 
@@ -162,7 +168,11 @@ class PictureLine:
     def runs_on(self, at: Stamped, later: Sequence[Stamped]) -> bool:
         """Whether most later pictures are later than the one before, at a rate that may be."""
         if not later:
-            longest = max([_STANDS, *(_LONG_STEPS * step for step in self._steps)])
+            stop = self._stop + BACK_SECONDS
+            refuted = -math.inf < stop < self._before
+            alone = self._steps and stop < at.seconds and not refuted
+            stands = _STANDS_ALONE if alone else _STANDS
+            longest = max([stands, *(_LONG_STEPS * step for step in self._steps)])
             return 0 < at.seconds - self.expected <= longest
         steps = [after.seconds - now.seconds for now, after in pairwise([at, *later])]
         forward = sum(step > self._creep for step in steps)

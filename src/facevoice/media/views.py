@@ -23,6 +23,8 @@ from facevoice.types import Damage, Damaged, UInt8Array, ignored
 
 THUMBNAIL: Final = (48, 64)
 """Height and width of thumbnails, whatever the shape of the picture."""
+PAUSE_SECONDS: Final = 60.0
+"""Longest stretch of a steady film with neither a new picture nor sound in which one stands."""
 
 _STAMP_ROUNDING: Final = 1e-3  # seconds; Matroska and FLV round time stamps to milliseconds
 _WRONG_BY: Final = 2.0  # times the true length of a picture
@@ -40,6 +42,8 @@ class View:
     image: (H, W, 3) uint8 RGB; None if colour was not requested at this instant.
     until: if this is the picture before, which still stands at a later sampled instant: how long
         it goes on to stand, at most until the next instant. None: a new picture.
+    resumes: of a picture that still stands, if others of its film come fast and the next one takes
+        longer than ``PAUSE_SECONDS``: when that comes. Without sound, this is a gap.
     """
 
     time_seconds: float
@@ -47,17 +51,20 @@ class View:
     light: UInt8Array | None
     image: UInt8Array | None
     until: float | None = None
+    resumes: float | None = None
 
     @property
     def again(self) -> bool:
         """Whether this is the picture before, which still stands."""
         return self.until is not None
 
-    def standing(self, instants: Iterable[float], until: float) -> "Iterator[View]":
+    def standing(
+        self, instants: Iterable[float], until: float, resumes: float | None = None
+    ) -> "Iterator[View]":
         """This picture at later instants, the last of which lasts until then."""
         times = [*instants, until]
         for time, next_time in pairwise(times):
-            yield replace(self, time_seconds=time, until=next_time)
+            yield replace(self, time_seconds=time, until=next_time, resumes=resumes)
 
 
 class Sampling:
@@ -162,9 +169,10 @@ class Views:
         if at <= self._last:
             return
         if self._standing is not None:
-            gap, shortest = at - self._standing.seconds, self._shortest_gap
-            if gap > _LONGEST_SECONDS and 0 < shortest < _LONGEST_STEADY:  # nothing was recorded
-                yield from self._again(self._standing.seconds + shortest, ends=True)
+            gap = at - self._standing.seconds
+            if gap > _LONGEST_SECONDS and self._is_steady:  # nothing was recorded
+                usual = self._standing.seconds + self._shortest_gap
+                yield from self._again(usual, ends=True)
             else:
                 yield from self._again(at)
                 self._gaps.append((gap, _duration(self._standing.frame)))
@@ -182,9 +190,9 @@ class Views:
             yield from self._again(time, ends=True)
             self._standing, self._view, self._last = None, None, time
 
-    def until(self, stop: float) -> Iterator[View]:
-        """The next picture comes at ``stop`` or later, and does not count."""
-        yield from self._again(stop, ends=True)
+    def until(self, stop: float, resumes: float) -> Iterator[View]:
+        """The next picture comes at ``resumes``, which is ``stop`` or later, and does not count."""
+        yield from self._again(stop, ends=True, resumes=resumes)
 
     def end(self, stop: float | None) -> Iterator[View]:
         """There are no more pictures: the last one lasts as it says, or as those before it.
@@ -198,14 +206,27 @@ class Views:
             if not wrong or not all(wrong):
                 lasting = max(lasting, _duration(self._standing.frame))
             time = self._standing.seconds + lasting
-            yield from self._again(time if stop is None else min(time, stop), ends=True)
+            end = time if stop is None else min(time, stop)
+            if not self._gaps:  # what a single picture says is a hint: it counts for a minute
+                minute = min(end, self._standing.seconds + PAUSE_SECONDS)
+                yield from self._again(minute, ends=True)
+            yield from self._again(end, ends=True, resumes=time)
+
+    @property
+    def _is_steady(self) -> bool:
+        return 0 < self._shortest_gap < _LONGEST_STEADY
 
     @property
     def _shortest_gap(self) -> float:
         return min((gap for gap, _ in self._gaps), default=0.0)
 
-    def _again(self, time: float, *, ends: bool = False) -> Iterator[View]:
-        """The last picture, at the sampled instants that pass before ``time``."""
+    def _again(
+        self, time: float, *, ends: bool = False, resumes: float | None = None
+    ) -> Iterator[View]:
+        """The last picture, at the sampled instants that pass before ``time``.
+
+        resumes: when the next picture comes; None: at ``time``.
+        """
         if self._standing is None:
             return
         instants = self._sampling.missed(time, self._standing.seconds, ends=ends)
@@ -213,7 +234,10 @@ class Views:
             self._view = self._viewer.view(self._standing, in_colour=True)
         if self._view is not None:  # it is not damaged
             until = min(time, self._standing.seconds + _LONGEST_SECONDS)
-            yield from self._view.standing(instants, until)
+            resumes = time if resumes is None else resumes
+            lasting = resumes - self._standing.seconds
+            pauses = lasting > PAUSE_SECONDS and (self._is_steady or (ends and not self._gaps))
+            yield from self._view.standing(instants, until, resumes if pauses else None)
 
 
 def _duration(picture: VideoFrame) -> float:

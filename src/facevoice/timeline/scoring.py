@@ -12,6 +12,7 @@ from facevoice.evidence import EvidenceWindow, Sight, Verdict
 from facevoice.faces.blendshapes import Expression, ExpressionReader
 from facevoice.speech.voice import Speech
 from facevoice.timeline.heard import HeardSpeech
+from facevoice.timeline.personal import OwnBaselines
 from facevoice.timeline.table import Row, RowMissingCode, Speaker
 from facevoice.types import (
     Damage,
@@ -69,6 +70,7 @@ class WindowScorer:
 
     frame_scores: score each sight's face by itself, too.
     expressions: reads each sight's blendshapes and pose; None: they are not asked for.
+    own: what reads people against their own baselines; None: that is not asked for.
     """
 
     def __init__(
@@ -77,9 +79,10 @@ class WindowScorer:
         *,
         frame_scores: bool = False,
         expressions: ExpressionReader | None = None,
+        own: OwnBaselines | None = None,
     ) -> None:
         self._bundle, self._tree, self._frame_scores = bundle, bundle.tree, frame_scores
-        self._expressions = expressions
+        self._expressions, self._own = expressions, own
         self._looks: dict[tuple[int, int, float], Float64Array] = {}
         self._leaf_scores: dict[tuple[int, int, int], Scores | None] = {}
         self._heard = {
@@ -162,7 +165,7 @@ class WindowScorer:
             missing["face"] = "no_branch" if track is not None else whole.missing["face"]
         if voice is None:
             missing["voice"] = _why_no_voice(speech, speaker, heard=own)
-        return Row(
+        row = Row(
             start_seconds=window.start_seconds,
             stop_seconds=window.stop_seconds,
             person=person,
@@ -181,6 +184,7 @@ class WindowScorer:
             picture_size=None if track is None else track.picture,
             quality=math.nan if track is None else float(np.median(track.quality)),
         )
+        return row if self._own is None else self._own.take(row, whole)
 
     def _scores_alone(self, sight: Sight) -> Float64Array:
         """Scores of one face (K,), blended over the leaves that score single faces."""

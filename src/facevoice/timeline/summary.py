@@ -4,7 +4,7 @@ Windows overlap. So that no instant counts twice, each row stands for its core: 
 window that is nearer to its own middle than to that of any other window.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from operator import itemgetter
@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from facevoice.timeline.table import Person, Row, Segment
-from facevoice.types import Float64Array, UInt8Array
+from facevoice.types import Float64Array, Scores, UInt8Array
 
 CHANGE_BY: Final = 0.1
 """A segment lasts until the score of another emotion exceeds that of its own by this ..."""
@@ -97,17 +97,31 @@ class Cores:
         return stop - start
 
 
-def segments_of(rows: Sequence[Row], cores: Cores) -> tuple[Segment, ...]:
+def plain(row: Row) -> Scores | None:
+    """The fused scores of a row."""
+    return row.scores
+
+
+def personal(row: Row) -> Scores | None:
+    """The personal scores of a row."""
+    return None if row.personal is None else row.personal.scores
+
+
+def segments_of(
+    rows: Sequence[Row], cores: Cores, of: Callable[[Row], Scores | None] = plain
+) -> tuple[Segment, ...]:
     """Merge each person's rows into segments of one emotion, by person (None last) and time.
 
     A segment ends where there is nothing to score. Hysteresis: see ``CHANGE_BY``.
+
+    of: which scores of a row, ``plain`` or ``personal``.
     """
     found: list[Segment] = []
     named = sorted({row.person for row in rows if row.person is not None})
     for person in [*named, None]:
-        scored = [row for row in rows if row.person == person and row.scores is not None]
+        scored = [row for row in rows if row.person == person and of(row) is not None]
         for run in _runs([row for row in scored if cores.seconds(row) > 0], cores):
-            found += _merged(person, run, cores)
+            found += _merged(person, run, cores, of)
     return tuple(found)
 
 
@@ -125,7 +139,8 @@ def people_of(
                 last_seen_seconds=sighted[person].last_seconds,
                 seconds_seen=sighted[person].seconds,
                 seconds_speaking=_speaking(own, cores),
-                shares=_shares(own, cores),
+                shares=_shares(own, cores, plain),
+                personal_shares=_shares(own, cores, personal),
                 portrait=sighted[person].portrait,
             )
         )
@@ -143,21 +158,31 @@ def _runs(rows: Iterable[Row], cores: Cores) -> list[list[Row]]:
     return runs
 
 
-def _values(row: Row) -> Float64Array:
-    return row.scores.values if row.scores is not None else np.zeros(0)
-
-
-def _merged(person: int | None, run: Sequence[Row], cores: Cores) -> list[Segment]:
-    labels = run[0].scores.labels if run[0].scores is not None else ()
-    shown = _steadied([_values(row) for row in run])
+def _merged(
+    person: int | None, run: Sequence[Row], cores: Cores, of: Callable[[Row], Scores | None]
+) -> list[Segment]:
+    scored = [(row, scores) for row in run if (scores := of(row)) is not None]
+    labels = scored[0][1].labels
+    shown = _steadied([scores.values for _, scores in scored])
     found: list[Segment] = []
-    for emotion, group in groupby(zip(shown, run, strict=True), key=itemgetter(0)):
-        part = [row for _, row in group]
-        weights = [cores.seconds(row) for row in part]
-        mean = float(np.average([_values(row)[emotion] for row in part], weights=weights))
-        start, stop = cores.of(part[0])[0], cores.of(part[-1])[1]
-        found.append(Segment(person, start, stop, labels[emotion], mean))
+    for emotion, group in groupby(zip(shown, scored, strict=True), key=itemgetter(0)):
+        part = [each for _, each in group]
+        weights = [cores.seconds(row) for row, _ in part]
+        values = [scores.values[emotion] for _, scores in part]
+        mean = float(np.average(values, weights=weights))
+        start, stop = cores.of(part[0][0])[0], cores.of(part[-1][0])[1]
+        own = _personal_emotion([row for row, _ in part], cores) if of is plain else None
+        found.append(Segment(person, start, stop, labels[emotion], mean, own))
     return found
+
+
+def _personal_emotion(rows: Iterable[Row], cores: Cores) -> str | None:
+    """The label with the highest mean personal score."""
+    held = [(scores, cores.seconds(row)) for row in rows if (scores := personal(row)) is not None]
+    if not held:
+        return None
+    total = np.sum([scores.values * seconds for scores, seconds in held], axis=0)
+    return held[0][0].labels[int(np.argmax(total))]
 
 
 def _steadied(values: Sequence[Float64Array]) -> list[int]:
@@ -174,13 +199,16 @@ def _steadied(values: Sequence[Float64Array]) -> list[int]:
     return shown
 
 
-def _shares(rows: Sequence[Row], cores: Cores) -> dict[str, float]:
+def _shares(
+    rows: Sequence[Row], cores: Cores, of: Callable[[Row], Scores | None]
+) -> dict[str, float]:
     seconds: dict[str, float] = {}
     for row in rows:
-        if row.scores is not None:
-            for label in row.scores.labels:
+        scores = of(row)
+        if scores is not None:
+            for label in scores.labels:
                 seconds.setdefault(label, 0.0)
-            seconds[row.scores.emotion] += cores.seconds(row)
+            seconds[scores.emotion] += cores.seconds(row)
     total = sum(seconds.values())
     return {label: value / total for label, value in seconds.items()} if total > 0 else {}
 

@@ -19,7 +19,13 @@ from facevoice.output.timeline.columns import TABLES, Column, expanded, tables_o
 from facevoice.output.timeline.reading import read
 from facevoice.types import UNDAMAGED, Damage, Scores
 from support.places import DOCS
-from support.written_timelines import make_timeline, same, with_blendshapes, without_faces
+from support.written_timelines import (
+    make_timeline,
+    same,
+    with_blendshapes,
+    with_personal,
+    without_faces,
+)
 
 SOURCE = Path("talk.mp4")  # tables need no more of it than its name
 HOSTILE = ('joy, "quoted"', "<&>\n", "naïve.dot", "=1+1")
@@ -42,6 +48,8 @@ def written(timeline, folder, form):
         replace(make_timeline(with_frames=False), **EMPTY),
         with_blendshapes(make_timeline()),
         with_blendshapes(without_faces(make_timeline())),
+        with_personal(make_timeline(with_frames=False, origin=-2.5)),
+        replace(with_personal(make_timeline()), personal_segments=(), **EMPTY),
     ],
     ids=[
         "usual",
@@ -51,6 +59,8 @@ def written(timeline, folder, form):
         "nothing",
         "blendshapes",
         "blendshapes of no face",
+        "personal",
+        "personal without people",
     ],
 )
 def test_what_is_read_is_what_was_written(timeline, form, tmp_path):
@@ -118,7 +128,12 @@ def test_the_json_keeps_to_its_schema(tmp_path):
     schema = json.loads((DOCS / "timeline.schema.json").read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
     usual = make_timeline()
-    for timeline in (usual, make_timeline(with_frames=False), with_blendshapes(usual)):
+    for timeline in (
+        usual,
+        make_timeline(with_frames=False),
+        with_blendshapes(usual),
+        with_personal(usual),
+    ):
         record = json.loads(written(timeline, tmp_path, "json").read_text(encoding="utf-8"))
         jsonschema.validate(record, schema)
         record["windows"][0]["surprise"] = 1
@@ -139,7 +154,7 @@ def test_the_documentation_has_every_column_as_it_is_described(table):
 
 
 def test_every_column_that_is_written_is_described():
-    timeline = with_blendshapes(make_timeline())
+    timeline = with_personal(with_blendshapes(make_timeline()))
     for name, table in tables_of(timeline).items():
         described = [each.name for each in TABLES[name]]
         for column in table.columns:
@@ -168,9 +183,32 @@ def test_blendshapes_have_columns_only_where_they_were_asked_for(tmp_path):
     assert not rows[0]["blend_eyeBlinkLeft"]  # NaN
 
 
+def test_personal_answers_have_columns_only_where_they_were_asked_for():
+    without, timeline = make_timeline(), with_personal(make_timeline())
+    plain, own = tables_of(without), tables_of(timeline)
+    assert set(own) - set(plain) == {"personal_segments"}
+    for name, table in plain.items():
+        names = [each.name for each in table.columns]
+        assert [each.name for each in own[name].columns if each.name in names] == names
+        added = [each.name for each in own[name].columns if each.name not in names]
+        assert all(each.startswith("personal") for each in added)
+        assert bool(added) == (name in {"windows", "people", "segments"})
+    rows = [dict(zip(own["windows"].columns, row, strict=True)) for row in own["windows"].rows]
+    rows = [{column.name: cell for column, cell in row.items()} for row in rows]
+    assert rows[0]["personal_reason"] == "too_little"
+    assert rows[2]["personal.scores.happy"] == timeline.rows[2].personal.scores["happy"]
+    assert rows[2]["personal.parts.face.fear"] > 0.5
+    assert (rows[2]["personal.clips"], rows[2]["personal.seconds"]) == (4, 12.5)
+
+
 def test_the_schema_has_the_fields_of_the_columns():
     schema = json.loads((DOCS / "timeline.schema.json").read_text(encoding="utf-8"))
-    for name, noun in (("windows", "window"), ("people", "person"), ("segments", "segment")):
+    for name, noun in (
+        ("windows", "window"),
+        ("people", "person"),
+        ("segments", "segment"),
+        ("personal_segments", "personal_segment"),
+    ):
         fields = dict.fromkeys(column.at[0] for column in TABLES[name])
         assert schema["$defs"][noun]["required"] == list(fields)
 

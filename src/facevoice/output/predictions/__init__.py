@@ -32,8 +32,12 @@ _ARROW: Final[Mapping[Kind, str]] = {
 
 
 @contextmanager
-def open_writer(form: Format, output: Path | None, tree: Branch) -> Iterator[Write]:
+def open_writer(
+    form: Format, output: Path | None, tree: Branch, *, personal: bool = False
+) -> Iterator[Write]:
     """Yield a function that writes predictions one by one, all made with ``tree``.
+
+    personal: whether they are read against people's baselines, so that tables need the columns.
 
     A file appears under its name only once it is complete; a few rows are in memory at a time.
 
@@ -42,33 +46,34 @@ def open_writer(form: Format, output: Path | None, tree: Branch) -> Iterator[Wri
         MissingDependencyError: Parquet without pyarrow.
         OutputError: the file cannot be written.
     """
+    columns = columns_of(tree, personal=personal)
     if output is None:
         if form == "parquet":
             raise InvalidInputError("Parquet cannot go to standard output: name a file with -o")
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors=_ODD)
-        yield _line_writer(form, sys.stdout, tree)
+        yield _line_writer(form, sys.stdout, tree, columns)
         return
     if output.is_dir():  # replacing it would fail only once everything is done
         raise OutputError(f"{output} cannot be written: it is a folder")
     with replacing(output) as temporary:
         if form == "parquet":
-            with _open_parquet(temporary, tree) as write:
+            with _open_parquet(temporary, columns) as write:
                 yield write
         else:
             with temporary.open("w", encoding="utf-8", errors=_ODD, newline="") as stream:
-                yield _line_writer(form, stream, tree)
+                yield _line_writer(form, stream, tree, columns)
 
 
 @contextmanager
-def _open_parquet(path: Path, tree: Branch) -> Iterator[Write]:
+def _open_parquet(path: Path, columns: Mapping[str, Kind]) -> Iterator[Write]:
     try:
         arrow = importlib.import_module("pyarrow")
         parquet = importlib.import_module("pyarrow.parquet")
     except ImportError:
         raise MissingDependencyError.of("pyarrow", "tables", "a Parquet file") from None
-    columns = columns_of(tree).items()
-    schema = arrow.schema([(name, arrow.type_for_alias(_ARROW[kind])) for name, kind in columns])
+    types = {name: arrow.type_for_alias(_ARROW[kind]) for name, kind in columns.items()}
+    schema = arrow.schema(list(types.items()))
     rows: list[dict[str, Any]] = []
 
     def write(prediction: Prediction) -> None:
@@ -90,10 +95,10 @@ def _text(value: Any) -> Any:
     return value.encode(errors=_ODD).decode() if isinstance(value, str) else value
 
 
-def _line_writer(form: str, stream: IO[str], tree: Branch) -> Write:
+def _line_writer(form: str, stream: IO[str], tree: Branch, columns: Mapping[str, Kind]) -> Write:
     if form == "table":
         return lambda prediction: print(render(prediction, tree), file=stream)
-    table = csv.DictWriter(stream, columns_of(tree), lineterminator="\n")
+    table = csv.DictWriter(stream, columns, lineterminator="\n")
     if form == "csv":
         table.writerow({name: safe_cell(name) for name in table.fieldnames})
 

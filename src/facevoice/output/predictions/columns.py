@@ -2,7 +2,8 @@
 
 A row has a column for the score of each label ("scores.happy") and of each branch
 ("parts.face.happy", "parts.face.expression.happy"); the others are those of ``_FIRST`` and
-``_LAST``. What does not apply is None.
+``_LAST``. Where people are read against their own baselines, there are ``_PERSONAL`` and the score
+of each label ("personal.scores.happy") as well. What does not apply is None.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,6 +24,13 @@ _FIRST: Final[Mapping[str, Kind]] = {
     "emotion": "text",
     "confidence": "number",
     "abstained": "truth",
+}
+_PERSONAL: Final[Mapping[str, Kind]] = {
+    "personal.emotion": "text",
+    "personal.confidence": "number",
+    "personal.clips": "count",
+    "personal.seconds": "number",
+    "personal_reason": "text",
 }
 _LAST: Final[Mapping[str, Kind]] = {
     "missing.face": "text",
@@ -55,14 +63,18 @@ _LAST: Final[Mapping[str, Kind]] = {
 _PLACES: Final = {"left": 0, "top": 1, "right": 2, "bottom": 3, "width": 0, "height": 1}
 
 
-def columns_of(tree: Branch) -> dict[str, Kind]:
+def columns_of(tree: Branch, *, personal: bool = False) -> dict[str, Kind]:
     """The columns of the rows that predictions with this tree give, in order, with their types.
 
-    Every cell may also be None.
+    Every cell may also be None. personal: whether people are read against their own baselines.
     """
     prefixes = ["scores", *(f"parts.{name}" for name, _ in nodes(tree))]
     scores = [f"{prefix}.{label}" for prefix in prefixes for label in tree.labels]
-    return {**_FIRST, **dict.fromkeys(scores, "number"), **_LAST}
+    columns: dict[str, Kind] = {**_FIRST, **dict.fromkeys(scores, "number"), **_LAST}
+    if not personal:
+        return columns
+    own = [f"personal.scores.{label}" for label in tree.labels]
+    return {**columns, **_PERSONAL, **dict.fromkeys(own, "number")}
 
 
 def _below(prefix: str, branch: str) -> str:
@@ -77,6 +89,18 @@ def flat_row(prediction: Prediction) -> dict[str, Any]:
         **{name: record[name] for name in _FIRST},
         **scores,
         **{name: _cell(record, name) for name in _LAST},
+        **_personal(record),
+    }
+
+
+def _personal(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Nothing where no personal answer was asked for."""
+    if record["personal"] is None and record["personal_reason"] is None:
+        return {}
+    scores = {} if record["personal"] is None else record["personal"]["scores"]
+    return {
+        **{name: _cell(record, name) for name in _PERSONAL},
+        **{f"personal.scores.{label}": value for label, value in scores.items()},
     }
 
 

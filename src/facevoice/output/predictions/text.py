@@ -1,12 +1,13 @@
 """A prediction as a table for people to read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from facevoice.branches import Branch
 from facevoice.branches.tree import members_of
 from facevoice.output.damage import damage_sentence
 from facevoice.output.missing import REASONS
+from facevoice.output.person import REASON_CLAUSES, rests_on
 from facevoice.output.wording import counted, visible
 from facevoice.predict.prediction import Prediction
 from facevoice.types import Scores
@@ -19,30 +20,56 @@ def render(prediction: Prediction, tree: Branch) -> str:
     if prediction.error is not None:
         return f"{visible(str(prediction.path))}\n  error: {visible(prediction.error[1])}\n"
     lines = [f"{visible(prediction.path or 'arrays')}{_looked_at(prediction)}"]
-    rows = list(_rows(tree, prediction.scores, "", ""))
-    verdicts = ["-" if scores is None else scores.emotion for _, scores in rows]
-    if prediction.abstained:
-        verdicts[0] = f"unsure: {verdicts[0]}"
-    name_width = max(len(title) for title, _ in rows)
-    verdict_width = max(7, *map(len, (*tree.labels, *verdicts)))
-    widths = [max(len(label), 5) for label in tree.labels]
-    header = "  ".join(label.rjust(width) for label, width in zip(tree.labels, widths, strict=True))
-    lines.append(f"  {'':{name_width}}  {'verdict':{verdict_width}}  {header}")
-    for (title, scores), verdict in zip(rows, verdicts, strict=True):
-        values = () if scores is None else zip(scores.values, widths, strict=True)
-        numbers = "  ".join(f"{value:{width}.2f}" for value, width in values)
-        lines.append(f"  {title:{name_width}}  {verdict:{verdict_width}}  {numbers}".rstrip())
+    lines += _table(prediction, tree)
     if prediction.abstained:
         lines.append(f"  {UNSURE}")
     lines += [
         f"  no {modality}: {code} ({REASONS[code].clause})"
         for modality, code in sorted(prediction.missing.items())
     ]
+    lines += _about_the_person(prediction)
     tracks = prediction.audio_tracks
     lines += [f"  {tracks.hint}"] if tracks is not None and tracks.hint else []
     if prediction.damage:
         lines.append(f"  {damage_sentence(prediction.damage)}")
     return "\n".join(lines) + "\n"
+
+
+def _table(prediction: Prediction, tree: Branch) -> Iterator[str]:
+    """A header and one row per node; a personal answer has a row of its own and its verdicts."""
+    rows = list(_rows(tree, prediction.scores, "", ""))
+    verdicts = [["-" if scores is None else scores.emotion] for _, scores in rows]
+    verdicts[0][0] = f"unsure: {verdicts[0][0]}" if prediction.abstained else verdicts[0][0]
+    heads = ["verdict"]
+    if prediction.personal is not None:
+        heads.append("personal")
+        own = list(_rows(tree, prediction.personal.scores, "", ""))
+        for row, (_, scores) in zip(verdicts, own, strict=True):
+            row.append("-" if scores is None else scores.emotion)
+        rows.append(("personal", prediction.personal.scores))
+        verdicts.append(["", prediction.personal.emotion])
+    name_width = max(len(title) for title, _ in rows)
+    every = [word for row in (heads, *verdicts) for word in row]
+    verdict_width = max(map(len, (*tree.labels, *every)))
+    widths = [max(len(label), 5) for label in tree.labels]
+
+    def line(title: str, words: list[str], cells: Iterable[str]) -> str:
+        shown = "  ".join(f"{word:{verdict_width}}" for word in words)
+        return f"  {title:{name_width}}  {shown}  {'  '.join(cells)}".rstrip()
+
+    yield line("", heads, map(str.rjust, tree.labels, widths))
+    for (title, scores), words in zip(rows, verdicts, strict=True):
+        values = () if scores is None else zip(scores.values, widths, strict=True)
+        yield line(title, words, (f"{value:{width}.2f}" for value, width in values))
+
+
+def _about_the_person(prediction: Prediction) -> Iterator[str]:
+    personal, reason = prediction.personal, prediction.personal_reason
+    if personal is not None:
+        found = rests_on(personal.clips, personal.seconds)
+        yield f"  personal: read against {found} of the same person"
+    if reason is not None:
+        yield f"  no personal answer: {reason} ({REASON_CLAUSES[reason]})"
 
 
 def _looked_at(prediction: Prediction) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from facevoice.output.spans import Span, joined, overlaps
 from facevoice.timeline.summary import places_of
-from facevoice.timeline.table import FrameTable, Timeline
+from facevoice.timeline.table import FrameTable, Segment, Timeline
 from facevoice.types import Float32Array, Float64Array
 
 NOBODY: Final = "voice of no one in view"
@@ -43,6 +43,15 @@ def shots(timeline: Timeline) -> list[Span]:
     ]
     edges = [timeline.start_seconds, *inside, timeline.stop_seconds]
     return list(pairwise(edges))
+
+
+def emotions(segments: Iterable[Segment], person: int | None) -> list[tuple[Span, str]]:
+    """When one person shows what, of segments of everyone."""
+    return [
+        ((each.start_seconds, each.stop_seconds), each.emotion)
+        for each in segments
+        if each.person == person
+    ]
 
 
 def speaking(timeline: Timeline, person: int | None) -> list[Span]:

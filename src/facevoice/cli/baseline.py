@@ -1,0 +1,122 @@
+"""facevoice baseline: clips of one person -> a baseline, to read later clips against."""
+
+import argparse
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from facevoice.cli.console import ProgressLine, say, show
+from facevoice.cli.inputs import error_line, find_inputs
+from facevoice.cli.options import add_model_options, add_span_options, add_track_option
+from facevoice.errors import InvalidInputError
+from facevoice.writing import check_file, check_writable
+
+if TYPE_CHECKING:
+    from facevoice.person import Baseline
+    from facevoice.predict import Predictor
+
+
+def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare the verb."""
+    command = verbs.add_parser(
+        "baseline",
+        help="enrol a person, to read later clips against his or her own usual self",
+        description="Enrol a person from clips that show nobody else. The file holds statistics of"
+        " scores: no pictures, no sound.",
+    )
+    command.add_argument("inputs", nargs="+", metavar="PATH", help="files or folders")
+    command.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="the baseline to write, such as anna.baseline.json",
+    )
+    again = command.add_mutually_exclusive_group()
+    again.add_argument(
+        "--update", action="store_true", help="add to the baseline that is there already"
+    )
+    again.add_argument("--overwrite", action="store_true", help="replace the file of -o")
+    add_span_options(command)
+    add_track_option(command)
+    add_model_options(command)
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Enrol, write and say what was found; 1 if an input failed."""
+    from facevoice.person import Baseline
+    from facevoice.predict import load
+
+    if options.update:
+        check_writable(options.output)
+        start = Baseline.load(options.output)
+    else:
+        check_file(options.output, overwrite=options.overwrite)
+        start = None
+    predictor = load(options.bundle, device=options.device, threads=options.threads)
+    bundle = predictor.bundle
+    if start is not None:
+        start.check(bundle.name, bundle.sha256)
+    before = start or Baseline.empty(bundle)
+    baseline, found = _enrolled(predictor, options, before)
+    if baseline.clips == before.clips:
+        raise InvalidInputError(
+            f"nothing to enrol: neither a face nor a voice was found in the inputs;"
+            f" {options.output} is not written"
+        )
+    baseline.save(options.output)
+    _say_what_was_found(baseline, found, options.output)
+    if bundle.population is None:
+        say(f"the bundle {bundle.name} has no population: it cannot read anyone personally")
+    return 1 if found["failed"] else 0
+
+
+def _enrolled(
+    predictor: "Predictor", options: argparse.Namespace, baseline: "Baseline"
+) -> tuple["Baseline", Counter[str]]:
+    """The baseline with the inputs, and how many of them had what."""
+    paths, failures = find_inputs(options.inputs)
+    found: Counter[str] = Counter(failed=len(failures))
+    with ProgressLine("inputs") as line:
+        for text, error in failures:
+            line.say(error_line(predictor.failure(text, error)))
+        for done, path in enumerate(paths):
+            line(done, len(paths), path.name)
+            (prediction,) = predictor.predict_many(
+                [path],
+                start_seconds=options.start,
+                stop_seconds=options.stop,
+                audio_track=options.audio_track,
+            )
+            if prediction.error is not None:
+                line.say(error_line(prediction))
+                found["failed"] += 1
+                continue
+            baseline = baseline.update(prediction)
+            found["face"] += "face" not in prediction.missing
+            found["voice"] += "voice" not in prediction.missing
+            found["nothing"] += prediction.scores is None
+            found["crowd"] += prediction.evidence is not None and prediction.evidence.people > 1
+    return baseline, found
+
+
+def _say_what_was_found(baseline: "Baseline", found: Counter[str], output: Path) -> None:
+    from facevoice.output.person import rests_on
+    from facevoice.output.wording import counted
+    from facevoice.person import FEWEST_CLIPS
+
+    enough = "enough to read this person's clips against"
+    if baseline.clips < FEWEST_CLIPS:
+        enough = f"too little: {FEWEST_CLIPS} clips are needed; add some with --update"
+    show(f"{output}: {rests_on(baseline.clips, baseline.seconds)}: {enough}")
+    face, voice = (counted(found[name], "new clip") for name in ("face", "voice"))
+    show(f"a face in {face}, a voice in {voice}")
+    if found["nothing"]:
+        say(f"{counted(found['nothing'], 'input')} without a face or a voice: left out")
+    if found["crowd"]:
+        say(
+            f"{counted(found['crowd'], 'input')} with more than one person: the main one's face and"
+            " all speech were taken for this person's"
+        )

@@ -1,0 +1,194 @@
+"""Options for known people, and enrolment, on the command line."""
+
+import csv
+import json
+
+import jsonschema
+import numpy as np
+import pytest
+from PIL import Image
+
+import facevoice
+from facevoice.cli import main
+from facevoice.person import FEWEST_CLIPS, Baseline
+from facevoice.samples import SAMPLE
+from support.media_files import write_media
+from support.people import add_population
+from support.places import PREDICTION_SCHEMA
+
+
+def run(*arguments: object) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def bundle(toy_bundle, tmp_path_factory):
+    return add_population(toy_bundle, tmp_path_factory.mktemp("people") / "toy")
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    """Two pictures and two recordings, parts of the sample: they are read in no time."""
+    folder = tmp_path_factory.mktemp("clips")
+    frames = list(facevoice.media.iter_frames(SAMPLE, rate_hz=1))
+    for name, frame in (("a.png", frames[1]), ("b.png", frames[3])):
+        Image.fromarray(frame.image).save(folder / name)
+    found = facevoice.media.read_waveform(SAMPLE, rate_hz=16000)
+    for name, half in (("c.wav", found.samples[:32000]), ("d.wav", found.samples[24000:])):
+        write_media(folder / name, sound=half)
+    return [folder / name for name in ("a.png", "b.png", "c.wav", "d.wav")]
+
+
+@pytest.fixture(scope="module")
+def enrolled(bundle, clips, tmp_path_factory):
+    path = tmp_path_factory.mktemp("enrolled") / "anna.baseline.json"
+    assert run("baseline", *clips[1:], "-o", path, "--bundle", bundle) == 0
+    return path
+
+
+def records(path):
+    found = [json.loads(line) for line in path.read_text().splitlines()]
+    for record in found:
+        jsonschema.validate(record, PREDICTION_SCHEMA)
+    return found
+
+
+def test_all_inputs_of_one_person_are_read_against_all_of_them(bundle, clips, tmp_path):
+    output = tmp_path / "table.jsonl"
+    assert run("predict", *clips, "--same-person", "-o", output, "--bundle", bundle) == 0
+    predictor = facevoice.load(bundle, threads=1)
+    plain = [predictor(path) for path in clips]
+    whole = Baseline.empty(predictor.bundle).after(plain)
+    for record, prediction in zip(records(output), plain, strict=True):
+        wanted = facevoice.predict.read_against(prediction, predictor.bundle, whole).to_dict()
+        assert record == wanted
+        assert record["personal"]["clips"] == 4
+
+
+def test_a_table_of_people_keeps_them_apart(bundle, clips, tmp_path, capsys):
+    table, output = tmp_path / "people.csv", tmp_path / "out.csv"
+    lines = [f"{path},{name}" for path, name in zip(clips, ["x", "x", "x", ""], strict=True)]
+    table.write_text("\n".join(["file,person", *lines]))
+    arguments = ("predict", *clips, "--people", table, "--bundle", bundle)
+    assert run(*arguments, "-o", output) == 0
+    with output.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["personal.clips"] for row in rows] == ["3", "3", "3", ""]
+    assert [row["personal_reason"] for row in rows] == ["", "", "", "no_baseline"]
+    assert all(row["personal.emotion"] in facevoice.EMOTIONS for row in rows[:3])
+    assert run(*arguments, "-o", tmp_path / "again.csv", "--workers", "2") == 0
+    assert (tmp_path / "again.csv").read_bytes() == output.read_bytes()
+    with output.open(newline="") as stream:
+        header = next(csv.reader(stream))
+    assert run("predict", clips[2], "--csv", "--bundle", bundle) == 0
+    capsys.readouterr()
+    plain = facevoice.output.predictions.columns.columns_of(facevoice.load(bundle).bundle.tree)
+    assert [name for name in header if not name.startswith("personal")] == list(plain)
+
+
+def test_too_little_is_said(bundle, clips, capsys):
+    assert run("predict", *clips[2:], "--same-person", "--bundle", bundle) == 0
+    out, err = capsys.readouterr()
+    assert out.count("no personal answer: too_little") == 2
+    assert f"the person (2 clips) personally: {FEWEST_CLIPS} clips are needed" in err
+
+
+def test_an_enrolled_person_is_read_against_the_baseline(bundle, clips, enrolled, capsys):
+    assert run("predict", clips[0], "--baseline", enrolled, "--bundle", bundle) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split()[:2] == ["verdict", "personal"]
+    assert "read against 3 clips" in lines[-2]
+    predictor = facevoice.load(bundle, threads=1)
+    found = predictor(clips[0], baseline=Baseline.load(enrolled)).personal.scores
+    (row,) = (line for line in lines if line.startswith("  personal "))
+    assert [float(cell) for cell in row.split()[2:]] == pytest.approx(found.values, abs=0.006)
+    assert row.split()[1] == found.emotion
+
+
+def test_an_enrolled_person_may_start_the_others(bundle, clips, enrolled, tmp_path):
+    """Enrolled and then all of the inputs: the same as all of them at once, to the digit."""
+    outputs = [tmp_path / name for name in ("one.jsonl", "two.jsonl")]
+    mixed = ("predict", clips[0], "--same-person", "--baseline", enrolled)
+    assert run(*mixed, "-o", outputs[0], "--bundle", bundle) == 0
+    ordered = (*clips[1:], clips[0])
+    assert run("predict", *ordered, "--same-person", "-o", outputs[1], "--bundle", bundle) == 0
+    assert records(outputs[0])[0] == records(outputs[1])[-1]
+
+
+def test_enrolment_says_what_it_found_and_goes_on(bundle, clips, tmp_path, capsys):
+    path = tmp_path / "anna.baseline.json"
+    arguments = ("-o", path, "--bundle", bundle)
+    assert run("baseline", clips[2], *arguments) == 0
+    out, err = capsys.readouterr()
+    assert "1 clip, " in out
+    assert f"too little: {FEWEST_CLIPS} clips are needed" in out
+    assert "a face in 0 new clips, a voice in 1 new clip" in out
+    assert err == ""
+    assert run("baseline", clips[3], *arguments) == 1
+    assert "exists: replace it with --overwrite" in capsys.readouterr().err
+    for clip in (clips[3], clips[0]):
+        assert run("baseline", clip, "--update", *arguments) == 0
+    assert "enough" in capsys.readouterr().out
+    at_once = tmp_path / "at_once.json"
+    assert run("baseline", *clips[2:], clips[0], "-o", at_once, "--bundle", bundle) == 0
+    assert path.read_bytes() == at_once.read_bytes()
+
+
+def test_nothing_to_enrol_is_refused(bundle, tmp_path, capsys):
+    silent = write_media(tmp_path / "silent.wav", sound=np.zeros(16000, np.float32))
+    path = tmp_path / "anna.json"
+    assert run("baseline", silent, tmp_path / "gone.mp4", "-o", path, "--bundle", bundle) == 1
+    assert "nothing to enrol" in capsys.readouterr().err
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--same-person", "--report", "page.html"), "one input by itself"),
+        (("--people", "people.csv", "--baseline", "{enrolled}"), "choose one"),
+        (("--people", "gone.csv"), "no table of people"),
+        (("--baseline", "gone.json"), "no baseline file"),
+        (("--baseline", "{enrolled}", "--bundle", "{toy}"), "enrol the person again"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    options, message, enrolled, toy_bundle, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "people.csv").write_text(f"file,person\n{SAMPLE},anna\n")
+    chosen = [option.format(enrolled=enrolled, toy=toy_bundle) for option in options]
+    assert run("predict", SAMPLE, *chosen) == 1
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert message in err
+
+
+def test_a_bundle_without_a_population_says_so(toy_bundle, clips, tmp_path, capsys):
+    path = tmp_path / "anna.json"
+    assert run("baseline", clips[2], "-o", path, "--bundle", toy_bundle) == 0
+    assert "has no population" in capsys.readouterr().err
+    assert run("predict", clips[2], "--baseline", path, "--bundle", toy_bundle) == 0
+    out, err = capsys.readouterr()
+    assert "has no population" in err
+    assert "no personal answer: no_population" in out
+
+
+def test_a_clip_said_to_show_two_people_is_refused(tmp_path):
+    from facevoice.datasets.people import read_people
+    from facevoice.errors import DatasetError
+
+    path = tmp_path / "people.csv"
+    cases = {
+        "file,person\na.mp4,anna\n./a.mp4,ben": "an earlier line says 'anna'",
+        "file,who\na.mp4,anna": "needs the columns file and person; it has: file, who",
+        "file,person\n,anna": "line 2 names no file",
+        "file,person\na.mp4,": "names nobody",
+        "": "needs the columns",
+    }
+    for text, message in cases.items():
+        path.write_text(text)
+        with pytest.raises(DatasetError, match=message):
+            read_people(path)
+    path.write_text("speaker;path\nanna;x/a.mp4\nanna;b.mp4\nanna;x/a.mp4\n")
+    assert read_people(path) == {tmp_path / "x" / "a.mp4": "anna", tmp_path / "b.mp4": "anna"}
