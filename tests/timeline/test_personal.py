@@ -18,10 +18,16 @@ from facevoice.samples import SAMPLE
 from facevoice.timeline import iter_windows, timeline
 from support.live_sources import piped, remuxed
 from support.media_files import tone, write_media
-from support.people import add_population, clips_of
+from support.people import add_population, clips_of, few_emotions_will_do
 from support.places import DOCS
 
 WINDOWS = {"window": 1.0, "hop": 0.5}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_emotions_will_do():
+    with few_emotions_will_do():
+        yield
 
 
 @pytest.fixture(scope="module")
