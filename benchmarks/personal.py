@@ -48,7 +48,9 @@ def read(plain: Path, second: Path) -> Clips:
     table = read_score_table(plain / "held_out.npz")
     other = read_score_table(second / "held_out.npz").rows_named(table.ids)
     centred = {
-        fold: np.array(json.loads((second / "speech_centred" / fold / "run.json").read_text())["centred"])
+        fold: np.array(
+            json.loads((second / "speech_centred" / fold / "run.json").read_text())["centred"]
+        )
         for fold in np.unique(table.splits)
     }
     raise NotImplementedError
