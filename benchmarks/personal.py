@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,16 +51,16 @@ class Clips:
         shift = known.shift(self.populations[clip])[VOICE]
         return int(shift(self.readings[clip], VOICE).argmax())
 
-    def known(self, clips: Sequence[int]) -> Statistics:
+    def known(self, clips: NDArray[np.integer[Any]]) -> Statistics:
         """The statistics of a person after some clips."""
         return reduce(Statistics.plus, (self.readings[clip] for clip in clips), Statistics.empty())
 
-    def whole(self, clips: Sequence[int]) -> list[int]:
+    def whole(self, clips: NDArray[np.integer[Any]]) -> list[int]:
         """Each clip read against all of them."""
         known = self.known(clips)
         return [self.answer(clip, known) for clip in clips]
 
-    def causal(self, clips: Sequence[int]) -> list[int]:
+    def causal(self, clips: NDArray[np.integer[Any]]) -> list[int]:
         """Each clip read against those before it."""
         known, answers = Statistics.empty(), []
         for clip in clips:
@@ -67,7 +68,7 @@ class Clips:
             known = known.plus(self.readings[clip])
         return answers
 
-    def plain(self, clips: Sequence[int]) -> list[int]:
+    def plain(self, clips: NDArray[np.integer[Any]]) -> list[int]:
         """Each clip by itself."""
         return [int(self.readings[clip].log_scores[VOICE].argmax()) for clip in clips]
 

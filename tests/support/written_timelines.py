@@ -108,9 +108,8 @@ def with_personal(timeline):
             own = scores(timeline.labels, 3 % len(timeline.labels), {"face": face})
             rows.append(replace(each, personal=Personal(own, 4, 12.5)))
         else:
-            rows.append(
-                replace(each, personal_reason="too_little" if each.person == 0 else "no_baseline")
-            )
+            reason = "no_baseline" if each.person is None else "too_little"
+            rows.append(replace(each, personal_reason=reason))
     name, start = timeline.labels[3 % len(timeline.labels)], timeline.start_seconds
     first, *others = timeline.people
     return replace(

@@ -25,7 +25,6 @@ from facevoice.bundle import Bundle, load_bundle
 from facevoice.bundle.files import files_named
 from facevoice.bundle.trained_on import Lessons, lessons_of, read_lessons, write_lessons
 from facevoice.bundle.write import check_place, files_of, new_bundle, write_card
-from facevoice.errors import BundleError
 from facevoice.session import Session
 from facevoice.train.export.static_int8 import obstacle, quantise
 from facevoice.train.prepare.folder import Prepared
@@ -35,6 +34,7 @@ LARGEST_CHANGE: Final = 0.01
 LEAST_SAME: Final = 0.99
 """Share of held-out clips in which the branch must give the same label as before."""
 _ROUNDS: Final = 5
+_TIMING_SECONDS: Final = 3.0
 _MOST_CHECKED: Final = 400
 
 Rows = NDArray[np.intp]
@@ -96,13 +96,11 @@ def quantize(
         report: told of each branch as it is done.
 
     Raises:
-        BundleError: no such bundle, or something is at ``output``.
+        BundleError: no such bundle, or something other than a bundle is at ``output``.
         MissingDependencyError: a branch needs an extra that is not installed.
         OutputError: the folder cannot be written.
     """
-    if output.exists():
-        raise BundleError(f"{output} exists: choose another folder")
-    check_place(output)
+    check_place(output, overwrite=True)
     base = load_bundle(bundle)
     base.check_extras()
     ranging, judging = parted(data)
@@ -286,7 +284,10 @@ def _milliseconds(
     for network in fit:
         inputs = list(_inputs(branch, network, data, rows[:1]))
         least = np.full(2, np.inf)
-        for _ in range(_ROUNDS):
+        stop = time.perf_counter() + _TIMING_SECONDS
+        for round_ in range(_ROUNDS):
+            if round_ and time.perf_counter() > stop:
+                break
             for place, session in enumerate(
                 (getattr(branch, network.field), sessions[network.field])
             ):
