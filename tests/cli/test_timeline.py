@@ -177,6 +177,7 @@ def test_files_of_a_format_are_those_that_it_writes(films, command, tmp_path):
         command(films / "one.wav", "-o", tmp_path, "--frames", "--formats", ",".join(formats)) == 0
     )
     expected = {*files_of(film, tmp_path, formats), tmp_path / "one.settings.json"}
+    expected = {path for path in expected if ".personal_" not in path.name}  # need --personal
     assert set(tmp_path.iterdir()) == expected
 
 
@@ -212,7 +213,7 @@ def test_a_name_too_long_for_its_files_is_found_before_the_work(
     assert command(film, "-o", out) == 1
     assert "255 are allowed" in capsys.readouterr().err
     monkeypatch.undo()
-    short = film.with_name(f"{'x' * 241}.wav")
+    short = film.with_name(f"{'x' * 233}.wav")
     film.rename(short)
     assert command(short, "-o", out, "--formats", "csv,json,vtt") == 0
     assert len(list(out.iterdir())) == 7

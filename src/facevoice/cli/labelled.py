@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facevoice.cli.console import ProgressLine, say
+from facevoice.cli.console import ProgressLine, say, when_interrupted
 from facevoice.cli.options import add_model_options, add_track_option
 from facevoice.errors import InvalidInputError
+from facevoice.messages import counted
 
 if TYPE_CHECKING:
     from facevoice.bundle import Bundle
@@ -78,6 +79,7 @@ def score_labelled(
     check: "Callable[[Bundle, Sequence[Sample]], None]",
     *,
     audio_track: int | None = None,
+    kept: "list[Prediction] | None" = None,
 ) -> Labelled:
     """Score the clips of a table of labels, a folder or a prepared folder, or one split of them.
 
@@ -85,6 +87,7 @@ def score_labelled(
 
     check: called with the bundle and the clips before any is scored; may raise.
     audio_track: number of the sound track of every clip, from 0; None: the main one.
+    kept: gains each prediction, in the order of the table.
 
     Raises:
         InvalidInputError: a track of a prepared folder, whose sound has been read.
@@ -105,16 +108,16 @@ def score_labelled(
         say(line)
     found = replace(found, samples=with_digests(predictor.bundle, found.samples))
     check(predictor.bundle, found.samples)
-    watch = _Watch(len(found.samples))
-    with watch.line:
+    watch = _Watch(len(found.samples), kept)
+    with watch.line, when_interrupted(lambda: "nothing is kept of the scores so far"):
         if prepared is None:
             table = score_clips(predictor, found, audio_track=audio_track, watch=watch)
         else:
             table = score_evidence(predictor, _evidences(prepared, found.samples), watch=watch)
     if watch.beside:
         say(
-            f"{watch.beside} of {len(found.samples)} clips have no speech in the sound track that"
-            " was read, but in another: choose with --audio-track"
+            f"{watch.beside} of {counted(len(found.samples), 'clip')} without speech in the sound"
+            " track that was read, but with speech in another: choose with --audio-track"
         )
     return Labelled(_with_keys(table, whole.samples), found.reasons, watch.failed)
 
@@ -134,12 +137,14 @@ def _with_keys(table: "ScoreTable", samples: "Sequence[Sample]") -> "ScoreTable"
 class _Watch:
     """Shows the progress; counts clips that failed, and those that speak on another track."""
 
-    def __init__(self, total: int) -> None:
-        self.line, self._total = ProgressLine("clips"), total
+    def __init__(self, total: int, kept: "list[Prediction] | None") -> None:
+        self.line, self._total, self._kept = ProgressLine("clips"), total, kept
         self.failed = self.beside = 0
 
     def __call__(self, number: int, prediction: "Prediction") -> None:
         self.line(number, self._total, Path(prediction.path or "").name)
+        if self._kept is not None:
+            self._kept.append(prediction)
         tracks = prediction.audio_tracks
         self.beside += tracks is not None and bool(tracks.speaking)
         if prediction.error is not None:
@@ -159,12 +164,10 @@ def training_clips(bundle: "Bundle", samples: "Sequence[Sample]") -> str:
     Says so where the bundle does not record what taught it.
     """
     from facevoice.report.scoring import taught_by
-    from facevoice.scores.table import trained_on
+    from facevoice.scores.table import not_looked_for, trained_on
 
     found = taught_by(bundle, samples)
     if (found == "").any():
-        say(
-            f"whether the bundle {bundle.name} was trained on these clips was not looked for: it"
-            " does not record what taught it"
-        )
+        whether = f"the bundle {bundle.name} was trained on these clips"
+        say(not_looked_for(whether, "it does not record what taught it"))
     return trained_on(f"the bundle {bundle.name}", [sample.id for sample in samples], found)

@@ -14,8 +14,11 @@ from facevoice.cli.options import (
     add_track_option,
     add_window_options,
     baseline_of,
+    check_windows,
     key_value,
+    length,
 )
+from facevoice.messages import counted
 from facevoice.output.wording import json_line
 
 if TYPE_CHECKING:
@@ -41,7 +44,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     add_track_option(command)
     add_personal_options(command, "what was seen and heard of that person so far")
     command.add_argument(
-        "--duration", type=float, metavar="S", help="stop after this many seconds of the source"
+        "--duration", type=length, metavar="S", help="stop after this many seconds of the source"
     )
     command.add_argument(
         "--format",
@@ -70,6 +73,7 @@ def run(options: argparse.Namespace) -> int:
     """Write windows until the source ends or the user interrupts."""
     from facevoice.timeline.live import live
 
+    check_windows(options)
     windows = live(
         options.source,
         options.bundle,
@@ -108,7 +112,7 @@ def run(options: argparse.Namespace) -> int:
         return INTERRUPTED
     finally:
         if dropped:
-            say(f"{dropped} frames were dropped")
+            say(f"{counted(dropped, 'frame')} dropped")
     return 0
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from facevoice import __version__
-from facevoice.cli.console import ProgressLine, say, show
+from facevoice.cli.console import ProgressLine, say, show, when_interrupted
 from facevoice.cli.inputs import find_inputs
 from facevoice.cli.options import (
     CROWD,
@@ -20,10 +20,13 @@ from facevoice.cli.options import (
     add_track_option,
     add_window_options,
     baseline_of,
+    check_span,
+    check_windows,
 )
 from facevoice.errors import FacevoiceError, InvalidInputError
+from facevoice.messages import counted, near
 from facevoice.output.damage import damage_sentence
-from facevoice.output.wording import counted, duration
+from facevoice.output.wording import duration
 from facevoice.writing import check_file, check_folder
 
 if TYPE_CHECKING:
@@ -106,6 +109,8 @@ def run(options: argparse.Namespace) -> int:
     formats = _formats(options)
     if options.blendshapes and not options.frames:
         raise InvalidInputError("--blendshapes adds columns to the table of --frames: give both")
+    check_span(options)
+    check_windows(options)
     baseline = baseline_of(options)
     paths, failures = find_inputs(options.inputs)
     folders: Sequence[Path | None] = [None] * len(paths)
@@ -124,8 +129,11 @@ def run(options: argparse.Namespace) -> int:
         (path, None if folder is None else _wanted(path, folder, options, formats, settings))
         for path, folder in zip(paths, folders, strict=True)
     ]
-    failed = len(failures)
-    with ProgressLine("films") as line:
+    failed, done = len(failures), 0
+    with (
+        ProgressLine("films") as line,
+        when_interrupted(lambda: _finished(done, len(work), options.output)),
+    ):
         for _, error in failures:
             line.say(str(error))
         for number, (path, kept) in enumerate(work, start=1):
@@ -136,7 +144,16 @@ def run(options: argparse.Namespace) -> int:
             except FacevoiceError as error:
                 failed += 1
                 line.say(str(error) if path.name in str(error) else f"{path}: {error}")
+            done = number
     return 1 if failed else 0
+
+
+def _finished(done: int, total: int, output: Path | None) -> str:
+    """What an interrupted command leaves, and how to continue."""
+    found = f"{done} of {counted(total, 'input')} done"
+    if output is None:
+        return found
+    return f"{found} and kept in {output} (the same command goes on from there)"
 
 
 def _one(
@@ -265,8 +282,10 @@ def _formats(options: argparse.Namespace) -> tuple[str, ...]:
         return ()
     names = tuple(name for name in (options.formats or _DEFAULT_FORMATS).split(",") if name)
     if not names or not set(names) <= set(FORMATS):
+        unknown = next((name for name in names if name not in FORMATS), "")
         raise InvalidInputError(
-            f"--formats {options.formats!r}: choose from {', '.join(FORMATS)}, separated by commas"
+            f"--formats {options.formats!r}: choose from {', '.join(FORMATS)}, separated by"
+            f" commas{near(unknown, FORMATS)}"
         )
     check_formats(names)
     return tuple(dict.fromkeys(names))

@@ -16,7 +16,7 @@ import numpy as np
 
 from facevoice.evidence.covered import Covered
 from facevoice.evidence.follow import Followed, Follower
-from facevoice.evidence.mouths import Mouths
+from facevoice.evidence.mouths import RecentMotions
 from facevoice.evidence.plan import Plan
 from facevoice.evidence.soundtrack import Soundtrack
 from facevoice.evidence.speaker import MouthVoice, Verdict, features
@@ -180,7 +180,7 @@ class WindowMaker:
         self._mouth_voice = mouth_voice if plan.has_audio else None
         self._fits: dict[int, float] = {}
         self._memory = _MEMORY * (1 - plan.hop / plan.window)
-        self._mouths = Mouths(plan.window + 1.0)
+        self._motions = RecentMotions(plan.window + 1.0)
         self._sound = Soundtrack(SPEECH_RATE_HZ)
         self._covered, self._heard = Covered(), Covered()
         self._sights: deque[Sight] = deque()
@@ -216,13 +216,9 @@ class WindowMaker:
         if picture.cut:
             self._new_cuts.append(time)
             self._cuts.append(time)
-            self._mouths.cut()
-        # a picture that stands for lack of a newer one says nothing about the mouth
-        new = picture.until is None
-        if new and picture.light is not None and self._mouth_voice is not None:
-            self._mouths.add_light(time, picture.light)
         if picture.faces is not None:
             self._add_faces(time, picture.faces)
+            self._motions.add(time, picture.motions)
         until = picture.until if picture.until is not None else time + self._lasting(time)
         self._covered.add(time, until)
         self.stop_seconds = max(self.stop_seconds, until)
@@ -259,8 +255,6 @@ class WindowMaker:
             self._sights.append(Sight(time, track, face, aligned if track in kept else None))
             known = self._known.setdefault(track, _Track())
             known.sights, known.last_seconds = known.sights + 1, time
-        if self._mouth_voice is not None:
-            self._mouths.measure(time, {track: face for track, face, _ in faces})
 
     def add_sound(self, piece: Waveform) -> None:
         """Add the next piece of sound, at 16 kHz; gaps between pieces are silence."""
@@ -425,7 +419,7 @@ class WindowMaker:
             return None
         fits = {}
         for person, sights in seen.items():
-            motions = self._mouths.motions(sights[-1].track, start, stop)
+            motions = self._motions.between(sights[-1].track, start, stop)
             found = features(motions, sound.samples, sound.start_seconds)
             if found is not None:
                 fits[person] = float(self._mouth_voice.fit(found))

@@ -87,11 +87,6 @@ def clock(seconds: float, last: float, digits: int = 2) -> str:
     return f"{sign}{start}:{whole % 60:02}"
 
 
-def counted(number: int, noun: str, plural: str = "") -> str:
-    """A number with its noun: "1 face", "2 faces"."""
-    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
-
-
 def listed(names: Sequence[str]) -> str:
     """Names as a phrase: "a, b and c"."""
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)

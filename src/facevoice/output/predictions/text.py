@@ -5,10 +5,11 @@ from typing import Final
 
 from facevoice.branches import Branch
 from facevoice.branches.tree import members_of
+from facevoice.messages import counted
 from facevoice.output.damage import damage_sentence
 from facevoice.output.missing import REASONS
 from facevoice.output.person import REASON_CLAUSES, rests_on
-from facevoice.output.wording import UNDECIDED_MARGIN, counted, listed, undecided, verdict, visible
+from facevoice.output.wording import UNDECIDED_MARGIN, listed, undecided, verdict, visible
 from facevoice.predict.prediction import Prediction
 from facevoice.types import Scores
 
