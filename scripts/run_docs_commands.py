@@ -45,7 +45,7 @@ SUBSTITUTIONS: Final = (
     (r"\blive 0\b", "live talk.mkv"),
     (r"rtsp://\S+", "talk.mkv"),
     # the film has four seconds
-    (r"--start 60 --stop 75", "--start 1 --stop 2"),
+    (r"--start 1:00 --stop 1:15", "--start 1 --stop 0:02"),
     # it has one sound track
     (r"--audio-track 1\b", "--audio-track 0"),
     # no run was interrupted
@@ -56,6 +56,8 @@ SUBSTITUTIONS: Final = (
     (r"--step 0.02\b", "--step 0.25"),
     (r"--search nested\b", "--search nested --step 0.25"),
     (r" --data prepared/more\b", ""),
+    # the page on training shows its steps as a whole first, then one by one
+    (r"\bbundle runs-out/resnet18 ", "bundle --overwrite runs-out/resnet18 "),
 )
 """Pattern in a command -> what is run in its place, and in comments why."""
 

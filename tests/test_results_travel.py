@@ -34,8 +34,11 @@ def results(toy_bundle, tmp_path_factory):
     baseline = facevoice.Baseline.empty(bundle).after([prediction] * 3)
     prediction = read_against(prediction, bundle, baseline)
     ((evidence, _),) = predictor.trace(SAMPLE)
-    film = timeline(SAMPLE, bundle, frames=True)
-    (*_, window) = facevoice.live(SAMPLE, bundle)
+    known = {"baseline": baseline, "window": 2.0}
+    film = timeline(SAMPLE, bundle, frames=True, personal="whole", **known)
+    (*_, window) = facevoice.live(SAMPLE, bundle, personal=True, **known)
+    assert film.rows[0].personal
+    assert window.rows[0].personal
     found = [
         prediction,
         prediction.scores,

@@ -186,10 +186,10 @@ def test_evaluate_prints_figures_for_every_node(capsys, toy_bundle, tmp_path):
     labels.write_text(f"file,emotion,speaker\n{SAMPLE},happy,A\n{SAMPLE},bored,B\n")
     table = tmp_path / "scores.csv"
     assert facevoice("evaluate", labels, "-o", table, "--bundle", toy_bundle) == 0
-    out = capsys.readouterr().out
+    said = capsys.readouterr()
     for node in ("fused", "face.expression", "face.sequence", "voice.spectrogram"):
-        assert node in out
-    assert "left out: 1 with label bored" in out
+        assert node in said.out
+    assert "left out: 1 with label bored" in said.err
     assert table.exists()
     assert facevoice("evaluate", labels, "--json", "--bundle", toy_bundle) == 0
     assert json.loads(capsys.readouterr().out)["clips"] == 1

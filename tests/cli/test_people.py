@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import jsonschema
 import numpy as np
@@ -76,14 +77,38 @@ def test_a_table_of_people_keeps_them_apart(bundle, clips, tmp_path, capsys):
     assert [row["personal.clips"] for row in rows] == ["3", "3", "3", ""]
     assert [row["personal_reason"] for row in rows] == ["", "", "", "no_baseline"]
     assert all(row["personal.emotion"] in facevoice.EMOTIONS for row in rows[:3])
-    assert run(*arguments, "-o", tmp_path / "again.csv", "--workers", "2") == 0
-    assert (tmp_path / "again.csv").read_bytes() == output.read_bytes()
+    again, cache = tmp_path / "again.csv", ("--cache", tmp_path / "cache")
+    for _ in ("by workers", "from the cache"):
+        assert run(*arguments, "-o", again, "--overwrite", "--workers", "2", *cache) == 0
+        assert again.read_bytes() == output.read_bytes()
     with output.open(newline="") as stream:
         header = next(csv.reader(stream))
     assert run("predict", clips[2], "--csv", "--bundle", bundle) == 0
     capsys.readouterr()
     plain = facevoice.output.predictions.columns.columns_of(facevoice.load(bundle).bundle.tree)
     assert [name for name in header if not name.startswith("personal")] == list(plain)
+
+
+@pytest.mark.parametrize("options", [("--same-person",), ("--same-person", "--baseline")])
+def test_workers_records_and_a_resumed_run_give_the_same_table(
+    options, bundle, clips, enrolled, tmp_path
+):
+    """The second pass works from records, to the last digit."""
+    chosen = [*options, enrolled] if "--baseline" in options else options
+    common = ("predict", *clips, tmp_path / "gone.mp4", *chosen, "--bundle", bundle)
+    one, two, again, resumed = (tmp_path / f"{number}.jsonl" for number in range(4))
+    assert run(*common, "-o", one) == 1  # an input is not there
+    cache = tmp_path / "cache"
+    assert run(*common, "-o", two, "--workers", 2, "--cache", cache) == 1
+    assert run(*common, "-o", again, "--cache", cache) == 1
+    shutil.copytree(cache, f"{resumed}.parts")
+    next((tmp_path / f"{resumed}.parts").glob("*/*.json")).unlink()
+    assert run(*common, "-o", resumed, "--resume") == 1
+    assert len({path.read_bytes() for path in (one, two, again, resumed)}) == 1
+    clips_known = 4 + 3 * ("--baseline" in options)
+    assert [each["personal"] and each["personal"]["clips"] for each in records(one)] == [
+        None, clips_known, clips_known, clips_known, clips_known,
+    ]  # fmt: skip
 
 
 def test_too_little_is_said(bundle, clips, capsys):

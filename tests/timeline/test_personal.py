@@ -16,10 +16,13 @@ from facevoice.person import FEWEST_CLIPS, film
 from facevoice.predict import read_against
 from facevoice.samples import SAMPLE
 from facevoice.timeline import iter_windows, timeline
+from facevoice.timeline.personal import OwnBaselines
+from support.evidence_factory import make_evidence
 from support.live_sources import piped, remuxed
 from support.media_files import tone, write_media
 from support.people import add_population, clips_of
 from support.places import DOCS
+from support.written_timelines import row
 
 WINDOWS = {"window": 1.0, "hop": 0.5}
 
@@ -186,3 +189,30 @@ def test_a_film_without_anyone_has_no_personal_answers(toy, tmp_path):
     made = timeline(silent, toy, personal="whole")
     assert answers(made.rows) == [(None, "nothing_scored")] * len(made.rows)
     assert made.personal_segments == ()
+
+
+def test_several_people_and_one_baseline_are_told(folder, baseline, data_folder, tmp_path, capsys):
+    path = tmp_path / "anna.json"
+    baseline.save(path)
+    film = data_folder / "clips" / "several_faces_5_frames_no_audio.mp4"
+    own = ("--bundle", folder, "--personal", "--baseline", path)
+    for verb, told in (("timeline", "--people main"), ("live", "")):
+        assert main([verb, *map(str, (film, *own))]) == 0
+        said = capsys.readouterr().err
+        assert said.count("people are in view at once") == 1
+        assert told in said
+
+
+def test_a_camera_that_runs_for_days_forgets_people_who_are_gone(toy):
+    own = OwnBaselines(toy, "causal", 1.0, None)
+    evidence = make_evidence()
+    scores = toy.tree.score(evidence)
+    for person in range(200):
+        once = replace(row(5.0 * person, person, toy.labels, 0), scores=scores)
+        assert own.take(once, evidence).personal_reason == "too_little"
+    assert 10 < len(own._people) < 20
+    again = [
+        own.take(replace(row(1000.0 + at, 199, toy.labels, 0), scores=scores), evidence)
+        for at in range(0, 30, 3)
+    ]
+    assert again[-1].personal.clips > FEWEST_CLIPS

@@ -7,6 +7,7 @@ import sys
 from typing import Final
 
 from facevoice.cli.console import show
+from facevoice.messages import counted
 
 _NEEDED: Final = ("numpy", "onnxruntime", "av", "soxr", "pillow")
 _EXTRAS: Final = {
@@ -76,7 +77,7 @@ def _check_models() -> int:
             broken += 1
             show(f"  {name:18} BROKEN: {error}")
         else:
-            show(f"  {name:18} {len(networks)} networks, files intact")
+            show(f"  {name:18} {counted(len(networks), 'network')}, files intact")
     for folder in shipped_bundles():
         try:
             bundle = load_bundle(folder)

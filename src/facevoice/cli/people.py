@@ -106,7 +106,7 @@ def people_of(options: argparse.Namespace) -> People | None:
 
 
 def _say_who_lacks(baselines: "Mapping[str, Baseline]") -> None:
-    from facevoice.output.wording import counted
+    from facevoice.messages import counted
     from facevoice.person import FEWEST_CLIPS
 
     few = [name for name, each in baselines.items() if each.clips < FEWEST_CLIPS]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facevoice.cli.console import say, show
-from facevoice.cli.options import positive
+from facevoice.cli.options import add_overwrite_option, positive
 from facevoice.errors import BundleError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -26,13 +26,16 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command.add_argument("-o", "--output", type=Path, required=True, help="the new bundle folder")
     command.add_argument("--clips", type=positive, default=64, metavar="N",
                          help="clips to find ranges on (default: 64)")  # fmt: skip
+    add_overwrite_option(command)
     command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Quantise, and print one line per branch."""
+    from facevoice.bundle.write import check_place
     from facevoice.train.prepare.folder import open_prepared
 
+    check_place(options.output, overwrite=options.overwrite)
     data = open_prepared(options.data)
     try:
         from facevoice.train.export.quantize import quantize

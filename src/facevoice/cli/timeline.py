@@ -1,6 +1,7 @@
 """facevoice timeline: whole videos -> who shows which emotion when, in many formats."""
 
 import argparse
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,19 +10,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from facevoice import __version__
-from facevoice.cli.console import ProgressLine, say, show
+from facevoice.cli.console import ProgressLine, say, show, when_interrupted
 from facevoice.cli.inputs import find_inputs
 from facevoice.cli.options import (
+    CROWD,
     add_model_options,
     add_personal_options,
     add_span_options,
     add_track_option,
     add_window_options,
     baseline_of,
+    check_span,
+    check_windows,
 )
 from facevoice.errors import FacevoiceError, InvalidInputError
+from facevoice.messages import counted, near
 from facevoice.output.damage import damage_sentence
-from facevoice.output.wording import counted, duration
+from facevoice.output.wording import duration
 from facevoice.writing import check_file, check_folder
 
 if TYPE_CHECKING:
@@ -104,10 +109,13 @@ def run(options: argparse.Namespace) -> int:
     formats = _formats(options)
     if options.blendshapes and not options.frames:
         raise InvalidInputError("--blendshapes adds columns to the table of --frames: give both")
+    check_span(options)
+    check_windows(options)
     baseline = baseline_of(options)
     paths, failures = find_inputs(options.inputs)
+    folders: Sequence[Path | None] = [None] * len(paths)
     if options.output is not None:
-        _check_names(paths)
+        folders = _folders(paths, options.output)
         check_folder(options.output.parent, made=False)
         check_folder(options.output)
     bundle = load_bundle(options.bundle, device=options.device, threads=options.threads)
@@ -117,9 +125,15 @@ def run(options: argparse.Namespace) -> int:
     if options.personal and bundle.population is None:
         say(f"the bundle {bundle.name} has no population: nobody can be read personally")
     settings = _settings(options, bundle, baseline)
-    work = [(path, _wanted(path, options, formats, settings)) for path in paths]
-    failed = len(failures)
-    with ProgressLine("films") as line:
+    work = [
+        (path, None if folder is None else _wanted(path, folder, options, formats, settings))
+        for path, folder in zip(paths, folders, strict=True)
+    ]
+    failed, done = len(failures), 0
+    with (
+        ProgressLine("films") as line,
+        when_interrupted(lambda: _finished(done, len(work), options.output)),
+    ):
         for _, error in failures:
             line.say(str(error))
         for number, (path, kept) in enumerate(work, start=1):
@@ -130,7 +144,16 @@ def run(options: argparse.Namespace) -> int:
             except FacevoiceError as error:
                 failed += 1
                 line.say(str(error) if path.name in str(error) else f"{path}: {error}")
+            done = number
     return 1 if failed else 0
+
+
+def _finished(done: int, total: int, output: Path | None) -> str:
+    """What an interrupted command leaves, and how to continue."""
+    found = f"{done} of {counted(total, 'input')} done"
+    if output is None:
+        return found
+    return f"{found} and kept in {output} (the same command goes on from there)"
 
 
 def _one(
@@ -149,7 +172,7 @@ def _one(
     complete = kept.complete() if kept is not None and not options.overwrite else {}
     wanted = [name for name in formats if name not in complete]
     if kept is not None and not wanted:
-        line.say(f"{path}: skipped, complete in {options.output} with the same settings")
+        line.say(f"{path}: skipped, complete in {kept.folder} with the same settings")
         return
     result = timeline(
         path,
@@ -171,13 +194,16 @@ def _one(
     line.wipe()
     for text in summary(result):
         show(text)
+    crowd = max((row.people for row in result.rows), default=0)
+    if baseline is not None and crowd > 1 and options.people == "all":
+        line.say(f"{CROWD.format(crowd)}; --people main leaves out the others")
     if kept is None:
         return
     state = dict.fromkeys(kept.begun()) | kept.complete() | dict.fromkeys(wanted)
     kept.write(state)
     for name in wanted:
         shown = result if options.frames or name == "mp4" else replace(result, frames=None)
-        files = write(shown, options.output, [name], source=path)
+        files = write(shown, kept.folder, [name], source=path)
         for written in files:
             line.say(f"written: {written}")
         state[name] = [written.name for written in files]
@@ -256,22 +282,39 @@ def _formats(options: argparse.Namespace) -> tuple[str, ...]:
         return ()
     names = tuple(name for name in (options.formats or _DEFAULT_FORMATS).split(",") if name)
     if not names or not set(names) <= set(FORMATS):
+        unknown = next((name for name in names if name not in FORMATS), "")
         raise InvalidInputError(
-            f"--formats {options.formats!r}: choose from {', '.join(FORMATS)}, separated by commas"
+            f"--formats {options.formats!r}: choose from {', '.join(FORMATS)}, separated by"
+            f" commas{near(unknown, FORMATS)}"
         )
     check_formats(names)
     return tuple(dict.fromkeys(names))
 
 
-def _check_names(paths: Sequence[Path]) -> None:
-    """Refuse two inputs whose files would have the same names."""
-    known: dict[str, Path] = {}
+def _folders(paths: Sequence[Path], output: Path) -> list[Path]:
+    """The folder for each input's files: the output folder.
+
+    Inputs of one name get folders in it, named as those that they lie in, so that none replaces
+    the files of another.
+
+    Raises:
+        InvalidInputError: inputs of one folder would write files of the same names.
+    """
+    groups: dict[str, list[Path]] = {}
     for path in paths:
-        other = known.setdefault(path.stem.casefold(), path)
+        groups.setdefault(path.stem.casefold(), []).append(path)
+    known: dict[str, Path] = {}
+    folders = []
+    for path in paths:
+        parents = [each.parent.absolute() for each in groups[path.stem.casefold()]]
+        folder = output / path.parent.absolute().relative_to(os.path.commonpath(parents))
+        other = known.setdefault(str(folder / path.stem).casefold(), path)
         if other != path:
             raise InvalidInputError(
                 f"{other} and {path} would write files of the same names: write them to two folders"
             )
+        folders.append(folder)
+    return folders
 
 
 def _settings(
@@ -284,17 +327,19 @@ def _settings(
 
 
 def _wanted(
-    path: Path, options: argparse.Namespace, formats: Sequence[str], settings: dict[str, Any]
-) -> "Settings | None":
+    path: Path,
+    folder: Path,
+    options: argparse.Namespace,
+    formats: Sequence[str],
+    settings: dict[str, Any],
+) -> "Settings":
     """The settings of a file's output, checked: nothing of other settings may be replaced."""
     from facevoice.output.timeline import files_of
     from facevoice.output.timeline.settings import Settings
 
-    if options.output is None:
-        return None
-    kept = Settings(path, options.output, settings)
+    kept = Settings(path, folder, settings)
     begun = kept.begun()
-    own = [] if not begun else [kept.path, *files_of(path, options.output, begun)]
-    for file in (*files_of(path, options.output, formats), kept.path):
+    own = [] if not begun else [kept.path, *files_of(path, folder, begun)]
+    for file in (*files_of(path, folder, formats), kept.path):
         check_file(file, overwrite=options.overwrite or file in own, made=True)
     return kept

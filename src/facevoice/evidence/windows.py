@@ -16,7 +16,7 @@ import numpy as np
 
 from facevoice.evidence.covered import Covered
 from facevoice.evidence.follow import Followed, Follower
-from facevoice.evidence.mouths import Mouths
+from facevoice.evidence.mouths import RecentMotions
 from facevoice.evidence.plan import Plan
 from facevoice.evidence.soundtrack import Soundtrack
 from facevoice.evidence.speaker import MouthVoice, Verdict, features
@@ -180,7 +180,7 @@ class WindowMaker:
         self._mouth_voice = mouth_voice if plan.has_audio else None
         self._fits: dict[int, float] = {}
         self._memory = _MEMORY * (1 - plan.hop / plan.window)
-        self._mouths = Mouths(plan.window + 1.0)
+        self._motions = RecentMotions(plan.window + 1.0)
         self._sound = Soundtrack(SPEECH_RATE_HZ)
         self._covered, self._heard = Covered(), Covered()
         self._sights: deque[Sight] = deque()
@@ -188,6 +188,7 @@ class WindowMaker:
         self._known: dict[int, _Track] = {}
         self._people = self._sampled = self._number = 0
         self._new_cuts: list[float] = []
+        self._cuts: list[float] = []  # as far back as sights are kept
         self._damage = UNDAMAGED
         # how far each stream has come; inf once it has ended, or if the source lacks it
         self._pictures_until = -np.inf if plan.has_video else np.inf
@@ -214,13 +215,10 @@ class WindowMaker:
             return
         if picture.cut:
             self._new_cuts.append(time)
-            self._mouths.cut()
-        # a picture that stands for lack of a newer one says nothing about the mouth
-        new = picture.until is None
-        if new and picture.light is not None and self._mouth_voice is not None:
-            self._mouths.add_light(time, picture.light)
+            self._cuts.append(time)
         if picture.faces is not None:
             self._add_faces(time, picture.faces)
+            self._motions.add(time, picture.motions)
         until = picture.until if picture.until is not None else time + self._lasting(time)
         self._covered.add(time, until)
         self.stop_seconds = max(self.stop_seconds, until)
@@ -257,8 +255,6 @@ class WindowMaker:
             self._sights.append(Sight(time, track, face, aligned if track in kept else None))
             known = self._known.setdefault(track, _Track())
             known.sights, known.last_seconds = known.sights + 1, time
-        if self._mouth_voice is not None:
-            self._mouths.measure(time, {track: face for track, face, _ in faces})
 
     def add_sound(self, piece: Waveform) -> None:
         """Add the next piece of sound, at 16 kHz; gaps between pieces are silence."""
@@ -423,7 +419,7 @@ class WindowMaker:
             return None
         fits = {}
         for person, sights in seen.items():
-            motions = self._mouths.motions(sights[-1].track, start, stop)
+            motions = self._motions.between(sights[-1].track, start, stop)
             found = features(motions, sound.samples, sound.start_seconds)
             if found is not None:
                 fits[person] = float(self._mouth_voice.fit(found))
@@ -464,6 +460,7 @@ class WindowMaker:
             if (person := self._known[sight.track].person) is not None
         )
         del self._instants[: max(0, bisect_right(self._instants, before) - 1)]
+        del self._cuts[: bisect_right(self._cuts, before)]
         oldest = before - PATIENCE_SECONDS
         self._known = {
             key: track for key, track in self._known.items() if track.last_seconds >= oldest
@@ -471,7 +468,7 @@ class WindowMaker:
         return numbered
 
     def _until_next(self, sight: Sight) -> float:
-        """How long a sight stands for: until the next sampled instant, or the end of the source.
+        """How long a sight stands for: until the next sampled instant, cut or end of the source.
 
         So that the sights of one person never add up to more than the source lasts; where no
         instant follows soon, it stands for the usual time between two.
@@ -480,4 +477,5 @@ class WindowMaker:
         later = bisect_right(self._instants, time)
         after = (self._instants[later] if later < len(self._instants) else np.inf) - time
         lasting = after if after <= _LONGEST_STAND * usual else usual
-        return float(max(0.0, min(lasting, self.stop_seconds - time)))
+        cut = next((each for each in self._cuts if each > time), np.inf)
+        return float(max(0.0, min(lasting, min(cut, self.stop_seconds) - time)))

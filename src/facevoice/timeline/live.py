@@ -187,6 +187,7 @@ class _LiveScorer:
             window.sights,
             window.cuts,
             window.damage,
+            window.speech_spans,
             elapsed_seconds=window.stop_seconds - self._opened.start_seconds,
             delay_seconds=time.monotonic() - arrived,
             dropped_pictures=dropped,

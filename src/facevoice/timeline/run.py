@@ -28,10 +28,11 @@ from facevoice.session import Device
 from facevoice.timeline.personal import own_baselines
 from facevoice.timeline.portraits import frontality, portrait
 from facevoice.timeline.scoring import FaceSight, Window, WindowScorer
-from facevoice.timeline.summary import Cores, Sighted, people_of, segments_of
+from facevoice.timeline.summary import Cores, Sighted, people_of, segments_of, speech_of
 from facevoice.timeline.summary import personal as of_personal
 from facevoice.timeline.table import FrameTable, PersonalMode, Row, Timeline
 from facevoice.types import UNDAMAGED, Damage, Float32Array
+from facevoice.types.spans import Span
 
 People = Literal["all", "main"]
 
@@ -103,7 +104,8 @@ def timeline(  # noqa: PLR0913 - one keyword per option
     if own is not None and personal == "whole":
         rows = own.whole(rows)
     cuts = np.array(kept.cuts, np.float64)
-    cores = Cores(rows, kept.sighted, cuts)
+    speech = speech_of(kept.spoken)
+    cores = Cores(rows, kept.sighted)
     return Timeline(
         path=os.fspath(path),
         duration_seconds=info.duration_seconds,
@@ -115,7 +117,7 @@ def timeline(  # noqa: PLR0913 - one keyword per option
         bundle_name=bundle.name,
         bundle_sha256=bundle.sha256,
         cuts=cuts,
-        people=people_of(rows, kept.sighted, cores),
+        people=people_of(rows, kept.sighted, cores, speech),
         rows=tuple(rows),
         segments=segments_of(rows, cores),
         frames=_frame_table(kept.sights, rows, len(bundle.labels), blendshapes=blendshapes)
@@ -129,6 +131,7 @@ def timeline(  # noqa: PLR0913 - one keyword per option
             stop_seconds=kept.stop_seconds,
         ),
         damage=kept.damage,
+        speech_spans=np.array(speech, np.float64).reshape(-1, 2),
         personal=personal,
         personal_segments=None if own is None else segments_of(rows, cores, of_personal),
     )
@@ -189,6 +192,7 @@ class _Kept:
     rows: list[Row] = field(default_factory=list)
     cuts: list[float] = field(default_factory=list)
     damage: Damage = UNDAMAGED
+    spoken: dict[Span, tuple[Span, ...]] = field(default_factory=dict)
     sights: list[FaceSight] = field(default_factory=list)
     sighted: dict[int, Sighted] = field(default_factory=dict)
 
@@ -198,12 +202,13 @@ class _Kept:
         self.cuts += window.cuts
         self.damage += window.damage
         self.stop_seconds = window.stop_seconds
+        self.spoken[window.start_seconds, window.stop_seconds] = window.speech_spans
         if self.frames:
             self.sights += window.sights
         for sight in window.sights:
             time = sight.time_seconds
-            sighted = self.sighted.setdefault(sight.person, Sighted(time, time, time))
-            sighted.last_seconds, sighted.stop_seconds = time, time + sight.seconds
+            sighted = self.sighted.setdefault(sight.person, Sighted(time, time))
+            sighted.last_seconds = time + sight.seconds
             sighted.seconds += sight.seconds
             sighted.prominence += prominence(sight.face)
 

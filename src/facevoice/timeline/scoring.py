@@ -23,6 +23,7 @@ from facevoice.types import (
     Scores,
     UInt8Array,
 )
+from facevoice.types.spans import Span
 from facevoice.types.values import Value
 
 
@@ -31,7 +32,7 @@ class FaceSight(Value):
     """The face of a numbered person at one sampled instant.
 
     scores: (K,) of this face alone, NaN if no branch scores single faces; None if not requested.
-    seconds: how long the sight stands for: until the next sampled instant.
+    seconds: how long the sight stands for: until the next sampled instant or cut.
     expression: its blendshapes and the pose of its head in the picture; None if not requested.
     """
 
@@ -51,6 +52,7 @@ class Window:
     sights: those of numbered people that no later window holds; each appears in one window only.
     cuts: presentation times of the new shots found since the previous window.
     damage: what was found damaged since the previous window.
+    speech_spans: the stretches of anyone's speech in the window.
     """
 
     start_seconds: float
@@ -59,6 +61,7 @@ class Window:
     sights: tuple[FaceSight, ...]
     cuts: tuple[float, ...]
     damage: Damage
+    speech_spans: tuple[Span, ...]
 
 
 class WindowScorer:
@@ -112,8 +115,15 @@ class WindowScorer:
         for sight in window.sights:
             for leaf in leaves(self._tree):
                 self._looks.pop((id(leaf), sight.person or 0, sight.time_seconds), None)
-        start, stop = window.start_seconds, window.stop_seconds
-        return Window(start, stop, rows, sights, window.cuts, window.damage)
+        return Window(
+            window.start_seconds,
+            window.stop_seconds,
+            rows,
+            sights,
+            window.cuts,
+            window.damage,
+            tuple((start, stop) for start, stop in window.speech.spans.tolist()),
+        )
 
     def score(self, evidence: Evidence) -> Scores | None:
         """Score evidence of this window; ``tree.score(evidence)``, but see ``HeardSpeech``."""

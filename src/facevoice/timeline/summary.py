@@ -4,6 +4,7 @@ Windows overlap. So that no instant counts twice, each row stands for its core: 
 window that is nearer to its own middle than to that of any other window.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
@@ -14,6 +15,7 @@ import numpy as np
 
 from facevoice.timeline.table import Person, Row, Segment
 from facevoice.types import Float64Array, Scores, UInt8Array
+from facevoice.types.spans import Span, joined, overlaps
 
 CHANGE_BY: Final = 0.1
 """A segment lasts until the score of another emotion exceeds that of its own by this ..."""
@@ -21,17 +23,13 @@ CHANGE_WINDOWS: Final = 2
 """... or until the same other emotion has been first in that many successive windows."""
 
 _SLACK_SECONDS: Final = 1e-6
-_TINY: Final = 1e-9
-
-
-Span = tuple[float, float]
 
 
 @dataclass(slots=True)
 class Sighted:
     """Running totals of one person.
 
-    first_seconds, last_seconds: of the first and the last sight. stop_seconds: where that ends.
+    first_seconds, last_seconds: where the first sight begins and the last one ends.
     seconds: how long all sights last.
     prominence: face size times confidence, summed over the sampled instants.
     portrait: the face of the clearest sight so far, see ``Person``. clearest: how clear it is.
@@ -39,48 +37,51 @@ class Sighted:
 
     first_seconds: float
     last_seconds: float
-    stop_seconds: float
     seconds: float = 0.0
     prominence: float = 0.0
     clearest: float = 0.0
     portrait: UInt8Array | None = None
 
 
-def places_of(rows: Iterable[Row]) -> dict[Span, Span]:
+def places_of(windows: Iterable[Span]) -> dict[Span, Span]:
     """The part of the film that each window stands for, by window, in order of time.
 
     Parts do not overlap, and end with their window where nothing lies before the next one.
     """
-    windows = sorted({(row.start_seconds, row.stop_seconds) for row in rows})
-    outer = windows or [(0.0, 0.0)]
+    ordered = sorted(set(windows))
+    outer = ordered or [(0.0, 0.0)]
     starts, stops = [outer[0][0]], []
-    for before, after in pairwise(windows):
+    for before, after in pairwise(ordered):
         middle = (sum(before) / 2 + sum(after) / 2) / 2
         apart = before[1] < after[0]  # nothing lies between them
         stops.append(before[1] if apart else middle)
         starts.append(after[0] if apart else middle)
     stops.append(max(stop for _, stop in outer))
-    return dict(zip(windows, zip(starts, stops, strict=True), strict=False))
+    return dict(zip(ordered, zip(starts, stops, strict=True), strict=False))
+
+
+def speech_of(spoken: Mapping[Span, Sequence[Span]]) -> list[Span]:
+    """Anyone's speech in the whole film: of each window that of its place, where it finds some.
+
+    spoken: the stretches of speech that each window found, by window.
+    """
+    places = places_of(spoken)
+    held = (overlaps(places[window], spans) for window, spans in spoken.items())
+    return joined(part for spans in held for part in spans)
 
 
 class Cores:
     """The part of the film that each row stands for; the cores of one person do not overlap.
 
-    A person's core extends neither beyond the first and last sight nor across a cut.
+    A person's core does not extend beyond the first and last sight.
 
-    sighted: by person. cuts: (C,) seconds.
+    sighted: by person.
     """
 
-    def __init__(
-        self, rows: Sequence[Row], sighted: Mapping[int, Sighted], cuts: Float64Array
-    ) -> None:
-        self._places = places_of(rows)
+    def __init__(self, rows: Sequence[Row], sighted: Mapping[int, Sighted]) -> None:
+        self._places = places_of((row.start_seconds, row.stop_seconds) for row in rows)
         self._seen = {
-            person: (
-                seen.first_seconds,
-                min([seen.stop_seconds, *cuts[cuts > seen.last_seconds][:1]]),
-            )
-            for person, seen in sighted.items()
+            person: (seen.first_seconds, seen.last_seconds) for person, seen in sighted.items()
         }
 
     def of(self, row: Row) -> Span:
@@ -126,9 +127,9 @@ def segments_of(
 
 
 def people_of(
-    rows: Sequence[Row], sighted: Mapping[int, Sighted], cores: Cores
+    rows: Sequence[Row], sighted: Mapping[int, Sighted], cores: Cores, speech: Sequence[Span]
 ) -> tuple[Person, ...]:
-    """Totals of everyone who has a row."""
+    """Totals of everyone who has a row; speech: anyone's, as ``speech_of`` returns it."""
     people = []
     for person in sorted({row.person for row in rows if row.person is not None}):
         own = [row for row in rows if row.person == person]
@@ -138,7 +139,7 @@ def people_of(
                 first_seen_seconds=sighted[person].first_seconds,
                 last_seen_seconds=sighted[person].last_seconds,
                 seconds_seen=sighted[person].seconds,
-                seconds_speaking=_speaking(own, cores),
+                seconds_speaking=_speaking(own, cores, speech),
                 shares=_shares(own, cores, plain),
                 personal_shares=_shares(own, cores, personal),
                 portrait=sighted[person].portrait,
@@ -213,13 +214,8 @@ def _shares(
     return {label: value / total for label, value in seconds.items()} if total > 0 else {}
 
 
-def _speaking(rows: Sequence[Row], cores: Cores) -> float:
-    """Seconds of the person's speech in the cores of the rows.
-
-    Speech is assumed to be spread evenly over its window.
-    """
-    return sum(
-        row.speaking_seconds
-        * (cores.seconds(row) / max(row.stop_seconds - row.start_seconds, _TINY))
-        for row in rows
-    )
+def _speaking(rows: Iterable[Row], cores: Cores, speech: Sequence[Span]) -> float:
+    """Seconds of speech in the cores of the rows whose person speaks."""
+    own = joined(cores.of(row) for row in rows if row.speaking_seconds > 0)
+    heard = (overlaps(core, speech) for core in own)
+    return math.fsum(stop - start for spans in heard for start, stop in spans)

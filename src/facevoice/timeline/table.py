@@ -141,7 +141,8 @@ class Person(Value):
     """One person over the whole timeline.
 
     id: counts from 0 in the order of first sight.
-    first_seen_seconds, last_seen_seconds: instants of the first and last sampled sight.
+    first_seen_seconds, last_seen_seconds: where the first sight begins and the last one ends; a
+        sight lasts until the next sampled instant, or until a cut.
     seconds_seen: how long the face was seen.
     seconds_speaking: speech attributed to this person; an instant that several windows hold
         counts once.
@@ -280,6 +281,8 @@ class Timeline(Value):
     frames: the faces behind the rows, if they were asked for.
     audio_tracks: the sound tracks of the file; None without any.
     damage: what was found damaged in the part that was analysed.
+    speech_spans: (S, 2) float64, the stretches of anyone's speech, in order; None if unknown, as
+        in a timeline of version 1.0.
     personal: how the rows were read against the people's own baselines: "whole", against all
         windows of the person; "causal", against the earlier ones; None if that was not asked for.
     personal_segments: as ``segments``, but by the personal scores; None if not asked for.
@@ -301,6 +304,7 @@ class Timeline(Value):
     frames: FrameTable | None = None
     audio_tracks: AudioTracks | None = None
     damage: Damage = UNDAMAGED
+    speech_spans: Float64Array | None = None
     personal: PersonalMode | None = None
     personal_segments: tuple[Segment, ...] | None = None
 
@@ -327,6 +331,8 @@ class Timeline(Value):
             "Timeline.personal_segments must be None exactly if personal is",
         )
         set_field(self, "cuts", frozen_array(self.cuts))
+        if self.speech_spans is not None:
+            freeze_array(self, "speech_spans", (None, 2), "(S, 2) float64", np.float64)
 
     def rows_of(self, person: int | None) -> tuple[Row, ...]:
         """One person's rows in the order of time; None: the rows without a person."""
@@ -349,6 +355,7 @@ class Timeline(Value):
             if self.personal_segments is None
             else tuple(moved(segment, *span) for segment in self.personal_segments),
             frames=None if self.frames is None else moved(self.frames, "times_seconds"),
+            speech_spans=None if self.speech_spans is None else self.speech_spans + seconds,
         )
 
     def __repr__(self) -> str:

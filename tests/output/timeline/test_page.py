@@ -193,7 +193,7 @@ def test_curves_stop_where_the_person_is_not_seen():
     assert drawn.count("<rect") == 2
     assert "L487.5 " in drawn
     unframed = make_timeline(with_frames=False)
-    assert seen(unframed, 0)[-1][1] <= unframed.people[0].last_seen_seconds + 0.25
+    assert seen(unframed, 0)[-1][1] <= unframed.people[0].last_seen_seconds
 
 
 def test_hours_are_thinned_and_keep_their_gaps():

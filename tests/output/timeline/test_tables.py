@@ -41,10 +41,10 @@ def written(timeline, folder, form):
 @pytest.mark.parametrize(
     "timeline",
     [
-        make_timeline(),
+        replace(make_timeline(), speech_spans=np.array([[0.5, 1.5], [1.75, 4.5]])),
         replace(make_timeline(with_frames=False, origin=-2.5), damage=Damage(3, 2, 1)),
         make_timeline(labels=HOSTILE, path="odd \u2028 name.mp4"),
-        replace(make_timeline(), duration_seconds=None, **EMPTY),
+        replace(make_timeline(), duration_seconds=None, speech_spans=np.zeros((0, 2)), **EMPTY),
         replace(make_timeline(with_frames=False), **EMPTY),
         with_blendshapes(make_timeline()),
         with_blendshapes(without_faces(make_timeline())),
@@ -82,8 +82,9 @@ def test_tables_of_version_1_0_are_read(tmp_path):
     about = tmp_path / "talk.about.csv"
     with about.open(encoding="utf-8", newline="") as stream:
         (row,) = csv.DictReader(stream)
-    old = {name: cell for name, cell in row.items() if "damage" not in name} | {"version": "1.0"}
-    assert len(old) == len(row) - 3
+    new = {"speech_spans", *(name for name in row if "damage" in name)}
+    old = {name: cell for name, cell in row.items() if name not in new} | {"version": "1.0"}
+    assert len(old) == len(row) - 4
     rows = tuple(replace(row, picture_size=None) for row in timeline.rows)
     frames = replace(timeline.frames, picture_sizes=None)
     without = replace(timeline, damage=UNDAMAGED, rows=rows, frames=frames)

@@ -15,7 +15,7 @@ from facevoice.output.timeline import write
 from facevoice.output.timeline.spans import NOBODY, cells, runs, seen, shots, spacing, speaking
 from facevoice.timeline import Segment
 from support.media_files import steady
-from support.written_timelines import make_talk, make_timeline, row, with_personal
+from support.written_timelines import CUT, make_talk, make_timeline, row, with_personal
 
 HOSTILE = ('say "no"', "<&> -->", "naïve\nline", "c\x00ontrol")
 
@@ -216,6 +216,10 @@ def test_losses_and_cuts_end_what_is_seen():
     assert shots(timeline) == [(0.0, 4.0), (4.0, 10.0)]
     assert speaking(timeline, None) == [(7.0, 8.0)]
     assert speaking(timeline, 1) == []
+    assert speaking(timeline, 0) == [(0.0, 4.0)]  # whole cells where nothing better is known
+    heard = replace(timeline, speech_spans=np.array([[0.5, 1.5], [1.75, 4.5], [7.25, 7.5]]))
+    assert speaking(heard, 0) == [(0.5, 1.5), (1.75, 4.0)]
+    assert speaking(heard, None) == [(7.25, 7.5)]
 
 
 def test_a_person_is_not_held_over_a_cut():
@@ -224,3 +228,6 @@ def test_a_person_is_not_held_over_a_cut():
     assert seen(late, 1) == [(3.8, 9.875)]
     early = replace(timeline, cuts=np.array([3.5]))
     assert seen(early, 1) == [(3.875, 9.875)]
+    unframed = make_timeline(with_frames=False)
+    gone = replace(unframed.people[0], last_seen_seconds=CUT)  # the cell goes on
+    assert seen(replace(unframed, people=(gone, unframed.people[1])), 0) == [(0.0, CUT)]

@@ -15,11 +15,11 @@ from facevoice.bundle import Bundle
 from facevoice.output.clip.nodes import Node, node_of
 from facevoice.output.clip.sound import Sound, read_sound
 from facevoice.output.clip.strip import FaceStrip, Thumbnail
-from facevoice.output.spans import Span, joined, neighbours
 from facevoice.person import Baseline
 from facevoice.predict import Predictor, read_against
 from facevoice.predict.prediction import Prediction
 from facevoice.types import Evidence, Float64Array, MissingCode, Modality, Scores
+from facevoice.types.spans import Span, joined, neighbours
 
 MOST_STRETCHES: Final = 120
 """Windows of a longer clip are averaged into this many stretches."""

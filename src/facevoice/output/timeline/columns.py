@@ -111,6 +111,8 @@ TABLES: Final[Mapping[str, tuple[Column, ...]]] = {
         Column("labels", "json", "JSON", "the labels that are scored"),
         Column("score_paths", "json", "JSON", "where scores are stored, for reading back"),
         Column("cuts_seconds", "json", "JSON, s", "the first picture after each cut"),
+        Column("speech_spans", "json", "JSON, s", "start and stop of each stretch of anyone's"
+               " speech", since="1.1"),
         Column("bundle.name", "text", "", "the model", at=("bundle", "name")),
         Column("bundle.sha256", "text", "", "of its bundle.json", at=("bundle", "sha256")),
         Column("personal", "text", "code", "what people are read against: their `whole` film, or"
@@ -178,8 +180,8 @@ TABLES: Final[Mapping[str, tuple[Column, ...]]] = {
     ),
     "people": (
         Column("person", "int", "id", "the person", ("id",)),
-        Column("first_seen_seconds", "float", "s", "first sampled instant with this face"),
-        Column("last_seen_seconds", "float", "s", "last sampled instant with this face"),
+        Column("first_seen_seconds", "float", "s", "where the first sight of this face begins"),
+        Column("last_seen_seconds", "float", "s", "where the last sight of it ends"),
         Column("seconds_seen", "float", "s", "how long the face was seen"),
         Column("seconds_speaking", "float", "s",
                "speech attributed to this person; an instant in several windows counts once"),
@@ -387,6 +389,7 @@ def record_of(timeline: Timeline) -> dict[str, Any]:
         "window_seconds": timeline.window_seconds,
         "hop_seconds": timeline.hop_seconds,
         "cuts_seconds": timeline.cuts.tolist(),
+        "speech_spans": None if timeline.speech_spans is None else timeline.speech_spans.tolist(),
         "personal": timeline.personal,
         "audio_tracks": None if timeline.audio_tracks is None else timeline.audio_tracks.to_dict(),
         "damage": timeline.damage.to_dict(),

@@ -8,10 +8,10 @@ import numpy as np
 
 from facevoice.output.html.elements import Colours, curve_paths
 from facevoice.output.html.time_axis import share
-from facevoice.output.spans import Span, joined, neighbours, overlaps
 from facevoice.timeline.summary import plain
 from facevoice.timeline.table import Row
 from facevoice.types import Float64Array, Scores
+from facevoice.types.spans import Span, joined, neighbours, overlaps
 
 Point = tuple[Span, Float64Array | None]
 """A cell and the scores in it; None in a gap."""

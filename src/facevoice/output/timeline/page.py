@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from facevoice import media
+from facevoice.messages import counted
 from facevoice.output.damage import damage_sentence
 from facevoice.output.html.colours import colours_of
 from facevoice.output.html.elements import (
@@ -26,15 +27,15 @@ from facevoice.output.html.page import care, html_page
 from facevoice.output.html.thumbnails import thumbnail
 from facevoice.output.html.time_axis import axis, lane, ribbon
 from facevoice.output.person import REASON_CLAUSES
-from facevoice.output.spans import Span
 from facevoice.output.timeline.columns import printable
 from facevoice.output.timeline.curves import curves, points_of
 from facevoice.output.timeline.film import Film
 from facevoice.output.timeline.spans import cells, emotions, name_of, seen, speaking
-from facevoice.output.wording import clock, counted, duration, listed, percent
+from facevoice.output.wording import clock, duration, listed, percent
 from facevoice.timeline.summary import personal, plain
 from facevoice.timeline.table import Person, Row, Segment, Timeline
 from facevoice.types import Scores
+from facevoice.types.spans import Span
 
 MOST_SHOWN: Final = 4
 """The most people whose curves are open: those seen longest. The next ones open on demand."""

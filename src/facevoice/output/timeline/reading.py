@@ -17,7 +17,7 @@ from facevoice.output.timeline.columns import TABLES, VERSION, expanded, unflatt
 from facevoice.output.timeline.files import READERS
 from facevoice.person import Personal
 from facevoice.timeline.table import FrameTable, Person, Row, Segment, Timeline
-from facevoice.types import MODALITIES, AudioTracks, Damage, Scores
+from facevoice.types import MODALITIES, AudioTracks, Damage, Float64Array, Scores
 
 Record = Mapping[str, Any]
 
@@ -117,7 +117,12 @@ def _timeline(record: Record) -> Timeline:
         else _segments(record["personal_segments"]),
         frames=None if record["frames"] is None else _frames(record, labels),
         damage=Damage.from_dict(record.get("damage", {})),
+        speech_spans=_spans(record.get("speech_spans")),
     )
+
+
+def _spans(found: Sequence[Sequence[float]] | None) -> Float64Array | None:
+    return None if found is None else np.array(found, np.float64).reshape(-1, 2)
 
 
 def _segments(records: Sequence[Record]) -> tuple[Segment, ...]:

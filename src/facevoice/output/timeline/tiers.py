@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from facevoice.output.html.elements import one_line
-from facevoice.output.spans import Span
 from facevoice.output.timeline.spans import emotions, name_of, seen, shots, speaking
 from facevoice.timeline.table import Timeline
+from facevoice.types.spans import Span
 
 _DIGITS: Final = 6  # microseconds: below it only rounding errors
 

@@ -51,7 +51,7 @@ def finished(output: Path, bundle: Bundle, data: Prepared, settings: Settings) -
         BundleError: something other than a bundle stands there.
         RecipeError: it is the bundle to adapt.
     """
-    check_place(output)
+    check_place(output, overwrite=True)
     path = output / "bundle.json"
     if not path.is_file():
         return False

@@ -25,7 +25,6 @@ from facevoice.bundle import Bundle, load_bundle
 from facevoice.bundle.files import files_named
 from facevoice.bundle.trained_on import Lessons, lessons_of, read_lessons, write_lessons
 from facevoice.bundle.write import check_place, files_of, new_bundle, write_card
-from facevoice.errors import BundleError
 from facevoice.session import Session
 from facevoice.train.export.static_int8 import obstacle, quantise
 from facevoice.train.prepare.folder import Prepared
@@ -97,13 +96,11 @@ def quantize(
         report: told of each branch as it is done.
 
     Raises:
-        BundleError: no such bundle, or something is at ``output``.
+        BundleError: no such bundle, or something other than a bundle is at ``output``.
         MissingDependencyError: a branch needs an extra that is not installed.
         OutputError: the folder cannot be written.
     """
-    if output.exists():
-        raise BundleError(f"{output} exists: choose another folder")
-    check_place(output)
+    check_place(output, overwrite=True)
     base = load_bundle(bundle)
     base.check_extras()
     ranging, judging = parted(data)
