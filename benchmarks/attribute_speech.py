@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from facevoice import media
 from facevoice.bundle import load_bundle
 from facevoice.evidence import EvidenceReader, Plan, film_plan
-from facevoice.evidence.mouths import Mouths, Pace
+from facevoice.evidence.mouths import Mouths, Pace, RecentMotions
 from facevoice.evidence.speaker import Motions, features
 from facevoice.faces.find import FaceFinder
 from facevoice.faces.mtcnn import Mtcnn
@@ -68,7 +68,8 @@ def clips_of(folder: Path) -> list[tuple[Path, str]]:
 def pieces_of(path: Path, speaker: str, detector: Mtcnn, picture_hz: float) -> list[Piece]:
     """The windows of a clip seen at a lower frame rate, its black beginning left out."""
     thinned = Sampling(picture_hz, None)
-    mouths, pace, finder, first, last = Mouths(60.0), Pace(), FaceFinder(detector), None, 0.0
+    mouths, pace, finder, first, last = Mouths(), Pace(), FaceFinder(detector), None, 0.0
+    recent = RecentMotions(60.0)
     rate_hz = Plan(0.0, _WINDOW, _HOP, has_video=True, has_audio=True).rate_hz
     for view in media.iter_views(path, rate_hz=rate_hz):
         if view.light is None or view.light.std() <= 8:
@@ -78,14 +79,14 @@ def pieces_of(path: Path, speaker: str, detector: Mtcnn, picture_hz: float) -> l
             mouths.add_light(last, view.light)
         if view.image is not None:
             faces = finder.find(view.image, last, afresh=False)
-            mouths.measure(last, dict(enumerate(faces[:1])))
+            recent.add(last, mouths.measure(last, dict(enumerate(faces[:1]))))
     sound = media.read_waveform(path, rate_hz=SPEECH_RATE_HZ)
     assert sound is not None
     assert first is not None
     pieces, start = [], first
     while last - start >= _SHORTEST:
         stop = min(start + _WINDOW, last)
-        times, values = mouths.motions(0, start, stop)
+        times, values = recent.between(0, start, stop)
         begin, end = (round((t - sound.start_seconds) * SPEECH_RATE_HZ) for t in (start, stop))
         pieces.append(Piece(speaker, (times - start, values), sound.samples[max(begin, 0) : end]))
         start = last if stop == last else start + _HOP

@@ -47,7 +47,7 @@ bash runs/teachers.sh "$data"
 run train recipes/base_face_votes.toml --data prepared/fer2013 -o runs-out/base_face_votes
 leave_corpora_out # which base_tree.toml takes the voice's temperature from
 run train recipes/base_speech.toml "${voices[@]}" -o runs-out/base_speech
-run bundle runs-out/base_face_votes runs-out/base_speech --tree recipes/base_tree.toml -o "$output"
+run bundle --overwrite runs-out/base_face_votes runs-out/base_speech --tree recipes/base_tree.toml -o "$output"
 leave_corpora_out --record "$output" # trained above: only the figures, into the card
 run evaluate prepared/fer2013 --split test --bundle "$output" --record "FER2013 test"
 run evaluate prepared/ferplus --split test --bundle "$output" --record "FER+ test, clear majority"

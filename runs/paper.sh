@@ -30,14 +30,14 @@ for name in vggface resnet18 densenet121 vgg_affectnet spectrogram is09 is10; do
     runs+=("$out/runs/$name")
 done
 [ -f "$out/bundle/bundle.json" ] ||
-    run bundle "${runs[@]}" --tree recipes/system.toml -o "$out/bundle"
+    run bundle --overwrite "${runs[@]}" --tree recipes/system.toml -o "$out/bundle"
 # labels of the test clips are withheld: the table is of the validation clips, as in the paper
-[ -f "$out/scores.npz" ] || run score --bundle "$out/bundle" --data "$out/afew" -o "$out/scores.npz"
+[ -f "$out/scores.npz" ] || run score --overwrite --bundle "$out/bundle" --data "$out/afew" -o "$out/scores.npz"
 for search in grid nested; do
-    run fuse "$out/scores.npz" --split val --tree "$out/bundle" --search "$search" --step "$step" \
+    run fuse --overwrite "$out/scores.npz" --split val --tree "$out/bundle" --search "$search" --step "$step" \
         -o "$out/$search.json"
-    run evaluate "$out/scores.npz" --split val --weights "$out/$search.json" \
+    run evaluate --overwrite "$out/scores.npz" --split val --weights "$out/$search.json" \
         --title "AFEW: $search weights" -o "$out/report-$search"
 done
-run reweigh "$out/bundle" --weights "$out/nested.json" -o "$out/fused"
+run reweigh --overwrite "$out/bundle" --weights "$out/nested.json" -o "$out/fused"
 echo "predict with: facevoice predict CLIP --bundle $out/fused"

@@ -86,12 +86,12 @@ runs=()
 for name in vggface resnet18 densenet121 vgg_affectnet spectrogram is09 is10; do
     runs+=("$out/runs/$name")
 done
-run bundle "${runs[@]}" --tree recipes/system.toml -o "$out/bundle"
-run score --bundle "$out/bundle" --data "$out/clips" -o "$out/scores.npz"
-run fuse "$out/scores.npz" --split val --tree "$out/bundle" --search grid --step 0.1 \
+run bundle --overwrite "${runs[@]}" --tree recipes/system.toml -o "$out/bundle"
+run score --overwrite --bundle "$out/bundle" --data "$out/clips" -o "$out/scores.npz"
+run fuse --overwrite "$out/scores.npz" --split val --tree "$out/bundle" --search grid --step 0.1 \
     -o "$out/weights.json"
-run reweigh "$out/bundle" --weights "$out/weights.json" -o "$out/fused"
-run evaluate "$out/scores.npz" --split test --weights "$out/weights.json" -o "$out/report"
+run reweigh --overwrite "$out/bundle" --weights "$out/weights.json" -o "$out/fused"
+run evaluate --overwrite "$out/scores.npz" --split test --weights "$out/weights.json" -o "$out/report"
 
 step "predict"
 run predict "$clips"/03-*_01.mp4 --bundle "$out/fused" -o "$out/predictions.csv"

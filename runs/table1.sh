@@ -22,17 +22,17 @@ mkdir -p "$output"
 [ -f "$prepared/prepared.json" ] ||
     run prepare "$corpus" --root "$root" -o "$prepared" --workers 2
 [ -f "$output/scores.npz" ] ||
-    run score --bundle "$bundle" --data "$prepared" --deal "$fit_split,$test_split" \
+    run score --overwrite --bundle "$bundle" --data "$prepared" --deal "$fit_split,$test_split" \
         -o "$output/scores.npz"
 # the paper's search, node by node as the bundle's tree is built; then weights that hold up
-run fuse "$output/scores.npz" --split "$fit_split" --tree "$bundle" \
+run fuse --overwrite "$output/scores.npz" --split "$fit_split" --tree "$bundle" \
     --search grid --step "$step" --joint -o "$output/grid.json"
-run fuse "$output/scores.npz" --split "$fit_split" --tree "$bundle" \
+run fuse --overwrite "$output/scores.npz" --split "$fit_split" --tree "$bundle" \
     --search nested --step "$step" -o "$output/nested.json"
-run reweigh "$bundle" --weights "$output/nested.json" -o "$output/bundle"
+run reweigh --overwrite "$bundle" --weights "$output/nested.json" -o "$output/bundle"
 allow=()
 [ "$fit_split" = "$test_split" ] && allow=(--allow-trained)
 for search in grid nested; do
-    run evaluate "$output/scores.npz" --split "$test_split" --weights "$output/$search.json" \
+    run evaluate --overwrite "$output/scores.npz" --split "$test_split" --weights "$output/$search.json" \
         --title "$corpus: $search weights" "${allow[@]}" -o "$output/report-$search"
 done

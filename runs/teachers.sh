@@ -24,8 +24,8 @@ if [ "$TEACHERS" = cuda ]; then
             --set "name=teacher_$seed" --set "seed=$seed" "${settings[@]}"
         teachers+=("runs-out/teacher_$seed")
     done
-    run bundle "${teachers[@]}" --tree recipes/teachers_cuda_tree.toml -o runs-out/teachers
+    run bundle --overwrite "${teachers[@]}" --tree recipes/teachers_cuda_tree.toml -o runs-out/teachers
 else
-    run bundle runs-out/base_face_gentle --tree recipes/teachers_tree.toml -o runs-out/teachers
+    run bundle --overwrite runs-out/base_face_gentle --tree recipes/teachers_tree.toml -o runs-out/teachers
 fi
-run score prepared/fer2013 --bundle runs-out/teachers -o "$table"
+run score --overwrite prepared/fer2013 --bundle runs-out/teachers -o "$table"

@@ -45,7 +45,7 @@ SUBSTITUTIONS: Final = (
     (r"\blive 0\b", "live talk.mkv"),
     (r"rtsp://\S+", "talk.mkv"),
     # the film has four seconds
-    (r"--start 60 --stop 75", "--start 1 --stop 2"),
+    (r"--start 1:00 --stop 1:15", "--start 1 --stop 0:02"),
     # it has one sound track
     (r"--audio-track 1\b", "--audio-track 0"),
     # no run was interrupted
@@ -56,6 +56,8 @@ SUBSTITUTIONS: Final = (
     (r"--step 0.02\b", "--step 0.25"),
     (r"--search nested\b", "--search nested --step 0.25"),
     (r" --data prepared/more\b", ""),
+    # the page on training shows its steps as a whole first, then one by one
+    (r"\bbundle runs-out/resnet18 ", "bundle --overwrite runs-out/resnet18 "),
 )
 """Pattern in a command -> what is run in its place, and in comments why."""
 
@@ -181,6 +183,11 @@ def make_stage(folder: Path) -> None:
     for number, path in enumerate(sorted((folder / "my_clips").glob("*/*.mp4"))[:6]):
         place = ("clips", "interviews", "corpus")[number % 3]
         shutil.copy(path, folder / place / f"{path.parent.name}_{path.name}")
+    (folder / "anna").mkdir()
+    for number, path in enumerate(sorted((folder / "my_clips").glob("*/*.mp4"))[:3], start=1):
+        shutil.copy(path, folder / "anna" / f"{number}.mp4")
+    shown = [f"clips/{path.name},anna" for path in sorted((folder / "clips").iterdir())]
+    (folder / "people.csv").write_text("\n".join(["file,person", *shown]) + "\n", encoding="utf-8")
     table = (folder / "my_clips" / "manifest.csv").read_text(encoding="utf-8")
     (folder / "labels.csv").write_text(re.sub("^(?=.*mp4)", "my_clips/", table, flags=re.MULTILINE))
     recipe = ROOT / "recipes" / "is10_svm.toml"

@@ -12,6 +12,7 @@ import pytest
 import facevoice
 from facevoice import media
 from facevoice.bundle import load_bundle
+from facevoice.predict import read_against
 from facevoice.samples import SAMPLE
 from facevoice.timeline import timeline
 from facevoice.types import Damage, Face, Sample
@@ -29,11 +30,15 @@ def results(toy_bundle, tmp_path_factory):
     people = add_population(toy_bundle, tmp_path_factory.mktemp("people") / "toy")
     bundle = load_bundle(people, threads=1)
     predictor = facevoice.Predictor(bundle, threads=1)
-    baseline = facevoice.Baseline.of(predictor, [SAMPLE] * 3)
-    prediction = predictor(SAMPLE, baseline=baseline)
+    prediction = predictor(SAMPLE)
+    baseline = facevoice.Baseline.empty(bundle).after([prediction] * 3)
+    prediction = read_against(prediction, bundle, baseline)
     ((evidence, _),) = predictor.trace(SAMPLE)
-    film = timeline(SAMPLE, bundle, frames=True)
-    (*_, window) = facevoice.live(SAMPLE, bundle)
+    known = {"baseline": baseline, "window": 2.0}
+    film = timeline(SAMPLE, bundle, frames=True, personal="whole", **known)
+    (*_, window) = facevoice.live(SAMPLE, bundle, personal=True, **known)
+    assert film.rows[0].personal
+    assert window.rows[0].personal
     found = [
         prediction,
         prediction.scores,

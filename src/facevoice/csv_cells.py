@@ -40,11 +40,14 @@ def csv_text(path: Path) -> str:
 
     Raises:
         OSError: it cannot be read.
-        UnicodeDecodeError: it is neither.
+        ValueError: it is neither.
     """
     content = path.read_bytes()
     wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    return content.decode("utf-16" if wide else "utf-8-sig")
+    try:
+        return content.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError("it is not text in UTF-8 or UTF-16") from None
 
 
 def csv_rows(text: str, first_line: int = 1) -> Iterator[tuple[int, list[str]]]:

@@ -77,7 +77,7 @@ class Session:
     """An ONNX model, ready to run.
 
     path: a .onnx file.
-    device: "cpu" or "cuda" (cuda needs the onnxruntime-gpu package).
+    device: "cpu" or "cuda" (cuda needs the package onnxruntime-gpu, and is untested).
     threads: processor threads per run; None: FACEVOICE_THREADS, or else all cores.
     """
 

@@ -21,6 +21,8 @@ def _told(path: Path) -> Iterator[None]:
     """Turn an error of the operating system into one that names the path."""
     try:
         yield
+    except OutputError:
+        raise
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
 
@@ -39,9 +41,14 @@ def check_file(path: Path, *, overwrite: bool, made: bool = False) -> None:
     with _told(path):
         exists = path.exists()
     if exists and not overwrite:
-        raise InvalidInputError(
-            f"{path} exists: replace it with --overwrite, or name another place with -o"
-        )
+        raise refused(path)
+
+
+def refused(path: Path) -> InvalidInputError:
+    """The error where something would be replaced unasked."""
+    return InvalidInputError(
+        f"{path} exists: replace it with --overwrite, or name another place with -o"
+    )
 
 
 def check_writable(path: Path) -> None:

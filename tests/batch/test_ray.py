@@ -10,8 +10,10 @@ import psutil
 import pytest
 
 from facevoice.batch import Processes, RayCluster, Records, predict_all
+from facevoice.cli import main
 from facevoice.errors import InvalidInputError
 from support.deadly_files import Dangerous
+from support.people import add_population
 from support.places import TESTS
 from support.small_corpus import make_variants
 
@@ -101,6 +103,17 @@ def test_the_command_is_quiet_and_leaves_no_process(variants, toy_bundle, tmp_pa
     subprocess.run([*common, "-o", str(tmp_path / "pool.csv")], check=False, capture_output=True)
     assert (tmp_path / "ray.csv").read_bytes() == (tmp_path / "pool.csv").read_bytes()
     wait_for_none()
+
+
+def test_people_are_read_as_by_one_process(variants, toy_bundle, tmp_path):
+    bundle = add_population(toy_bundle, tmp_path / "bundle")
+    corpus = variants.write(tmp_path / "corpus", 6, damaged=1)
+    common = ["predict", str(corpus[0].parent), "--bundle", str(bundle), "--same-person"]
+    one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
+    assert main([*common, "-o", str(one)]) == 1
+    assert main([*common, "-o", str(two), "--workers", "2", "--engine", "ray"]) == 1
+    assert one.read_bytes() == two.read_bytes()
+    assert b'"personal": {' in one.read_bytes()
 
 
 def test_killed_it_takes_the_cluster_along_and_can_go_on(variants, toy_bundle, tmp_path):

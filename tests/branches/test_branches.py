@@ -13,7 +13,7 @@ from facevoice.branches import (
     Stack,
 )
 from facevoice.branches.base import softmax, tempered
-from facevoice.branches.face_input import FaceInput
+from facevoice.branches.face_input import FaceInput, run_pictures
 from facevoice.branches.tree import nodes
 from facevoice.bundle import load_bundle
 from facevoice.errors import BundleError
@@ -226,6 +226,24 @@ def test_face_input_refuses_nonsense(change):
     FaceInput.from_dict(good)
     with pytest.raises(BundleError):
         FaceInput.from_dict(good | change)
+
+
+def test_large_pictures_are_run_a_few_at_a_time(sessions):
+    pictures = np.random.default_rng(0).random((9, 3, 224, 224), np.float32)
+    seen = []
+
+    class Listening(Session):
+        def run(self, *arrays):
+            seen.append(len(arrays[0]))
+            return super().run(*arrays)
+
+    session = Listening(sessions["cnn"].path)
+    found = run_pictures(session, pictures)
+    assert seen == [4, 4, 1]
+    np.testing.assert_allclose(found, session.run(pictures)[0], rtol=1e-6)
+    small = pictures[:, :, :64, :64]
+    run_pictures(session, np.ascontiguousarray(small))
+    assert seen[-1] == 9  # all at once, as they cost little
 
 
 def test_face_input_names_what_a_bundle_lacks():

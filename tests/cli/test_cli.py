@@ -162,6 +162,12 @@ def test_doctor_names_what_is_there(capsys):
         assert word in out
 
 
+def test_doctor_says_that_cuda_is_untested(capsys, monkeypatch):
+    monkeypatch.setattr("facevoice.session.available_devices", lambda: ("cpu", "cuda"))
+    facevoice("doctor")
+    assert "devices            cpu, cuda (untested" in capsys.readouterr().out
+
+
 def test_datasets_lists_the_corpora_and_tells_all_about_one(capsys):
     assert facevoice("datasets") == 0
     out = capsys.readouterr().out
@@ -180,10 +186,10 @@ def test_evaluate_prints_figures_for_every_node(capsys, toy_bundle, tmp_path):
     labels.write_text(f"file,emotion,speaker\n{SAMPLE},happy,A\n{SAMPLE},bored,B\n")
     table = tmp_path / "scores.csv"
     assert facevoice("evaluate", labels, "-o", table, "--bundle", toy_bundle) == 0
-    out = capsys.readouterr().out
+    said = capsys.readouterr()
     for node in ("fused", "face.expression", "face.sequence", "voice.spectrogram"):
-        assert node in out
-    assert "left out: 1 with label bored" in out
+        assert node in said.out
+    assert "left out: 1 with label bored" in said.err
     assert table.exists()
     assert facevoice("evaluate", labels, "--json", "--bundle", toy_bundle) == 0
     assert json.loads(capsys.readouterr().out)["clips"] == 1

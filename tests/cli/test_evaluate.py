@@ -123,7 +123,7 @@ def test_a_card_s_figures_are_measured_again(
     options = (faces, "--split", "test", "--bundle", measured_bundle)
     assert facevoice("evaluate", *options) == 0
     said = capsys.readouterr()
-    assert "6 clips" in said.out
+    assert "6 labelled clips" in said.out
     assert "card" not in said.err
     assert facevoice("evaluate", *options, "--record", "ten faces") == 0
     assert "recorded as 'ten faces'" in capsys.readouterr().err
@@ -167,9 +167,10 @@ def test_score_and_evaluate_take_the_same_inputs_and_say_the_same_of_them(
         ((faces, "--split", "testing"), "6 files: happy 3, sad 3; splits: test 6; 6 groups"),
         (("--data", faces, "--split", "test"), "6 files: happy 3, sad 3; splits: test 6; 6 groups"),
     ):
-        assert facevoice("score", *inputs, "--bundle", toy_bundle, "--nodes", "-o", table) == 0
+        again = ("--nodes", "-o", table, "--overwrite")
+        assert facevoice("score", *inputs, "--bundle", toy_bundle, *again) == 0
         first = capsys.readouterr().err.splitlines()
-        options = ("--bundle", toy_bundle, "-o", tmp_path / "e.csv")
+        options = ("--bundle", toy_bundle, "-o", tmp_path / "e.csv", "--overwrite")
         assert facevoice("evaluate", *inputs, *options) == 0
         second = capsys.readouterr().err.splitlines()
         assert f"facevoice: {told}" in first
@@ -181,7 +182,7 @@ def test_score_says_which_clips_taught_the_bundle(
     capsys: pytest.CaptureFixture[str], measured_bundle: Path, faces: Path, tmp_path: Path
 ) -> None:
     teach(measured_bundle, ["train/2.jpg"], ["happy"])
-    out = ("--bundle", measured_bundle, "-o", tmp_path / "t.npz")
+    out = ("--bundle", measured_bundle, "-o", tmp_path / "t.npz", "--overwrite")
     assert facevoice("score", faces, "--split", "train", *out) == 0
     assert "toy was trained on 1 of 4 clips, such as train/2.jpg" in capsys.readouterr().err
     assert facevoice("score", faces, "--split", "test", *out) == 0

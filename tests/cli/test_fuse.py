@@ -225,7 +225,7 @@ def test_the_published_weights_fit_the_papers_recipe(
     fusion = weight_tree(read_weights(out).fusion)
     assert [node.name for node in fusion.nodes] == ["audio", "system"]
     write_score_table(replace(table, tree=structure(tree)), tmp_path / "scored.npz")
-    assert facevoice("fuse", tmp_path / "scored.npz", *options[:6], "-o", out) == 0
+    assert facevoice("fuse", tmp_path / "scored.npz", *options[:6], "-o", out, "--overwrite") == 0
     assert weight_tree(read_weights(out).fusion) == fusion  # by the tree of its bundle
     root = fusion.root
     assert dict(zip(root.members, root.weights, strict=True)) == dict(PUBLISHED_WEIGHTS)
@@ -417,7 +417,7 @@ def test_a_bundle_takes_the_weights_and_predicts_as_the_table_says(
     assert set(scores.parts) == {"seen", "spectrogram"}
     card = json.loads((output / "bundle.json").read_text())
     assert card["provenance"]["weights"]["search"] == "grid"
-    assert facevoice("reweigh", toy_bundle, "--weights", weights, "-o", output) == 0
+    assert facevoice("reweigh", toy_bundle, "--weights", weights, "-o", output, "--overwrite") == 0
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ def test_with_leave_it_is_done_and_said(
     assert facevoice("evaluate", table, "--weights", weights, "--allow-trained") == 0
     out = capsys.readouterr().out
     assert "Leak found" in out
-    assert "The bundle toy was trained on 8 of the clips judged: a/00.png" in out
+    assert "The bundle toy was trained on 8 of 8 clips, such as a/00.png" in out
 
 
 def test_clips_that_weights_were_fitted_on_taught_the_reweighed_bundle(
@@ -192,7 +192,7 @@ def test_weights_of_clips_that_taught_another_bundle_do_not_enter_it(
     # scores that folds held out come from no bundle: their weights may enter what learnt from all
     held_out = replace(read_score_table(table), bundle=None)
     write_score_table(held_out, table)
-    assert facevoice("fuse", table, *FIT, "-o", tmp_path / "w.json") == 0
+    assert facevoice("fuse", table, *FIT, "-o", tmp_path / "w.json", "--overwrite") == 0
     assert facevoice("reweigh", other, *options) == 0
 
 
@@ -224,7 +224,8 @@ def test_what_was_not_looked_for_is_not_said_to_be_absent(
     for taught, verdict in (("", "not looked for"), ("no", "none found")):
         both = skilled(count=40).append(replace(test, taught=np.full(len(test), taught)))
         write_score_table(both, tmp_path / "both.npz")
-        assert facevoice("fuse", tmp_path / "both.npz", *FIT, "--split", "val", "-o", weights) == 0
+        options = ("--split", "val", "-o", weights, "--overwrite")
+        assert facevoice("fuse", tmp_path / "both.npz", *FIT, *options) == 0
         options = ("--weights", weights, "--split", "test")
         capsys.readouterr()
         assert facevoice("evaluate", tmp_path / "both.npz", *options, "--json") == 0
@@ -254,7 +255,7 @@ def test_validation_clips_may_set_weights_and_give_no_figures(
     assert facevoice("evaluate", table) == 1
     assert facevoice("evaluate", data, "--bundle", tmp_path / "b") == 1
     both = prepared(tmp_path / "both", images, range(8))
-    assert facevoice("score", both, "--bundle", tmp_path / "b", "-o", table) == 0
+    assert facevoice("score", both, "--bundle", tmp_path / "b", "-o", table, "--overwrite") == 0
     capsys.readouterr()
     assert facevoice("fuse", table, *FIT) == 1
     assert "toy was trained on 4 of 8 clips" in capsys.readouterr().err

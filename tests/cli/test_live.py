@@ -106,7 +106,7 @@ def test_other_failures_are_one_line(capsys, tmp_path):
         ([str(tmp_path / "none.mkv")], "does not exist"),
         (["rtsp://127.0.0.1:9/none"], "cannot open rtsp://127.0.0.1:9/none"),
         (["x", "--format", "nonsense"], "no input format 'nonsense'"),
-        (["-", "--hop", "5"], "0 < hop <= window"),
+        (["-", "--hop", "5"], "--hop 5 s is longer than --window 3 s"),
     ):
         assert main(["live", *arguments]) == 1
         error = capsys.readouterr().err

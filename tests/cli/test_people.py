@@ -7,6 +7,7 @@ import shutil
 import jsonschema
 import numpy as np
 import pytest
+from PIL import Image
 
 import facevoice
 from facevoice.cli import main
@@ -28,14 +29,15 @@ def bundle(toy_bundle, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory):
-    """Four clips: parts of the sample, as a sound file and pictures can be had cheaply."""
+    """Two pictures and two recordings, parts of the sample: they are read in no time."""
     folder = tmp_path_factory.mktemp("clips")
-    for name in ("a.mp4", "b.mp4"):
-        shutil.copyfile(SAMPLE, folder / name)
+    frames = list(facevoice.media.iter_frames(SAMPLE, rate_hz=1))
+    for name, frame in (("a.png", frames[1]), ("b.png", frames[3])):
+        Image.fromarray(frame.image).save(folder / name)
     found = facevoice.media.read_waveform(SAMPLE, rate_hz=16000)
     for name, half in (("c.wav", found.samples[:32000]), ("d.wav", found.samples[24000:])):
         write_media(folder / name, sound=half)
-    return [folder / name for name in ("a.mp4", "b.mp4", "c.wav", "d.wav")]
+    return [folder / name for name in ("a.png", "b.png", "c.wav", "d.wav")]
 
 
 @pytest.fixture(scope="module")
@@ -68,21 +70,45 @@ def test_a_table_of_people_keeps_them_apart(bundle, clips, tmp_path, capsys):
     table, output = tmp_path / "people.csv", tmp_path / "out.csv"
     lines = [f"{path},{name}" for path, name in zip(clips, ["x", "x", "x", ""], strict=True)]
     table.write_text("\n".join(["file,person", *lines]))
-    arguments = ("predict", *clips, SAMPLE, "--people", table, "--bundle", bundle)
+    arguments = ("predict", *clips, "--people", table, "--bundle", bundle)
     assert run(*arguments, "-o", output) == 0
     with output.open(newline="") as stream:
         rows = list(csv.DictReader(stream))
-    assert [row["personal.clips"] for row in rows] == ["3", "3", "3", "", ""]
-    assert [row["personal_reason"] for row in rows] == ["", "", "", "no_baseline", "no_baseline"]
+    assert [row["personal.clips"] for row in rows] == ["3", "3", "3", ""]
+    assert [row["personal_reason"] for row in rows] == ["", "", "", "no_baseline"]
     assert all(row["personal.emotion"] in facevoice.EMOTIONS for row in rows[:3])
-    assert run(*arguments, "-o", tmp_path / "again.csv", "--workers", "2") == 0
-    assert (tmp_path / "again.csv").read_bytes() == output.read_bytes()
+    again, cache = tmp_path / "again.csv", ("--cache", tmp_path / "cache")
+    for _ in ("by workers", "from the cache"):
+        assert run(*arguments, "-o", again, "--overwrite", "--workers", "2", *cache) == 0
+        assert again.read_bytes() == output.read_bytes()
     with output.open(newline="") as stream:
         header = next(csv.reader(stream))
     assert run("predict", clips[2], "--csv", "--bundle", bundle) == 0
     capsys.readouterr()
     plain = facevoice.output.predictions.columns.columns_of(facevoice.load(bundle).bundle.tree)
     assert [name for name in header if not name.startswith("personal")] == list(plain)
+
+
+@pytest.mark.parametrize("options", [("--same-person",), ("--same-person", "--baseline")])
+def test_workers_records_and_a_resumed_run_give_the_same_table(
+    options, bundle, clips, enrolled, tmp_path
+):
+    """The second pass works from records, to the last digit."""
+    chosen = [*options, enrolled] if "--baseline" in options else options
+    common = ("predict", *clips, tmp_path / "gone.mp4", *chosen, "--bundle", bundle)
+    one, two, again, resumed = (tmp_path / f"{number}.jsonl" for number in range(4))
+    assert run(*common, "-o", one) == 1  # an input is not there
+    cache = tmp_path / "cache"
+    assert run(*common, "-o", two, "--workers", 2, "--cache", cache) == 1
+    assert run(*common, "-o", again, "--cache", cache) == 1
+    shutil.copytree(cache, f"{resumed}.parts")
+    next((tmp_path / f"{resumed}.parts").glob("*/*.json")).unlink()
+    assert run(*common, "-o", resumed, "--resume") == 1
+    assert len({path.read_bytes() for path in (one, two, again, resumed)}) == 1
+    clips_known = 4 + 3 * ("--baseline" in options)
+    assert [each["personal"] and each["personal"]["clips"] for each in records(one)] == [
+        None, clips_known, clips_known, clips_known, clips_known,
+    ]  # fmt: skip
 
 
 def test_too_little_is_said(bundle, clips, capsys):
@@ -102,6 +128,24 @@ def test_an_enrolled_person_is_read_against_the_baseline(bundle, clips, enrolled
     (row,) = (line for line in lines if line.startswith("  personal "))
     assert [float(cell) for cell in row.split()[2:]] == pytest.approx(found.values, abs=0.006)
     assert row.split()[1] == found.emotion
+
+
+def test_the_page_shows_both_answers(bundle, clips, enrolled, tmp_path, capsys):
+    page = tmp_path / "page.html"
+    arguments = ("predict", clips[3], "--report", page, "--json", "--bundle", bundle)
+    assert run(*arguments, "--baseline", enrolled) == 0
+    record = json.loads(capsys.readouterr().out)
+    text = page.read_text()
+    assert text.count("usual self") == 1
+    assert "Read against 3 clips" in text
+    section = text[text.index("usual self") :]
+    assert section.index(f">{record['personal']['emotion']}</p>") < section.index("</table>")
+    few = tmp_path / "few.json"
+    assert run("baseline", clips[2], "-o", few, "--bundle", bundle) == 0
+    assert run(*arguments, "--baseline", few, "--overwrite") == 0
+    assert "<code>too_little</code>" in page.read_text()
+    assert run(*arguments, "--overwrite") == 0
+    assert "usual self" not in page.read_text()
 
 
 def test_an_enrolled_person_may_start_the_others(bundle, clips, enrolled, tmp_path):

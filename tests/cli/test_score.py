@@ -42,7 +42,7 @@ def test_the_table_holds_every_branch_and_no_blend(
     assert table.ids.tolist() == [str(SAMPLE)]
     assert (table.groups.tolist(), table.splits.tolist()) == (["A"], ["val"])
     assert table.labels[table.truth[0]] == "happy"
-    assert "1 clips x 3 branches" in capsys.readouterr().err
+    assert "1 clip x 3 branches" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".npz", ".parquet"])
@@ -159,10 +159,10 @@ def test_groups_are_dealt_where_nobody_cut_the_clips(
     labels, out = tmp_path / "labels.csv", tmp_path / "scores.npz"
     rows = [f"{SAMPLE},happy,A", f"{SAMPLE.parent / '..' / 'samples' / SAMPLE.name},happy,B"]
     labels.write_text("file,label,speaker\n" + "\n".join(rows) + "\n")
-    deal = ("--bundle", toy_bundle, "--deal", "val,test", "-o", out)
+    deal = ("--bundle", toy_bundle, "--deal", "val,test", "-o", out, "--overwrite")
     assert facevoice("score", labels, *deal) == 0
     assert sorted(read_score_table(out).splits.tolist()) == ["test", "val"]
-    assert "split 'val': 1 clips of 1 groups, taken from ''" in capsys.readouterr().err
+    assert "split 'val': 1 clip of 1 group, taken from ''" in capsys.readouterr().err
     cut = [f"{row},{split}" for row, split in zip(rows, ("train", "dev"), strict=True)]
     labels.write_text("file,label,speaker,split\n" + "\n".join(cut) + "\n")
     assert facevoice("score", labels, *deal) == 0

@@ -45,6 +45,25 @@ def test_files_and_folders_are_read_and_a_finished_one_is_skipped(films, command
     assert capsys.readouterr().err.count("skipped, complete in") == 2
 
 
+def test_films_of_one_name_get_folders_of_their_own(films, command, tmp_path, capsys):
+    out = tmp_path / "out"
+    for folder in ("cam1", "cam2"):
+        (tmp_path / folder).mkdir()
+        for name in ("one.wav", *(["two.wav"] if folder == "cam2" else [])):
+            (tmp_path / folder / name).write_bytes((films / name).read_bytes())
+    words = [tmp_path / "cam1", tmp_path / "cam2", "-o", out, "--formats", "json"]
+    assert command(*words) == 0
+    written = sorted(path.relative_to(out).as_posix() for path in out.rglob("*.json"))
+    assert [name for name in written if "settings" not in name] == [
+        "cam1/one.json", "cam2/one.json", "two.json",
+    ]  # fmt: skip
+    for folder in ("cam1", "cam2"):
+        record = json.loads((out / folder / "one.json").read_text())
+        assert record["path"] == str(tmp_path / folder / "one.wav")
+    assert command(*words) == 0
+    assert capsys.readouterr().err.count("skipped, complete in") == 3
+
+
 def test_an_interrupted_run_goes_on_and_a_changed_film_is_not_skipped(films, command, tmp_path):
     out, film = tmp_path / "out", tmp_path / "film.wav"
     film.write_bytes((films / "one.wav").read_bytes())
@@ -112,14 +131,15 @@ def test_outputs_are_checked_before_anything_is_read(films, command, tmp_path, c
     film, out = films / "one.wav", tmp_path / "out"
     out.mkdir()
     (out / "one.people.csv").write_text("mine")
-    other = tmp_path / "one.mp3"
-    other.touch()
+    twins = [tmp_path / name for name in ("one.mp3", "one.wav")]
+    for twin in twins:
+        twin.touch()
     (tmp_path / "file").touch()
     long_name = tmp_path / f"{'x' * 248}.wav"
     long_name.write_bytes(film.read_bytes())
     for words, said in (
         ([film, "-o", out], "one.people.csv exists: replace it with --overwrite"),
-        ([film, other, "-o", out, "--overwrite"], "files of the same names"),
+        ([*twins, "-o", out, "--overwrite"], "files of the same names"),
         ([film, "-o", tmp_path / "not" / "there"], "does not exist"),
         ([film, "-o", tmp_path / "file"], "not a folder"),
         ([long_name, "-o", out], "cannot be written"),
@@ -157,6 +177,7 @@ def test_files_of_a_format_are_those_that_it_writes(films, command, tmp_path):
         command(films / "one.wav", "-o", tmp_path, "--frames", "--formats", ",".join(formats)) == 0
     )
     expected = {*files_of(film, tmp_path, formats), tmp_path / "one.settings.json"}
+    expected = {path for path in expected if ".personal_" not in path.name}  # need --personal
     assert set(tmp_path.iterdir()) == expected
 
 
@@ -192,7 +213,7 @@ def test_a_name_too_long_for_its_files_is_found_before_the_work(
     assert command(film, "-o", out) == 1
     assert "255 are allowed" in capsys.readouterr().err
     monkeypatch.undo()
-    short = film.with_name(f"{'x' * 241}.wav")
+    short = film.with_name(f"{'x' * 233}.wav")
     film.rename(short)
     assert command(short, "-o", out, "--formats", "csv,json,vtt") == 0
     assert len(list(out.iterdir())) == 7

@@ -142,7 +142,7 @@ def samples_of(*rows: tuple[str, str, str], root) -> list[Sample]:
 def test_a_group_on_both_sides_is_refused(tmp_path):
     rows = (("a", "train", "ann"), ("b", "test", "ann"), ("c", "test", "cy"))
     samples = samples_of(*rows, root=tmp_path)
-    with pytest.raises(DatasetError, match=r"leaks 1 times.*group ann in test and train"):
+    with pytest.raises(DatasetError, match=r"leaks 1 time,.*group ann in test and train"):
         check_split(samples)
     (leak,) = check_split(samples, allow=True)
     assert (leak.kind, leak.ids) == ("group", ("a", "b"))

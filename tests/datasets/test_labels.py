@@ -99,7 +99,7 @@ def test_errors_say_what_was_found_and_what_is_accepted(
 
 
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"no file of labels .*gone\.csv"):
+    with pytest.raises(DatasetError, match=r"gone\.csv does not exist"):
         read_labels(tmp_path / "gone.csv")
     with pytest.raises(
         DatasetError, match=r"no labelled file under .*manifest\.csv or labels\.csv"

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -21,12 +22,15 @@ from facevoice.evidence.follow_process import in_another_process, is_worth_a_pro
 from facevoice.faces.mtcnn import Mtcnn
 from facevoice.samples import SAMPLE
 from facevoice.timeline import timeline
+from facevoice.types import Face
 from support.media_files import steady, tone, write_media
+
+FACE = Face(np.array([0, 0, 9, 9], np.float32), np.eye(5, 2, dtype=np.float32), 1.0)
 
 
 def following(path):
     plan = Plan(0.0, 3.0, 1.0, has_video=True, has_audio=True)
-    return partial(follow_file, path, plan, partial(Mtcnn, threads=1), with_light=True)
+    return partial(follow_file, path, plan, partial(Mtcnn, threads=1), with_mouths=True)
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +44,9 @@ def test_another_process_yields_the_same_pictures(here):
     assert [seen.cut for seen in there] == [seen.cut for seen in here]
     assert any(seen.faces for seen in here)
     for one, other in zip(there, here, strict=True):
-        assert (one.light is None) == (other.light is None)
-        assert one.light is None or np.array_equal(one.light, other.light)
+        for here_, there_ in zip(one.motions, other.motions, strict=True):
+            assert here_.track == there_.track
+            assert np.array_equal(here_.motions, there_.motions)
         assert (one.faces is None) == (other.faces is None)
         for (track, face, aligned), (same, its, again) in zip(
             one.faces or (), other.faces or (), strict=True
@@ -76,7 +81,7 @@ def test_a_killed_process_is_an_error_not_a_short_film():
 
 def broken_after_three():
     for number in range(3):
-        yield Followed(float(number), None, cut=False, faces=None)
+        yield Followed(float(number), cut=False, faces=None)
     raise MediaUnreadableError("the rest is damaged")
 
 
@@ -89,13 +94,14 @@ def test_pictures_before_an_error_are_not_lost():
 
 def soon_slow():
     for number in range(12):
-        yield Followed(float(number), None, cut=False, faces=None)
+        yield Followed(float(number), cut=False, faces=None)
     time.sleep(60)
 
 
 def large():
     for number in range(1000):
-        yield Followed(float(number), np.zeros((1000, 1000), np.uint8), cut=False, faces=None)
+        faces = ((0, FACE, np.zeros((1000, 1000, 3), np.uint8)),)
+        yield Followed(float(number), cut=False, faces=faces)
 
 
 @pytest.mark.parametrize("make", [soon_slow, large])
@@ -118,10 +124,14 @@ def test_if_no_process_can_start_it_runs_in_this_one(here, monkeypatch):
     ]
 
 
-def test_brightness_is_kept_only_where_mouths_need_it(here):
-    lights = [seen.time_seconds for seen in here if seen.light is not None]
-    assert len(lights) == len(here)  # all of 25 pictures per second; of 50, every second one
-    assert all(seen.light is None for seen in following(SAMPLE)(with_light=False))
+def test_only_faces_and_numbers_cross_to_another_process(here):
+    """Of a film of any size: what is sent of a picture does not grow with it."""
+    watched = np.concatenate([new.times for seen in here for new in seen.motions])
+    assert len(watched) > 0.8 * len(here)  # mouths, in 25 pictures per second
+    assert max(len(pickle.dumps(seen)) for seen in here if not seen.faces) < 2_000
+    most = max(len(pickle.dumps(seen)) / len(seen.faces) for seen in here if seen.faces)
+    assert most < 256 * 256 * 3 + 4_000
+    assert not any(seen.motions for seen in following(SAMPLE)(with_mouths=False))
 
 
 def test_short_films_single_cores_and_daemons_start_no_process(monkeypatch):

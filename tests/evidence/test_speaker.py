@@ -7,7 +7,7 @@ from facevoice import media
 from facevoice.bundle import load_bundle
 from facevoice.errors import BundleError
 from facevoice.evidence import EvidenceReader, film_plan
-from facevoice.evidence.mouths import MOTIONS, Mouths, Pace
+from facevoice.evidence.mouths import MOTIONS, Mouths, Pace, RecentMotions
 from facevoice.evidence.speaker import MouthVoice, Verdict, features
 from facevoice.samples import SAMPLE
 from facevoice.timeline import timeline
@@ -135,19 +135,21 @@ def test_mouths_are_watched_between_measured_instants_and_forgotten():
         spots = [(x + 25, 85), (x + 55, 85), (x + 40, 105), (x + 28, 125), (x + 52, 125)]
         return Face(box, np.array(spots, np.float32), 1.0)
 
-    generator, mouths, pace = np.random.default_rng(0), Mouths(2.0), Pace()
+    generator, mouths, pace = np.random.default_rng(0), Mouths(), Pace()
+    recent = RecentMotions(2.0)
     light = generator.integers(0, 255, (200, 200)).astype(np.uint8)
     for number in range(200):
         time = number / 25
         if pace.take(time):
             mouths.add_light(time, light if number % 2 else np.roll(light, 1, axis=0))
         if number % 5 == 0:
-            mouths.measure(time, {0: face(20), 1: face(100)} if time < 4 else {0: face(20)})
-    times, motions = mouths.motions(0, 0, 100)
-    assert 5.7 <= times[0] < times[-1] <= 7.9
+            faces = {0: face(20), 1: face(100)} if time < 4 else {0: face(20)}
+            recent.add(time, mouths.measure(time, faces))
+    times, motions = recent.between(0, 0, 100)
+    assert 5.6 <= times[0] < times[-1] <= 7.9
     assert motions.shape == (len(times), MOTIONS)
     assert 23 <= len(times) / (times[-1] - times[0]) <= 26
-    assert len(mouths.motions(1, 0, 100)[0]) == 0
+    assert len(recent.between(1, 0, 100)[0]) == 0
 
 
 @pytest.mark.slow

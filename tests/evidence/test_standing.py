@@ -104,7 +104,7 @@ def test_a_standing_picture_is_searched_once_and_starts_no_shot() -> None:
         spots = [(55, 45), (85, 45), (70, 60), (58, 80), (82, 80)]
         return [Face(box, np.array(spots, np.float32), 0.9)]
 
-    follower = Follower(detector, with_light=False)
+    follower = Follower(detector, with_mouths=False)
     generator = np.random.default_rng(0)
     followed = []
     for second in range(6):

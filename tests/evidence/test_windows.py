@@ -68,7 +68,8 @@ def kept(maker):
         "sound": len(maker._sound._pieces),
         "tracks": len(maker._follower._tracks),
         "known": len(maker._sights._known),
-        "mouths": len(maker._attribution._mouths._mouths),
+        "mouths": len(maker._follower._mouths._mouths),
+        "motions": len(maker._attribution._motions._tracks),
     }
 
 
@@ -184,7 +185,7 @@ def test_a_short_remainder_belongs_to_the_last_window():
 def test_a_gap_in_the_pictures_does_not_lengthen_the_source():
     maker = WindowMaker(Plan(0.0, 9.0, 9.0, has_video=True, has_audio=False), nobody_speaks)
     for time in (0.0, 0.04, 0.08, 8.92, 8.96):
-        maker.add_picture(Followed(time, None, cut=False, faces=None))
+        maker.add_picture(Followed(time, cut=False, faces=None))
     maker.end_pictures()
     (window,) = maker.ready()
     assert window.stop_seconds == pytest.approx(9.0)
@@ -194,7 +195,7 @@ def test_a_face_counts_as_a_person_after_half_a_second(maker):
     """One false face in sixteen instants is not a person."""
     for number in range(16):
         faces = ((7, face(20), ALIGNED),) if number == 5 else ()
-        maker.add_picture(Followed(number * STEP, None, cut=False, faces=faces))
+        maker.add_picture(Followed(number * STEP, cut=False, faces=faces))
     maker.end_pictures()
     maker.end_sound()
     (window,) = maker.ready()
@@ -209,7 +210,7 @@ def test_a_face_that_is_seen_for_a_sliver_of_a_window_is_missing(sights, code):
     maker = WindowMaker(Plan(0.0, 3.0, 3.0, has_video=True, has_audio=False), nobody_speaks)
     for number in range(32):
         faces = ((7, face(20), ALIGNED),) if number < 16 + sights else ()
-        maker.add_picture(Followed(number * STEP, None, cut=False, faces=faces))
+        maker.add_picture(Followed(number * STEP, cut=False, faces=faces))
     maker.end_pictures()
     first, second = maker.ready()
     assert first.faces[0].seconds == pytest.approx(3.0)
@@ -219,7 +220,7 @@ def test_a_face_that_is_seen_for_a_sliver_of_a_window_is_missing(sights, code):
 
 def test_a_cover_picture_is_a_sliver_of_its_sound():
     maker = WindowMaker(Plan(0.0, 4.0, 4.0, has_video=True, has_audio=True), nobody_speaks)
-    maker.add_picture(Followed(0.0, None, cut=False, faces=((7, face(20), ALIGNED),)))
+    maker.add_picture(Followed(0.0, cut=False, faces=((7, face(20), ALIGNED),)))
     maker.add_sound(Waveform(np.zeros(4 * RATE, np.float32), RATE))
     maker.end_pictures()
     maker.end_sound()
@@ -232,12 +233,26 @@ def test_no_one_is_seen_for_longer_than_the_window_lasts():
     for number in range(61):
         sampled = number % 5 == 0
         faces = ((7, face(20), ALIGNED),) if sampled else None
-        maker.add_picture(Followed(number / 25, None, cut=False, faces=faces))
+        maker.add_picture(Followed(number / 25, cut=False, faces=faces))
     maker.end_pictures()
     (window,) = maker.ready()
     assert window.stop_seconds == pytest.approx(2.44)
     assert window.faces[0].seconds == pytest.approx(2.4375)
     assert sum(sight.seconds for sight in window.sights) <= 2.44
+
+
+def test_a_sight_ends_at_a_cut():
+    """The face is seen in the picture at 2.4 s, the cut comes at 2.48 s, the next one at 2.6 s."""
+    maker = WindowMaker(Plan(0.0, 3.0, 3.0, has_video=True, has_audio=False), nobody_speaks)
+    for number in range(75):
+        faces = ((7, face(20), ALIGNED),) if number <= 60 else ()
+        sampled = number % 5 == 0
+        cut = number == 62
+        maker.add_picture(Followed(number / 25, cut=cut, faces=faces if sampled else None))
+    maker.end_pictures()
+    (window,) = maker.ready()
+    assert window.sights[-1].time_seconds == 2.4
+    assert window.sights[-1].seconds == pytest.approx(0.08)
 
 
 @pytest.mark.parametrize("window", [0.2, 0.5, 3.0])
@@ -250,7 +265,7 @@ def test_a_face_is_seen_as_long_as_its_pictures_last(window):
         number = int(time * 25)
         faces = ((7, face(20), ALIGNED),) if number >= 75 else ()
         until = time + 1 / plan.rate_hz if number == before else None
-        maker.add_picture(Followed(time, None, False, faces, until))
+        maker.add_picture(Followed(time, False, faces, until=until))
         windows += maker.ready()
         before = number
     maker.end_pictures()
@@ -266,7 +281,7 @@ def test_only_pictures_of_the_largest_faces_are_kept_for_the_main_person():
         maker = WindowMaker(plan, nobody_speaks, main_only=main_only)
         for number in range(16):
             faces = tuple((key, face(100.0 * key), ALIGNED) for key in range(MOST_FACES + 4))
-            maker.add_picture(Followed(number * STEP, None, cut=False, faces=faces))
+            maker.add_picture(Followed(number * STEP, cut=False, faces=faces))
         maker.end_pictures()
         (window,) = maker.ready()
         assert len(window.faces) == kept

@@ -135,7 +135,7 @@ def test_labelled_clips_choose_tracks(
     labels.write_text(f"file,label\n{second_speaks},happy\n")
     command = ["evaluate", str(labels), "--bundle", str(toy_bundle), "--json", "--allow-trained"]
     assert main(command) == 0
-    assert "1 of 1 clips have no speech" in capsys.readouterr().err
+    assert "1 of 1 clip without speech" in capsys.readouterr().err
     assert main([*command, "--audio-track", "1"]) == 0
     captured = capsys.readouterr()
     assert "no speech" not in captured.err

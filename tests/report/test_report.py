@@ -172,7 +172,7 @@ def test_a_leaking_split_is_found() -> None:
     test = replace(skilled(1, split="test"), groups=val.groups)
     card = report_card(val.append(test), fit(val), split="test", resamples=20)
     assert card.leak.verdict == "leak"
-    assert card.leak.findings[0].startswith("16 groups are in several splits: speaker 0-0")
+    assert card.leak.findings[0].startswith("16 groups in several splits: speaker 0-0")
     assert "do not trust" in html_report(card)
 
 
@@ -197,7 +197,7 @@ def test_a_clip_under_another_name_is_found_again() -> None:
     apart = report_card(test.append(stolen), fit(val), resamples=20, allow_trained=True)
     assert apart.leak.verdict == "leak"
     assert (
-        "2 clips have the names or the scores of clips that the weights were fitted on"
+        "2 clips with the name or the scores of a clip that the weights were fitted on"
         in (apart.leak.findings[0])
     )
     twice = test.append(renamed(test.rows(np.arange(1)), "again "))

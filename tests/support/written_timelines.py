@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from facevoice.person import Personal
 from facevoice.timeline import FrameTable, Person, Row, Segment, Timeline
 from facevoice.types import EMOTIONS, Scores
 from support.media_files import steady, tone, write_media
@@ -96,6 +97,32 @@ def with_blendshapes(timeline):
     poses = random.normal(0, 20, (count, 3)).astype(np.float32)
     shapes[:1], poses[:1] = np.nan, np.nan
     return replace(timeline, frames=replace(timeline.frames, blendshapes=shapes, head_poses=poses))
+
+
+def with_personal(timeline):
+    """Person 0 has personal answers from the third window on, nobody else has."""
+    rows = []
+    for each in timeline.rows:
+        if each.person == 0 and each.start_seconds >= timeline.start_seconds + 2:
+            face = scores(timeline.labels, 2 % len(timeline.labels))
+            own = scores(timeline.labels, 3 % len(timeline.labels), {"face": face})
+            rows.append(replace(each, personal=Personal(own, 4, 12.5)))
+        else:
+            reason = "no_baseline" if each.person is None else "too_little"
+            rows.append(replace(each, personal_reason=reason))
+    name, start = timeline.labels[3 % len(timeline.labels)], timeline.start_seconds
+    first, *others = timeline.people
+    return replace(
+        timeline,
+        rows=tuple(rows),
+        people=(replace(first, personal_shares={name: 1.0}), *others),
+        segments=tuple(
+            replace(each, personal_emotion=name) if each.person == 0 else each
+            for each in timeline.segments
+        ),
+        personal="whole",
+        personal_segments=(Segment(0, start + 3.0, start + 9.1234567, name, 0.5),),
+    )
 
 
 def without_faces(timeline):

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from facevoice import live
@@ -134,5 +133,5 @@ def test_a_part_in_an_empty_stretch_holds_nothing(tmp_path: Path, bundle: Bundle
 
 def test_no_segment_reaches_into_an_empty_stretch() -> None:
     rows = [row(start, None, ("a", "b"), 0, voice=True) for start in (0.0, 1.0, 600.0)]
-    cores = Cores(rows, {}, np.zeros(0))
+    cores = Cores(rows, {})
     assert [cores.of(each) for each in rows] == [(0.0, 2.0), (2.0, 4.0), (600.0, 603.0)]

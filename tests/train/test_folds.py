@@ -254,7 +254,7 @@ def test_the_command_prints_figures_and_keeps_scores(two_corpora, tmp_path, caps
     assert "fold" not in said  # told before anything is trained
     with pytest.raises(SystemExit):
         main(["folds", *map(str, recipes), *options, "--weights", "a,b"])
-    assert "invalid numbers value: 'a,b'" in capsys.readouterr().err
+    assert "'a,b' is not numbers between commas" in capsys.readouterr().err
     assert main(["folds", str(recipes[0]), str(recipes[0]), *options]) == 1
     assert "names of their own" in capsys.readouterr().err
     assert main(["folds", str(recipes[0]), *options[:-2], "--among", "two"]) == 1

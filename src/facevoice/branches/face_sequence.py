@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facevoice.branches.base import Context, Leaf, Node, score_faces, softmax, tempered
-from facevoice.branches.face_input import FaceInput
+from facevoice.branches.face_input import FaceInput, run_pictures
 from facevoice.session import Session
 from facevoice.types import Evidence, Float32Array, Float64Array, Modality, Scores, UInt8Array
 
@@ -46,7 +46,7 @@ class FaceSequence(Leaf):
 
     def look(self, images: UInt8Array) -> Float64Array:
         """The CNN's features of each face: (N, 256, 256, 3) uint8 RGB -> (N, D)."""
-        (features,) = self.cnn.run(self.face_input.pictures(images))
+        features = run_pictures(self.cnn, self.face_input.pictures(images))
         return features.astype(np.float64)
 
     def of_looks(self, looks: Float64Array, quality: Float32Array) -> Scores:  # noqa: ARG002

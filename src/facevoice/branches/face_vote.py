@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facevoice.branches.base import Context, Leaf, Node, face_shares, score_faces, softmax, tempered
-from facevoice.branches.face_input import FaceInput
+from facevoice.branches.face_input import FaceInput, run_pictures
 from facevoice.errors import BundleError
 from facevoice.session import Session
 from facevoice.types import Evidence, Float32Array, Float64Array, Modality, Scores, UInt8Array
@@ -65,7 +65,7 @@ class FaceVote(Leaf):
         pictures = self.face_input.pictures(images)
         if self.mirror:
             pictures = np.concatenate([pictures, pictures[..., ::-1]])
-        (logits,) = self.session.run(np.ascontiguousarray(pictures))
+        logits = run_pictures(self.session, np.ascontiguousarray(pictures))
         self.check_outputs(logits.shape[1])
         each = softmax(logits)
         return (each[: len(images)] + each[len(images) :]) / 2 if self.mirror else each

@@ -30,6 +30,7 @@ from facevoice.branches import (
 from facevoice.branches.tree import dotted_leaves
 from facevoice.bundle.files import check_files, file_path
 from facevoice.errors import BundleError, FacevoiceError
+from facevoice.messages import near
 from facevoice.person import Population
 from facevoice.session import Device, Session, hash_of
 from facevoice.types import TIE_TOLERANCE, Scores
@@ -169,10 +170,10 @@ def bundle_folder(name_or_folder: str | Path) -> Path:
     shipped = SHIPPED / str(name_or_folder)
     if (shipped / "bundle.json").is_file():
         return shipped
-    names = ", ".join(path.name for path in shipped_bundles())
+    names = [path.name for path in shipped_bundles()]
     raise BundleError(
         f"no bundle {str(name_or_folder)!r}: no folder of that name holds a bundle.json;"
-        f" shipped bundles: {names or 'none'}"
+        f" shipped bundles: {', '.join(names) or 'none'}{near(str(name_or_folder), names)}"
     )
 
 
@@ -191,7 +192,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     path = folder / "bundle.json"
     try:
         card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise BundleError(f"{folder} is not a bundle: it holds no bundle.json") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise BundleError(f"{path} is not JSON: {error}") from error

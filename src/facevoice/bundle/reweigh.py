@@ -21,9 +21,10 @@ from facevoice.bundle.trained_on import (
     write_lessons,
 )
 from facevoice.bundle.write import new_bundle, write_card
-from facevoice.errors import BundleError, DatasetError
+from facevoice.errors import BundleError
+from facevoice.messages import counted
 from facevoice.scores.search import Node, StackedRegression, WeightTree
-from facevoice.scores.table import HOW_TO_ALLOW
+from facevoice.scores.table import refuse
 from facevoice.scores.table.keys import from_texts
 from facevoice.scores.weights_file import FittedFusion
 from facevoice.session import hash_of
@@ -178,10 +179,9 @@ def _refuse_trained(folder: Path, card: Mapping[str, Any], fitted: FittedFusion)
     if lessons is not None and not (record.taught == 0 and not record.bundle):
         count = max(count, int(np.isin(from_texts(record.keys), lessons.learnt).sum()))
     if count:
-        raise DatasetError(
-            f"the weights were fitted on {record.clips} clips, {count} of which taught the networks"
-            f" of {card['name']}: they overrate what learnt them best. {HOW_TO_ALLOW}"
-        )
+        clips = counted(record.clips, "clip")
+        found = f"the weights were fitted on {clips}, {count} of which taught the networks"
+        refuse(f"{found} of {card['name']}", "they overrate what learnt them best")
 
 
 def _taught(

@@ -13,7 +13,7 @@ from facevoice.bundle.read import OLD_KINDS, load_bundle, renamed
 from facevoice.bundle.trained_on import TRAINED_ON, VALIDATED_ON
 from facevoice.errors import BundleError, FacevoiceError, OutputError
 from facevoice.session import hash_of
-from facevoice.writing import check_folder, replacing
+from facevoice.writing import check_folder, refused, replacing
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def new_bundle(output: Path) -> Iterator[Path]:
         BundleError: something other than a bundle is at ``output``, or the new one is unsound.
         OutputError: the folder cannot be written.
     """
-    check_place(output)
+    check_place(output, overwrite=True)
     building, old = (output.with_name(f".{output.name}.{state}") for state in ("building", "old"))
     try:
         shutil.rmtree(building, ignore_errors=True)
@@ -47,10 +47,11 @@ def new_bundle(output: Path) -> Iterator[Path]:
         shutil.rmtree(building, ignore_errors=True)
 
 
-def check_place(output: Path) -> None:
-    """Check that a bundle can be written there.
+def check_place(output: Path, *, overwrite: bool) -> None:
+    """Check, before long work, that a bundle can be written there and replaces none unasked.
 
     Raises:
+        InvalidInputError: a bundle is there, and ``overwrite`` is false.
         BundleError: something other than a bundle or an empty folder is there.
         OutputError: its folder cannot be written to.
     """
@@ -58,6 +59,8 @@ def check_place(output: Path) -> None:
     taken = output.exists() and (not output.is_dir() or any(output.iterdir()))
     if taken and not (output / "bundle.json").is_file():
         raise BundleError(f"{output} exists and is not a bundle: choose another folder")
+    if taken and not overwrite:
+        raise refused(output)
 
 
 def files_of(

@@ -24,6 +24,7 @@ from facevoice.cli import (
     models,
     predict,
     prepare,
+    quantize,
     reweigh,
     score,
     timeline,
@@ -32,6 +33,7 @@ from facevoice.cli import (
 from facevoice.cli.console import say
 from facevoice.cli.options import INTERRUPTED
 from facevoice.errors import FacevoiceError
+from facevoice.messages import near
 from facevoice.output.wording import visible
 
 FAILED = 1
@@ -53,10 +55,19 @@ _VERBS = (
     bundle,
     reweigh,
     adapt,
+    quantize,
 )
 
 
 class _Parser(argparse.ArgumentParser):
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        """Refuse what is not one of an option's choices, with the one that was perhaps meant."""
+        known = [str(each) for each in action.choices or ()]
+        if known and value not in known:
+            raise argparse.ArgumentError(
+                action, f"{value!r} is none of {', '.join(known)}{near(str(value), known)}"
+            )
+
     def error(self, message: str) -> NoReturn:
         self.exit(USAGE, f"{self.prog}: {visible(message)} (try {self.prog} --help)\n")
 
@@ -87,7 +98,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # the reader closed the pipe, as `| head` does; silence the interpreter's final flush too
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except KeyboardInterrupt:
-        say("interrupted")
+    except OSError as error:  # a file that may not be read, a disk that is full
+        if error.filename is None:
+            raise
+        say(f"{error.filename}: {error.strerror}")
+        return FAILED
+    except KeyboardInterrupt as error:
+        say(": ".join(filter(None, ("interrupted", str(error)))))
         return INTERRUPTED
     return status

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any, Final
 
-from facevoice.cli.console import ProgressLine, say, show
-from facevoice.cli.options import positive
+from facevoice.cli.console import ProgressLine, say, show, when_interrupted
+from facevoice.cli.options import add_overwrite_option, natural, positive
 from facevoice.errors import MissingDependencyError
 
 _VERDICTS: Final = {
@@ -44,7 +44,10 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         metavar="N",
         help="changed copies of each clip to learn from, the clip itself included (default: 4)",
     )
-    command.add_argument("--seed", type=int, default=0, help="of all that is random (default: 0)")
+    command.add_argument(
+        "--seed", type=natural, default=0, help="of all that is random (default: 0)"
+    )
+    add_overwrite_option(command)
     command.set_defaults(run=run)
 
 
@@ -55,14 +58,18 @@ def run(options: argparse.Namespace) -> int:
     from facevoice.train.prepare.folder import open_prepared
 
     data = open_prepared(options.data)
-    check_place(options.output)
+    check_place(options.output, overwrite=options.overwrite)
     try:
         from facevoice.train.adapt.fit import Settings
         from facevoice.train.adapt.run import adapt
     except ModuleNotFoundError as error:
         raise MissingDependencyError.of(str(error.name), "train", "adapting") from None
     settings = Settings(options.views, options.seed, options.temporal)
-    with ProgressLine("clips read") as read, ProgressLine("steps of fitting") as fitted:
+    with (
+        when_interrupted(lambda: f"nothing is kept; {options.output} is as it was"),
+        ProgressLine("clips read") as read,
+        ProgressLine("steps of fitting") as fitted,
+    ):
         folder = adapt(options.bundle, data, options.output, settings, read, fitted)
     card = read_card(folder)
     show(table(card["figures"]))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from facevoice.cli.console import ProgressLine, say, show
 from facevoice.cli.inputs import error_line, find_inputs
-from facevoice.cli.options import add_model_options, add_span_options, add_track_option
+from facevoice.cli.options import add_model_options, add_span_options, add_track_option, check_span
 from facevoice.errors import InvalidInputError
 from facevoice.writing import check_file, check_writable
 
@@ -49,6 +49,7 @@ def run(options: argparse.Namespace) -> int:
     from facevoice.person import Baseline
     from facevoice.predict import load
 
+    check_span(options)
     if options.update:
         check_writable(options.output)
         start = Baseline.load(options.output)
@@ -103,8 +104,8 @@ def _enrolled(
 
 
 def _say_what_was_found(baseline: "Baseline", found: Counter[str], output: Path) -> None:
+    from facevoice.messages import counted
     from facevoice.output.person import rests_on
-    from facevoice.output.wording import counted
     from facevoice.person import FEWEST_CLIPS
 
     enough = "enough to read this person's clips against"

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facevoice.cli.console import ProgressLine, facts
-from facevoice.cli.inputs import error_line, find_inputs
+from facevoice.cli.inputs import error_line, find_inputs, said_only
 from facevoice.cli.options import INTERRUPTED
 from facevoice.errors import FacevoiceError, InvalidInputError, OutputError
+from facevoice.messages import counted
 from facevoice.output.wording import duration
 from facevoice.writing import temporary_prefix
 
@@ -38,6 +39,8 @@ def run_batch(options: argparse.Namespace, form: "Format", people: "People | Non
         with open_writer(form, options.output, bundle.tree, personal=people is not None) as write:
             found = batch.predictions(bundle)
             for prediction in people.read(found, bundle) if people else found:
+                if prediction.error is not None and said_only(form, options.output):
+                    continue
                 write(prediction)
     except KeyboardInterrupt:
         batch.line.say(f"interrupted{batch.how_to_continue()}")
@@ -107,7 +110,7 @@ class _Batch:
             self._discard()
             return ""
         again = "the same command" if self._options.cache else "the same command with --resume"
-        return f"; {count} records are kept in {kept}: to continue, run {again}"
+        return f"; {counted(count, 'record')} kept in {kept}: to continue, run {again}"
 
     def finish(self) -> None:
         """Print a summary, now that the table is complete."""
@@ -116,8 +119,8 @@ class _Batch:
         progress = self._progress
         if progress is not None:
             progress.failed = self.failed  # with the inputs without media files
-            took = f"{progress.done} files in {duration(progress.seconds)}"
-            why = ": their rows say why" if self.failed else ""
+            took = f"{counted(progress.done, 'file')} in {duration(progress.seconds)}"
+            why = ": their rows say why" if self.failed and self._options.output else ""
             self.line.say(", ".join([took, *facts(progress, left=False)]) + why)
 
     def _discard(self) -> None:
@@ -156,8 +159,8 @@ def _claim(parts: Path, output: Path, *, resume: bool) -> int:
     count = Records(parts).count()
     if count and not resume:
         raise InvalidInputError(
-            f"{parts} holds {count} records of an interrupted run: continue it with --resume,"
-            " or delete the folder to start afresh"
+            f"{parts} holds {counted(count, 'record')} of an interrupted run: continue it with"
+            " --resume, or delete the folder to start afresh"
         )
     try:
         parts.mkdir(parents=True, exist_ok=True)

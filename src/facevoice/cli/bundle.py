@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 
 from facevoice.cli.console import say
-from facevoice.errors import MissingDependencyError, RecipeError
+from facevoice.cli.options import add_overwrite_option
+from facevoice.errors import MissingDependencyError
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -15,17 +16,18 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         "--tree", required=True, help="a TOML file, or the name of one that comes with facevoice"
     )
     command.add_argument("-o", "--output", type=Path, required=True, help="the bundle folder")
+    add_overwrite_option(command)
     command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Assemble a bundle and print where it is."""
     from facevoice.bundle.write import check_place
+    from facevoice.train.fit.run_facts import read_facts
 
+    check_place(options.output, overwrite=options.overwrite)
     for folder in options.runs:
-        if not (folder / "run.json").is_file():
-            raise RecipeError(f"{folder} holds no run: run.json is absent")
-    check_place(options.output)
+        read_facts(folder)
     try:
         from facevoice.train.export.assemble import assemble
         from facevoice.train.recipe import find_recipe

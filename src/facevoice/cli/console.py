@@ -3,6 +3,8 @@
 import math
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Final, Self
 
@@ -24,6 +26,20 @@ def show(text: str = "") -> None:
     print(visible(text, keep="\n"), flush=True)
 
 
+def beside_messages() -> bool:
+    """Whether results for people appear on the terminal that shows messages, too."""
+    return sys.stdout.isatty() and sys.stderr.isatty()
+
+
+@contextmanager
+def when_interrupted(kept: Callable[[], str]) -> Iterator[None]:
+    """Let Ctrl-C say what is kept and how to continue; kept: gives these words."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(kept()) from None
+
+
 class ProgressLine:
     """A command's progress: a line updated in place on a terminal, elsewhere occasional messages.
 
@@ -38,6 +54,11 @@ class ProgressLine:
         self._shown = -math.inf if self._terminal else time.monotonic()
         self._drawn = False
         self._progress: Progress | None = None
+
+    @property
+    def done(self) -> int:
+        """How many units are done."""
+        return 0 if self._progress is None else self._progress.done
 
     def __enter__(self) -> Self:
         return self

@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 
 from facevoice.cli.console import show
-from facevoice.cli.options import add_model_options, page_file
+from facevoice.cli.options import add_model_options, add_overwrite_option, page_file
+from facevoice.writing import check_file
 
 NOTE = (
     "The sample is a still photograph animated by a script, with a synthetic voice: it shows that"
@@ -25,6 +26,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         metavar="FILE",
         help="the page to write (default: demo.html)",
     )
+    add_overwrite_option(command)
     add_model_options(command)
     command.set_defaults(run=run)
 
@@ -36,6 +38,7 @@ def run(options: argparse.Namespace) -> int:
     from facevoice.predict import load
     from facevoice.samples import SAMPLE
 
+    check_file(options.output, overwrite=options.overwrite)
     predictor = load(options.bundle, device=options.device, threads=options.threads)
     prediction = write_clip_page(predictor, SAMPLE, options.output, title="Demo", note=NOTE)
     show(render(prediction, predictor.bundle.tree))

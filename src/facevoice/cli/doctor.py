@@ -7,6 +7,7 @@ import sys
 from typing import Final
 
 from facevoice.cli.console import show
+from facevoice.messages import counted
 
 _NEEDED: Final = ("numpy", "onnxruntime", "av", "soxr", "pillow")
 _EXTRAS: Final = {
@@ -18,6 +19,7 @@ _EXTRAS: Final = {
         "training and export",
     ),
 }
+_UNTESTED: Final = {"cuda": "cuda (untested: nobody has run these networks there yet)"}
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -64,7 +66,8 @@ def _check_models() -> int:
     from facevoice.errors import FacevoiceError
     from facevoice.session import available_devices, shipped_model
 
-    show(f"  devices            {', '.join(available_devices())}")
+    devices = [_UNTESTED.get(device, device) for device in available_devices()]
+    show(f"  devices            {', '.join(devices)}")
     broken = 0
     for folder in PART_FOLDERS:
         name = f"{folder.parent.name}/{folder.name}"
@@ -74,7 +77,7 @@ def _check_models() -> int:
             broken += 1
             show(f"  {name:18} BROKEN: {error}")
         else:
-            show(f"  {name:18} {len(networks)} networks, files intact")
+            show(f"  {name:18} {counted(len(networks), 'network')}, files intact")
     for folder in shipped_bundles():
         try:
             bundle = load_bundle(folder)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from facevoice.cli.console import say, show
 from facevoice.cli.labelled import add_input_options, is_prepared, score_labelled, training_clips
-from facevoice.errors import DatasetError, InvalidInputError
+from facevoice.cli.options import add_overwrite_option
+from facevoice.errors import InvalidInputError
+from facevoice.messages import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +56,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         action="store_true",
         help="also measure clips that taught the bundle, or that the weights were fitted on",
     )
+    add_overwrite_option(command)
     command.set_defaults(run=run)
 
 
@@ -71,15 +74,25 @@ def run(options: argparse.Namespace) -> int:
 
 def _check_output(options: argparse.Namespace) -> None:
     """Find out before clips are scored that the output cannot be written."""
+    from facevoice.report import check_report
     from facevoice.scores.table import check_table_file
-    from facevoice.writing import check_folder
 
+    table = _is_table(options.input)
+    if options.record is not None and (table or options.weights is not None):
+        raise InvalidInputError(
+            "--record writes figures of the bundle itself: give labelled clips, and no --weights"
+        )
+    if _wants_card(options):
+        check_report(options.output, overwrite=options.overwrite)
+    elif options.output is not None:
+        check_table_file(options.output, overwrite=options.overwrite)
+
+
+def _wants_card(options: argparse.Namespace) -> bool:
+    """Whether -o names the folder of a report card, and not a score table."""
     if options.output is None:
-        return
-    if options.output.suffix.lower() in _TABLES and not _is_table(options.input):
-        check_table_file(options.output)
-    else:
-        check_folder(options.output)
+        return False
+    return _is_table(options.input) or options.output.suffix.lower() not in _TABLES
 
 
 def _is_table(path: Path) -> bool:
@@ -94,11 +107,11 @@ def _is_table(path: Path) -> bool:
 
 
 def _run_table(options: argparse.Namespace) -> int:
-    from facevoice.report.fit import figure_lines
+    from facevoice.report.fit import figure_text
     from facevoice.report.leaks import NOT_LOOKED_FOR
-    from facevoice.report.measure import USELESS, one_split
+    from facevoice.report.measure import one_split
     from facevoice.scores.metrics import evaluate
-    from facevoice.scores.table import looked_for, read_score_table, refuse_taught
+    from facevoice.scores.table import USELESS, looked_for, read_score_table, refuse, taught_in
     from facevoice.scores.weights_file import read_weights
 
     if options.audio_track is not None:
@@ -109,7 +122,7 @@ def _run_table(options: argparse.Namespace) -> int:
     if options.output is not None:
         raise InvalidInputError("a report card of a score table needs --weights")
     judged = one_split(table, options.split)
-    refuse_taught(judged.rows(judged.labelled), USELESS, allowed=options.allow_trained)
+    refuse(taught_in(judged.rows(judged.labelled)), USELESS, allowed=options.allow_trained)
     if not looked_for(judged):
         say(NOT_LOOKED_FOR)
     figures = [evaluate(judged, name) for name in judged.branches]
@@ -118,14 +131,22 @@ def _run_table(options: argparse.Namespace) -> int:
 
         print(json.dumps({"branches": [figures_record(each) for each in figures]}))
     else:
-        show("\n".join(figure_lines(figures)))
+        show("\n".join(figure_text(figures)))
     return 0
 
 
-def _card(options: argparse.Namespace, table: "ScoreTable", fitted: "FittedFusion") -> int:
-    """Make the report card; print it, or write it in all its formats."""
+def _card(
+    options: argparse.Namespace,
+    table: "ScoreTable",
+    fitted: "FittedFusion",
+    figures: "Sequence[Figures]" = (),
+) -> int:
+    """Make the report card; print it, and write it in all its formats.
+
+    figures: to print; none: those of the branches and of the fusion.
+    """
     from facevoice.report import report_card, write_report
-    from facevoice.report.fit import figure_lines
+    from facevoice.report.fit import figure_text
     from facevoice.report.record import report_record
     from facevoice.report.words import LEAK_HEADINGS, verdict
 
@@ -141,10 +162,9 @@ def _card(options: argparse.Namespace, table: "ScoreTable", fitted: "FittedFusio
     if options.json:
         print(json.dumps(report_record(card), allow_nan=False))
     else:
-        show(f"{card.data.name}: {card.data.labelled} labelled clips")
-        show("\n".join((LEAK_HEADINGS[card.leak.verdict], *card.leak.findings)))
-        show("\n".join(figure_lines([*card.branches, card.system])))
+        show("\n".join(figure_text(figures or (*card.branches, card.system))))
         show(verdict(card))
+        show("\n".join((LEAK_HEADINGS[card.leak.verdict], *card.leak.findings)))
     if options.output is not None:
         for path in write_report(card, options.output):
             say(f"written: {path}")
@@ -164,42 +184,51 @@ def _command(options: argparse.Namespace) -> str:
 
 def _run_labels(options: argparse.Namespace) -> int:
     from facevoice.predict import load
+    from facevoice.report.fit import figure_text
     from facevoice.report.scoring import leaves_only
     from facevoice.scores.metrics import evaluate
     from facevoice.scores.table import write_score_table
 
     predictor = load(options.bundle, device=options.device, threads=options.threads)
-    check = partial(_refuse_trained, allowed=options.allow_trained)
+    fitted = _fitted(options, predictor.bundle)
     scored = score_labelled(
-        options.input, options.split, predictor, check, audio_track=options.audio_track
+        options.input,
+        options.split,
+        predictor,
+        partial(_check_clips, options),
+        audio_track=options.audio_track,
     )
     table = scored.table
-    status = 1 if scored.failed else 0
-    if options.weights is not None or (
-        options.output is not None and options.output.suffix.lower() not in _TABLES
-    ):
-        leaves = leaves_only(table, predictor.bundle.tree)
-        _card(options, leaves, _fitted(options, predictor.bundle))
-        return status
-    if options.output is not None:
+    if options.output is not None and not _wants_card(options):
         write_score_table(table, options.output)
     figures = [evaluate(table, name) for name in table.branches]
-    if options.json:
+    if options.weights is not None or _wants_card(options):
+        leaves = leaves_only(table, predictor.bundle.tree)
+        _card(options, leaves, fitted, figures if options.weights is None else ())
+    elif options.json:
         record = _record(figures, scored.left_out, scored.failed, predictor.bundle.sha256)
         print(json.dumps(record))
     else:
-        show(_text(figures, scored.left_out, scored.failed))
+        show("\n".join(figure_text(figures)))
+    if scored.failed:
+        say(f"counted as wrong: {counted(scored.failed, 'clip')} that could not be read")
+    status = 1 if scored.failed else 0
+    if options.weights is not None:
+        return status
     return _compare(options, table, predictor.bundle) or status
 
 
-def _refuse_trained(bundle: "Bundle", samples: "Sequence[Sample]", *, allowed: bool) -> None:
-    from facevoice.scores.table import HOW_TO_ALLOW
+def _check_clips(
+    options: argparse.Namespace, bundle: "Bundle", samples: "Sequence[Sample]"
+) -> None:
+    """Refuse, before any is scored, clips that cannot give the figures asked for."""
+    from facevoice.scores.table import USELESS, refuse
 
-    trained = training_clips(bundle, samples)
-    if trained and not allowed:
-        raise DatasetError(
-            f"{trained}: figures on them say nothing about new clips. {HOW_TO_ALLOW}"
-        )
+    splits = sorted({sample.split for sample in samples})
+    if len(splits) > 1 and _wants_card(options):
+        listed = ", ".join(map(repr, splits))
+        raise InvalidInputError(f"{options.input} has the splits {listed}: choose one (--split)")
+    refuse(training_clips(bundle, samples), USELESS, allowed=options.allow_trained)
 
 
 def _compare(options: argparse.Namespace, table: "ScoreTable", bundle: "Bundle") -> int:
@@ -254,22 +283,3 @@ def _record(
             for item in figures
         },
     }
-
-
-def _text(figures: "list[Figures]", left_out: dict[str, int], failed: int) -> str:
-    first = figures[0].matrix
-    occurring = int((first.support > 0).sum())
-    width = max(len(item.name) for item in figures)
-    lines = [
-        f"{first.total} clips in {occurring} classes; chance is about {1 / occurring:.3f}",
-        f"{'':{width}}    WAR  95 % Wilson     UAR  macro-F1  coverage",
-    ]
-    lines += [
-        f"{item.name:{width}}  {item.matrix.war:.3f}  {item.war.low:.3f}-{item.war.high:.3f}"
-        f"  {item.matrix.uar:6.3f}  {item.matrix.macro_f1:8.3f}  {item.coverage:8.3f}"
-        for item in figures
-    ]
-    lines += [f"left out: {count} with {reason}" for reason, count in left_out.items()]
-    if failed:
-        lines.append(f"{failed} clips could not be read and count as wrong")
-    return "\n".join(lines)

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from facevoice.cli.console import say, show
+from facevoice.cli.console import say, show, when_interrupted
 from facevoice.cli.options import add_training_options, positive
 from facevoice.errors import InvalidInputError, MissingDependencyError
+from facevoice.messages import counted
+from facevoice.writing import check_folder
 
 if TYPE_CHECKING:
     from facevoice.scores.table import ScoreTable
@@ -59,6 +61,7 @@ def run(options: argparse.Namespace) -> int:
     """Train, score, print."""
     from facevoice.bundle import bundle_folder
     from facevoice.bundle.measured import record_left_out
+    from facevoice.cli.train import resumes
     from facevoice.train.prepare.folder import join, open_prepared
     from facevoice.train.recipe import load_recipe
 
@@ -66,6 +69,7 @@ def run(options: argparse.Namespace) -> int:
     recipes = [load_recipe(path, options.set) for path in options.recipes]
     if options.record is not None and options.leave != "corpus":
         raise InvalidInputError("--record belongs to --leave corpus")
+    check_folder(options.output)
     recorded = None if options.record is None else bundle_folder(options.record)
     data = join([open_prepared(folder) for folder in options.data])
     try:
@@ -73,7 +77,8 @@ def run(options: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         raise MissingDependencyError.of(str(error.name), "train", "training") from None
 
-    table, folds = _held_out(options, recipes, data)
+    with when_interrupted(lambda: resumes(options.output)):
+        table, folds = _held_out(options, recipes, data)
     if options.leave == "corpus":  # validation rows are of known corpora: they cannot calibrate
         table = calibrated_by_other_folds(table)
     found = {
@@ -87,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
         if options.leave == "corpus":
             lines += _means(found, [fold.corpus for fold in folds])
         show("\n".join(lines))
-    say(f"scores of {len(table)} held-out clips: {options.output / 'held_out.npz'}")
+    say(f"scores of {counted(len(table), 'held-out clip')}: {options.output / 'held_out.npz'}")
     if recorded is not None:
         record_left_out(recorded, {fold.corpus: found[fold.corpus] for fold in folds})
         say(f"recorded in {recorded / 'bundle.json'}")
@@ -100,7 +105,7 @@ def _held_out(
     """Train all folds of all recipes; their scores, which are written too, and the folds."""
     from facevoice.cli.train import report
     from facevoice.scores.table import write_score_table
-    from facevoice.train.fit.run_folder import check_folder
+    from facevoice.train.fit.run_folder import check_folder as check_run
     from facevoice.train.folds import BLENDED, blend_weights, blended, held_out
 
     called = [recipe.name for recipe in recipes]
@@ -112,7 +117,7 @@ def _held_out(
     folds = _folds(options, data)
     for recipe in recipes:  # another run in one of the folders is found before hours of training
         for fold in folds:
-            check_folder(options.output / recipe.name / fold.name, fold.recipe(recipe), data)
+            check_run(options.output / recipe.name / fold.name, fold.recipe(recipe), data)
 
     def announce(number: int, fold: "Fold") -> None:
         left = fold.corpus or ", ".join(fold.groups)
@@ -133,7 +138,10 @@ def _held_out(
 
 def numbers(text: str) -> list[float]:
     """Numbers between commas."""
-    return [float(number) for number in text.split(",")]
+    try:
+        return [float(number) for number in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not numbers between commas") from None
 
 
 def names(text: str) -> list[str]:
@@ -181,7 +189,7 @@ def _figures(table: "ScoreTable", branch: str) -> dict[str, Any]:
 
 def _lines(corpus: str, branches: dict[str, dict[str, Any]]) -> Iterator[str]:
     first = next(iter(branches.values()))
-    yield f"{corpus}: {first['clips']} clips of {first['groups']} groups"
+    yield f"{corpus}: {counted(first['clips'], 'clip')} of {counted(first['groups'], 'group')}"
     for branch, found in branches.items():
         recall = " ".join(f"{label} {share:.2f}" for label, share in found["recall"].items())
         yield (

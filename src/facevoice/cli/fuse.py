@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facevoice.cli.console import say, show
+from facevoice.cli.options import add_overwrite_option, natural, share
 from facevoice.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
                          " (log-opinion pool) (default: sum)")  # fmt: skip
     command.add_argument("--objective", choices=("war", "uar", "log-loss"), default="war",
                          help="what a grid search optimises (default: war)")  # fmt: skip
-    command.add_argument("--step", type=float, default=0.02, metavar="S",
+    command.add_argument("--step", type=share, default=0.02, metavar="S",
                          help="step of the grid; 1/S must be whole (default: 0.02)")  # fmt: skip
     command.add_argument("--tree", action="append", default=[], metavar="NODE=A,B|BUNDLE|flat",
                          help="an inner node and its members, lower nodes first, repeatable (the"
@@ -52,10 +53,10 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
                          help="also search all branches in one node, coarse to fine")  # fmt: skip
     command.add_argument("--branches", metavar="A,B", help="use only these branches (default: all)")
     command.add_argument("--split", help="the split to fit on, if the table has several")
-    command.add_argument("--folds", type=int, default=0, metavar="N",
+    command.add_argument("--folds", type=natural, default=0, metavar="N",
                          help="repeat the search over N folds of groups, to measure it on held-out"
                          " clips (default: 0; nested: 5)")  # fmt: skip
-    command.add_argument("--seed", type=int, default=0, help="seed of the folds (default: 0)")
+    command.add_argument("--seed", type=natural, default=0, help="seed of the folds (default: 0)")
     command.add_argument("--calibration", choices=("temperature", "vector", "none"),
                          default="temperature",
                          help="of the last node's scores: one temperature, which changes no"
@@ -63,7 +64,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
                          " (default: temperature)")  # fmt: skip
     command.add_argument("--class-offsets", choices=("war", "uar"),
                          help="also fit class offsets, over folds, to raise this")  # fmt: skip
-    command.add_argument("--abstain-risk", type=float, metavar="R",
+    command.add_argument("--abstain-risk", type=share, metavar="R",
                          help="also find the score below which to abstain, so that at most"
                          " this share of the answers is wrong")  # fmt: skip
     command.add_argument("--allow-trained", action="store_true",
@@ -71,6 +72,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="write the weights to this JSON file"
     )
+    add_overwrite_option(command)
     command.set_defaults(run=run)
 
 
@@ -81,10 +83,10 @@ def run(options: argparse.Namespace) -> int:
     from facevoice.scores.choice import choose_weights
     from facevoice.scores.table import read_score_table
     from facevoice.scores.weights_file import write_weights
-    from facevoice.writing import check_writable
+    from facevoice.writing import check_file
 
     if options.output is not None:
-        check_writable(options.output)
+        check_file(options.output, overwrite=options.overwrite, made=True)
     whole = read_score_table(options.table)
     table = one_split(whole, options.split)
     if options.branches:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facevoice.cli.console import say
+from facevoice.cli.console import beside_messages, say
 from facevoice.errors import FacevoiceError, InvalidInputError
 
 if TYPE_CHECKING:
@@ -25,6 +25,11 @@ def find_inputs(texts: list[str]) -> tuple[list[Path], list[tuple[str, Facevoice
                 raise InvalidInputError(
                     "- stands for a pipe, which facevoice live reads: name a file or a folder here"
                 )
+            if "://" in text:
+                raise InvalidInputError(
+                    f"{text} is a URL, and files are read here: download it first, or follow it"
+                    " with facevoice live"
+                )
             found = search_media([Path(text)])
             paths += found.files
             for line in found.lines():
@@ -32,6 +37,11 @@ def find_inputs(texts: list[str]) -> tuple[list[Path], list[tuple[str, Facevoice
         except FacevoiceError as error:
             failures.append((text, error))
     return list(dict.fromkeys(paths)), failures
+
+
+def said_only(form: str, output: Path | None) -> bool:
+    """Whether messages alone name failed inputs: a table on the same terminal would repeat them."""
+    return form == "table" and output is None and beside_messages()
 
 
 def error_line(prediction: "Prediction") -> str:

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facevoice.cli.console import ProgressLine, say
+from facevoice.cli.console import ProgressLine, say, when_interrupted
 from facevoice.cli.options import add_model_options, add_track_option
 from facevoice.errors import InvalidInputError
+from facevoice.messages import counted
 
 if TYPE_CHECKING:
     from facevoice.bundle import Bundle
@@ -106,15 +107,15 @@ def score_labelled(
     found = replace(found, samples=with_digests(predictor.bundle, found.samples))
     check(predictor.bundle, found.samples)
     watch = _Watch(len(found.samples))
-    with watch.line:
+    with watch.line, when_interrupted(lambda: "nothing is kept of the scores so far"):
         if prepared is None:
             table = score_clips(predictor, found, audio_track=audio_track, watch=watch)
         else:
             table = score_evidence(predictor, _evidences(prepared, found.samples), watch=watch)
     if watch.beside:
         say(
-            f"{watch.beside} of {len(found.samples)} clips have no speech in the sound track that"
-            " was read, but in another: choose with --audio-track"
+            f"{watch.beside} of {counted(len(found.samples), 'clip')} without speech in the sound"
+            " track that was read, but with speech in another: choose with --audio-track"
         )
     return Labelled(_with_keys(table, whole.samples), found.reasons, watch.failed)
 
@@ -159,12 +160,10 @@ def training_clips(bundle: "Bundle", samples: "Sequence[Sample]") -> str:
     Says so where the bundle does not record what taught it.
     """
     from facevoice.report.scoring import taught_by
-    from facevoice.scores.table import trained_on
+    from facevoice.scores.table import not_looked_for, trained_on
 
     found = taught_by(bundle, samples)
     if (found == "").any():
-        say(
-            f"whether the bundle {bundle.name} was trained on these clips was not looked for: it"
-            " does not record what taught it"
-        )
+        whether = f"the bundle {bundle.name} was trained on these clips"
+        say(not_looked_for(whether, "it does not record what taught it"))
     return trained_on(f"the bundle {bundle.name}", [sample.id for sample in samples], found)

@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from facevoice.cli.console import say
 from facevoice.cli.options import (
+    CROWD,
     INTERRUPTED,
     add_model_options,
+    add_personal_options,
     add_track_option,
     add_window_options,
+    baseline_of,
+    check_windows,
     key_value,
+    length,
 )
+from facevoice.messages import counted
 from facevoice.output.wording import json_line
 
 if TYPE_CHECKING:
@@ -36,8 +42,9 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     )
     add_window_options(command)
     add_track_option(command)
+    add_personal_options(command, "what was seen and heard of that person so far")
     command.add_argument(
-        "--duration", type=float, metavar="S", help="stop after this many seconds of the source"
+        "--duration", type=length, metavar="S", help="stop after this many seconds of the source"
     )
     command.add_argument(
         "--format",
@@ -66,6 +73,7 @@ def run(options: argparse.Namespace) -> int:
     """Write windows until the source ends or the user interrupts."""
     from facevoice.timeline.live import live
 
+    check_windows(options)
     windows = live(
         options.source,
         options.bundle,
@@ -76,10 +84,12 @@ def run(options: argparse.Namespace) -> int:
         options=dict(options.option),
         real_time=options.real_time,
         audio_track=options.audio_track,
+        personal=options.personal,
+        baseline=baseline_of(options),
         device=options.device,
         threads=options.threads,
     )
-    dropped, heard = 0, options.audio_track is not None
+    dropped, heard, crowded = 0, options.audio_track is not None, False
     try:
         with closing(windows):
             for window in windows:
@@ -94,11 +104,15 @@ def run(options: argparse.Namespace) -> int:
                         f" {window.audio_tracks}: choose with --audio-track"
                     )
                 heard = True
+                crowd = max(row.people for row in window.rows)
+                if options.baseline is not None and crowd > 1 and not crowded:
+                    say(CROWD.format(crowd))
+                    crowded = True
     except KeyboardInterrupt:  # the usual way to end it
         return INTERRUPTED
     finally:
         if dropped:
-            say(f"{dropped} frames were dropped")
+            say(f"{counted(dropped, 'frame')} dropped")
     return 0
 
 

@@ -5,10 +5,10 @@ import json
 import shutil
 import textwrap
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from facevoice.cli.console import show
+from facevoice.messages import counted
 
 _LEAST_WIDTH: Final = 40
 _MOST_WIDTH: Final = 120
@@ -19,19 +19,20 @@ Card = Mapping[str, Any]
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the verb."""
     command = verbs.add_parser("models", help="list bundles with their licences and figures")
-    command.add_argument("folders", nargs="*", type=Path, help="folders of further bundles")
+    command.add_argument("bundles", nargs="*", metavar="FOLDER", help="folders of further bundles")
     command.add_argument("--json", action="store_true", help="print the cards as JSON Lines")
     command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print each bundle's card."""
-    from facevoice.bundle import read_card, shipped_bundles
+    from facevoice.bundle import bundle_folder, read_card, shipped_bundles
     from facevoice.bundle.files import file_path
 
     width = min(max(shutil.get_terminal_size((100, 24)).columns, _LEAST_WIDTH), _MOST_WIDTH)
-    for folder in [*shipped_bundles(), *options.folders]:
-        card = read_card(folder)
+    folders = dict.fromkeys([*shipped_bundles(), *map(bundle_folder, options.bundles)])
+    cards = {folder: read_card(folder) for folder in folders}
+    for folder, card in cards.items():
         if options.json:
             print(json.dumps(card, ensure_ascii=False))
             continue
@@ -73,7 +74,7 @@ def _branches(card: Card) -> Iterator[tuple[int, str]]:
         yield (
             1,
             (
-                f"temperature of {name}: fitted on {fitted['clips']} clips new to it,"
+                f"temperature of {name}: fitted on {counted(fitted['clips'], 'clip')} new to it,"
                 f" {fitted['table']}; log-loss {before:.3f} -> {after:.3f}"
             ),
         )
@@ -84,16 +85,19 @@ def _never_met(card: Card) -> Iterator[tuple[int, str]]:
     if measured or left_out:
         yield 1, "on people it has never met:"
     for row in measured:
-        yield 2, f"{row['name']}, {row['clips']} clips: {_measured(row['nodes'])}"
+        yield 2, f"{row['name']}, {counted(row['clips'], 'clip')}: {_measured(row['nodes'])}"
     for corpus, branches in left_out.items():
-        clips = next(iter(branches.values()))["clips"]
+        clips = counted(next(iter(branches.values()))["clips"], "clip")
         own = "; ".join(
             f"{name} {each['own_classes']['uar']:.3f}"
             for name, each in branches.items()
             if "own_classes" in each
         )
         among = f"; UAR among its own classes: {own}" if own else ""
-        yield 2, f"{corpus} left out of training, {clips} clips: {_measured(branches)}{among}"
+        yield (
+            2,
+            f"{corpus} left out of training, {clips}: {_measured(branches)}{among}",
+        )
 
 
 def _measured(nodes: Mapping[str, Mapping[str, float]]) -> str:

@@ -1,8 +1,19 @@
 """Options that several verbs share."""
 
 import argparse
+import re
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from facevoice.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from facevoice.person import Baseline
+
+
+_TIME: Final = re.compile(
+    r"(?:(?:(\d+):(?=\d\d:))?(\d+):(?=[0-5]\d(?:\.|$)))?(\d+(?:\.\d*)?|\.\d+)", re.ASCII
+)
 
 INTERRUPTED: Final = 130
 """Exit status of a command that Ctrl-C ended."""
@@ -26,6 +37,36 @@ def natural(text: str) -> int:
     return int(text)
 
 
+def seconds(text: str) -> float:
+    """A time from 0 on, in seconds (75, 75.5) or as on a clock (1:15, 0:01:15)."""
+    found = _TIME.fullmatch(text.strip())
+    if found is None:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a time: give seconds of at least 0 (75.5), m:ss (1:15) or h:mm:ss"
+        )
+    hours, minutes, rest = found.groups()
+    return 3600 * float(hours or 0) + 60 * float(minutes or 0) + float(rest)
+
+
+def length(text: str) -> float:
+    """A length of time above 0, see ``seconds``."""
+    found = seconds(text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is not above 0 s")
+    return found
+
+
+def share(text: str) -> float:
+    """A number above 0 and at most 1."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 and at most 1")
+    return number
+
+
 def key_value(text: str) -> tuple[str, str]:
     """KEY=VALUE as a pair."""
     key, equals, value = text.partition("=")
@@ -43,7 +84,10 @@ def add_model_options(command: argparse.ArgumentParser, *, threads: int | None =
         help="the model: a bundle's name or folder (default: base)",
     )
     command.add_argument(
-        "--device", choices=("cpu", "cuda"), default="cpu", help="where networks run (default: cpu)"
+        "--device",
+        choices=("cpu", "cuda"),
+        default="cpu",
+        help="where networks run (default: cpu); cuda needs onnxruntime-gpu and is untested",
     )
     command.add_argument(
         "--threads",
@@ -56,8 +100,22 @@ def add_model_options(command: argparse.ArgumentParser, *, threads: int | None =
 
 def add_span_options(command: argparse.ArgumentParser) -> None:
     """--start and --stop: the part of the input to analyse."""
-    command.add_argument("--start", type=float, metavar="S", help="start at this second")
-    command.add_argument("--stop", type=float, metavar="S", help="stop at this second")
+    for name in ("start", "stop"):
+        command.add_argument(
+            f"--{name}", type=seconds, metavar="T", help=f"{name} at this time: s, m:ss or h:mm:ss"
+        )
+
+
+def check_span(options: argparse.Namespace) -> None:
+    """Check --start and --stop before any file is read.
+
+    Raises:
+        InvalidInputError: nothing lies between them.
+    """
+    if None not in (options.start, options.stop) and options.start >= options.stop:
+        raise InvalidInputError(
+            f"--start {options.start:g} s is not before --stop {options.stop:g} s"
+        )
 
 
 def add_track_option(command: argparse.ArgumentParser) -> None:
@@ -73,15 +131,70 @@ def add_track_option(command: argparse.ArgumentParser) -> None:
 def add_window_options(command: argparse.ArgumentParser) -> None:
     """--window and --hop: the windows of a timeline."""
     command.add_argument(
-        "--window", type=float, default=3.0, metavar="S", help="window length in s (default: 3)"
+        "--window", type=length, default=3.0, metavar="S", help="window length in s (default: 3)"
     )
     command.add_argument(
         "--hop",
-        type=float,
+        type=length,
         default=1.0,
         metavar="S",
         help="time from one window to the next in s (default: 1)",
     )
+
+
+def check_windows(options: argparse.Namespace) -> None:
+    """Check --window and --hop before any file is read.
+
+    Raises:
+        InvalidInputError: windows would leave gaps.
+    """
+    if options.hop > options.window:
+        raise InvalidInputError(
+            f"--hop {options.hop:g} s is longer than --window {options.window:g} s, which would"
+            " leave gaps: make the hop shorter or the window longer"
+        )
+
+
+def add_overwrite_option(command: argparse.ArgumentParser) -> None:
+    """--overwrite: whether -o may replace what is there."""
+    command.add_argument("--overwrite", action="store_true", help="replace what is at -o already")
+
+
+def add_personal_options(command: argparse.ArgumentParser, against: str) -> None:
+    """--personal and --baseline of what follows people; against: what people are read against."""
+    command.add_argument(
+        "--personal",
+        action="store_true",
+        help=f"also read everyone against {against}; see docs/person.md",
+    )
+    command.add_argument(
+        "--baseline",
+        type=Path,
+        metavar="FILE",
+        help="with --personal: where everyone's own baseline starts, as facevoice baseline has"
+        " enrolled the one person to be seen and heard",
+    )
+
+
+def baseline_of(options: argparse.Namespace) -> "Baseline | None":
+    """The baseline of --baseline, read before any work.
+
+    Raises:
+        InvalidInputError: it cannot be read, or --personal is not given.
+    """
+    if options.baseline is None:
+        return None
+    if not options.personal:
+        raise InvalidInputError("--baseline is what people are read against: add --personal")
+    from facevoice.person import Baseline
+
+    return Baseline.load(options.baseline)
+
+
+CROWD: Final = (
+    "{} people are in view at once, and the baseline is of one of them: it is taken for each"
+)
+"""Said where --baseline meets several people."""
 
 
 def add_training_options(command: argparse.ArgumentParser) -> None:

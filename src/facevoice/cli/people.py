@@ -90,9 +90,9 @@ def people_of(options: argparse.Namespace) -> People | None:
 
     if not (options.same_person or options.people or options.baseline):
         return None
-    if options.report is not None:
+    if options.report is not None and (options.same_person or options.people):
         raise InvalidInputError(
-            "--report shows one input by itself: leave out --same-person, --people and --baseline"
+            "--report shows one input by itself: leave out --same-person and --people"
         )
     if options.people and options.baseline:
         raise InvalidInputError("--baseline is of one person, --people of several: choose one")
@@ -106,7 +106,7 @@ def people_of(options: argparse.Namespace) -> People | None:
 
 
 def _say_who_lacks(baselines: "Mapping[str, Baseline]") -> None:
-    from facevoice.output.wording import counted
+    from facevoice.messages import counted
     from facevoice.person import FEWEST_CLIPS
 
     few = [name for name, each in baselines.items() if each.clips < FEWEST_CLIPS]

@@ -5,21 +5,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from facevoice.cli.console import ProgressLine
-from facevoice.cli.inputs import error_line, find_inputs
+from facevoice.cli.console import ProgressLine, when_interrupted
+from facevoice.cli.inputs import error_line, find_inputs, said_only
 from facevoice.cli.options import (
     add_model_options,
     add_span_options,
     add_track_option,
+    check_span,
     page_file,
     positive,
 )
 from facevoice.cli.people import add_people_options, people_of
 from facevoice.errors import InvalidInputError
+from facevoice.messages import counted, near
 from facevoice.writing import check_file, check_folder
 
 if TYPE_CHECKING:
     from facevoice.output.predictions import Format
+    from facevoice.person import Baseline
     from facevoice.predict import Predictor
     from facevoice.predict.prediction import Prediction
 
@@ -90,6 +93,7 @@ def run(options: argparse.Namespace) -> int:
     """Predict and write; 1 if an input failed."""
     form = _format(options)
     _check_outputs(options)
+    check_span(options)
     people = people_of(options)
     asked = (options.workers, options.cache, options.engine, options.address)
     if options.resume or any(value is not None for value in asked):
@@ -104,18 +108,31 @@ def run(options: argparse.Namespace) -> int:
     from facevoice.predict import load
 
     predictor = load(options.bundle, device=options.device, threads=options.threads)
-    bundle, failed = predictor.bundle, 0
+    bundle, failed, done = predictor.bundle, 0, 0
     with (
+        when_interrupted(lambda: _kept(done, options.output)),
         open_writer(form, options.output, bundle.tree, personal=people is not None) as write,
         ProgressLine("inputs") as line,
     ):
-        found = _predictions(predictor, options, line)
+        found = _predictions(predictor, options, line, people.start if people else None)
         for prediction in people.read(found, bundle) if people else found:
+            done += 1
             failed += prediction.error is not None
             if options.output is None:
                 line.wipe()
+            if prediction.error is not None and said_only(form, options.output):
+                continue
             write(prediction)
     return 1 if failed else 0
+
+
+def _kept(done: int, output: Path | None) -> str:
+    """What is left of an interrupted command."""
+    if output is None:
+        return f"{counted(done, 'input')} done"
+    return (
+        f"{output} is not written; with --workers N what is finished is kept, and --resume goes on"
+    )
 
 
 def _check_outputs(options: argparse.Namespace) -> None:
@@ -126,6 +143,8 @@ def _check_outputs(options: argparse.Namespace) -> None:
             check_folder(parts)
         goes_on = options.resume and parts.exists()
         check_file(options.output, overwrite=options.overwrite or goes_on)
+    if options.cache is not None:
+        check_folder(options.cache)
     if options.report is not None:
         check_file(options.report, overwrite=options.overwrite)
 
@@ -136,24 +155,29 @@ def _format(options: argparse.Namespace) -> "Format":
         return asked or "table"
     suffix = options.output.suffix.lower()
     if suffix not in _SUFFIXES:
-        known = ", ".join(_SUFFIXES)
-        raise InvalidInputError(f"-o {options.output}: unknown suffix {suffix!r}; known: {known}")
+        raise InvalidInputError(
+            f"-o {options.output}: its suffix sets the format, which is one of"
+            f" {', '.join(_SUFFIXES)}{near(suffix, _SUFFIXES)}"
+        )
     if asked is not None and _SUFFIXES[suffix] != asked:
         raise InvalidInputError(f"--{asked} contradicts the suffix of -o {options.output}")
     return _SUFFIXES[suffix]
 
 
 def _predictions(
-    predictor: "Predictor", options: argparse.Namespace, line: ProgressLine
+    predictor: "Predictor",
+    options: argparse.Namespace,
+    line: ProgressLine,
+    baseline: "Baseline | None",
 ) -> Iterator["Prediction"]:
-    """All predictions in order; what cannot be read is said at once."""
+    """All predictions in order; what cannot be read is said at once. baseline: for the page."""
     paths, failures = find_inputs(options.inputs)
     for text, error in failures:
         failure = predictor.failure(text, error)
         line.say(error_line(failure))
         yield failure
     if options.report is not None:
-        yield _reported(predictor, paths, options, line)
+        yield _reported(predictor, paths, options, line, baseline)
         return
     for done, path in enumerate(paths):
         line(done, len(paths), path.name)
@@ -169,7 +193,11 @@ def _predictions(
 
 
 def _reported(
-    predictor: "Predictor", paths: list[Path], options: argparse.Namespace, line: ProgressLine
+    predictor: "Predictor",
+    paths: list[Path],
+    options: argparse.Namespace,
+    line: ProgressLine,
+    baseline: "Baseline | None",
 ) -> "Prediction":
     from facevoice.output.clip import write_clip_page
 
@@ -182,6 +210,7 @@ def _reported(
         start_seconds=options.start,
         stop_seconds=options.stop,
         audio_track=options.audio_track,
+        baseline=baseline,
     )
     line.say(f"report written to {options.report}")
     return prediction

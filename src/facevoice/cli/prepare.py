@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from facevoice.cli.console import ProgressLine, say, show
+from facevoice.cli.console import ProgressLine, say, show, when_interrupted
 from facevoice.cli.options import add_track_option, positive
-from facevoice.output.wording import counted
+from facevoice.messages import counted, near
 
 if TYPE_CHECKING:
     from facevoice.datasets import Corpus
@@ -82,7 +82,9 @@ def _corpus(name: str) -> "Corpus":
     from facevoice.errors import DatasetError
 
     if name not in CORPORA:
-        raise DatasetError(f"unknown corpus {name!r}; known: {', '.join(CORPORA)}")
+        raise DatasetError(
+            f"unknown corpus {name!r}; known: {', '.join(CORPORA)}{near(name, CORPORA)}"
+        )
     return CORPORA[name]
 
 
@@ -120,7 +122,15 @@ def run_prepare(options: argparse.Namespace) -> int:
         drop_leaks=options.drop_leaks,
         audio_track=options.audio_track,
     )
-    with ProgressLine("samples", last=True) as progress:
+    with (
+        ProgressLine("samples", last=True) as progress,
+        when_interrupted(
+            lambda: (
+                f"{counted(progress.done, 'sample')} kept in {options.output}: to continue, run the"
+                " same command"
+            )
+        ),
+    ):
         prepared = prepare(
             _corpus(options.corpus),
             options.root,
@@ -130,7 +140,7 @@ def run_prepare(options: argparse.Namespace) -> int:
             threads=options.threads,
             progress=progress,
         )
-    say(f"{len(prepared.ids)} samples of {options.corpus} in {options.output}")
+    say(f"{counted(len(prepared.ids), 'sample')} of {options.corpus} in {options.output}")
     for line in _account(prepared, _corpus(options.corpus)):
         say(f"  {line}")
     elsewhere = (
@@ -163,6 +173,6 @@ def _account(prepared: "Prepared", corpus: "Corpus") -> Iterator[str]:
     for reason, count in prepared.meta["dropped"].items():
         yield f"dropped {count}: {reason}"
     if prepared.leaks:
-        yield f"the split leaks {len(prepared.leaks)} times: prepared.json names them"
+        yield f"the split leaks {counted(len(prepared.leaks), 'time')}: prepared.json names them"
     if not any(sample.group != sample.id for sample in samples):
         yield GROUPS_UNKNOWN

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from facevoice.cli.console import say
 from facevoice.cli.labelled import add_input_options, score_labelled, training_clips
+from facevoice.cli.options import add_overwrite_option
+from facevoice.messages import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +40,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command.add_argument(
         "--nodes", action="store_true", help="also keep the scores of the fusion nodes"
     )
+    add_overwrite_option(command)
     command.set_defaults(run=run)
 
 
@@ -47,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     from facevoice.report.scoring import leaves_only
     from facevoice.scores.table import check_table_file, write_score_table
 
-    check_table_file(options.output)
+    check_table_file(options.output, overwrite=options.overwrite)
     predictor = load(options.bundle, device=options.device, threads=options.threads)
     scored = score_labelled(
         options.data or options.input,
@@ -62,14 +65,17 @@ def run(options: argparse.Namespace) -> int:
     if options.deal:
         kept = _dealt(kept, options.deal.split(","))
     write_score_table(kept, options.output)
-    say(f"{len(kept)} clips x {len(kept.branches)} branches in {options.output}")
+    size = f"{counted(len(kept), 'clip')} x {counted(len(kept.branches), 'branch', 'branches')}"
+    say(f"{size} in {options.output}")
     return 1 if scored.failed else 0
 
 
 def _warn(bundle: "Bundle", samples: "Sequence[Sample]") -> None:
+    from facevoice.scores.table import OVERRATED
+
     trained = training_clips(bundle, samples)
     if trained:
-        say(f"{trained}: weights fitted on their scores overrate it")
+        say(f"{trained}: {OVERRATED}")
 
 
 def _dealt(table: "ScoreTable", names: list[str]) -> "ScoreTable":
@@ -81,6 +87,6 @@ def _dealt(table: "ScoreTable", names: list[str]) -> "ScoreTable":
     dealt = deal_splits(table, names)
     for name in dict.fromkeys(names):
         part = dealt.split(name)
-        groups = len(set(part.groups.tolist()))
-        say(f"split {name!r}: {len(part)} clips of {groups} groups, taken from {found[0]!r}")
+        groups = counted(len(set(part.groups.tolist())), "group")
+        say(f"split {name!r}: {counted(len(part), 'clip')} of {groups}, taken from {found[0]!r}")
     return dealt

@@ -1,36 +1,56 @@
 """facevoice timeline: whole videos -> who shows which emotion when, in many formats."""
 
 import argparse
+import os
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from facevoice import __version__
-from facevoice.cli.console import ProgressLine, show
+from facevoice.cli.console import ProgressLine, say, show, when_interrupted
 from facevoice.cli.inputs import find_inputs
 from facevoice.cli.options import (
+    CROWD,
     add_model_options,
+    add_personal_options,
     add_span_options,
     add_track_option,
     add_window_options,
+    baseline_of,
+    check_span,
+    check_windows,
 )
 from facevoice.errors import FacevoiceError, InvalidInputError
+from facevoice.messages import counted, near
 from facevoice.output.damage import damage_sentence
-from facevoice.output.wording import counted, duration
+from facevoice.output.wording import duration
 from facevoice.writing import check_file, check_folder
 
 if TYPE_CHECKING:
     from facevoice.bundle import Bundle
     from facevoice.output.timeline.settings import Settings
+    from facevoice.person import Baseline
     from facevoice.timeline import Person, Timeline
 
 _DEFAULT_FORMATS: Final = "csv,json"
 _NOT_SETTINGS: Final = frozenset(
-    {"verb", "run", "inputs", "output", "formats", "overwrite", "bundle", "device", "threads"}
+    {
+        "verb",
+        "run",
+        "inputs",
+        "output",
+        "formats",
+        "overwrite",
+        "bundle",
+        "baseline",
+        "device",
+        "threads",
+    }
 )
-"""What a timeline does not depend on; the bundle is named by its hash."""
+"""What a timeline does not depend on; bundle and baseline are named by their hashes."""
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -75,6 +95,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         action="store_true",
         help="also measure 52 blendshapes and the head's pose in each of these faces",
     )
+    add_personal_options(command, "his or her own whole film")
     add_span_options(command)
     add_track_option(command)
     add_model_options(command, threads=1)  # its stages run in parallel
@@ -88,26 +109,51 @@ def run(options: argparse.Namespace) -> int:
     formats = _formats(options)
     if options.blendshapes and not options.frames:
         raise InvalidInputError("--blendshapes adds columns to the table of --frames: give both")
+    check_span(options)
+    check_windows(options)
+    baseline = baseline_of(options)
     paths, failures = find_inputs(options.inputs)
+    folders: Sequence[Path | None] = [None] * len(paths)
     if options.output is not None:
-        _check_names(paths)
+        folders = _folders(paths, options.output)
         check_folder(options.output.parent, made=False)
         check_folder(options.output)
     bundle = load_bundle(options.bundle, device=options.device, threads=options.threads)
     bundle.check_extras()
-    work = [(path, _wanted(path, options, formats, bundle)) for path in paths]
-    failed = len(failures)
-    with ProgressLine("films") as line:
+    if baseline is not None:
+        baseline.check(bundle.name, bundle.sha256)
+    if options.personal and bundle.population is None:
+        say(f"the bundle {bundle.name} has no population: nobody can be read personally")
+    settings = _settings(options, bundle, baseline)
+    work = [
+        (path, None if folder is None else _wanted(path, folder, options, formats, settings))
+        for path, folder in zip(paths, folders, strict=True)
+    ]
+    failed, done = len(failures), 0
+    with (
+        ProgressLine("films") as line,
+        when_interrupted(lambda: _finished(done, len(work), options.output)),
+    ):
         for _, error in failures:
             line.say(str(error))
         for number, (path, kept) in enumerate(work, start=1):
             place = f" ({number} of {len(work)})" if len(work) > 1 else ""
             try:
-                _one(path, kept, options, formats, bundle, _FilmLine(line, f"{path.name}{place}"))
+                shown = _FilmLine(line, f"{path.name}{place}")
+                _one(path, kept, options, formats, bundle, shown, baseline)
             except FacevoiceError as error:
                 failed += 1
                 line.say(str(error) if path.name in str(error) else f"{path}: {error}")
+            done = number
     return 1 if failed else 0
+
+
+def _finished(done: int, total: int, output: Path | None) -> str:
+    """What an interrupted command leaves, and how to continue."""
+    found = f"{done} of {counted(total, 'input')} done"
+    if output is None:
+        return found
+    return f"{found} and kept in {output} (the same command goes on from there)"
 
 
 def _one(
@@ -117,6 +163,7 @@ def _one(
     formats: Sequence[str],
     bundle: "Bundle",
     line: "_FilmLine",
+    baseline: "Baseline | None",
 ) -> None:
     """Make the timeline of one file, unless it is complete, and write it."""
     from facevoice.output.timeline import write
@@ -125,7 +172,7 @@ def _one(
     complete = kept.complete() if kept is not None and not options.overwrite else {}
     wanted = [name for name in formats if name not in complete]
     if kept is not None and not wanted:
-        line.say(f"{path}: skipped, complete in {options.output} with the same settings")
+        line.say(f"{path}: skipped, complete in {kept.folder} with the same settings")
         return
     result = timeline(
         path,
@@ -138,6 +185,8 @@ def _one(
         start=options.start,
         stop=options.stop,
         audio_track=options.audio_track,
+        personal="whole" if options.personal else None,
+        baseline=baseline,
         device=options.device,
         threads=options.threads,
         progress=line,
@@ -145,13 +194,16 @@ def _one(
     line.wipe()
     for text in summary(result):
         show(text)
+    crowd = max((row.people for row in result.rows), default=0)
+    if baseline is not None and crowd > 1 and options.people == "all":
+        line.say(f"{CROWD.format(crowd)}; --people main leaves out the others")
     if kept is None:
         return
     state = dict.fromkeys(kept.begun()) | kept.complete() | dict.fromkeys(wanted)
     kept.write(state)
     for name in wanted:
         shown = result if options.frames or name == "mp4" else replace(result, frames=None)
-        files = write(shown, options.output, [name], source=path)
+        files = write(shown, kept.folder, [name], source=path)
         for written in files:
             line.say(f"written: {written}")
         state[name] = [written.name for written in files]
@@ -183,6 +235,8 @@ def summary(timeline: "Timeline") -> Iterator[str]:
     )
     for person in timeline.people:
         yield _line(person)
+        if timeline.personal is not None:
+            yield f"    personal: {_personal(timeline, person)}"
     unattributed = sum(row.person is None and row.voice is not None for row in timeline.rows)
     if unattributed:
         yield f"  speech of no one in view in {counted(unattributed, 'window')}"
@@ -193,13 +247,28 @@ def summary(timeline: "Timeline") -> Iterator[str]:
 
 
 def _line(person: "Person") -> str:
-    shares = sorted(person.shares.items(), key=lambda item: -item[1])
-    shown = ", ".join(f"{label} {share:.0%}" for label, share in shares if share >= 0.005)
     return (
         f"  person {person.id}: seen {person.seconds_seen:.1f} s"
         f" from {person.first_seen_seconds:.1f} to {person.last_seen_seconds:.1f} s,"
-        f" speaking {person.seconds_speaking:.1f} s; {shown or 'nothing to score'}"
+        f" speaking {person.seconds_speaking:.1f} s;"
+        f" {_shown(person.shares) or 'nothing to score'}"
     )
+
+
+def _personal(timeline: "Timeline", person: "Person") -> str:
+    """What a person shows against his or her own baseline, or why that is not known."""
+    rows = timeline.rows_of(person.id)
+    if not person.personal_shares:
+        reasons = Counter(row.personal_reason for row in rows if row.scores is not None)
+        reason = reasons.most_common(1)[0][0] if reasons else "nothing_scored"
+        return f"none ({reason})"
+    (*_, last) = (row.personal for row in rows if row.personal is not None)
+    return f"{_shown(person.personal_shares)}, against {duration(last.seconds)} of this person"
+
+
+def _shown(shares: Mapping[str, float]) -> str:
+    most = sorted(shares.items(), key=lambda item: -item[1])
+    return ", ".join(f"{label} {share:.0%}" for label, share in most if share >= 0.005)
 
 
 def _formats(options: argparse.Namespace) -> tuple[str, ...]:
@@ -213,40 +282,64 @@ def _formats(options: argparse.Namespace) -> tuple[str, ...]:
         return ()
     names = tuple(name for name in (options.formats or _DEFAULT_FORMATS).split(",") if name)
     if not names or not set(names) <= set(FORMATS):
+        unknown = next((name for name in names if name not in FORMATS), "")
         raise InvalidInputError(
-            f"--formats {options.formats!r}: choose from {', '.join(FORMATS)}, separated by commas"
+            f"--formats {options.formats!r}: choose from {', '.join(FORMATS)}, separated by"
+            f" commas{near(unknown, FORMATS)}"
         )
     check_formats(names)
     return tuple(dict.fromkeys(names))
 
 
-def _check_names(paths: Sequence[Path]) -> None:
-    """Refuse two inputs whose files would have the same names."""
-    known: dict[str, Path] = {}
+def _folders(paths: Sequence[Path], output: Path) -> list[Path]:
+    """The folder for each input's files: the output folder.
+
+    Inputs of one name get folders in it, named as those that they lie in, so that none replaces
+    the files of another.
+
+    Raises:
+        InvalidInputError: inputs of one folder would write files of the same names.
+    """
+    groups: dict[str, list[Path]] = {}
     for path in paths:
-        other = known.setdefault(path.stem.casefold(), path)
+        groups.setdefault(path.stem.casefold(), []).append(path)
+    known: dict[str, Path] = {}
+    folders = []
+    for path in paths:
+        parents = [each.parent.absolute() for each in groups[path.stem.casefold()]]
+        folder = output / path.parent.absolute().relative_to(os.path.commonpath(parents))
+        other = known.setdefault(str(folder / path.stem).casefold(), path)
         if other != path:
             raise InvalidInputError(
                 f"{other} and {path} would write files of the same names: write them to two folders"
             )
+        folders.append(folder)
+    return folders
+
+
+def _settings(
+    options: argparse.Namespace, bundle: "Bundle", baseline: "Baseline | None"
+) -> dict[str, Any]:
+    """What a timeline depends on, as JSON values."""
+    settings = {name: value for name, value in vars(options).items() if name not in _NOT_SETTINGS}
+    enrolled = None if baseline is None else baseline.sha256
+    return settings | {"bundle": bundle.sha256, "baseline": enrolled, "facevoice": __version__}
 
 
 def _wanted(
-    path: Path, options: argparse.Namespace, formats: Sequence[str], bundle: "Bundle"
-) -> "Settings | None":
+    path: Path,
+    folder: Path,
+    options: argparse.Namespace,
+    formats: Sequence[str],
+    settings: dict[str, Any],
+) -> "Settings":
     """The settings of a file's output, checked: nothing of other settings may be replaced."""
     from facevoice.output.timeline import files_of
     from facevoice.output.timeline.settings import Settings
 
-    if options.output is None:
-        return None
-    settings: dict[str, Any] = {
-        name: value for name, value in vars(options).items() if name not in _NOT_SETTINGS
-    }
-    settings |= {"bundle": bundle.sha256, "facevoice": __version__}
-    kept = Settings(path, options.output, settings)
+    kept = Settings(path, folder, settings)
     begun = kept.begun()
-    own = [] if not begun else [kept.path, *files_of(path, options.output, begun)]
-    for file in (*files_of(path, options.output, formats), kept.path):
+    own = [] if not begun else [kept.path, *files_of(path, folder, begun)]
+    for file in (*files_of(path, folder, formats), kept.path):
         check_file(file, overwrite=options.overwrite or file in own, made=True)
     return kept

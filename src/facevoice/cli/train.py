@@ -5,9 +5,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from facevoice.cli.console import ProgressLine, say
-from facevoice.cli.options import add_training_options
+from facevoice.cli.console import ProgressLine, say, when_interrupted
+from facevoice.cli.options import add_training_options, positive
 from facevoice.errors import MissingDependencyError
+from facevoice.messages import counted
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -20,7 +21,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     )
     command.add_argument(
         "--devices",
-        type=int,
+        type=positive,
         default=1,
         metavar="N",
         help="GPUs, or processes without one, that share each batch (default: 1)",
@@ -42,12 +43,18 @@ def run(options: argparse.Namespace) -> int:
         from facevoice.train.run import train
     except ModuleNotFoundError as error:
         raise MissingDependencyError.of(str(error.name), "train", "training") from None
-    say(f"training {recipe.name} on {len(prepared.ids)} samples of {prepared.meta['corpus']}")
-    with ProgressLine("batches", logged=False) as line:
+    samples = counted(len(prepared.ids), "sample")
+    say(f"training {recipe.name} on {samples} of {prepared.meta['corpus']}")
+    with ProgressLine("batches", logged=False) as line, when_interrupted(lambda: resumes(folder)):
         progress = partial(_show, line)
         train(recipe, prepared, folder, report, progress=progress, devices=options.devices)
     say(f"run finished: {folder}")
     return 0
+
+
+def resumes(folder: Path) -> str:
+    """What Ctrl-C leaves of training, and how to continue."""
+    return f"what is finished is kept in {folder}: to continue, run the same command"
 
 
 def report(line: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import Final, Literal, get_args
 
 from facevoice.datasets.names import SPLITS, SYNONYMS, meanings
 from facevoice.errors import DatasetError
+from facevoice.messages import counted, near
 from facevoice.types import Float64Array, Sample, UInt8Array
 
 Content = Literal["clips", "face_crops", "face_folders", "pictures", "face_images", "speech"]
@@ -95,12 +96,12 @@ class Found:
         split = name if name in known else SPLITS.get(name.lower(), name)
         if split not in known:
             listed = ", ".join(sorted(known - {""})) or "none"
-            raise DatasetError(f"no clip in split {name!r}; splits: {listed}")
+            raise DatasetError(f"no clip in split {name!r}; splits: {listed}{near(name, known)}")
         return replace(self, samples=tuple(item for item in self.samples if item.split == split))
 
     def lines(self) -> Iterator[str]:
         """A summary for people: counts, what was renamed or left out, whether groups are known."""
-        yield f"{_many(len(self.samples), 'file')}: {'; '.join(account(self.samples))}"
+        yield f"{counted(len(self.samples), 'file')}: {'; '.join(account(self.samples))}"
         if self.renamed:
             yield f"read as: {counts(self.renamed)}"
         if self.dropped:
@@ -124,7 +125,7 @@ def account(samples: Sequence[Sample]) -> Iterator[str]:
         yield f"splits: {counts(splits)}"
     groups = {sample.group for sample in samples if sample.group != sample.id}
     if groups:
-        yield _many(len(groups), "group")
+        yield counted(len(groups), "group")
 
 
 def _check_names(samples: Sequence[Sample]) -> None:
@@ -132,10 +133,6 @@ def _check_names(samples: Sequence[Sample]) -> None:
     if count > 1:
         paths = [str(item.path) for item in samples if item.id == identity]
         raise DatasetError(f"{identity} occurs {count} times: {paths[:4]}")
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def counts(found: Mapping[str, int]) -> str:

@@ -48,7 +48,11 @@ def read_labels(path: Path) -> Found:
     """
     table = _table_in(path)
     if table is None and not path.is_dir():
-        raise DatasetError(f"no file of labels {path}")
+        raise DatasetError(f"{path} does not exist: check the path")
+    if table is not None and path.suffix.lower() in MEDIA_SUFFIXES:
+        raise DatasetError(
+            f"{path} is a clip: name a table of labels or a folder; facevoice predict takes clips"
+        )
     if table is not None:
         found = _table(table)
         lacking = ": line 2 and all later lines lack the label" if found.dropped else ""
@@ -74,6 +78,8 @@ def _table(table: Path, *, known_splits: bool = False) -> Found:
         (_, header), *lines = [*csv_rows(csv_text(table))] or [(1, [])]
     except ValueError as error:
         raise DatasetError(f"{table} is not a CSV file of labels: {error}") from error
+    if not header:
+        raise DatasetError(f"{table} is empty: it needs the columns file and label")
     columns = _columns(table, header)
     samples: list[Sample] = []
     renamed: Counter[str] = Counter()
@@ -110,7 +116,7 @@ def _columns(table: Path, header: Sequence[str]) -> dict[str, str]:
         accepted = "; ".join(" or ".join(options) for options in _COLUMNS.values())
         raise DatasetError(
             f"{table} needs the columns file and label; it has the columns"
-            f" {', '.join(header) or 'none'}. Columns that are read: {accepted}; separated"
+            f" {', '.join(header)}. Columns that are read: {accepted}; separated"
             " by commas, semicolons or tabs"
         )
     return found
@@ -118,6 +124,8 @@ def _columns(table: Path, header: Sequence[str]) -> dict[str, str]:
 
 def _folders(root: Path) -> Found:
     """The media files in folders named by label, below folders named by split or without these."""
+    if not root.is_dir():
+        raise DatasetError(f"{root} is not a folder; expected {_FOLDERS_LAYOUT}")
     names = {path.name for path in root.iterdir() if path.is_dir()}
     parts = {name: SPLITS[name.lower()] for name in sorted(names) if name.lower() in SPLITS}
     samples: list[Sample] = []

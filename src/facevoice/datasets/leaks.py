@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from facevoice.datasets.fer2013 import RowSample
 from facevoice.errors import DatasetError
+from facevoice.messages import counted
 from facevoice.types import Sample
 
 _SHOWN: Final = 3
@@ -55,8 +56,8 @@ def check_split(samples: Iterable[Sample], *, allow: bool = False) -> tuple[Leak
             f"{leak.kind} {leak.what} in {' and '.join(leak.splits)}" for leak in leaks[:_SHOWN]
         )
         raise DatasetError(
-            f"the split leaks {len(leaks)} times, so its figures would be too good: {shown}"
-            f"{'; ...' if len(leaks) > _SHOWN else ''}. Leave the training copies out with"
+            f"the split leaks {counted(len(leaks), 'time')}, so its figures would be too good:"
+            f" {shown}{'; ...' if len(leaks) > _SHOWN else ''}. Leave the training copies out with"
             " --drop-leaks, fix the split, or accept it with --allow-leaks: every report"
             " will say so"
         )

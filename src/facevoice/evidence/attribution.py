@@ -1,13 +1,13 @@
 """Attribute the speech of successive windows to the people who are seen in them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
-from facevoice.evidence.mouths import Mouths
+from facevoice.evidence.mouths import RecentMotions, TrackMotions
 from facevoice.evidence.plan import Plan
 from facevoice.evidence.sights import Sight
 from facevoice.evidence.speaker import MouthVoice, Verdict, features
-from facevoice.types import Face, UInt8Array, Waveform
+from facevoice.types import Waveform
 
 _MEMORY: Final = 0.75  # weight of earlier fits of mouth and voice, for windows that overlap fully
 
@@ -20,21 +20,13 @@ class Attribution:
 
     def __init__(self, mouth_voice: MouthVoice, plan: Plan) -> None:
         self._mouth_voice = mouth_voice
-        self._mouths = Mouths(plan.window + 1.0)
+        self._motions = RecentMotions(plan.window + 1.0)
         self._fits: dict[int, float] = {}
         self._memory = _MEMORY * (1 - plan.hop / plan.window)
 
-    def add_light(self, time: float, light: UInt8Array) -> None:
-        """Add the (H, W) brightness of a new picture."""
-        self._mouths.add_light(time, light)
-
-    def add_faces(self, time: float, faces: dict[int, Face]) -> None:
-        """Add the faces of a sampled picture by their tracks."""
-        self._mouths.measure(time, faces)
-
-    def cut(self) -> None:
-        """A new shot starts."""
-        self._mouths.cut()
+    def add_motions(self, time: float, motions: Iterable[TrackMotions]) -> None:
+        """Add what was measured of mouths in a picture that was sampled at ``time``."""
+        self._motions.add(time, motions)
 
     def pause(self) -> None:
         """Nobody is heard: after that, anyone may speak."""
@@ -54,7 +46,7 @@ class Attribution:
         """
         fits = {}
         for person, sights in seen.items():
-            motions = self._mouths.motions(sights[-1].track, start, stop)
+            motions = self._motions.between(sights[-1].track, start, stop)
             found = features(motions, sound.samples, sound.start_seconds)
             if found is not None:
                 fits[person] = float(self._mouth_voice.fit(found))

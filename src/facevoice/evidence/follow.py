@@ -14,7 +14,7 @@ from typing import Final
 from facevoice import media
 from facevoice.evidence.cuts import CutFinder, Settled
 from facevoice.evidence.damage import with_damage
-from facevoice.evidence.mouths import Pace
+from facevoice.evidence.mouths import Mouths, Pace, TrackMotions
 from facevoice.evidence.plan import Plan
 from facevoice.evidence.prefetch import prefetched
 from facevoice.evidence.tracks import Tracks
@@ -34,17 +34,17 @@ class Followed:
     """A picture and the people in it.
 
     time_seconds: presentation time.
-    light: (H, W) uint8 brightness; None if no mouth is watched in this picture.
     cut: whether it starts a new shot.
     faces: (track number, face, aligned face as (256, 256, 3) uint8 RGB) of each; None if this
         picture was not sampled.
+    motions: of the mouths, since the last sampled picture; empty if they are not watched.
     until, resumes: see ``View``.
     """
 
     time_seconds: float
-    light: UInt8Array | None
     cut: bool
     faces: tuple[tuple[int, Face, UInt8Array], ...] | None
+    motions: tuple[TrackMotions, ...] = ()
     until: float | None = None
     resumes: float | None = None
 
@@ -52,14 +52,15 @@ class Followed:
 class Follower:
     """Takes all pictures in order and returns each one followed, two pictures later.
 
-    with_light: pass on the brightness of the pictures in which mouths are watched.
+    with_mouths: watch the mouths, for which the views need brightness.
     """
 
-    def __init__(self, detector: Detector, *, with_light: bool = True) -> None:
+    def __init__(self, detector: Detector, *, with_mouths: bool = True) -> None:
         self._finder = FaceFinder(detector, calm_seconds=_CALM_SECONDS)
         self._tracks, self._cuts = Tracks(), CutFinder()
         self._unsettled: deque[View] = deque()
-        self._pace = Pace() if with_light else None
+        self._pace = Pace() if with_mouths else None
+        self._mouths = Mouths() if with_mouths else None
         self._afresh = self._doubt = False
         self._image: UInt8Array | None = None
         self._faces: list[Face] = []
@@ -91,7 +92,9 @@ class Follower:
         followed = []
         while self._unsettled and self._unsettled[0].again:
             view = self._unsettled.popleft()
-            followed.append(self._looked_at(view, view.light if self._watches(view) else None))
+            if self._pace is not None:  # a picture that stands says nothing about the mouth
+                self._pace.take(view.time_seconds)
+            followed.append(self._looked_at(view))
         return followed
 
     def _follow(self, settled: Settled) -> Followed:
@@ -100,21 +103,26 @@ class Follower:
         cut = settled.kind == "cut"
         if cut:
             self._tracks.cut()
-            if self._pace is not None:
-                self._pace.cut()
-        light = view.light if self._watches(view) else None
+        self._watch(view, cut=cut)
         self._afresh |= settled.kind != "same"
         self._doubt |= settled.kind == "doubt"
-        return self._looked_at(view, light, cut=cut)
+        return self._looked_at(view, cut=cut)
 
-    def _watches(self, view: View) -> bool:
-        return self._pace is not None and self._pace.take(view.time_seconds)
+    def _watch(self, view: View, *, cut: bool) -> None:
+        """Hold the brightness of a new picture, if mouths are watched in it."""
+        if self._pace is None or self._mouths is None:
+            return
+        if cut:
+            self._pace.cut()
+            self._mouths.cut()
+        if self._pace.take(view.time_seconds) and view.light is not None:
+            self._mouths.add_light(view.time_seconds, view.light)
 
-    def _looked_at(self, view: View, light: UInt8Array | None, *, cut: bool = False) -> Followed:
+    def _looked_at(self, view: View, *, cut: bool = False) -> Followed:
         """Find the faces in a picture, if it was sampled, and assign them to tracks."""
         time, image = view.time_seconds, view.image
         if image is None:
-            return Followed(time, light, cut, None)
+            return Followed(time, cut, None)
         if view.again and image is self._image:
             faces = self._finder.find_again(image, time)
         else:
@@ -129,17 +137,20 @@ class Follower:
         self._image, self._faces = image, faces
         self._afresh = self._doubt = False
         found = tuple(zip(self._numbers, faces, self._aligned, strict=True))
-        return Followed(time, light, cut, found, view.until, view.resumes)
+        motions: tuple[TrackMotions, ...] = ()
+        if self._mouths is not None:
+            motions = self._mouths.measure(time, dict(zip(self._numbers, faces, strict=True)))
+        return Followed(time, cut, found, motions, view.until, view.resumes)
 
 
 def follow_file(
-    path: Path, plan: Plan, detector: Callable[[], Detector], *, with_light: bool
+    path: Path, plan: Plan, detector: Callable[[], Detector], *, with_mouths: bool
 ) -> Generator[Followed | Damage, None, None]:
     """Yield all pictures of a file, followed, and the damage found on the way to them.
 
     They are decoded in a thread of their own.
 
-    detector: makes the face detector. with_light: see ``Follower``.
+    detector: makes the face detector. with_mouths: see ``Follower``.
     """
     views = partial(
         media.iter_views,
@@ -147,9 +158,9 @@ def follow_file(
         rate_hz=plan.rate_hz,
         start_seconds=plan.start,
         stop_seconds=plan.asked_stop,
-        with_light=with_light,
+        with_light=with_mouths,
     )
-    follower = Follower(detector(), with_light=with_light)
+    follower = Follower(detector(), with_mouths=with_mouths)
     last = plan.start
     read = with_damage(lambda damaged: views(damaged=damaged))
     with closing(prefetched(read, VIEWS_AHEAD)) as ready:

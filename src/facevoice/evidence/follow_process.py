@@ -16,7 +16,6 @@ Making = Callable[[], Generator[Item, None, None]]
 
 _LEAST_FILM_SECONDS: Final = 20.0  # a process takes most of a second to start
 _BATCH_PICTURES: Final = 12  # sent together, at most
-_BATCH_BYTES: Final = 4e6  # of brightness sent together; ends a batch of large pictures early
 _REQUESTS_AHEAD: Final = 2  # batches: one is made while another is on its way
 
 
@@ -72,15 +71,13 @@ def _batch_maker(make: Making) -> Callable[[str], list[Item]]:
 def _batches(pictures: Generator[Item, None, None]) -> Generator[list[Item], None, None]:
     """Group pictures; an error is raised after the batch of the pictures before it."""
     batch: list[Item] = []
-    size, error = 0, None
+    error = None
     try:
         for picture in pictures:
             batch.append(picture)
-            light = picture.light if isinstance(picture, Followed) else None
-            size += 0 if light is None else light.nbytes
-            if len(batch) >= _BATCH_PICTURES or size >= _BATCH_BYTES:
+            if len(batch) >= _BATCH_PICTURES:
                 yield batch
-                batch, size = [], 0
+                batch = []
     except Exception as raised:  # noqa: BLE001 - raised again below
         error = raised
     if batch:

@@ -9,8 +9,9 @@ head changes both), and the contrast of the mouth, which grows as it opens.
 
 import math
 from collections import deque
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -31,6 +32,18 @@ _SHORTEST_GAP: Final = 0.02  # seconds; a shorter one would make noise a motion
 _LONGEST_GAP: Final = 0.5  # seconds; across a longer loss nothing is interpolated
 
 
+class TrackMotions(NamedTuple):
+    """The new motions of one track's mouth.
+
+    times: (T,) in seconds. motions: (T, MOTIONS). Both are empty where the mouth is watched from
+    now on, without regard to what was seen of it before.
+    """
+
+    track: int
+    times: Float64Array
+    motions: Float64Array
+
+
 @dataclass(slots=True)
 class _Mouth:
     """face: as measured at ``seen``. even: the mouth and face in even light, at ``last``."""
@@ -39,8 +52,6 @@ class _Mouth:
     seen: float
     even: tuple[Float64Array, Float64Array] | None = None
     last: float = 0.0
-    times: deque[float] = field(default_factory=deque)
-    motions: deque[Float64Array] = field(default_factory=deque)
 
 
 class Pace:
@@ -62,10 +73,9 @@ class Pace:
 
 
 class Mouths:
-    """Watches the mouths of tracks; holds the last ``memory_seconds`` of each track in view."""
+    """Watches the mouths of tracks; holds the pictures since the last sampled one."""
 
-    def __init__(self, memory_seconds: float) -> None:
-        self._memory = memory_seconds
+    def __init__(self) -> None:
         self._mouths: dict[int, _Mouth] = {}
         self._waiting: list[tuple[float, UInt8Array]] = []
 
@@ -73,8 +83,12 @@ class Mouths:
         """Add the brightness of the next picture that ``Pace`` chose, (H, W) uint8."""
         self._waiting.append((time, light))
 
-    def measure(self, time: float, faces: dict[int, Face]) -> None:
-        """Measure the faces, by track, of the sampled picture whose light was added last."""
+    def measure(self, time: float, faces: dict[int, Face]) -> tuple[TrackMotions, ...]:
+        """Measure the faces, by track, of the sampled picture whose light was added last.
+
+        Returns what is new of each.
+        """
+        new = []
         waiting, self._waiting = self._waiting, self._waiting[-1:]
         largest = sorted(faces, key=lambda track: -faces[track].area)[:MOST_MOUTHS]
         for track in largest:
@@ -85,6 +99,7 @@ class Mouths:
             mouth = self._mouths.get(track)
             if mouth is None or time - mouth.seen > _LONGEST_GAP:
                 self._mouths[track] = _Mouth(face, time)
+                new.append(TrackMotions(track, np.zeros(0), np.zeros((0, MOTIONS))))
                 continue
             between = [
                 (at, light)
@@ -100,35 +115,54 @@ class Mouths:
                 points = last + share * (landmarks - last)
                 aligned.append(align_light(light, points, _SIDE))
             if aligned:
-                _add_motions(mouth, [at for at, _ in between], np.stack(aligned))
+                times, motions = _new_motions(mouth, [at for at, _ in between], np.stack(aligned))
+                if len(times):
+                    new.append(TrackMotions(track, times, motions))
             mouth.face, mouth.seen = face, time
-        self._forget(time)
+        oldest = time - _LONGEST_GAP
+        self._mouths = {key: mouth for key, mouth in self._mouths.items() if mouth.seen >= oldest}
+        return tuple(new)
 
     def cut(self) -> None:
         """Drop the pictures that are held: nothing is interpolated across a cut."""
         self._waiting = []
 
-    def motions(self, track: int, start: float, stop: float) -> tuple[Float64Array, Float64Array]:
-        """Times (T,) in seconds and motions (T, MOTIONS) of a track in [start, stop)."""
-        mouth = self._mouths.get(track)
-        if mouth is None:
-            return np.zeros(0), np.zeros((0, MOTIONS))
-        times = np.array(mouth.times)
-        inside = (times >= start) & (times < stop)
-        return times[inside], np.array(mouth.motions).reshape(-1, MOTIONS)[inside]
 
-    def _forget(self, time: float) -> None:
+class RecentMotions:
+    """The motions of all mouths that were seen in the last ``memory_seconds``."""
+
+    def __init__(self, memory_seconds: float) -> None:
+        self._memory = memory_seconds
+        self._tracks: dict[int, deque[TrackMotions]] = {}
+
+    def add(self, time: float, new: Iterable[TrackMotions]) -> None:
+        """Add what was measured at ``time``; forget what lies too far behind it."""
+        for found in new:
+            held = self._tracks.setdefault(found.track, deque())
+            if len(found.times):
+                held.append(found)
+            else:
+                held.clear()
         oldest = time - self._memory
-        for track in [key for key, mouth in self._mouths.items() if mouth.seen < oldest]:
-            del self._mouths[track]
-        for mouth in self._mouths.values():
-            while mouth.times and mouth.times[0] < oldest:
-                mouth.times.popleft()
-                mouth.motions.popleft()
+        for held in self._tracks.values():
+            while held and held[0].times[-1] < oldest:
+                held.popleft()
+        self._tracks = {track: held for track, held in self._tracks.items() if held}
+
+    def between(self, track: int, start: float, stop: float) -> tuple[Float64Array, Float64Array]:
+        """Times (T,) in seconds and motions (T, MOTIONS) of a track in [start, stop)."""
+        held = self._tracks.get(track)
+        if not held:
+            return np.zeros(0), np.zeros((0, MOTIONS))
+        times = np.concatenate([found.times for found in held])
+        inside = (times >= start) & (times < stop)
+        return times[inside], np.concatenate([found.motions for found in held])[inside]
 
 
-def _add_motions(mouth: _Mouth, times: list[float], lights: UInt8Array) -> None:
-    """Add the motions of the next aligned faces (T, 64, 64)."""
+def _new_motions(
+    mouth: _Mouth, times: list[float], lights: UInt8Array
+) -> tuple[Float64Array, Float64Array]:
+    """The times (T,) and motions (T, MOTIONS) that the next aligned faces (T, 64, 64) add."""
     even = _evenly_lit(lights[:, 38:62, 16:48]), _evenly_lit(lights[:, 8:62, 10:54])
     before, mouth.even = mouth.even, (even[0][-1:], even[1][-1:])
     earlier, mouth.last = mouth.last, times[-1]
@@ -136,9 +170,9 @@ def _add_motions(mouth: _Mouth, times: list[float], lights: UInt8Array) -> None:
         earlier, times, lights = times[0], times[1:], lights[1:]
     else:
         even = np.concatenate([before[0], even[0]]), np.concatenate([before[1], even[1]])
-    if times:
-        mouth.times += times
-        mouth.motions += list(_motions(*even, lights, np.diff([earlier, *times])))
+    if not times:
+        return np.zeros(0), np.zeros((0, MOTIONS))
+    return np.array(times), _motions(*even, lights, np.diff([earlier, *times]))
 
 
 def _motions(

@@ -120,7 +120,7 @@ class EvidenceReader:
         sound: Iterator[Waveform | Damage] = iter(())
         with ExitStack() as stack:
             if plan.has_video:
-                followed = self._followed(path, plan, with_light=attribute and plan.has_audio)
+                followed = self._followed(path, plan, with_mouths=attribute and plan.has_audio)
                 pictures = stack.enter_context(closing(followed))
             if plan.has_audio:
                 pieces = partial(
@@ -155,12 +155,12 @@ class EvidenceReader:
         follow: let the maker follow the pictures. For the other options see ``film``.
         rate_hz: sampled instants per second; None: the plan's.
         """
-        with_light = attribute and plan.has_audio
+        with_mouths = attribute and plan.has_audio
         return WindowMaker(
             plan,
             self._voice,
-            mouth_voice=MouthVoice.load() if with_light else None,
-            follower=Follower(self._detector, with_light=with_light) if follow else None,
+            mouth_voice=MouthVoice.load() if with_mouths else None,
+            follower=Follower(self._detector, with_mouths=with_mouths) if follow else None,
             main_only=main_only,
             rate_hz=rate_hz,
         )
@@ -207,10 +207,10 @@ class EvidenceReader:
         return window.evidence(window.main_person)
 
     def _followed(
-        self, path: Path, plan: Plan, *, with_light: bool
+        self, path: Path, plan: Plan, *, with_mouths: bool
     ) -> Generator[Followed | Damage, None, None]:
         """Follow people in parallel to the windows: it needs no sound, as windows do."""
-        make = partial(follow_file, path, plan, with_light=with_light)
+        make = partial(follow_file, path, plan, with_mouths=with_mouths)
         if self._device == "cpu" and is_worth_a_process(plan.seconds):
             return in_another_process(partial(make, self._new_detector))
         return prefetched(make(lambda: self._detector), PICTURES_AHEAD)

@@ -65,7 +65,12 @@ class Sights:
         self._sights: deque[Sight] = deque()
         self._instants: list[float] = []  # sampled, in order, as far back as sights are kept
         self._known: dict[int, _Track] = {}
+        self._cuts: list[float] = []  # as far back as sights are kept
         self._people = self._sampled = 0
+
+    def cut(self, time: float) -> None:
+        """A new shot starts: nobody is seen across it."""
+        self._cuts.append(time)
 
     def add(self, time: float, faces: tuple[tuple[int, Face, UInt8Array], ...]) -> None:
         """Add the faces of a sampled picture: (track number, face, aligned face) of each."""
@@ -146,6 +151,7 @@ class Sights:
             if (person := self._known[sight.track].person) is not None
         )
         del self._instants[: max(0, bisect_right(self._instants, before) - 1)]
+        del self._cuts[: bisect_right(self._cuts, before)]
         oldest = before - PATIENCE_SECONDS
         self._known = {
             key: track for key, track in self._known.items() if track.last_seconds >= oldest
@@ -164,7 +170,7 @@ class Sights:
                 track.person, self._people = self._people, self._people + 1
 
     def _until_next(self, sight: Sight, stop: float) -> float:
-        """How long a sight stands for: until the next sampled instant, or the end of the source.
+        """How long a sight stands for: until the next sampled instant, cut or end of the source.
 
         So that the sights of one person never add up to more than the source lasts; where no
         instant follows soon, it stands for the usual time between two.
@@ -173,4 +179,5 @@ class Sights:
         later = bisect_right(self._instants, time)
         after = (self._instants[later] if later < len(self._instants) else np.inf) - time
         lasting = after if after <= _LONGEST_STAND * usual else usual
-        return float(max(0.0, min(lasting, stop - time)))
+        cut = next((each for each in self._cuts if each > time), np.inf)
+        return float(max(0.0, min(lasting, min(cut, stop) - time)))

@@ -82,10 +82,11 @@ class WindowMaker:
             return
         if picture.cut:
             self._new_cuts.append(time)
+            self._sights.cut(time)
         if picture.faces is not None:
             self._sights.add(time, picture.faces)
-        if self._attribution is not None:
-            _watch(self._attribution, picture)
+            if self._attribution is not None:
+                self._attribution.add_motions(time, picture.motions)
         until = picture.until if picture.until is not None else time + self._lasting(time)
         self._covered.add(time, until)
         self.stop_seconds = max(self.stop_seconds, until)
@@ -242,15 +243,3 @@ class WindowMaker:
         self._covered.forget(before)
         self._heard.forget(before - PAUSE_SECONDS)  # how long the sound has been missing
         return self._sights.forget(before, self.stop_seconds)
-
-
-def _watch(attribution: Attribution, picture: Followed) -> None:
-    """Watch the mouths in a picture."""
-    if picture.cut:
-        attribution.cut()
-    # a picture that stands for lack of a newer one says nothing about the mouth
-    if picture.until is None and picture.light is not None:
-        attribution.add_light(picture.time_seconds, picture.light)
-    if picture.faces is not None:
-        faces = {track: face for track, face, _ in picture.faces}
-        attribution.add_faces(picture.time_seconds, faces)

@@ -14,6 +14,7 @@ from facevoice.errors import (
     MissingDependencyError,
 )
 from facevoice.media.probe import probe
+from facevoice.messages import counted, some
 from facevoice.types.suffixes import MEDIA_SUFFIXES
 
 _OTHER: Final = """
@@ -71,14 +72,11 @@ class FoundMedia:
 
 
 def _counted(paths: tuple[Path, ...], noun: str) -> str:
-    return f"{len(paths)} {noun}{'s' if len(paths) > 1 else ''}"
+    return counted(len(paths), noun)
 
 
 def _names(paths: tuple[Path, ...]) -> str:
-    more = len(paths) - _NAMED
-    return ", ".join(path.name for path in paths[:_NAMED]) + (
-        f" and {more} more" if more > 0 else ""
-    )
+    return some([path.name for path in paths], _NAMED)
 
 
 def find_media(paths: Iterable[Path]) -> list[Path]:

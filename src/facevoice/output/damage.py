@@ -1,6 +1,7 @@
 """A file's damage in words."""
 
-from facevoice.output.wording import counted, listed
+from facevoice.messages import counted
+from facevoice.output.wording import listed
 from facevoice.types import Damage
 
 

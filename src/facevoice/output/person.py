@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
-from facevoice.output.wording import counted, duration
+from facevoice.messages import counted
+from facevoice.output.wording import duration
 from facevoice.person import FEWEST_CLIPS, Reason
 
 REASON_CLAUSES: Final[Mapping[Reason, str]] = {

@@ -6,6 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import numpy as np
+
+from facevoice.types import Scores
+
+UNDECIDED_MARGIN: Final = 0.1
+"""A lead of the first label over the second that is smaller than this decides nothing."""
+
 _UNSEEN: Final = re.compile(
     # control characters, marks that turn the direction of text, line separators, lone surrogates
     "[\\x00-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff]"
@@ -28,6 +35,26 @@ def json_line(record: Mapping[str, Any]) -> str:
     """A record as one line of JSON, with such characters as JSON's own escapes."""
     text = json.dumps(record, ensure_ascii=False, allow_nan=False)
     return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def undecided(scores: Scores) -> tuple[str, str] | None:
+    """The two labels between which the scores do not decide; None if they do."""
+    if len(scores.labels) == 1:
+        return None
+    first, second = np.argsort(-scores.values, kind="stable")[:2].tolist()
+    if scores.values[first] - scores.values[second] >= UNDECIDED_MARGIN:
+        return None
+    return scores.labels[first], scores.labels[second]
+
+
+def verdict(scores: Scores, *, unsure: bool = False) -> str:
+    """What the scores say, in a word or two: "happy", "undecided" or "unsure: happy".
+
+    unsure: whether the highest is below the model's threshold for an answer.
+    """
+    if unsure:
+        return f"unsure: {scores.emotion}"
+    return scores.emotion if undecided(scores) is None else "undecided"
 
 
 def percent(value: float) -> str:
@@ -58,11 +85,6 @@ def clock(seconds: float, last: float, digits: int = 2) -> str:
     hours, minutes = whole // 3600, whole % 3600 // 60
     start = f"{hours}:{minutes:02}" if hours else f"{minutes}"
     return f"{sign}{start}:{whole % 60:02}"
-
-
-def counted(number: int, noun: str, plural: str = "") -> str:
-    """A number with its noun: "1 face", "2 faces"."""
-    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def listed(names: Sequence[str]) -> str:

@@ -2,15 +2,18 @@
 
 from facevoice.person.baseline import Baseline
 from facevoice.person.estimator import FEWEST_CLIPS, Statistics
+from facevoice.person.film import CLIP_SECONDS, FilmStatistics
 from facevoice.person.personal import REASONS, Personal, Reason, personal_of, shifted
 from facevoice.person.population import BranchPopulation, Population
 from facevoice.person.readings import Reading
 
 __all__ = [
+    "CLIP_SECONDS",
     "FEWEST_CLIPS",
     "REASONS",
     "Baseline",
     "BranchPopulation",
+    "FilmStatistics",
     "Personal",
     "Population",
     "Reading",

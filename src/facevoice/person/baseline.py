@@ -1,5 +1,6 @@
 """A person's baseline, enrolled from clips and kept in a file: statistics, no picture, no sound."""
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -61,6 +62,12 @@ class Baseline:
     def clips(self) -> int:
         """How many clips it rests on: those that had a face or a voice."""
         return self.statistics.clips
+
+    @property
+    def sha256(self) -> str:
+        """A hash of all it holds."""
+        text = json.dumps(self.to_dict(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     @property
     def seconds(self) -> float:

@@ -287,7 +287,7 @@ def load(
 ) -> Predictor:
     """Load a bundle, by its name or its folder, ready to predict.
 
-    device: "cpu", or "cuda" with the package onnxruntime-gpu.
+    device: "cpu", or "cuda" with the package onnxruntime-gpu (untested).
     threads: CPU threads of the networks; None: all cores.
 
     Raises:

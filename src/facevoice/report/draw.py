@@ -6,8 +6,8 @@ from typing import Final
 
 import numpy as np
 
+from facevoice.messages import counted
 from facevoice.output.html.colours import colours_of
-from facevoice.output.wording import counted
 from facevoice.report.words import percent
 from facevoice.scores.calibration import RiskCoverage
 from facevoice.scores.metrics import ConfusionMatrix, GroupSpread, Interval, ReliabilityBins

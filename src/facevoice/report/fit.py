@@ -1,16 +1,17 @@
 """What a weight search found, as text for a terminal."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from facevoice.messages import counted, sentence
 from facevoice.report.leaks import NOT_LOOKED_FOR
 from facevoice.report.words import between, ece, p_value, percent, points
 from facevoice.scores.choice import Choice, SearchPlan
 from facevoice.scores.metrics import Figures, evaluate
 from facevoice.scores.provenance import fingerprint, groups_known
 from facevoice.scores.search import GridResult, WeightTree, best_branch, compare
-from facevoice.scores.table import ScoreTable, looked_for, scorer, trained_on
+from facevoice.scores.table import ScoreTable, looked_for, taught_in
 from facevoice.types import Float64Array
 
 
@@ -22,8 +23,9 @@ def fit_text(table: ScoreTable, plan: SearchPlan, choice: Choice, name: str) -> 
 def _lines(known: ScoreTable, plan: SearchPlan, choice: Choice, name: str) -> Iterator[str]:
     groups = len(np.unique(known.groups)) if groups_known(known) else 0
     yield (
-        f"{name}: {len(known)} labelled clips, {groups or 'unknown'} groups,"
-        f" {len(known.branches)} branches, sha256 {fingerprint(known)[:12]}"
+        f"{name}: {counted(len(known), 'labelled clip')},"
+        f" {counted(groups, 'group') if groups else 'unknown groups'},"
+        f" {counted(len(known.branches), 'branch', 'branches')}, sha256 {fingerprint(known)[:12]}"
     )
     rule = "" if plan.rule == "sum" else f", rule {plan.rule}"
     yield f"search {plan.search}{rule}" + (
@@ -113,7 +115,16 @@ def _figures(known: ScoreTable, choice: Choice) -> list[Figures]:
     return figures
 
 
-def figure_lines(figures: list[Figures]) -> Iterator[str]:
+def figure_text(figures: Sequence[Figures]) -> Iterator[str]:
+    """How many clips there are and the chance level, then ``figure_lines``."""
+    first = figures[0].matrix
+    occurring = int((first.support > 0).sum())
+    clips, classes = counted(first.total, "labelled clip"), counted(occurring, "class", "classes")
+    yield f"{clips} in {classes}; chance is about {percent(1 / occurring)} %"
+    yield from figure_lines(figures)
+
+
+def figure_lines(figures: Sequence[Figures]) -> Iterator[str]:
     """WAR, UAR and macro-F1 in percent with 95 % intervals, one line per system."""
     width = max(len(each.name) for each in figures)
     method = figures[0].uar.method.replace(" bootstrap", "s")
@@ -141,10 +152,10 @@ def _comparison(known: ScoreTable, choice: Choice) -> Iterator[str]:
             " measures the search on held-out clips."
         )
     if not looked_for(known):
-        yield f"{NOT_LOOKED_FOR.capitalize()}."
-    taught = trained_on(scorer(known), known.ids.tolist(), known.taught)
+        yield sentence(NOT_LOOKED_FOR)
+    taught = taught_in(known)
     if taught:
-        yield f"{taught[0].upper()}{taught[1:]}: the weights and the figures overrate it."
+        yield sentence(f"{taught}: the weights and the figures overrate it")
     if not groups_known(known):
         yield "Speakers and films are unknown: intervals and tests treat clips as independent."
 

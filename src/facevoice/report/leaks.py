@@ -4,16 +4,24 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
+from facevoice.messages import counted, sentence, some
 from facevoice.scores.provenance import clip_digests, fingerprint, groups_known
-from facevoice.scores.table import ScoreTable, looked_for, scorer, shared_groups, twins
+from facevoice.scores.table import (
+    ScoreTable,
+    looked_for,
+    not_looked_for,
+    shared_groups,
+    taught_in,
+    twins,
+)
 from facevoice.scores.table.keys import are_among, from_texts
 from facevoice.scores.weights_file import FitRecord, FittedFusion
 
 Verdict = Literal["leak", "suspect", "unknown", "not looked for", "none found"]
-_MOST_NAMED = 5
-NOT_LOOKED_FOR: Final = (
-    "whether these clips taught what gave the scores was not looked for: the table does not say"
+NOT_LOOKED_FOR: Final = not_looked_for(
+    "these clips taught what gave the scores", "the table does not say"
 )
 
 
@@ -40,26 +48,22 @@ def leak_status(whole: ScoreTable, judged: ScoreTable, fitted: FittedFusion | No
         fitted: what is judged; None if nothing was fitted.
     """
     leaks, suspects, unknown, unlooked = [], [], [], []
-    for word, what in (("yes", "trained"), ("validation", "validated")):
-        taught = judged.ids[judged.taught == word].tolist()
-        if taught:
-            leaks.append(
-                f"{scorer(judged).capitalize()} was {what} on {len(taught)} of the clips judged:"
-                f" {_some(taught)}."
-            )
+    taught = taught_in(judged, named=5)
+    if taught:
+        leaks.append(sentence(taught))
     if not looked_for(judged):
-        unlooked.append(f"{NOT_LOOKED_FOR.capitalize()}.")
+        unlooked.append(sentence(NOT_LOOKED_FOR))
     shared = shared_groups(whole)
     if shared:
         names = [f"{group} ({', '.join(splits)})" for group, splits in shared.items()]
-        leaks.append(f"{len(shared)} groups are in several splits: {_some(names)}.")
+        leaks.append(f"{counted(len(shared), 'group')} in several splits: {some(names)}.")
     across, within = _twins(whole, judged)
     if across:
-        leaks.append(f"{len(across)} clips are in several splits: {_some(across)}.")
+        leaks.append(f"{counted(len(across), 'clip')} in several splits: {some(across)}.")
     if within:
         suspects.append(
-            f"{len(within)} sets of clips have the same scores in every branch, as one clip under"
-            f" several names has: {_some(within)}."
+            f"{counted(len(within), 'set')} of clips with the same scores in every branch, as one"
+            f" clip has under several names: {some(within)}."
         )
     if not groups_known(judged):
         unknown.append(
@@ -97,34 +101,30 @@ def _seen_before(judged: ScoreTable, fitted: FittedFusion, record: FitRecord) ->
     known = judged.rows(judged.labelled)
     if record.sha256 == fingerprint(known):
         return ["The weights were fitted on these same clips: the figures are optimistic."]
-    again = fitted_clips(known, fitted)
+    again = known.ids[fitted_clips(known, fitted)].tolist()
     groups = sorted(set(record.groups) & set(known.groups.tolist()))
     findings = []
     if again:
         findings.append(
-            f"{len(again)} clips have the names or the scores of clips that the weights were fitted"
-            f" on: {_some(again)}."
+            f"{counted(len(again), 'clip')} with the name or the scores of a clip that the weights"
+            f" were fitted on: {some(again)}."
         )
     if groups:
         findings.append(
-            f"{len(groups)} groups are among those that the weights were fitted on:"
-            f" {_some(groups)}."
+            f"{counted(len(groups), 'group')} of those that the weights were fitted on:"
+            f" {some(groups)}."
         )
     return findings
 
 
-def fitted_clips(judged: ScoreTable, fitted: FittedFusion) -> list[str]:
-    """The clips that weights were fitted on, known again by their names or by their scores."""
+def fitted_clips(judged: ScoreTable, fitted: FittedFusion) -> NDArray[np.bool_]:
+    """(N,) which clips weights were fitted on, known again by their names or by their scores."""
     if fitted.fitted_on is None:
-        return []
+        return np.zeros(len(judged), bool)
     seen = {*fitted.fitted_on.digests, *fitted.fitted_on.keys} - {""}
     digests, ids = clip_digests(judged, fitted.leaves), judged.ids.tolist()
     truth = np.array([*judged.labels, ""])[judged.truth].tolist()
     named = are_among(ids, truth, from_texts(fitted.fitted_on.keys)) & (judged.keys != "")
-    rows = zip(ids, digests, judged.keys.tolist(), named.tolist(), strict=True)
-    return [name for name, digest, key, again in rows if again or {digest, key} & seen]
-
-
-def _some(names: list[str]) -> str:
-    more = len(names) - _MOST_NAMED
-    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    pairs = zip(digests, judged.keys.tolist(), strict=True)
+    alike = np.array([bool({*pair} & seen) for pair in pairs], bool)
+    return np.asarray(named | alike)

@@ -2,13 +2,12 @@
 
 import datetime as dt
 from collections.abc import Callable
-from typing import Final
 
 import numpy as np
 
 from facevoice.branches import Adjustment
 from facevoice.datasets.names import SPLITS
-from facevoice.errors import DatasetError, InvalidInputError
+from facevoice.errors import InvalidInputError
 from facevoice.report.card import (
     Ablation,
     Comparison,
@@ -24,7 +23,14 @@ from facevoice.scores.calibration import nested_class_offsets, risk_coverage
 from facevoice.scores.metrics import ConfusionMatrix, Figures, GroupSpread, evaluate
 from facevoice.scores.provenance import fingerprint, groups_known, versions
 from facevoice.scores.search import WeightTree, best_branch, compare, leave_one_branch_out
-from facevoice.scores.table import HOW_TO_ALLOW, ScoreTable, grouped_folds, refuse_taught
+from facevoice.scores.table import (
+    USELESS,
+    ScoreTable,
+    grouped_folds,
+    known_clips,
+    refuse,
+    taught_in,
+)
 from facevoice.scores.weights_file import FittedFusion
 from facevoice.types import Float64Array
 
@@ -66,8 +72,9 @@ def report_card(  # noqa: PLR0913 - one keyword per option
         raise InvalidInputError("no clip to judge has a known truth")
     leaves = judged.select(fitted.leaves)
     if not allow_trained:
-        refuse_taught(judged, USELESS)
-        _refuse_fitted(leaves, fitted)
+        refuse(taught_in(judged), USELESS)
+        again = fitted_clips(leaves, fitted)
+        refuse(known_clips("the weights were fitted on", judged.ids.tolist(), again), USELESS)
     scores = fitted.fuse(leaves)
     by_group = groups_known(judged)
     notes: list[str] = []
@@ -100,18 +107,6 @@ def report_card(  # noqa: PLR0913 - one keyword per option
         by_group=by_group,
         notes=tuple(notes),
     )
-
-
-USELESS: Final = "figures on them say nothing about new clips"
-
-
-def _refuse_fitted(judged: ScoreTable, fitted: FittedFusion) -> None:
-    again = fitted_clips(judged, fitted)
-    if again:
-        raise DatasetError(
-            f"the weights were fitted on {len(again)} of {len(judged)} clips, such as {again[0]}:"
-            f" {USELESS}. {HOW_TO_ALLOW}"
-        )
 
 
 def one_split(table: ScoreTable, split: str | None) -> ScoreTable:

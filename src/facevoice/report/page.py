@@ -6,8 +6,8 @@ from typing import Final
 
 import numpy as np
 
+from facevoice.messages import counted
 from facevoice.output.html.page import html_page
-from facevoice.output.wording import counted
 from facevoice.report import draw, fusion_sections, words
 from facevoice.report.card import ReportCard
 from facevoice.report.words import between, percent

@@ -140,8 +140,10 @@ def read_weights(path: str | Path) -> FittedFusion:
         if not isinstance(card, dict):
             raise InvalidInputError("it is not a JSON object")
         return FittedFusion.of_dict(card)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         raise MediaNotFoundError(f"no weights at {source}: make them with facevoice fuse") from None
+    except UnicodeDecodeError:
+        raise InvalidInputError(f"{source} does not hold weights: it is not text") from None
     except ValueError as error:  # what json raises, and ours
         raise InvalidInputError(f"{source} does not hold weights: {error}") from error
 

@@ -25,7 +25,9 @@ from facevoice.media import (
     Wanted,
     opening,
 )
+from facevoice.person import Baseline
 from facevoice.session import Device
+from facevoice.timeline.personal import own_baselines
 from facevoice.timeline.scoring import Window, WindowScorer
 from facevoice.types import Frame, Waveform, is_finite
 
@@ -61,6 +63,8 @@ def live(  # noqa: PLR0913 - one keyword per option
     sound: bool = True,
     real_time: bool | None = None,
     audio_track: int | None = None,
+    personal: bool = False,
+    baseline: Baseline | None = None,
     device: Device = "cpu",
     threads: int | None = 1,
 ) -> Generator[LiveWindow, None, None]:
@@ -81,10 +85,14 @@ def live(  # noqa: PLR0913 - one keyword per option
     real_time: drop pictures rather than fall behind; None: for devices and for URLs of unknown
         length. Sound is never dropped.
     audio_track: number of the sound track, from 0; None: the main one.
+    personal: also read each window against the person's own baseline, which is made of that
+        person's earlier windows. See docs/person.md.
+    baseline: of the one person whom the source shows, enrolled before: everyone's starts with it.
     threads: of each network; None: all cores. See ``timeline``.
 
     Raises:
-        InvalidInputError: the windows or the source are invalid.
+        InvalidInputError: the windows or the source are invalid, or there is a baseline without
+            ``personal`` or from another bundle.
         FacevoiceError: the source cannot be opened, or it broke off; in that case the complete
             windows come first.
     """
@@ -98,7 +106,8 @@ def live(  # noqa: PLR0913 - one keyword per option
     if not isinstance(bundle, Bundle):
         bundle = load_bundle(cast("str", bundle), device=device, threads=threads)
         bundle.check_extras()
-    return _windows(what, wanted, bundle, (window, hop), device, threads)
+    own = own_baselines(bundle, "causal" if personal else None, hop / window, baseline)
+    return _windows(what, wanted, WindowScorer(bundle, own=own), (window, hop), device, threads)
 
 
 def _opening(
@@ -116,7 +125,7 @@ def _opening(
 def _windows(
     what: Opening | Iterable[Frame | Waveform],
     wanted: Wanted,
-    bundle: Bundle,
+    scorer: WindowScorer,
     lengths: tuple[float, float],
     device: Device,
     threads: int | None,
@@ -135,15 +144,15 @@ def _windows(
         )
         reader = EvidenceReader(device=device, threads=threads)
         feeder = Feeder(reader.maker(plan, follow=True, attribute=True))
-        scorer = _LiveScorer(WindowScorer(bundle), opened)
+        timed = _LiveScorer(scorer, opened)
         try:
             for arrival in arrivals:
-                scorer.note(arrival)
-                yield from map(scorer.window, feeder.take(arrival))
+                timed.note(arrival)
+                yield from map(timed.window, feeder.take(arrival))
         except FacevoiceError:  # the windows that are complete come first
-            yield from map(scorer.window, feeder.end())
+            yield from map(timed.window, feeder.end())
             raise
-        yield from map(scorer.window, feeder.end())
+        yield from map(timed.window, feeder.end())
 
 
 class _LiveScorer:
@@ -178,6 +187,7 @@ class _LiveScorer:
             window.sights,
             window.cuts,
             window.damage,
+            window.speech_spans,
             elapsed_seconds=window.stop_seconds - self._opened.start_seconds,
             delay_seconds=time.monotonic() - arrived,
             dropped_pictures=dropped,

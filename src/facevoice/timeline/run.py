@@ -23,12 +23,16 @@ from facevoice.evidence import (
 from facevoice.evidence.other_tracks import audio_tracks
 from facevoice.faces.blendshapes import BLENDSHAPES, ExpressionReader
 from facevoice.faces.detect import prominence
+from facevoice.person import Baseline
 from facevoice.session import Device
+from facevoice.timeline.personal import own_baselines
 from facevoice.timeline.portraits import frontality, portrait
 from facevoice.timeline.scoring import FaceSight, Window, WindowScorer
-from facevoice.timeline.summary import Cores, Sighted, people_of, segments_of
-from facevoice.timeline.table import FrameTable, Row, Timeline
+from facevoice.timeline.summary import Cores, Sighted, people_of, segments_of, speech_of
+from facevoice.timeline.summary import personal as of_personal
+from facevoice.timeline.table import FrameTable, PersonalMode, Row, Timeline
 from facevoice.types import UNDAMAGED, Damage, Float32Array
+from facevoice.types.spans import Span
 
 People = Literal["all", "main"]
 
@@ -45,6 +49,8 @@ def timeline(  # noqa: PLR0913 - one keyword per option
     start: float | None = None,
     stop: float | None = None,
     audio_track: int | None = None,
+    personal: PersonalMode | None = None,
+    baseline: Baseline | None = None,
     device: Device = "cpu",
     threads: int | None = 1,
     progress: Callable[[float, float | None], None] | None = None,
@@ -59,6 +65,10 @@ def timeline(  # noqa: PLR0913 - one keyword per option
         takes about 20 ms a face more.
     start, stop: the part to read, in presentation time.
     audio_track: number of the sound track, from 0; None: the main one.
+    personal: also read each window against its person's own baseline, which is made of the windows
+        themselves: "whole", of all that show this person, this one included; "causal", of the
+        earlier ones only, as ``live`` does. See docs/person.md.
+    baseline: of the one person whom the film shows, enrolled before: everyone's starts with it.
     threads: of the face detector's networks; None: all cores. People are followed in parallel to
         the scoring, by another process in a film of 20 s or more, which one thread per network
         disturbs least; load the bundle with ``threads=1``, too.
@@ -66,8 +76,9 @@ def timeline(  # noqa: PLR0913 - one keyword per option
         file says (None: unknown).
 
     Raises:
-        InvalidInputError: the windows are invalid, the part is empty, it is a still picture, or
-            blendshapes are asked for without frames.
+        InvalidInputError: the windows are invalid, the part is empty, it is a still picture,
+            blendshapes are asked for without frames, or a baseline without ``personal`` or from
+            another bundle.
         WorkerError: the process that follows people was killed.
         FacevoiceError: the file cannot be read.
     """
@@ -77,7 +88,8 @@ def timeline(  # noqa: PLR0913 - one keyword per option
         raise InvalidInputError("blendshapes are columns of the frames: ask for frames, too")
     info, plan = _planned(path, window, hop, (start, stop), audio_track)
     reader = ExpressionReader.shipped(device=device, threads=threads) if blendshapes else None
-    scorer = WindowScorer(bundle, frame_scores=frames, expressions=reader)
+    own = own_baselines(bundle, personal, hop / window, baseline)
+    scorer = WindowScorer(bundle, frame_scores=frames, expressions=reader, own=own)
     windows = EvidenceReader(device=device, threads=threads).film(
         Path(path), plan, main_only=people == "main", attribute=True
     )
@@ -89,8 +101,11 @@ def timeline(  # noqa: PLR0913 - one keyword per option
             if progress is not None:
                 progress(kept.stop_seconds - plan.start, plan.seconds)
     rows = kept.of_main() if people == "main" else kept.rows
+    if own is not None and personal == "whole":
+        rows = own.whole(rows)
     cuts = np.array(kept.cuts, np.float64)
-    cores = Cores(rows, kept.sighted, cuts)
+    speech = speech_of(kept.spoken)
+    cores = Cores(rows, kept.sighted)
     return Timeline(
         path=os.fspath(path),
         duration_seconds=info.duration_seconds,
@@ -102,7 +117,7 @@ def timeline(  # noqa: PLR0913 - one keyword per option
         bundle_name=bundle.name,
         bundle_sha256=bundle.sha256,
         cuts=cuts,
-        people=people_of(rows, kept.sighted, cores),
+        people=people_of(rows, kept.sighted, cores, speech),
         rows=tuple(rows),
         segments=segments_of(rows, cores),
         frames=_frame_table(kept.sights, rows, len(bundle.labels), blendshapes=blendshapes)
@@ -116,6 +131,9 @@ def timeline(  # noqa: PLR0913 - one keyword per option
             stop_seconds=kept.stop_seconds,
         ),
         damage=kept.damage,
+        speech_spans=np.array(speech, np.float64).reshape(-1, 2),
+        personal=personal,
+        personal_segments=None if own is None else segments_of(rows, cores, of_personal),
     )
 
 
@@ -128,16 +146,21 @@ def iter_windows(  # noqa: PLR0913 - one keyword per option
     start: float | None = None,
     stop: float | None = None,
     audio_track: int | None = None,
+    personal: bool = False,
+    baseline: Baseline | None = None,
     device: Device = "cpu",
     threads: int | None = 1,
 ) -> Generator[Window, None, None]:
     """Yield the windows of a file as they are complete; each depends on itself and the past alone.
 
     Arguments and errors as in ``timeline``; the rows are those of all people.
+
+    personal: read each window against the earlier ones of its person, too.
     """
+    own = own_baselines(bundle, "causal" if personal else None, hop / window, baseline)
     _, plan = _planned(path, window, hop, (start, stop), audio_track)
     reader = EvidenceReader(device=device, threads=threads)
-    return _scored(reader.film(Path(path), plan, attribute=True), WindowScorer(bundle))
+    return _scored(reader.film(Path(path), plan, attribute=True), WindowScorer(bundle, own=own))
 
 
 def _planned(
@@ -169,6 +192,7 @@ class _Kept:
     rows: list[Row] = field(default_factory=list)
     cuts: list[float] = field(default_factory=list)
     damage: Damage = UNDAMAGED
+    spoken: dict[Span, tuple[Span, ...]] = field(default_factory=dict)
     sights: list[FaceSight] = field(default_factory=list)
     sighted: dict[int, Sighted] = field(default_factory=dict)
 
@@ -178,12 +202,13 @@ class _Kept:
         self.cuts += window.cuts
         self.damage += window.damage
         self.stop_seconds = window.stop_seconds
+        self.spoken[window.start_seconds, window.stop_seconds] = window.speech_spans
         if self.frames:
             self.sights += window.sights
         for sight in window.sights:
             time = sight.time_seconds
-            sighted = self.sighted.setdefault(sight.person, Sighted(time, time, time))
-            sighted.last_seconds, sighted.stop_seconds = time, time + sight.seconds
+            sighted = self.sighted.setdefault(sight.person, Sighted(time, time))
+            sighted.last_seconds = time + sight.seconds
             sighted.seconds += sight.seconds
             sighted.prominence += prominence(sight.face)
 

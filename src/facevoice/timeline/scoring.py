@@ -12,6 +12,7 @@ from facevoice.evidence import EvidenceWindow, Sight, Verdict
 from facevoice.faces.blendshapes import Expression, ExpressionReader
 from facevoice.speech.voice import Speech
 from facevoice.timeline.heard import HeardSpeech
+from facevoice.timeline.personal import OwnBaselines
 from facevoice.timeline.table import Row, RowMissingCode, Speaker
 from facevoice.types import (
     Damage,
@@ -22,6 +23,7 @@ from facevoice.types import (
     Scores,
     UInt8Array,
 )
+from facevoice.types.spans import Span
 from facevoice.types.values import Value
 
 
@@ -30,7 +32,7 @@ class FaceSight(Value):
     """The face of a numbered person at one sampled instant.
 
     scores: (K,) of this face alone, NaN if no branch scores single faces; None if not requested.
-    seconds: how long the sight stands for: until the next sampled instant.
+    seconds: how long the sight stands for: until the next sampled instant or cut.
     expression: its blendshapes and the pose of its head in the picture; None if not requested.
     """
 
@@ -50,6 +52,7 @@ class Window:
     sights: those of numbered people that no later window holds; each appears in one window only.
     cuts: presentation times of the new shots found since the previous window.
     damage: what was found damaged since the previous window.
+    speech_spans: the stretches of anyone's speech in the window.
     """
 
     start_seconds: float
@@ -58,6 +61,7 @@ class Window:
     sights: tuple[FaceSight, ...]
     cuts: tuple[float, ...]
     damage: Damage
+    speech_spans: tuple[Span, ...]
 
 
 class WindowScorer:
@@ -69,6 +73,7 @@ class WindowScorer:
 
     frame_scores: score each sight's face by itself, too.
     expressions: reads each sight's blendshapes and pose; None: they are not asked for.
+    own: what reads people against their own baselines; None: that is not asked for.
     """
 
     def __init__(
@@ -77,9 +82,10 @@ class WindowScorer:
         *,
         frame_scores: bool = False,
         expressions: ExpressionReader | None = None,
+        own: OwnBaselines | None = None,
     ) -> None:
         self._bundle, self._tree, self._frame_scores = bundle, bundle.tree, frame_scores
-        self._expressions = expressions
+        self._expressions, self._own = expressions, own
         self._looks: dict[tuple[int, int, float], Float64Array] = {}
         self._leaf_scores: dict[tuple[int, int, int], Scores | None] = {}
         self._heard = {
@@ -109,8 +115,15 @@ class WindowScorer:
         for sight in window.sights:
             for leaf in leaves(self._tree):
                 self._looks.pop((id(leaf), sight.person or 0, sight.time_seconds), None)
-        start, stop = window.start_seconds, window.stop_seconds
-        return Window(start, stop, rows, sights, window.cuts, window.damage)
+        return Window(
+            window.start_seconds,
+            window.stop_seconds,
+            rows,
+            sights,
+            window.cuts,
+            window.damage,
+            tuple((start, stop) for start, stop in window.speech.spans.tolist()),
+        )
 
     def score(self, evidence: Evidence) -> Scores | None:
         """Score evidence of this window; ``tree.score(evidence)``, but see ``HeardSpeech``."""
@@ -162,7 +175,7 @@ class WindowScorer:
             missing["face"] = "no_branch" if track is not None else whole.missing["face"]
         if voice is None:
             missing["voice"] = _why_no_voice(speech, speaker, heard=own)
-        return Row(
+        row = Row(
             start_seconds=window.start_seconds,
             stop_seconds=window.stop_seconds,
             person=person,
@@ -181,6 +194,7 @@ class WindowScorer:
             picture_size=None if track is None else track.picture,
             quality=math.nan if track is None else float(np.median(track.quality)),
         )
+        return row if self._own is None else self._own.take(row, whole)
 
     def _scores_alone(self, sight: Sight) -> Float64Array:
         """Scores of one face (K,), blended over the leaves that score single faces."""

@@ -4,7 +4,8 @@ Windows overlap. So that no instant counts twice, each row stands for its core: 
 window that is nearer to its own middle than to that of any other window.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from operator import itemgetter
@@ -13,7 +14,8 @@ from typing import Final
 import numpy as np
 
 from facevoice.timeline.table import Person, Row, Segment
-from facevoice.types import Float64Array, UInt8Array
+from facevoice.types import Float64Array, Scores, UInt8Array
+from facevoice.types.spans import Span, joined, overlaps
 
 CHANGE_BY: Final = 0.1
 """A segment lasts until the score of another emotion exceeds that of its own by this ..."""
@@ -21,17 +23,13 @@ CHANGE_WINDOWS: Final = 2
 """... or until the same other emotion has been first in that many successive windows."""
 
 _SLACK_SECONDS: Final = 1e-6
-_TINY: Final = 1e-9
-
-
-Span = tuple[float, float]
 
 
 @dataclass(slots=True)
 class Sighted:
     """Running totals of one person.
 
-    first_seconds, last_seconds: of the first and the last sight. stop_seconds: where that ends.
+    first_seconds, last_seconds: where the first sight begins and the last one ends.
     seconds: how long all sights last.
     prominence: face size times confidence, summed over the sampled instants.
     portrait: the face of the clearest sight so far, see ``Person``. clearest: how clear it is.
@@ -39,48 +37,51 @@ class Sighted:
 
     first_seconds: float
     last_seconds: float
-    stop_seconds: float
     seconds: float = 0.0
     prominence: float = 0.0
     clearest: float = 0.0
     portrait: UInt8Array | None = None
 
 
-def places_of(rows: Iterable[Row]) -> dict[Span, Span]:
+def places_of(windows: Iterable[Span]) -> dict[Span, Span]:
     """The part of the film that each window stands for, by window, in order of time.
 
     Parts do not overlap, and end with their window where nothing lies before the next one.
     """
-    windows = sorted({(row.start_seconds, row.stop_seconds) for row in rows})
-    outer = windows or [(0.0, 0.0)]
+    ordered = sorted(set(windows))
+    outer = ordered or [(0.0, 0.0)]
     starts, stops = [outer[0][0]], []
-    for before, after in pairwise(windows):
+    for before, after in pairwise(ordered):
         middle = (sum(before) / 2 + sum(after) / 2) / 2
         apart = before[1] < after[0]  # nothing lies between them
         stops.append(before[1] if apart else middle)
         starts.append(after[0] if apart else middle)
     stops.append(max(stop for _, stop in outer))
-    return dict(zip(windows, zip(starts, stops, strict=True), strict=False))
+    return dict(zip(ordered, zip(starts, stops, strict=True), strict=False))
+
+
+def speech_of(spoken: Mapping[Span, Sequence[Span]]) -> list[Span]:
+    """Anyone's speech in the whole film: of each window that of its place, where it finds some.
+
+    spoken: the stretches of speech that each window found, by window.
+    """
+    places = places_of(spoken)
+    held = (overlaps(places[window], spans) for window, spans in spoken.items())
+    return joined(part for spans in held for part in spans)
 
 
 class Cores:
     """The part of the film that each row stands for; the cores of one person do not overlap.
 
-    A person's core extends neither beyond the first and last sight nor across a cut.
+    A person's core does not extend beyond the first and last sight.
 
-    sighted: by person. cuts: (C,) seconds.
+    sighted: by person.
     """
 
-    def __init__(
-        self, rows: Sequence[Row], sighted: Mapping[int, Sighted], cuts: Float64Array
-    ) -> None:
-        self._places = places_of(rows)
+    def __init__(self, rows: Sequence[Row], sighted: Mapping[int, Sighted]) -> None:
+        self._places = places_of((row.start_seconds, row.stop_seconds) for row in rows)
         self._seen = {
-            person: (
-                seen.first_seconds,
-                min([seen.stop_seconds, *cuts[cuts > seen.last_seconds][:1]]),
-            )
-            for person, seen in sighted.items()
+            person: (seen.first_seconds, seen.last_seconds) for person, seen in sighted.items()
         }
 
     def of(self, row: Row) -> Span:
@@ -97,24 +98,38 @@ class Cores:
         return stop - start
 
 
-def segments_of(rows: Sequence[Row], cores: Cores) -> tuple[Segment, ...]:
+def plain(row: Row) -> Scores | None:
+    """The fused scores of a row."""
+    return row.scores
+
+
+def personal(row: Row) -> Scores | None:
+    """The personal scores of a row."""
+    return None if row.personal is None else row.personal.scores
+
+
+def segments_of(
+    rows: Sequence[Row], cores: Cores, of: Callable[[Row], Scores | None] = plain
+) -> tuple[Segment, ...]:
     """Merge each person's rows into segments of one emotion, by person (None last) and time.
 
     A segment ends where there is nothing to score. Hysteresis: see ``CHANGE_BY``.
+
+    of: which scores of a row, ``plain`` or ``personal``.
     """
     found: list[Segment] = []
     named = sorted({row.person for row in rows if row.person is not None})
     for person in [*named, None]:
-        scored = [row for row in rows if row.person == person and row.scores is not None]
+        scored = [row for row in rows if row.person == person and of(row) is not None]
         for run in _runs([row for row in scored if cores.seconds(row) > 0], cores):
-            found += _merged(person, run, cores)
+            found += _merged(person, run, cores, of)
     return tuple(found)
 
 
 def people_of(
-    rows: Sequence[Row], sighted: Mapping[int, Sighted], cores: Cores
+    rows: Sequence[Row], sighted: Mapping[int, Sighted], cores: Cores, speech: Sequence[Span]
 ) -> tuple[Person, ...]:
-    """Totals of everyone who has a row."""
+    """Totals of everyone who has a row; speech: anyone's, as ``speech_of`` returns it."""
     people = []
     for person in sorted({row.person for row in rows if row.person is not None}):
         own = [row for row in rows if row.person == person]
@@ -124,8 +139,9 @@ def people_of(
                 first_seen_seconds=sighted[person].first_seconds,
                 last_seen_seconds=sighted[person].last_seconds,
                 seconds_seen=sighted[person].seconds,
-                seconds_speaking=_speaking(own, cores),
-                shares=_shares(own, cores),
+                seconds_speaking=_speaking(own, cores, speech),
+                shares=_shares(own, cores, plain),
+                personal_shares=_shares(own, cores, personal),
                 portrait=sighted[person].portrait,
             )
         )
@@ -143,21 +159,31 @@ def _runs(rows: Iterable[Row], cores: Cores) -> list[list[Row]]:
     return runs
 
 
-def _values(row: Row) -> Float64Array:
-    return row.scores.values if row.scores is not None else np.zeros(0)
-
-
-def _merged(person: int | None, run: Sequence[Row], cores: Cores) -> list[Segment]:
-    labels = run[0].scores.labels if run[0].scores is not None else ()
-    shown = _steadied([_values(row) for row in run])
+def _merged(
+    person: int | None, run: Sequence[Row], cores: Cores, of: Callable[[Row], Scores | None]
+) -> list[Segment]:
+    scored = [(row, scores) for row in run if (scores := of(row)) is not None]
+    labels = scored[0][1].labels
+    shown = _steadied([scores.values for _, scores in scored])
     found: list[Segment] = []
-    for emotion, group in groupby(zip(shown, run, strict=True), key=itemgetter(0)):
-        part = [row for _, row in group]
-        weights = [cores.seconds(row) for row in part]
-        mean = float(np.average([_values(row)[emotion] for row in part], weights=weights))
-        start, stop = cores.of(part[0])[0], cores.of(part[-1])[1]
-        found.append(Segment(person, start, stop, labels[emotion], mean))
+    for emotion, group in groupby(zip(shown, scored, strict=True), key=itemgetter(0)):
+        part = [each for _, each in group]
+        weights = [cores.seconds(row) for row, _ in part]
+        values = [scores.values[emotion] for _, scores in part]
+        mean = float(np.average(values, weights=weights))
+        start, stop = cores.of(part[0][0])[0], cores.of(part[-1][0])[1]
+        own = _personal_emotion([row for row, _ in part], cores) if of is plain else None
+        found.append(Segment(person, start, stop, labels[emotion], mean, own))
     return found
+
+
+def _personal_emotion(rows: Iterable[Row], cores: Cores) -> str | None:
+    """The label with the highest mean personal score."""
+    held = [(scores, cores.seconds(row)) for row in rows if (scores := personal(row)) is not None]
+    if not held:
+        return None
+    total = np.sum([scores.values * seconds for scores, seconds in held], axis=0)
+    return held[0][0].labels[int(np.argmax(total))]
 
 
 def _steadied(values: Sequence[Float64Array]) -> list[int]:
@@ -174,24 +200,22 @@ def _steadied(values: Sequence[Float64Array]) -> list[int]:
     return shown
 
 
-def _shares(rows: Sequence[Row], cores: Cores) -> dict[str, float]:
+def _shares(
+    rows: Sequence[Row], cores: Cores, of: Callable[[Row], Scores | None]
+) -> dict[str, float]:
     seconds: dict[str, float] = {}
     for row in rows:
-        if row.scores is not None:
-            for label in row.scores.labels:
+        scores = of(row)
+        if scores is not None:
+            for label in scores.labels:
                 seconds.setdefault(label, 0.0)
-            seconds[row.scores.emotion] += cores.seconds(row)
+            seconds[scores.emotion] += cores.seconds(row)
     total = sum(seconds.values())
     return {label: value / total for label, value in seconds.items()} if total > 0 else {}
 
 
-def _speaking(rows: Sequence[Row], cores: Cores) -> float:
-    """Seconds of the person's speech in the cores of the rows.
-
-    Speech is assumed to be spread evenly over its window.
-    """
-    return sum(
-        row.speaking_seconds
-        * (cores.seconds(row) / max(row.stop_seconds - row.start_seconds, _TINY))
-        for row in rows
-    )
+def _speaking(rows: Iterable[Row], cores: Cores, speech: Sequence[Span]) -> float:
+    """Seconds of speech in the cores of the rows whose person speaks."""
+    own = joined(cores.of(row) for row in rows if row.speaking_seconds > 0)
+    heard = (overlaps(core, speech) for core in own)
+    return math.fsum(stop - start for spans in heard for start, stop in spans)

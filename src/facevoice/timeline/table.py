@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from facevoice.errors import LabelMismatchError
 from facevoice.faces.blendshapes import BLENDSHAPES
+from facevoice.person import Personal, Reason
 from facevoice.types import (
     MISSING_CODES,
     MODALITIES,
@@ -37,6 +38,8 @@ Box = tuple[float, float, float, float]
 
 Speaker = Literal["this", "other", "unknown", "nobody"]
 SPEAKERS: Final[tuple[Speaker, ...]] = get_args(Speaker)
+
+PersonalMode = Literal["whole", "causal"]
 
 RowMissingCode = MissingCode | Literal["other_speaker", "unknown_speaker", "no_branch"]
 ROW_MISSING_CODES: Final = (*MISSING_CODES, "other_speaker", "unknown_speaker", "no_branch")
@@ -75,6 +78,10 @@ class Row(Value):
     picture_size: width and height in pixels of the picture that the box refers to: of the last
         one in the window that shows this face, if they differ. None unseen, or if unknown.
     quality: the detector's median confidence, 0 to 1; NaN unseen.
+    personal: the fused scores read against the person's own baseline, with parts; ``scores`` stay
+        as they are without one. None if that was not asked for, or for a ``personal_reason``.
+    personal_reason: why there is no personal answer although it was asked for, a word of
+        ``facevoice.person.REASONS``: a row without a person has "no_baseline".
     """
 
     start_seconds: float
@@ -94,6 +101,8 @@ class Row(Value):
     box: Box | None = None
     picture_size: PictureSize | None = None
     quality: float = math.nan
+    personal: Personal | None = None
+    personal_reason: Reason | None = None
 
     def __post_init__(self) -> None:
         _require_span("Row", self.start_seconds, self.stop_seconds)
@@ -112,6 +121,8 @@ class Row(Value):
             (self.speaker == "nobody") == math.isnan(self.speaker_confidence),
             "Row.speaker_confidence must be NaN exactly if nobody speaks",
         )
+        lone = self.personal is None or (self.scores is not None and self.personal_reason is None)
+        require(lone, "Row.personal goes with scores and without a reason why it is absent")
         set_field(self, "missing", MappingProxyType(dict(self.missing)))
 
     @property
@@ -130,13 +141,15 @@ class Person(Value):
     """One person over the whole timeline.
 
     id: counts from 0 in the order of first sight.
-    first_seen_seconds, last_seen_seconds: instants of the first and last sampled sight.
+    first_seen_seconds, last_seen_seconds: where the first sight begins and the last one ends; a
+        sight lasts until the next sampled instant, or until a cut.
     seconds_seen: how long the face was seen.
     seconds_speaking: speech attributed to this person; an instant that several windows hold
         counts once.
     shares: share of the scored time by emotion, sum 1; empty if no window could be scored.
     portrait: (96, 96, 3) uint8 RGB, the aligned face at the instant where it is largest, surest
         and most frontal, for pages; None if no picture was kept, or read back from a table.
+    personal_shares: as ``shares``, of the time that has personal answers, and by them.
     """
 
     id: int
@@ -146,20 +159,28 @@ class Person(Value):
     seconds_speaking: float
     shares: Mapping[str, float]
     portrait: UInt8Array | None = field(default=None, repr=False, compare=False)
+    personal_shares: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _require_span(f"Person {self.id}", self.first_seen_seconds, self.last_seen_seconds)
-        total = math.fsum(self.shares.values())
-        whole = not self.shares or abs(total - 1) <= _SUM_TOLERANCE
-        require(whole, f"Person.shares must sum to 1 or be empty, got {total}")
+        for name in ("shares", "personal_shares"):
+            shares = getattr(self, name)
+            total = math.fsum(shares.values())
+            whole = not shares or abs(total - 1) <= _SUM_TOLERANCE
+            require(whole, f"Person.{name} must sum to 1 or be empty, got {total}")
+            object.__setattr__(self, name, MappingProxyType(dict(shares)))
         if self.portrait is not None:
             freeze_array(self, "portrait", (None, None, 3), "(H, W, 3) uint8", np.uint8)
-        object.__setattr__(self, "shares", MappingProxyType(dict(self.shares)))
 
     @property
     def emotion(self) -> str | None:
         """What this person showed most; None if nothing could be scored."""
-        return max(self.shares, key=lambda label: self.shares[label], default=None)
+        return _largest(self.shares)
+
+    @property
+    def personal_emotion(self) -> str | None:
+        """The same by the personal answers; None if there are none."""
+        return _largest(self.personal_shares)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +189,8 @@ class Segment:
 
     person: their id; None for a voice that belongs to no one in view.
     score: mean of the emotion's fused score, 0 to 1.
+    personal_emotion: the label with the highest mean personal score over the stretch; None without
+        personal answers, and in ``Timeline.personal_segments``.
     """
 
     person: int | None
@@ -175,6 +198,7 @@ class Segment:
     stop_seconds: float
     emotion: str
     score: float
+    personal_emotion: str | None = None
 
     def __post_init__(self) -> None:
         _require_span("Segment", self.start_seconds, self.stop_seconds)
@@ -257,6 +281,11 @@ class Timeline(Value):
     frames: the faces behind the rows, if they were asked for.
     audio_tracks: the sound tracks of the file; None without any.
     damage: what was found damaged in the part that was analysed.
+    speech_spans: (S, 2) float64, the stretches of anyone's speech, in order; None if unknown, as
+        in a timeline of version 1.0.
+    personal: how the rows were read against the people's own baselines: "whole", against all
+        windows of the person; "causal", against the earlier ones; None if that was not asked for.
+    personal_segments: as ``segments``, but by the personal scores; None if not asked for.
     """
 
     path: str
@@ -275,6 +304,9 @@ class Timeline(Value):
     frames: FrameTable | None = None
     audio_tracks: AudioTracks | None = None
     damage: Damage = UNDAMAGED
+    speech_spans: Float64Array | None = None
+    personal: PersonalMode | None = None
+    personal_segments: tuple[Segment, ...] | None = None
 
     def __post_init__(self) -> None:
         _require_span("Timeline", self.start_seconds, self.stop_seconds)
@@ -293,7 +325,14 @@ class Timeline(Value):
                 raise LabelMismatchError(
                     f"a row scores {row.scores.labels}, the timeline {self.labels}"
                 )
+        asked = self.personal is not None
+        require(
+            asked == (self.personal_segments is not None),
+            "Timeline.personal_segments must be None exactly if personal is",
+        )
         set_field(self, "cuts", frozen_array(self.cuts))
+        if self.speech_spans is not None:
+            freeze_array(self, "speech_spans", (None, 2), "(S, 2) float64", np.float64)
 
     def rows_of(self, person: int | None) -> tuple[Row, ...]:
         """One person's rows in the order of time; None: the rows without a person."""
@@ -312,7 +351,11 @@ class Timeline(Value):
             people=tuple(moved(person, *seen) for person in self.people),
             rows=tuple(moved(row, *span) for row in self.rows),
             segments=tuple(moved(segment, *span) for segment in self.segments),
+            personal_segments=None
+            if self.personal_segments is None
+            else tuple(moved(segment, *span) for segment in self.personal_segments),
             frames=None if self.frames is None else moved(self.frames, "times_seconds"),
+            speech_spans=None if self.speech_spans is None else self.speech_spans + seconds,
         )
 
     def __repr__(self) -> str:
@@ -321,6 +364,10 @@ class Timeline(Value):
             f" {len(self.people)} people, {len(self.rows)} rows, {len(self.segments)} segments,"
             f" {len(self.cuts)} cuts)"
         )
+
+
+def _largest(shares: Mapping[str, float]) -> str | None:
+    return max(shares, key=lambda label: shares[label], default=None)
 
 
 def _last_if_none(person: int | None) -> float:

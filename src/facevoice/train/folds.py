@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from facevoice.branches import Adjustment
 from facevoice.bundle.trained_on import TRAINED_ON, VALIDATED_ON, known
 from facevoice.errors import RecipeError
+from facevoice.messages import counted
 from facevoice.scores.calibration import fit_temperature
 from facevoice.scores.table import ScoreTable, taught_either
 from facevoice.scores.table.keys import as_texts, distinct_keys
@@ -70,7 +71,9 @@ def folds_of_groups(data: Prepared, folds: int) -> list[Fold]:
     for corpus in np.unique(corpora):
         own = np.unique(groups[corpora == corpus])
         if len(own) < folds:
-            raise RecipeError(f"{corpus} has {len(own)} groups: too few for {folds} folds")
+            raise RecipeError(
+                f"{corpus} has {counted(len(own), 'group')}: too few for {folds} folds"
+            )
         for fold, share in zip(dealt, np.array_split(own, folds), strict=True):
             fold.extend(share.tolist())
     return [Fold(f"fold-{number}", tuple(fold)) for number, fold in enumerate(dealt, start=1)]
@@ -156,7 +159,8 @@ def blend_weights(weights: Sequence[float] | None, count: int) -> Sequence[float
     if weights is None:
         return [1.0] * count
     if len(weights) != count or not all(0 < weight < np.inf for weight in weights):
-        raise RecipeError(f"{count} recipes need as many weights above 0, got {weights}")
+        wanting = counted(count, "recipe needs", "recipes need")
+        raise RecipeError(f"{wanting} as many weights above 0, got {weights}")
     return weights
 
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final, Literal, get_args, get_origin
 import facevoice
 from facevoice.branches.face_input import FaceInput
 from facevoice.errors import InvalidInputError, RecipeError
+from facevoice.messages import near
 from facevoice.speech.encoders import SHIPPED_ENCODERS
 from facevoice.speech.spectrogram import SpectrogramSettings
 from facevoice.types import Modality
@@ -462,8 +463,25 @@ def find_recipe(name: str | Path) -> Path:
     for found in (path, folder / f"{name}.toml"):
         if found.is_file():
             return found
-    known = ", ".join(sorted(each.stem for each in folder.glob("*.toml")))
-    raise RecipeError(f"no recipe or tree {name}: neither a file nor one of {known}")
+    known = sorted(each.stem for each in folder.glob("*.toml"))
+    raise RecipeError(
+        f"no recipe or tree {name}: neither a file nor one of {', '.join(known)}"
+        f"{near(path.stem, known)}"
+    )
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The content of a recipe or tree.
+
+    Raises:
+        RecipeError: it is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        raise RecipeError(f"{path} is not TOML: it is not text") from None
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{path} is not TOML: {error}") from error
 
 
 def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> AnyRecipe:
@@ -476,10 +494,7 @@ def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> AnyRecipe:
             value of the wrong type or range.
     """
     path = find_recipe(name)
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path} is not TOML: {error}") from error
+    table = read_toml(path)
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals:

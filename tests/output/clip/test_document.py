@@ -22,6 +22,7 @@ from facevoice.output.clip.content import look_at
 from facevoice.output.clip.document import document
 from facevoice.output.clip.nodes import Node
 from facevoice.output.clip.words import verdict
+from facevoice.output.predictions.text import render
 from facevoice.predict import Predictor
 from facevoice.types import EMOTIONS, Evidence, FaceTrack, MissingCode, Modality, Scores, Waveform
 from support.media_files import steady, tone, write_media
@@ -370,10 +371,14 @@ def test_an_undecided_verdict_is_shown_as_undecided_first(
     told = Told(predictor.bundle, [window(0.0)])
     scores = Scores(EMOTIONS, np.array([*highest, *np.full(5, 0.47 / 5)]))
     root = Node("system", frozenset({"face"}), scores, 1.0, counted=True)
-    page = document(replace(look_at(told, clip), root=root), title=None, note=None)
+    looked = look_at(told, clip)
+    page = document(replace(looked, root=root), title=None, note=None)
     (answer,) = re.findall(r'<p class="answer[^"]*">([^<]*)</p>', page)
     assert answer == shown
     assert ("between angry and disgust" in page) == (shown == "undecided")
+    printed = render(replace(looked.prediction, scores=scores), predictor.bundle.tree)
+    assert printed.splitlines()[2].split()[1] == shown  # the terminal says the same
+    assert ("between angry and disgust" in printed) == (shown == "undecided")
 
 
 def test_a_page_says_that_the_model_is_unsure_and_still_shows_its_guess(
@@ -385,5 +390,5 @@ def test_a_page_says_that_the_model_is_unsure_and_still_shows_its_guess(
     unsure, page = clip_page(Told(careful, [window(0.0)]), clip)
     assert (sure.abstained, unsure.abstained) == (False, True)
     text = check(page).text
-    assert f"unsure: {sure.emotion}?" in text
+    assert f"unsure: {sure.emotion} " in text
     assert "The model is unsure: it gives an answer only at a score of 100% or more." in text

@@ -11,6 +11,7 @@ from PIL import Image
 
 from facevoice.branches import Blend, Stack
 from facevoice.branches.blend import Rule
+from facevoice.messages import counted
 from facevoice.output.clip.content import Stretch, merged
 from facevoice.output.clip.nodes import by_modality, counted_modalities, node_of
 from facevoice.output.clip.over_time import stack
@@ -21,8 +22,7 @@ from facevoice.output.html.colours import COLOURS, colours_of
 from facevoice.output.html.page import html_page
 from facevoice.output.html.thumbnails import THUMBNAIL_SIZE
 from facevoice.output.html.time_axis import axis, lane
-from facevoice.output.spans import joined
-from facevoice.output.wording import clock, counted, duration, listed, percent, speed
+from facevoice.output.wording import clock, duration, listed, percent, speed
 from facevoice.types import (
     EMOTIONS,
     Evidence,
@@ -34,6 +34,7 @@ from facevoice.types import (
     UInt8Array,
     Waveform,
 )
+from facevoice.types.spans import joined
 from support.media_files import tone, write_media
 
 

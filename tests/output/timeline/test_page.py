@@ -23,7 +23,7 @@ from facevoice.output.timeline.curves import curves, points_of
 from facevoice.output.timeline.spans import cells, seen
 from facevoice.timeline import Person
 from support.media_files import steady, tone, write_media
-from support.written_timelines import make_talk, make_timeline, row
+from support.written_timelines import make_talk, make_timeline, row, with_personal
 
 HOSTILE = ("<script>alert(1)</script>", "</script>&amp;", 'quo"te', "naïve")
 VOID = {"meta", "input", "br", "img"}
@@ -122,6 +122,25 @@ def test_the_script_knows_who_shows_and_says_what(talk, tmp_path):
     assert len(people) == len(lines) == 3
 
 
+def test_personal_curves_are_dashed_below_the_plain_ones(talk, tmp_path):
+    text = page_of(with_personal(make_timeline()), talk, tmp_path)[1]
+    document = Document(text)
+    first, second, nobody = json.loads(document.content["script"][0])
+    assert first["personal"] == [[3.0, 9.123, "happy 50%"]]
+    assert second["personal"] == nobody["personal"] == []
+    drawn = [a["class"] for a in document.all("svg")]
+    assert drawn == ["curves", "curves personal", "curves", "curves"]
+    names = re.findall(r'<p class="which">(\w+)</p>', text)
+    assert names == ["plain", "personal"]
+    assert "personal: the same scores, read against how this person usually looks" in text
+    assert "Personal: happy 100%." in text
+    assert "No personal curves: too little of this person is seen and heard." in text
+    assert "stroke-dasharray: 7 3" in text
+    plain = page_of(make_timeline(), talk, tmp_path / "plain")[1]
+    assert "Personal" not in plain
+    assert 'class="which"' not in plain
+
+
 def test_times_are_the_players(tmp_path):
     for name, start in (("late.ts", 0.0), ("late.mp4", 7.0)):  # a stream's clock is arbitrary
         late = make_talk(tmp_path, name, times=steady(250, start=7.0), sound=None)
@@ -174,7 +193,7 @@ def test_curves_stop_where_the_person_is_not_seen():
     assert drawn.count("<rect") == 2
     assert "L487.5 " in drawn
     unframed = make_timeline(with_frames=False)
-    assert seen(unframed, 0)[-1][1] <= unframed.people[0].last_seen_seconds + 0.25
+    assert seen(unframed, 0)[-1][1] <= unframed.people[0].last_seen_seconds
 
 
 def test_hours_are_thinned_and_keep_their_gaps():

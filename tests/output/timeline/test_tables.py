@@ -19,7 +19,13 @@ from facevoice.output.timeline.columns import TABLES, Column, expanded, tables_o
 from facevoice.output.timeline.reading import read
 from facevoice.types import UNDAMAGED, Damage, Scores
 from support.places import DOCS
-from support.written_timelines import make_timeline, same, with_blendshapes, without_faces
+from support.written_timelines import (
+    make_timeline,
+    same,
+    with_blendshapes,
+    with_personal,
+    without_faces,
+)
 
 SOURCE = Path("talk.mp4")  # tables need no more of it than its name
 HOSTILE = ('joy, "quoted"', "<&>\n", "naïve.dot", "=1+1")
@@ -35,13 +41,15 @@ def written(timeline, folder, form):
 @pytest.mark.parametrize(
     "timeline",
     [
-        make_timeline(),
+        replace(make_timeline(), speech_spans=np.array([[0.5, 1.5], [1.75, 4.5]])),
         replace(make_timeline(with_frames=False, origin=-2.5), damage=Damage(3, 2, 1)),
         make_timeline(labels=HOSTILE, path="odd \u2028 name.mp4"),
-        replace(make_timeline(), duration_seconds=None, **EMPTY),
+        replace(make_timeline(), duration_seconds=None, speech_spans=np.zeros((0, 2)), **EMPTY),
         replace(make_timeline(with_frames=False), **EMPTY),
         with_blendshapes(make_timeline()),
         with_blendshapes(without_faces(make_timeline())),
+        with_personal(make_timeline(with_frames=False, origin=-2.5)),
+        replace(with_personal(make_timeline()), personal_segments=(), **EMPTY),
     ],
     ids=[
         "usual",
@@ -51,6 +59,8 @@ def written(timeline, folder, form):
         "nothing",
         "blendshapes",
         "blendshapes of no face",
+        "personal",
+        "personal without people",
     ],
 )
 def test_what_is_read_is_what_was_written(timeline, form, tmp_path):
@@ -72,8 +82,9 @@ def test_tables_of_version_1_0_are_read(tmp_path):
     about = tmp_path / "talk.about.csv"
     with about.open(encoding="utf-8", newline="") as stream:
         (row,) = csv.DictReader(stream)
-    old = {name: cell for name, cell in row.items() if "damage" not in name} | {"version": "1.0"}
-    assert len(old) == len(row) - 3
+    new = {"speech_spans", *(name for name in row if "damage" in name)}
+    old = {name: cell for name, cell in row.items() if name not in new} | {"version": "1.0"}
+    assert len(old) == len(row) - 4
     rows = tuple(replace(row, picture_size=None) for row in timeline.rows)
     frames = replace(timeline.frames, picture_sizes=None)
     without = replace(timeline, damage=UNDAMAGED, rows=rows, frames=frames)
@@ -118,7 +129,12 @@ def test_the_json_keeps_to_its_schema(tmp_path):
     schema = json.loads((DOCS / "timeline.schema.json").read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
     usual = make_timeline()
-    for timeline in (usual, make_timeline(with_frames=False), with_blendshapes(usual)):
+    for timeline in (
+        usual,
+        make_timeline(with_frames=False),
+        with_blendshapes(usual),
+        with_personal(usual),
+    ):
         record = json.loads(written(timeline, tmp_path, "json").read_text(encoding="utf-8"))
         jsonschema.validate(record, schema)
         record["windows"][0]["surprise"] = 1
@@ -139,7 +155,7 @@ def test_the_documentation_has_every_column_as_it_is_described(table):
 
 
 def test_every_column_that_is_written_is_described():
-    timeline = with_blendshapes(make_timeline())
+    timeline = with_personal(with_blendshapes(make_timeline()))
     for name, table in tables_of(timeline).items():
         described = [each.name for each in TABLES[name]]
         for column in table.columns:
@@ -168,9 +184,32 @@ def test_blendshapes_have_columns_only_where_they_were_asked_for(tmp_path):
     assert not rows[0]["blend_eyeBlinkLeft"]  # NaN
 
 
+def test_personal_answers_have_columns_only_where_they_were_asked_for():
+    without, timeline = make_timeline(), with_personal(make_timeline())
+    plain, own = tables_of(without), tables_of(timeline)
+    assert set(own) - set(plain) == {"personal_segments"}
+    for name, table in plain.items():
+        names = [each.name for each in table.columns]
+        assert [each.name for each in own[name].columns if each.name in names] == names
+        added = [each.name for each in own[name].columns if each.name not in names]
+        assert all(each.startswith("personal") for each in added)
+        assert bool(added) == (name in {"windows", "people", "segments"})
+    rows = [dict(zip(own["windows"].columns, row, strict=True)) for row in own["windows"].rows]
+    rows = [{column.name: cell for column, cell in row.items()} for row in rows]
+    assert rows[0]["personal_reason"] == "too_little"
+    assert rows[2]["personal.scores.happy"] == timeline.rows[2].personal.scores["happy"]
+    assert rows[2]["personal.parts.face.fear"] > 0.5
+    assert (rows[2]["personal.clips"], rows[2]["personal.seconds"]) == (4, 12.5)
+
+
 def test_the_schema_has_the_fields_of_the_columns():
     schema = json.loads((DOCS / "timeline.schema.json").read_text(encoding="utf-8"))
-    for name, noun in (("windows", "window"), ("people", "person"), ("segments", "segment")):
+    for name, noun in (
+        ("windows", "window"),
+        ("people", "person"),
+        ("segments", "segment"),
+        ("personal_segments", "personal_segment"),
+    ):
         fields = dict.fromkeys(column.at[0] for column in TABLES[name])
         assert schema["$defs"][noun]["required"] == list(fields)
 

@@ -15,7 +15,7 @@ from facevoice.output.timeline import write
 from facevoice.output.timeline.spans import NOBODY, cells, runs, seen, shots, spacing, speaking
 from facevoice.timeline import Segment
 from support.media_files import steady
-from support.written_timelines import make_talk, make_timeline, row
+from support.written_timelines import CUT, make_talk, make_timeline, row, with_personal
 
 HOSTILE = ('say "no"', "<&> -->", "naïve\nline", "c\x00ontrol")
 
@@ -64,6 +64,27 @@ def test_subtitles_say_who_shows_what(talk, tmp_path):
     with av.open(str(path)) as container:  # ffmpeg reads it too
         packets = [packet for packet in container.demux() if packet.size]
         assert [float(p.pts * p.time_base) for p in packets] == [each[0] for each in found]
+
+
+def test_personal_answers_have_tiers_of_their_own_and_stand_in_cues(talk, tmp_path):
+    timeline = with_personal(make_timeline())
+    vtt, eaf, grid = write(timeline, tmp_path, ["vtt", "eaf", "textgrid"], talk)
+    texts = [text for _, _, text in cues(vtt.read_text(encoding="utf-8"))]
+    assert texts[0] == "<v person 0>person 0: angry 60% (personal: happy)"
+    assert texts[1] == "<v person 1>person 1: disgust"
+    plain = pympi.Elan.Eaf(write(make_timeline(), tmp_path / "plain", ["eaf"], talk)[0])
+    found = pympi.Elan.Eaf(eaf)
+    own = {f"person {number} personal emotion" for number in (0, 1)}
+    assert set(found.get_tier_names()) == set(plain.get_tier_names()) | own
+    name = "person 0 personal emotion"
+    assert found.get_annotation_data_for_tier(name) == [(3000, 9123, "happy")]
+    assert found.get_parameters_for_tier(name)["PARTICIPANT"] == "person 0"
+    kind = found.get_parameters_for_tier(name)["LINGUISTIC_TYPE_REF"]
+    types = {each: found.get_parameters_for_linguistic_type(each) for each in (kind, "emotion")}
+    assert {each["CONTROLLED_VOCABULARY_REF"] for each in types.values()} == {"emotions"}
+    assert found.get_annotation_data_for_tier("person 1 personal emotion") == []
+    marks = tgt.io.read_textgrid(grid).get_tier_by_name(name).annotations
+    assert [mark.text for mark in marks] == ["happy"]
 
 
 def test_subtitles_survive_hostile_labels_and_empty_spans(talk, tmp_path):
@@ -195,6 +216,10 @@ def test_losses_and_cuts_end_what_is_seen():
     assert shots(timeline) == [(0.0, 4.0), (4.0, 10.0)]
     assert speaking(timeline, None) == [(7.0, 8.0)]
     assert speaking(timeline, 1) == []
+    assert speaking(timeline, 0) == [(0.0, 4.0)]  # whole cells where nothing better is known
+    heard = replace(timeline, speech_spans=np.array([[0.5, 1.5], [1.75, 4.5], [7.25, 7.5]]))
+    assert speaking(heard, 0) == [(0.5, 1.5), (1.75, 4.0)]
+    assert speaking(heard, None) == [(7.25, 7.5)]
 
 
 def test_a_person_is_not_held_over_a_cut():
@@ -203,3 +228,6 @@ def test_a_person_is_not_held_over_a_cut():
     assert seen(late, 1) == [(3.8, 9.875)]
     early = replace(timeline, cuts=np.array([3.5]))
     assert seen(early, 1) == [(3.875, 9.875)]
+    unframed = make_timeline(with_frames=False)
+    gone = replace(unframed.people[0], last_seen_seconds=CUT)  # the cell goes on
+    assert seen(replace(unframed, people=(gone, unframed.people[1])), 0) == [(0.0, CUT)]

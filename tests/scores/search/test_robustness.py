@@ -34,7 +34,14 @@ def evaluated(
 ) -> tuple[int, Path]:
     write_score_table(table, tmp_path / "table.npz")
     write_weights(fitted, tmp_path / "weights.json")
-    words = ("--weights", tmp_path / "weights.json", "-o", tmp_path / "report", *options)
+    words = (
+        "--weights",
+        tmp_path / "weights.json",
+        "-o",
+        tmp_path / "report",
+        "--overwrite",
+        *options,
+    )
     return facevoice("evaluate", tmp_path / "table.npz", *words), tmp_path / "report"
 
 

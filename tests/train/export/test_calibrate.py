@@ -98,14 +98,14 @@ def test_a_clip_that_its_scorer_learnt_from_is_refused(table, tmp_path):
     path = tmp_path / "held_out.npz"
     write_score_table(table, path)
     own = learnt(tmp_path / "run", ["clip 3", "clip 5", "clip x"], table)
-    with pytest.raises(RecipeError, match=r"2 clips are among those that .*run learnt from"):
+    with pytest.raises(RecipeError, match=r"2 clips of those that .*run learnt from"):
         calibrations(own).calibrated(LEAF, str(path))
     # networks of folds stand beside the table: each split was scored by its own
     learnt(tmp_path / "tiny_voice" / "one", ["clip 4"], table)
     learnt(tmp_path / "tiny_voice" / "two", ["clip 3"], table)
     assert calibrations(own).calibrated(LEAF, str(path))["temperature"] > 3
     learnt(tmp_path / "tiny_voice" / "two", ["clip 3", "clip 6"], table)
-    with pytest.raises(RecipeError, match=r"1 clips are among those that .*two learnt from"):
+    with pytest.raises(RecipeError, match=r"1 clip of those that .*two learnt from"):
         calibrations(own).calibrated(LEAF, str(path))
     (tmp_path / "tiny_voice" / "two" / "trained_on.npy").unlink()
     with pytest.raises(RecipeError, match="does not say which samples it learnt from"):

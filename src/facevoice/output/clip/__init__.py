@@ -8,6 +8,7 @@ from pathlib import Path
 
 from facevoice.output.clip.content import look_at
 from facevoice.output.clip.document import document
+from facevoice.person import Baseline
 from facevoice.predict import Predictor
 from facevoice.predict.prediction import Prediction
 from facevoice.writing import replacing
@@ -22,6 +23,7 @@ def clip_page(
     start_seconds: float | None = None,
     stop_seconds: float | None = None,
     audio_track: int | None = None,
+    baseline: Baseline | None = None,
     title: str | None = None,
     note: str | None = None,
 ) -> tuple[Prediction, str]:
@@ -32,13 +34,15 @@ def clip_page(
 
     start_seconds, stop_seconds: the part to analyse, in the container's presentation time.
     audio_track: number of the sound track, from 0; None: the main one.
+    baseline: of the person shown; the page then has the personal answer beside the plain one.
     title: heading of the page; None uses the file's name.
     note: a remark below the heading, as plain text.
 
     Returns the prediction, the same as from calling the predictor, and the page.
 
     Raises:
-        FacevoiceError: the file cannot be read, or the part is empty.
+        FacevoiceError: the file cannot be read, the part is empty, or the baseline was enrolled
+            with another bundle.
     """
     clip = look_at(
         predictor,
@@ -46,11 +50,12 @@ def clip_page(
         start_seconds=start_seconds,
         stop_seconds=stop_seconds,
         audio_track=audio_track,
+        baseline=baseline,
     )
     return clip.prediction, document(clip, title=title, note=note)
 
 
-def write_clip_page(
+def write_clip_page(  # noqa: PLR0913 - one keyword per option
     predictor: Predictor,
     path: str | os.PathLike[str],
     output: str | os.PathLike[str],
@@ -58,6 +63,7 @@ def write_clip_page(
     start_seconds: float | None = None,
     stop_seconds: float | None = None,
     audio_track: int | None = None,
+    baseline: Baseline | None = None,
     title: str | None = None,
     note: str | None = None,
 ) -> Prediction:
@@ -73,6 +79,7 @@ def write_clip_page(
         start_seconds=start_seconds,
         stop_seconds=stop_seconds,
         audio_track=audio_track,
+        baseline=baseline,
         title=title,
         note=note,
     )

@@ -15,10 +15,11 @@ from facevoice.bundle import Bundle
 from facevoice.output.clip.nodes import Node, node_of
 from facevoice.output.clip.sound import Sound, read_sound
 from facevoice.output.clip.strip import FaceStrip, Thumbnail
-from facevoice.output.spans import Span, joined, neighbours
-from facevoice.predict import Predictor
+from facevoice.person import Baseline
+from facevoice.predict import Predictor, read_against
 from facevoice.predict.prediction import Prediction
 from facevoice.types import Evidence, Float64Array, MissingCode, Modality, Scores
+from facevoice.types.spans import Span, joined, neighbours
 
 MOST_STRETCHES: Final = 120
 """Windows of a longer clip are averaged into this many stretches."""
@@ -96,12 +97,16 @@ def look_at(
     start_seconds: float | None = None,
     stop_seconds: float | None = None,
     audio_track: int | None = None,
+    baseline: Baseline | None = None,
 ) -> Clip:
     """Predict one input and keep what its page needs, in memory that does not grow with the clip.
 
     Raises:
-        FacevoiceError: the file cannot be read, or the part is empty.
+        FacevoiceError: the file cannot be read, the part is empty, or the baseline was enrolled
+            with another bundle.
     """
+    if baseline is not None:
+        baseline.check(predictor.bundle.name, predictor.bundle.sha256)
     started = time.perf_counter()
     info = media.probe(Path(path), audio_track)
     stretches: list[Stretch] = []
@@ -120,6 +125,8 @@ def look_at(
             yield evidence, scores
 
     prediction = predictor.of_file(watched(), info, path=os.fspath(path))
+    if baseline is not None:
+        prediction = read_against(prediction, predictor.bundle, baseline)
     prediction = replace(prediction, timings={"total": time.perf_counter() - started})
     begin, end = prediction.start_seconds or 0.0, prediction.stop_seconds or 0.0
     return Clip(

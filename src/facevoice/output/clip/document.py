@@ -22,10 +22,11 @@ from facevoice.output.html.elements import (
     section,
 )
 from facevoice.output.html.page import care, html_page
+from facevoice.output.person import REASON_CLAUSES, rests_on
 from facevoice.output.timeline.film import Film
-from facevoice.output.wording import clock, duration, listed, percent
+from facevoice.output.wording import clock, duration, listed, percent, undecided, verdict
 from facevoice.predict.prediction import EvidenceSummary
-from facevoice.types import Modality
+from facevoice.types import Modality, Scores
 
 _HEADINGS: Final[Mapping[Modality | None, str]] = {
     "face": "What the face looks like",
@@ -49,6 +50,7 @@ def document(clip: Clip, *, title: str | None, note: str | None) -> str:
     colours = colours_of(clip.labels)
     sections = [
         _verdict(clip, colours),
+        _personal(clip, colours),
         _player(clip),
         _branches(clip, colours),
         _faces(clip, colours),
@@ -109,19 +111,40 @@ def _verdict(clip: Clip, colours: Colours) -> str:
     answer = '<p class="answer">No answer</p>'
     table = ""
     if scores is not None:
-        said = f"unsure: {scores.emotion}?" if unsure else scores.emotion
-        answer = f'<p class="answer c{colours[scores.emotion]}">{escape(said)}</p>'
-        between = words.undecided(scores)
-        if between is not None and not unsure:
-            answer = (
-                '<p class="answer">undecided</p>'
-                f'<p class="between">between {" and ".join(map(escape, between))}</p>'
-            )
+        answer = _answer(scores, colours, unsure=unsure)
         table = f"<div>{bars(scores, colours, 'Fused scores by emotion')}</div>"
     return (
         f'<section class="verdict"><div><h2>{escape(words.verdict_heading(clip.root))}</h2>'
         f"{answer}{text}</div>{table}{_missing(clip)}</section>"
     )
+
+
+def _personal(clip: Clip, colours: Colours) -> str:
+    """The answer beside the plain one, or why there is none; nothing if nobody asked."""
+    heading = "Compared with this person's own usual self"
+    personal, reason = clip.prediction.personal, clip.prediction.personal_reason
+    if reason is not None:
+        about = f"No personal answer: {REASON_CLAUSES[reason]}."
+        return section(heading, f"<p><code>{reason}</code></p>", about)
+    if personal is None:
+        return ""
+    about = (
+        f"Read against {rests_on(personal.clips, personal.seconds)} of the same person. The answer"
+        " above does without."
+    )
+    answer = _answer(personal.scores, colours)
+    return section(
+        heading, answer + bars(personal.scores, colours, "Personal scores by emotion"), about
+    )
+
+
+def _answer(scores: Scores, colours: Colours, *, unsure: bool = False) -> str:
+    """The verdict in large letters."""
+    said, between = verdict(scores, unsure=unsure), undecided(scores)
+    if between is None or unsure:
+        return f'<p class="answer c{colours[scores.emotion]}">{escape(said)}</p>'
+    both = " and ".join(map(escape, between))
+    return f'<p class="answer">{said}</p><p class="between">between {both}</p>'
 
 
 def _missing(clip: Clip) -> str:

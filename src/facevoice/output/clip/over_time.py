@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from facevoice.messages import counted
 from facevoice.output.clip.content import Clip, Stretch
 from facevoice.output.clip.sound import Sound, Spectrogram
 from facevoice.output.html.elements import (
@@ -19,8 +20,8 @@ from facevoice.output.html.elements import (
     table,
 )
 from facevoice.output.html.time_axis import axis, lane, placed, ribbon, share, visible
-from facevoice.output.spans import Span
-from facevoice.output.wording import clock, counted, duration, listed, percent
+from facevoice.output.wording import clock, duration, listed, percent
+from facevoice.types.spans import Span
 
 _MOST_SEPARATED: Final = 48
 """More stretches than this are drawn without gaps between them."""

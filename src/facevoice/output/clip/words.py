@@ -7,14 +7,11 @@ import numpy as np
 from facevoice.output.clip.content import Clip
 from facevoice.output.clip.nodes import Node, counted_modalities
 from facevoice.output.missing import REASONS
-from facevoice.output.wording import listed, percent
-from facevoice.types import MODALITIES, MissingCode, Scores
+from facevoice.output.wording import listed, percent, undecided
+from facevoice.types import MODALITIES, MissingCode
 
 CLEAR: Final = 0.75
 MOSTLY: Final = 0.5
-UNDECIDED_MARGIN: Final = 0.1
-"""A lead of the first label over the second that is smaller than this decides nothing."""
-
 _EQUAL: Final = 0.005  # weights closer than this are equal
 
 _MADE_OF: Final = {"sum": "Weighted sum of", "product": "Weighted product of", "stack": "Stack of"}
@@ -37,16 +34,6 @@ def verdict_heading(root: Node) -> str:
     if len(counted_modalities(root)) == 1:
         return f"What {subject(root)} like to the model"
     return "What face and voice look and sound like to the model"
-
-
-def undecided(scores: Scores) -> tuple[str, str] | None:
-    """The two labels between which the scores do not decide; None if they do."""
-    if len(scores.labels) == 1:
-        return None
-    first, second = np.argsort(-scores.values, kind="stable")[:2].tolist()
-    if scores.values[first] - scores.values[second] >= UNDECIDED_MARGIN:
-        return None
-    return scores.labels[first], scores.labels[second]
 
 
 def verdict(root: Node, unsure_below: float | None = None) -> tuple[str, ...]:

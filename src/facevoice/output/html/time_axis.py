@@ -10,8 +10,8 @@ from html import escape
 from typing import Final
 
 from facevoice.output.html.elements import Colours, one_line
-from facevoice.output.spans import Span, joined
 from facevoice.output.wording import clock
+from facevoice.types.spans import Span, joined
 
 _STEPS: Final = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 _MOST_TICKS: Final = 9

@@ -5,14 +5,16 @@ from typing import Final
 
 from facevoice.branches import Branch
 from facevoice.branches.tree import members_of
+from facevoice.messages import counted
 from facevoice.output.damage import damage_sentence
 from facevoice.output.missing import REASONS
 from facevoice.output.person import REASON_CLAUSES, rests_on
-from facevoice.output.wording import counted, visible
+from facevoice.output.wording import UNDECIDED_MARGIN, listed, undecided, verdict, visible
 from facevoice.predict.prediction import Prediction
 from facevoice.types import Scores
 
 UNSURE: Final = "unsure: the highest score is below this model's threshold for an answer"
+CLOSE: Final = f"their scores differ by less than {UNDECIDED_MARGIN:g}"
 
 
 def render(prediction: Prediction, tree: Branch) -> str:
@@ -23,6 +25,8 @@ def render(prediction: Prediction, tree: Branch) -> str:
     lines += _table(prediction, tree)
     if prediction.abstained:
         lines.append(f"  {UNSURE}")
+    elif prediction.scores is not None and (between := undecided(prediction.scores)) is not None:
+        lines.append(f"  undecided between {listed(between)}: {CLOSE}")
     lines += [
         f"  no {modality}: {code} ({REASONS[code].clause})"
         for modality, code in sorted(prediction.missing.items())
@@ -38,16 +42,16 @@ def render(prediction: Prediction, tree: Branch) -> str:
 def _table(prediction: Prediction, tree: Branch) -> Iterator[str]:
     """A header and one row per node; a personal answer has a row of its own and its verdicts."""
     rows = list(_rows(tree, prediction.scores, "", ""))
-    verdicts = [["-" if scores is None else scores.emotion] for _, scores in rows]
-    verdicts[0][0] = f"unsure: {verdicts[0][0]}" if prediction.abstained else verdicts[0][0]
+    verdicts = [[_said(scores)] for _, scores in rows]
+    verdicts[0] = [_said(prediction.scores, unsure=prediction.abstained)]
     heads = ["verdict"]
     if prediction.personal is not None:
         heads.append("personal")
         own = list(_rows(tree, prediction.personal.scores, "", ""))
         for row, (_, scores) in zip(verdicts, own, strict=True):
-            row.append("-" if scores is None else scores.emotion)
+            row.append(_said(scores))
         rows.append(("personal", prediction.personal.scores))
-        verdicts.append(["", prediction.personal.emotion])
+        verdicts.append(["", _said(prediction.personal.scores)])
     name_width = max(len(title) for title, _ in rows)
     every = [word for row in (heads, *verdicts) for word in row]
     verdict_width = max(map(len, (*tree.labels, *every)))
@@ -61,6 +65,10 @@ def _table(prediction: Prediction, tree: Branch) -> Iterator[str]:
     for (title, scores), words in zip(rows, verdicts, strict=True):
         values = () if scores is None else zip(scores.values, widths, strict=True)
         yield line(title, words, (f"{value:{width}.2f}" for value, width in values))
+
+
+def _said(scores: Scores | None, *, unsure: bool = False) -> str:
+    return "-" if scores is None else verdict(scores, unsure=unsure)
 
 
 def _about_the_person(prediction: Prediction) -> Iterator[str]:

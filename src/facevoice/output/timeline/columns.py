@@ -14,6 +14,7 @@ import numpy as np
 
 from facevoice.errors import InvalidInputError
 from facevoice.faces.blendshapes import BLENDSHAPES
+from facevoice.person import Personal
 from facevoice.timeline.table import FrameTable, Person, Row, Segment, Timeline
 from facevoice.types import MODALITIES, Scores
 
@@ -32,13 +33,16 @@ _PARSE: Final[Mapping[Kind, Callable[[Any], Any]]] = {
 }
 
 ScorePath = tuple[str, ...]
-"""Location of scores: "scores" (fused), "face" or "voice", then the branches below it."""
+"""Location of scores: "scores" (fused), "face", "voice" or "personal", then the branches below."""
 
 LABEL: Final = "LABEL"
 BRANCH: Final = "BRANCH"
 BLENDSHAPE: Final = "BLENDSHAPE"
 """In a column's name and location: one column per label, one per branch and label, and one per
 blendshape."""
+
+PERSONAL: Final = frozenset({"personal", "personal_reason", "personal_shares", "personal_emotion"})
+"""Where the values of columns lie that only stand in a table if personal answers were asked for."""
 
 EXPRESSION: Final = ("blendshapes", "head_pose")
 """Where the values of columns lie that only stand in a table if blendshapes were asked for."""
@@ -107,8 +111,12 @@ TABLES: Final[Mapping[str, tuple[Column, ...]]] = {
         Column("labels", "json", "JSON", "the labels that are scored"),
         Column("score_paths", "json", "JSON", "where scores are stored, for reading back"),
         Column("cuts_seconds", "json", "JSON, s", "the first picture after each cut"),
+        Column("speech_spans", "json", "JSON, s", "start and stop of each stretch of anyone's"
+               " speech", since="1.1"),
         Column("bundle.name", "text", "", "the model", at=("bundle", "name")),
         Column("bundle.sha256", "text", "", "of its bundle.json", at=("bundle", "sha256")),
+        Column("personal", "text", "code", "what people are read against: their `whole` film, or"
+               " `causal`, their earlier windows; empty: not asked for", since="1.1"),
         Column("audio_tracks", "json", "JSON", "the sound tracks: how many, which was `read` and,"
                " if it has no speech, which others are `speaking`", since="1.1"),
         *(Column(f"damage.{name}", "int", "count", doc, ("damage", name), since="1.1")
@@ -116,6 +124,8 @@ TABLES: Final[Mapping[str, tuple[Column, ...]]] = {
         Column("windows_rows", "int", "count", "rows of that table: detects mismatched files"),
         Column("people_rows", "int", "count", "likewise"),
         Column("segments_rows", "int", "count", "likewise"),
+        Column("personal_segments_rows", "int", "count", "likewise; empty without `--personal`",
+               since="1.1"),
         Column("frames_rows", "int", "count", "likewise; empty if frames were not asked for"),
     ),
     "windows": (
@@ -152,17 +162,36 @@ TABLES: Final[Mapping[str, tuple[Column, ...]]] = {
                  " upright picture", ("box", n)) for n, side in _SIDES),
         *_SIZE,
         Column("quality", "float", "0 to 1", "the detector's median confidence"),
+        Column("personal.emotion", "text", "label", "the label with the highest personal score",
+               ("personal", "emotion"), since="1.1"),
+        Column("personal.confidence", "float", "0 to 1", "that score",
+               ("personal", "confidence"), since="1.1"),
+        Column("personal.scores.LABEL", "float", "0 to 1", "the fused scores read against the"
+               " person's own baseline; sum 1", ("personal", "scores", LABEL), since="1.1"),
+        Column("personal.parts.BRANCH.LABEL", "float", "0 to 1",
+               "the personal scores behind the fused ones",
+               ("personal", "parts", BRANCH, "scores", LABEL), since="1.1"),
+        Column("personal.clips", "int", "count", "what the baseline rests on: enrolled clips, and"
+               " stretches of about 3 s of evidence in the film", ("personal", "clips"),
+               since="1.1"),
+        Column("personal.seconds", "float", "s", "how long the person is seen or heard in them",
+               ("personal", "seconds"), since="1.1"),
+        Column("personal_reason", "text", "code", "why there is no personal answer", since="1.1"),
     ),
     "people": (
         Column("person", "int", "id", "the person", ("id",)),
-        Column("first_seen_seconds", "float", "s", "first sampled instant with this face"),
-        Column("last_seen_seconds", "float", "s", "last sampled instant with this face"),
+        Column("first_seen_seconds", "float", "s", "where the first sight of this face begins"),
+        Column("last_seen_seconds", "float", "s", "where the last sight of it ends"),
         Column("seconds_seen", "float", "s", "how long the face was seen"),
         Column("seconds_speaking", "float", "s",
                "speech attributed to this person; an instant in several windows counts once"),
         Column("emotion", "text", "label", "the label with the largest share"),
         Column("share.LABEL", "float", "0 to 1", "share of the scored time; sum 1",
                ("shares", LABEL)),
+        Column("personal.emotion", "text", "label", "the label with the largest personal share",
+               ("personal_emotion",), since="1.1"),
+        Column("personal.share.LABEL", "float", "0 to 1", "share by the personal answers; sum 1",
+               ("personal_shares", LABEL), since="1.1"),
     ),
     "segments": (
         Column("person", "int", "id", "the person; empty: a voice that belongs to no one in view"),
@@ -170,6 +199,15 @@ TABLES: Final[Mapping[str, tuple[Column, ...]]] = {
         Column("stop_seconds", "float", "s", "end of the segment, not included"),
         Column("emotion", "text", "label", "the label of the segment"),
         Column("score", "float", "0 to 1", "mean fused score of that emotion"),
+        Column("personal.emotion", "text", "label", "the label with the highest mean personal"
+               " score in the segment", ("personal_emotion",), since="1.1"),
+    ),
+    "personal_segments": (
+        Column("person", "int", "id", "the person", since="1.1"),
+        Column("start_seconds", "float", "s", "start of the segment", since="1.1"),
+        Column("stop_seconds", "float", "s", "end of the segment, not included", since="1.1"),
+        Column("emotion", "text", "label", "the label of the segment", since="1.1"),
+        Column("score", "float", "0 to 1", "mean personal score of that emotion", since="1.1"),
     ),
     "frames": (
         Column("time_seconds", "float", "s", "instant of the frame"),
@@ -209,12 +247,13 @@ def expanded(
     paths: Sequence[ScorePath] = (),
     *,
     blendshapes: bool = False,
+    personal: bool = False,
     version: str = VERSION,
 ) -> tuple[Column, ...]:
     """The columns of a table, with those for each label and branch in place of the families.
 
     paths: where scores are stored, each above its parts.
-    blendshapes: whether they were asked for.
+    blendshapes, personal: whether they were asked for.
     version: of the tables.
 
     Raises:
@@ -222,8 +261,10 @@ def expanded(
     """
     columns: list[Column] = []
     for column in TABLES[table]:
-        if _order(column.since) > _order(version) or (
-            column.at[0] in EXPRESSION and not blendshapes
+        if (
+            _order(column.since) > _order(version)
+            or (column.at[0] in EXPRESSION and not blendshapes)
+            or (table != "about" and column.at[0] in PERSONAL and not personal)
         ):
             continue
         if BLENDSHAPE in column.at:
@@ -234,9 +275,14 @@ def expanded(
         elif BRANCH not in column.at:
             prefix = column.name.removesuffix(LABEL)
             columns += [column.of(prefix + each, *column.at[:-1], each) for each in labels]
-        elif column.at[0] == "scores":  # once for all three families, in the order of the paths
+        elif column.at[0] in {"scores", "personal"}:
+            # "scores" once for the families of scores, face and voice, in the order of the paths
+            own = column.at[0] == "personal"
             columns += [
-                _part(column, path, label) for path in paths if path[1:] for label in labels
+                _part(column, path, label)
+                for path in paths
+                if path[1:] and (path[0] == "personal") == own
+                for label in labels
             ]
     names = [column.name for column in columns]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -266,13 +312,19 @@ def tables_of(timeline: Timeline) -> dict[str, Table]:
         InvalidInputError: labels and branches have names that would give two columns one name.
     """
     record = record_of(timeline)
-    paths = _score_paths(timeline.rows)
+    paths, personal = _score_paths(timeline.rows), timeline.personal is not None
     items = {name: record[name] for name in TABLES if record.get(name) is not None}
     counts = {f"{name}_rows": len(each) for name, each in items.items()}
     items = {"about": [record | {"score_paths": paths} | counts], **items}
     tables = {}
     for name, objects in items.items():
-        columns = expanded(name, timeline.labels, paths, blendshapes="blendshapes" in record)
+        columns = expanded(
+            name,
+            timeline.labels,
+            paths,
+            blendshapes="blendshapes" in record,
+            personal=personal,
+        )
         rows = [[_cell(each, column) for column in columns] for each in objects]
         tables[name] = Table(columns, rows)
     return tables
@@ -308,7 +360,9 @@ def _score_paths(rows: Iterable[Row]) -> list[ScorePath]:
     """Every place where some row has scores, each above its parts."""
     found: dict[ScorePath, None] = dict.fromkeys([("scores",), *((name,) for name in MODALITIES)])
     for row in rows:
-        for root, scores in (("scores", row.scores), ("face", row.face), ("voice", row.voice)):
+        own = None if row.personal is None else row.personal.scores
+        roots = {"scores": row.scores, "face": row.face, "voice": row.voice, "personal": own}
+        for root, scores in roots.items():
             if scores is not None:
                 found.update(dict.fromkeys(_below((root,), scores)))
     return list(found)
@@ -335,11 +389,16 @@ def record_of(timeline: Timeline) -> dict[str, Any]:
         "window_seconds": timeline.window_seconds,
         "hop_seconds": timeline.hop_seconds,
         "cuts_seconds": timeline.cuts.tolist(),
+        "speech_spans": None if timeline.speech_spans is None else timeline.speech_spans.tolist(),
+        "personal": timeline.personal,
         "audio_tracks": None if timeline.audio_tracks is None else timeline.audio_tracks.to_dict(),
         "damage": timeline.damage.to_dict(),
         "people": [_record(person, "people") for person in timeline.people],
         "windows": [row_record(row) for row in timeline.rows],
         "segments": [_record(segment, "segments") for segment in timeline.segments],
+        "personal_segments": None
+        if timeline.personal_segments is None
+        else [_record(each, "personal_segments") for each in timeline.personal_segments],
         "frames": None if frames is None else list(_frames(frames, timeline.labels)),
     }
     return record | {"blendshapes": list(BLENDSHAPES)} if measured else record
@@ -357,6 +416,9 @@ def _record(item: Row | Person | Segment, table: str) -> dict[str, Any]:
 
 def _json(value: Any) -> Any:
     """A value as JSON has it; of float32 the shortest decimal that reads back the same."""
+    if isinstance(value, Personal):
+        about = {"emotion": value.emotion, "confidence": value.confidence}
+        return about | _json(value.scores) | {"clips": value.clips, "seconds": value.seconds}
     if isinstance(value, Scores):
         return {
             "scores": value.to_dict(),

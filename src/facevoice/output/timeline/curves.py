@@ -1,6 +1,6 @@
 """Curves of one person's scores over time, as escaped HTML."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
@@ -8,9 +8,10 @@ import numpy as np
 
 from facevoice.output.html.elements import Colours, curve_paths
 from facevoice.output.html.time_axis import share
-from facevoice.output.spans import Span, joined, neighbours, overlaps
+from facevoice.timeline.summary import plain
 from facevoice.timeline.table import Row
-from facevoice.types import Float64Array
+from facevoice.types import Float64Array, Scores
+from facevoice.types.spans import Span, joined, neighbours, overlaps
 
 Point = tuple[Span, Float64Array | None]
 """A cell and the scores in it; None in a gap."""
@@ -19,15 +20,20 @@ _MOST_POINTS: Final = 1500  # more than a screen can show
 
 
 def points_of(
-    rows: Sequence[Row], places: dict[float, Span], there: Sequence[Span] | None = None
+    rows: Sequence[Row],
+    places: dict[float, Span],
+    there: Sequence[Span] | None = None,
+    of: Callable[[Row], Scores | None] = plain,
 ) -> list[Point]:
-    """One person's fused scores cell by cell, with a gap where a window has no row of theirs.
+    """One person's scores cell by cell, with a gap where a window has no row of theirs.
 
     Neighbours are averaged until a screen can show them; a gap without scores stays a gap.
 
     there: when the person is seen, in order of time; the rest is a gap, too. None: in all cells.
+    of: which scores, ``plain`` or ``personal`` of ``timeline.summary``.
     """
-    scored = {row.start_seconds: row.scores.values for row in rows if row.scores is not None}
+    found = ((row.start_seconds, of(row)) for row in rows)
+    scored = {start: scores.values for start, scores in found if scores is not None}
     points: list[Point] = []
     for start, span in places.items():
         if points and points[-1][0][1] < span[0]:  # the film has nothing in between
@@ -56,11 +62,18 @@ def _cut(point: Point, there: Sequence[Span]) -> Iterator[Point]:
 
 
 def curves(
-    points: Sequence[Point], labels: Sequence[str], colours: Colours, span: Span, cuts: Float64Array
+    points: Sequence[Point],
+    labels: Sequence[str],
+    colours: Colours,
+    span: Span,
+    cuts: Float64Array,
+    *,
+    own: bool = False,
 ) -> str:
     """A line per label, broken in gaps; the ground is tinted where there are scores.
 
     span: what the width stands for, seconds. cuts: (C,) seconds.
+    own: of personal scores, which are dashed.
     """
 
     def x(seconds: float) -> float:
@@ -80,9 +93,10 @@ def curves(
             inner = "".join(f"L{at:.1f} {to:.1f}" for at, to in zip(middles, y, strict=True))
             line.append(f"M{left:.1f} {y[0]:.1f}{inner}L{right:.1f} {y[-1]:.1f}")
     marks = "".join(f"M{x(cut):.1f} 0v100" for cut in cuts.tolist() if span[0] < cut < span[1])
+    classes, what = ("curves personal", "Personal") if own else ("curves", "Fused")
     return (
-        '<svg class="curves" viewBox="0 0 1000 100" preserveAspectRatio="none" role="img"'
-        ' aria-label="Fused scores over time, one line per emotion; the segments below are also'
+        f'<svg class="{classes}" viewBox="0 0 1000 100" preserveAspectRatio="none" role="img"'
+        f' aria-label="{what} scores over time, one line per emotion; the segments below are also'
         f' in the table"><g class="ground">{"".join(ground)}</g>'
         f'<path class="scale" d="M0 25h1000M0 50h1000M0 75h1000"/>'
         f'{curve_paths(labels, colours, lines)}<path class="cuts" d="{marks}"/></svg>'

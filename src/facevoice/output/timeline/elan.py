@@ -14,6 +14,7 @@ from facevoice.timeline.table import Timeline
 _SCHEMA: Final = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 _INSTANCE: Final = "http://www.w3.org/2001/XMLSchema-instance"
 _LABELS: Final = "emotions"
+_EMOTIONS: Final = frozenset({"emotion", "personal emotion"})  # kinds of tier
 _LANGUAGE: Final = "und"  # undetermined: a bundle's labels may be in any language
 
 
@@ -94,7 +95,7 @@ def _add_tier(
             TIME_SLOT_REF1=slots[start],
             TIME_SLOT_REF2=slots[stop],
         )
-        if tier.kind == "emotion" and mark.text in entries:
+        if tier.kind in _EMOTIONS and mark.text in entries:
             annotation.set("CVE_REF", entries[mark.text])
         SubElement(annotation, "ANNOTATION_VALUE").text = mark.text
 
@@ -108,7 +109,7 @@ def _add_types(root: Element, tiers: Sequence[Tier]) -> None:
             LINGUISTIC_TYPE_ID=kind,
             TIME_ALIGNABLE="true",
         )
-        if kind == "emotion":
+        if kind in _EMOTIONS:
             element.set("CONTROLLED_VOCABULARY_REF", _LABELS)
 
 

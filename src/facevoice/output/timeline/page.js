@@ -23,7 +23,8 @@
   const describe = (person, time) => {
     if (person.seen && !at(person.seen, time)) return "not seen here";
     const segment = at(person.segments, time);
-    const said = segment ? segment[2] : "nothing clear";
+    const own = at(person.personal, time);
+    const said = (segment ? segment[2] : "nothing clear") + (own ? `, personal: ${own[2]}` : "");
     return at(person.speaks, time) ? `${said}, speaks` : said;
   };
 

@@ -4,12 +4,14 @@ import base64
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any, Final
 
 from facevoice import media
+from facevoice.messages import counted
 from facevoice.output.damage import damage_sentence
 from facevoice.output.html.colours import colours_of
 from facevoice.output.html.elements import (
@@ -24,19 +26,27 @@ from facevoice.output.html.elements import (
 from facevoice.output.html.page import care, html_page
 from facevoice.output.html.thumbnails import thumbnail
 from facevoice.output.html.time_axis import axis, lane, ribbon
-from facevoice.output.spans import Span
+from facevoice.output.person import REASON_CLAUSES
 from facevoice.output.timeline.columns import printable
 from facevoice.output.timeline.curves import curves, points_of
 from facevoice.output.timeline.film import Film
-from facevoice.output.timeline.spans import cells, name_of, seen, speaking
-from facevoice.output.wording import clock, counted, duration, listed, percent
-from facevoice.timeline.table import Person, Segment, Timeline
+from facevoice.output.timeline.spans import cells, emotions, name_of, seen, speaking
+from facevoice.output.wording import clock, duration, listed, percent
+from facevoice.timeline.summary import personal, plain
+from facevoice.timeline.table import Person, Row, Segment, Timeline
+from facevoice.types import Scores
+from facevoice.types.spans import Span
 
 MOST_SHOWN: Final = 4
 """The most people whose curves are open: those seen longest. The next ones open on demand."""
 MOST_DRAWN: Final = 24
 """The most people with curves: those seen longest. The table lists everyone."""
 
+_PERSONAL: Final = (
+    "The lower, dashed curves are personal: the same scores, read against how this person usually"
+    " looks and sounds."
+)
+_TOO_LITTLE: Final = "too little of this person is seen and heard"
 _SCRIPT: Final = Path(__file__).with_name("page.js")
 _STYLE: Final = Path(__file__).with_name("page.css")
 
@@ -122,6 +132,8 @@ def _people(
             " Numbers count people in the order in which they are first seen. Nobody is followed"
             " across a cut: someone who is seen again after one has a new number."
         )
+    if timeline.personal is not None:
+        about += f" {_PERSONAL}"
     bodies = "".join(_person(timeline, each, colours) for each in people)
     if further:
         inner = "".join(_person(timeline, each, colours) for each in further)
@@ -134,12 +146,6 @@ def _person(timeline: Timeline, person: Person | None, colours: Colours) -> str:
     whom = None if person is None else person.id
     span = (timeline.start_seconds, timeline.stop_seconds)
     there = None if person is None else seen(timeline, person.id)
-    points = points_of(timeline.rows_of(whom), cells(timeline), there)
-    segments = [
-        ((each.start_seconds, each.stop_seconds), each.emotion)
-        for each in timeline.segments
-        if each.person == whom
-    ]
     about = "Speech that was attributed to no one in view."
     lanes = _lane("speaks", speaking(timeline, whom), span)
     if person is not None:
@@ -148,13 +154,34 @@ def _person(timeline: Timeline, person: Person | None, colours: Colours) -> str:
             f"Seen for {duration(person.seconds_seen, 1)}, speaks for"
             f" {duration(person.seconds_speaking, 1)}. {_mostly(person)}"
         )
+        if timeline.personal is not None:
+            about += f" {_personally(timeline, person)}"
     return (
         f'<article class="person">{_face(person)}<div><h3>{name_of(whom).capitalize()}</h3>'
         f'<p class="now" hidden></p><p class="about">{escape(about)}</p></div><div class="time">'
-        f"{curves(points, timeline.labels, colours, span, timeline.cuts)}"
-        f"{ribbon(segments, colours, span)}{lanes}"
+        f"{_drawings(timeline, whom, there, colours)}{lanes}"
         f'<i class="head" hidden></i></div>{axis(span)}</article>'
     )
+
+
+def _drawings(
+    timeline: Timeline, whom: int | None, there: Sequence[Span] | None, colours: Colours
+) -> str:
+    """A person's curves with the segments below; twice if there are personal answers."""
+    span = (timeline.start_seconds, timeline.stop_seconds)
+    rows, places = timeline.rows_of(whom), cells(timeline)
+
+    def drawn(of: Callable[[Row], Scores | None], segments: Iterable[Segment]) -> str:
+        points = points_of(rows, places, there, of)
+        own = of is personal
+        lines = curves(points, timeline.labels, colours, span, timeline.cuts, own=own)
+        return lines + ribbon(emotions(segments, whom), colours, span)
+
+    usual = drawn(plain, timeline.segments)
+    if timeline.personal_segments is None or not any(map(personal, rows)):
+        return usual
+    own = drawn(personal, timeline.personal_segments)
+    return f'<p class="which">plain</p>{usual}<p class="which">personal</p>{own}'
 
 
 def _face(person: Person | None, kind: str = "face") -> str:
@@ -167,9 +194,23 @@ def _face(person: Person | None, kind: str = "face") -> str:
 
 
 def _mostly(person: Person) -> str:
-    first = sorted(person.shares.items(), key=lambda item: -item[1])[:3]
-    shares = [f"{one_line(label)} {percent(share)}" for label, share in first if share > 0]
-    return f"Share of the time: {listed(shares)}." if shares else "Nothing could be scored."
+    shares = _largest(person.shares)
+    return f"Share of the time: {shares}." if shares else "Nothing could be scored."
+
+
+def _personally(timeline: Timeline, person: Person) -> str:
+    shares = _largest(person.personal_shares)
+    if shares:
+        return f"Personal: {shares}."
+    found = Counter(row.personal_reason for row in timeline.rows_of(person.id))
+    reason = found.most_common(1)[0][0] or "nothing_scored"
+    because = _TOO_LITTLE if reason == "too_little" else REASON_CLAUSES[reason]
+    return f"No personal curves: {because}."
+
+
+def _largest(shares: Mapping[str, float]) -> str:
+    first = sorted(shares.items(), key=lambda item: -item[1])[:3]
+    return listed([f"{one_line(label)} {percent(share)}" for label, share in first if share > 0])
 
 
 def _lane(name: str, spans: Sequence[Span], span: Span) -> str:
@@ -179,6 +220,7 @@ def _lane(name: str, spans: Sequence[Span], span: Span) -> str:
 
 def _tables(timeline: Timeline, left_out: int) -> str:
     last = timeline.stop_seconds
+    own = () if timeline.personal is None else ("Personal",)
     people = [
         (
             f"{_face(each, 'small')}{name_of(each.id)}",
@@ -187,6 +229,7 @@ def _tables(timeline: Timeline, left_out: int) -> str:
             duration(each.seconds_seen, 1),
             duration(each.seconds_speaking, 1),
             "nothing scored" if each.emotion is None else escape(one_line(each.emotion)),
+            *_own_cell(timeline, each.personal_emotion),
         )
         for each in timeline.people
     ]
@@ -197,18 +240,26 @@ def _tables(timeline: Timeline, left_out: int) -> str:
             clock(each.stop_seconds, last),
             escape(one_line(each.emotion)),
             _score(each),
+            *_own_cell(timeline, each.personal_emotion),
         )
         for each in timeline.segments
     ]
     cuts = listed([clock(cut, last) for cut in timeline.cuts.tolist()])
     return section(
         "As tables",
-        table(("Who", "First seen", "Last seen", "Seen", "Speaks", "Mostly"), people)
-        + details("All segments", table(("Who", "From", "To", "Emotion", "Score"), segments))
+        table(("Who", "First seen", "Last seen", "Seen", "Speaks", "Mostly", *own), people)
+        + details("All segments", table(("Who", "From", "To", "Emotion", "Score", *own), segments))
         + details(counted(len(timeline.cuts), "cut"), f"<p>{cuts or 'None were found.'}</p>"),
         "Everyone who was seen."
         + (f" Curves are drawn for all but {left_out} of them." if left_out else ""),
     )
+
+
+def _own_cell(timeline: Timeline, emotion: str | None) -> tuple[str, ...]:
+    """The cell of a column that only stands there if personal answers were asked for."""
+    if timeline.personal is None:
+        return ()
+    return ("none" if emotion is None else escape(one_line(emotion)),)
 
 
 def _score(segment: Segment) -> str:
@@ -221,17 +272,21 @@ def _shown(timeline: Timeline, person: Person | None) -> dict[str, Any]:
     def rounded(spans: Sequence[Span]) -> list[list[float]]:
         return [[round(start, 3), round(stop, 3)] for start, stop in spans]
 
-    whom = None if person is None else person.id
-    return {
-        "segments": [
+    def told(segments: Iterable[Segment]) -> list[list[float | str]]:
+        return [
             [
                 round(each.start_seconds, 3),
                 round(each.stop_seconds, 3),
                 f"{one_line(each.emotion)} {_score(each)}".strip(),
             ]
-            for each in timeline.segments
+            for each in segments
             if each.person == whom
-        ],
+        ]
+
+    whom = None if person is None else person.id
+    return {
+        "segments": told(timeline.segments),
+        "personal": told(timeline.personal_segments or ()),
         "seen": None if whom is None else rounded(seen(timeline, whom)),
         "speaks": rounded(speaking(timeline, whom)),
     }

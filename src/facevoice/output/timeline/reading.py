@@ -15,8 +15,9 @@ from facevoice.errors import InvalidInputError, MediaNotFoundError
 from facevoice.faces.blendshapes import BLENDSHAPES
 from facevoice.output.timeline.columns import TABLES, VERSION, expanded, unflattened
 from facevoice.output.timeline.files import READERS
+from facevoice.person import Personal
 from facevoice.timeline.table import FrameTable, Person, Row, Segment, Timeline
-from facevoice.types import MODALITIES, AudioTracks, Damage, Scores
+from facevoice.types import MODALITIES, AudioTracks, Damage, Float64Array, Scores
 
 Record = Mapping[str, Any]
 
@@ -67,15 +68,22 @@ def _table_record(path: Path) -> Record:
     _check_version(version)
     record: dict[str, Any]
     (record,) = unflattened(expanded("about", (), version=version), about)
-    record["frames"] = None
+    record["frames"] = record["personal_segments"] = None
     for name in list(TABLES)[1:]:
-        if record[f"{name}_rows"] is None:
+        if record.get(f"{name}_rows") is None:
             continue
         found = cells(Path(f"{place}.{name}{path.suffix}"))
         paths, measured = record["score_paths"], f"blend_{BLENDSHAPES[0]}" in found
         if measured:
             record["blendshapes"] = list(BLENDSHAPES)
-        columns = expanded(name, record["labels"], paths, blendshapes=measured, version=version)
+        columns = expanded(
+            name,
+            record["labels"],
+            paths,
+            blendshapes=measured,
+            personal=record.get("personal") is not None,
+            version=version,
+        )
         record[name] = unflattened(columns, found)
         rows, expected = len(record[name]), record[f"{name}_rows"]
         if rows != expected:
@@ -102,12 +110,24 @@ def _timeline(record: Record) -> Timeline:
         cuts=np.array(record["cuts_seconds"], np.float64),
         people=tuple(Person(**_fields(Person, each)) for each in record["people"]),
         rows=tuple(_row(each, labels) for each in record["windows"]),
-        segments=tuple(
-            Segment(**_fields(Segment, each) | {"score": _number(each["score"])})
-            for each in record["segments"]
-        ),
+        segments=_segments(record["segments"]),
+        personal=record.get("personal"),
+        personal_segments=None
+        if record.get("personal_segments") is None
+        else _segments(record["personal_segments"]),
         frames=None if record["frames"] is None else _frames(record, labels),
         damage=Damage.from_dict(record.get("damage", {})),
+        speech_spans=_spans(record.get("speech_spans")),
+    )
+
+
+def _spans(found: Sequence[Sequence[float]] | None) -> Float64Array | None:
+    return None if found is None else np.array(found, np.float64).reshape(-1, 2)
+
+
+def _segments(records: Sequence[Record]) -> tuple[Segment, ...]:
+    return tuple(
+        Segment(**_fields(Segment, each) | {"score": _number(each["score"])}) for each in records
     )
 
 
@@ -137,7 +157,15 @@ def _row(record: Record, labels: tuple[str, ...]) -> Row:
         | {name: _scores(record[name], labels) for name in ("scores", *MODALITIES)}
         | {name: _number(record[name]) for name in ("speaker_confidence", "quality")}
         | {"box": box or None, "picture_size": size or None}
+        | {"personal": _personal(record.get("personal"), labels)}
     )
+
+
+def _personal(record: Record | None, labels: tuple[str, ...]) -> Personal | None:
+    scores = _scores(record, labels)
+    if record is None or scores is None:
+        return None
+    return Personal(scores, int(record["clips"]), float(record["seconds"]))
 
 
 def _items(values: Any) -> Any:

@@ -12,16 +12,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facevoice.output.spans import Span, joined, overlaps
 from facevoice.timeline.summary import places_of
-from facevoice.timeline.table import FrameTable, Timeline
+from facevoice.timeline.table import FrameTable, Segment, Timeline
 from facevoice.types import Float32Array, Float64Array
+from facevoice.types.spans import Span, joined, overlaps
 
 NOBODY: Final = "voice of no one in view"
 """Who a row or segment without a person is about."""
 
 _UNKNOWN_STEP: Final = 0.25
-"""Seconds between two sampled instants where the frames do not say."""
+"""Seconds between two sampled instants where no one is seen twice."""
 _LOST: Final = 1.5
 """In units of the usual spacing of instants; a person not seen for longer was lost."""
 
@@ -33,7 +33,8 @@ def name_of(person: int | None) -> str:
 
 def cells(timeline: Timeline) -> dict[float, Span]:
     """The cell of each window, by the window's start, in order of time."""
-    return {start: place for (start, _), place in places_of(timeline.rows).items()}
+    windows = ((row.start_seconds, row.stop_seconds) for row in timeline.rows)
+    return {start: place for (start, _), place in places_of(windows).items()}
 
 
 def shots(timeline: Timeline) -> list[Span]:
@@ -45,8 +46,21 @@ def shots(timeline: Timeline) -> list[Span]:
     return list(pairwise(edges))
 
 
+def emotions(segments: Iterable[Segment], person: int | None) -> list[tuple[Span, str]]:
+    """When one person shows what, of segments of everyone."""
+    return [
+        ((each.start_seconds, each.stop_seconds), each.emotion)
+        for each in segments
+        if each.person == person
+    ]
+
+
 def speaking(timeline: Timeline, person: int | None) -> list[Span]:
-    """When this person speaks, to the nearest cell; None: speech of no one in view."""
+    """When this person speaks; None: speech of no one in view.
+
+    The speech in the cells that are attributed to them; whole cells if it is not known where
+    speech is.
+    """
     wanted = "unknown" if person is None else "this"
     places = cells(timeline)
     spoken = joined(
@@ -54,9 +68,12 @@ def speaking(timeline: Timeline, person: int | None) -> list[Span]:
         for row in timeline.rows_of(person)
         if row.speaker == wanted and row.speaking_seconds > 0
     )
-    if person is None:
+    if person is not None:
+        spoken = overlaps(_in_view(timeline, person), spoken)
+    if timeline.speech_spans is None:
         return spoken
-    return overlaps(_in_view(timeline, person), spoken)
+    speech = [(start, stop) for start, stop in timeline.speech_spans.tolist()]
+    return [part for each in spoken for part in overlaps(each, speech)]
 
 
 def seen(timeline: Timeline, person: int) -> list[Span]:
@@ -73,10 +90,9 @@ def seen(timeline: Timeline, person: int) -> list[Span]:
 
 
 def _in_view(timeline: Timeline, person: int) -> Span:
-    """From the first to just after the last sight of a person."""
+    """From the first to the last sight of a person."""
     about = next(each for each in timeline.people if each.id == person)
-    until = about.last_seen_seconds + _UNKNOWN_STEP
-    return about.first_seen_seconds, min(until, timeline.stop_seconds)
+    return about.first_seen_seconds, about.last_seen_seconds
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from facevoice.output.html.elements import one_line
-from facevoice.output.spans import Span
-from facevoice.output.timeline.spans import name_of, seen, shots, speaking
+from facevoice.output.timeline.spans import emotions, name_of, seen, shots, speaking
 from facevoice.timeline.table import Timeline
+from facevoice.types.spans import Span
 
 _DIGITS: Final = 6  # microseconds: below it only rounding errors
 
@@ -25,7 +25,7 @@ class Mark:
 class Tier:
     """Marks in order of time that do not overlap.
 
-    kind: "emotion", "speaking", "seen" or "shots".
+    kind: "emotion", "personal emotion", "speaking", "seen" or "shots"; it ends the name.
     """
 
     name: str
@@ -34,20 +34,21 @@ class Tier:
 
 
 def tiers_of(timeline: Timeline) -> list[Tier]:
-    """Emotion, speech and sight of each person; the voice of no one in view; the shots."""
+    """Emotion, speech and sight of each person; the voice of no one in view; the shots.
+
+    A person's emotion against his or her own baseline has a tier below the plain one.
+    """
     tiers = []
     for whom in (*(person.id for person in timeline.people), None):
         name, heard = name_of(whom), speaking(timeline, whom)
-        segments = [
-            ((each.start_seconds, each.stop_seconds), each.emotion)
-            for each in timeline.segments
-            if each.person == whom
-        ]
+        segments = emotions(timeline.segments, whom)
         if whom is not None or segments or heard:
-            tiers += [
-                Tier(f"{name} emotion", "emotion", _marks(segments)),
-                Tier(f"{name} speaking", "speaking", _marks((each, "speaking") for each in heard)),
-            ]
+            tiers.append(Tier(f"{name} emotion", "emotion", _marks(segments)))
+            if whom is not None and timeline.personal_segments is not None:
+                own = _marks(emotions(timeline.personal_segments, whom))
+                tiers.append(Tier(f"{name} personal emotion", "personal emotion", own))
+            said = _marks((each, "speaking") for each in heard)
+            tiers.append(Tier(f"{name} speaking", "speaking", said))
         if whom is not None:
             there = ((each, "seen") for each in seen(timeline, whom))
             tiers.append(Tier(f"{name} seen", "seen", _marks(there)))

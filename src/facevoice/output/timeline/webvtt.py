@@ -20,7 +20,10 @@ def _cue(segment: Segment) -> str:
     stop = max(start + 1, round(1000 * segment.stop_seconds))  # a cue must not be empty
     score = "" if math.isnan(segment.score) else f" {percent(segment.score)}"
     who, emotion = name_of(segment.person), escape(one_line(segment.emotion), quote=False)
-    return f"{_clock(start)} --> {_clock(stop)}\n<v {who}>{who}: {emotion}{score}"
+    own = ""
+    if segment.personal_emotion is not None:
+        own = f" (personal: {escape(one_line(segment.personal_emotion), quote=False)})"
+    return f"{_clock(start)} --> {_clock(stop)}\n<v {who}>{who}: {emotion}{score}{own}"
 
 
 def _clock(milliseconds: int) -> str:

@@ -19,7 +19,7 @@ from facevoice.scores.search import (
     fit_nested,
     weight_tree,
 )
-from facevoice.scores.table import ScoreTable, refuse_taught
+from facevoice.scores.table import OVERRATED, ScoreTable, refuse, taught_in
 from facevoice.scores.weights_file import FitRecord, FittedFusion
 
 
@@ -36,9 +36,9 @@ def choose_weights(table: ScoreTable, plan: SearchPlan) -> Choice:
     known = table.rows(table.labelled)
     if not len(known):
         raise InvalidInputError("no clip of the table has a known truth: nothing to fit on")
-    refuse_taught(
-        known, "weights fitted on them overrate it", allowed=plan.allow_trained, validation=True
-    )
+    # clips that only validated a bundle may set its weights
+    trained = replace(known, taught=np.where(known.taught == "yes", "yes", "no"))
+    refuse(taught_in(trained), OVERRATED, allowed=plan.allow_trained)
     known.select(plan.leaves)  # a missing branch is an error before anything long starts
     notes: list[str] = []
     nested = _nested(known, plan, notes)

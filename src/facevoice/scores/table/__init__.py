@@ -11,17 +11,21 @@ from facevoice.scores.table.files import (
 from facevoice.scores.table.folds import deal_splits, grouped_folds, shared_groups, twins
 from facevoice.scores.table.join import join, taught_either
 from facevoice.scores.table.learnt import (
-    HOW_TO_ALLOW,
+    OVERRATED,
+    USELESS,
+    known_clips,
     looked_for,
-    refuse_taught,
-    scorer,
+    not_looked_for,
+    refuse,
+    taught_in,
     trained_on,
 )
 from facevoice.scores.table.table import TAUGHT, ScoredBy, ScoreTable
 
 __all__ = [
-    "HOW_TO_ALLOW",
+    "OVERRATED",
     "TAUGHT",
+    "USELESS",
     "ScoreTable",
     "ScoredBy",
     "check_table_file",
@@ -29,14 +33,16 @@ __all__ = [
     "grouped_folds",
     "is_score_csv",
     "join",
+    "known_clips",
     "looked_for",
+    "not_looked_for",
     "read_score_table",
-    "refuse_taught",
-    "scorer",
+    "refuse",
     "shared_groups",
     "table_of_frame",
     "table_to_frame",
     "taught_either",
+    "taught_in",
     "trained_on",
     "twins",
     "write_score_table",

@@ -46,7 +46,7 @@ from facevoice.errors import (
     MissingDependencyError,
 )
 from facevoice.scores.table.table import TAUGHT, ScoredBy, ScoreTable
-from facevoice.writing import check_writable, replacing
+from facevoice.writing import check_file, replacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,7 +81,8 @@ def read_score_table(path: str | Path) -> ScoreTable:
     source = Path(path)
     reader, _ = _format(source)
     if not source.is_file():
-        raise MediaNotFoundError(f"no score table at {source}")
+        found = "it is a folder" if source.is_dir() else "check the path"
+        raise MediaNotFoundError(f"no score table at {source}: {found}")
     try:
         return reader(source)
     except (ValueError, zipfile.BadZipFile) as error:  # what numpy and pyarrow raise, and ours
@@ -104,17 +105,18 @@ def write_score_table(table: ScoreTable, path: str | Path) -> None:
         writer(table, stream)
 
 
-def check_table_file(path: str | Path) -> None:
-    """Check, before clips are scored, that a table can be written there.
+def check_table_file(path: str | Path, *, overwrite: bool) -> None:
+    """Check, before clips are scored, that a table can be written there and replaces none unasked.
 
     Raises:
+        InvalidInputError: there is one, and ``overwrite`` is false.
         InvalidInputError, OutputError, MissingDependencyError: see ``write_score_table``.
     """
     target = Path(path)
     _format(target)
     if target.suffix.lower() == ".parquet":
         _optional("pyarrow.parquet", "a Parquet score table")
-    check_writable(target)
+    check_file(target, overwrite=overwrite, made=True)
 
 
 def table_of_frame(frame: "pd.DataFrame") -> ScoreTable:
@@ -323,6 +325,8 @@ def _write_csv(table: ScoreTable, stream: IO[bytes]) -> None:
 
 
 def _read_npz(path: Path) -> ScoreTable:
+    if not zipfile.is_zipfile(path):
+        raise InvalidInputError("it is not an archive of numpy arrays")
     with np.load(path, allow_pickle=False) as archive:
         absent = [name for name in _ARRAYS if name not in archive]
         if absent:

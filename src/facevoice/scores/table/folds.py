@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from facevoice.errors import InvalidInputError
+from facevoice.messages import counted
 from facevoice.scores.table.table import IntArray, ScoreTable
 
 
@@ -25,7 +26,7 @@ def grouped_folds(table: ScoreTable, n_folds: int = 5, seed: int = 0) -> IntArra
     if n_folds < 2 or len(names) < n_folds:
         raise InvalidInputError(
             f"{n_folds} folds need at least two folds and as many groups; the table has"
-            f" {len(names)} groups"
+            f" {counted(len(names), 'group')}"
         )
     classes = len(table.labels) + 1  # the last column holds clips of unknown truth
     counts = np.zeros((len(names), classes))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facevoice.errors import InvalidInputError, LabelMismatchError
+from facevoice.messages import near
 from facevoice.types import EMOTIONS, MISSING_CODES, Float64Array
 from facevoice.types.values import Value
 
@@ -197,8 +198,11 @@ class ScoreTable(Value):
         """
         chosen = self.splits == name
         if not chosen.any():
-            known = ", ".join(repr(str(split)) for split in np.unique(self.splits))
-            raise InvalidInputError(f"no clip in split {name!r}; splits in the table: {known}")
+            known = np.unique(self.splits).tolist()
+            listed = ", ".join(map(repr, known)) if any(known) else "none"
+            raise InvalidInputError(
+                f"no clip in split {name!r}; splits in the table: {listed}{near(name, known)}"
+            )
         return self.rows(chosen)
 
     def select(self, branches: Sequence[str]) -> "ScoreTable":

@@ -51,7 +51,7 @@ def finished(output: Path, bundle: Bundle, data: Prepared, settings: Settings) -
         BundleError: something other than a bundle stands there.
         RecipeError: it is the bundle to adapt.
     """
-    check_place(output)
+    check_place(output, overwrite=True)
     path = output / "bundle.json"
     if not path.is_file():
         return False
@@ -133,10 +133,13 @@ def _refit_node(base: Bundle, leaf: LeafFeatures, refit: Refit, folder: Path) ->
         with replacing(folder / f"{name}{part}.onnx") as path:
             onnx.save(model, path)
     if leaf.machine is not None:
-        for file in set(files_named(leaf.node, base.card["files"])) - {leaf.node.get("model")}:
+        models = {leaf.node.get("model"), leaf.node.get("centred_model")}
+        for file in set(files_named(leaf.node, base.card["files"])) - models:
             shutil.copyfile(base.path(file), folder / file)
-        old = {key: value for key, value in leaf.node.items() if key != "in_pieces"}
-        return {**old, **node, **own}  # the new last layer has learnt from whole clips alone
+        # the new last layer has learnt from whole clips alone, and the second model from others
+        gone = {"in_pieces", "centred_model"}
+        old = {key: value for key, value in leaf.node.items() if key not in gone}
+        return {**old, **node, **own}
     node["input"] = leaf.node["input"]
     if leaf.modality == "voice":
         return node | own | {"kind": "spectrogram_net", "channels": leaf.node["channels"]}

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import shutil
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from operator import add
@@ -22,6 +21,7 @@ from facevoice.train.export.calibrate import CALIBRATE, Calibrations
 from facevoice.train.export.onnx_files import Exported, Run, export, node_of
 from facevoice.train.export.population import population_of
 from facevoice.train.fit.run_folder import licences_of
+from facevoice.train.recipe import find_recipe, read_toml
 
 MODEL_CARD = "MODEL_CARD.md"
 _NET_FACTS = ("parameters", "multiply_adds", "initial_weights", "unusable", "leaks")
@@ -76,12 +76,7 @@ def _write_keys(runs: Iterable[Run], folder: Path) -> None:
 
 
 def _read_tree(path: Path) -> dict[str, Any]:
-    try:
-        spec = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RecipeError(f"no tree file {path}; the repository's are in recipes/") from None
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"{path} is not TOML: {error}") from error
+    spec = read_toml(find_recipe(path))
     if not _TREE_KEYS <= set(spec) <= _TREE_KEYS | _FURTHER_KEYS:
         raise RecipeError(
             f"{path} must have the keys {sorted(_TREE_KEYS)} and may have {sorted(_FURTHER_KEYS)},"

@@ -24,6 +24,7 @@ from facevoice.branches.blend import blend
 from facevoice.branches.tree import leaves, members_of
 from facevoice.bundle.trained_on import read_lessons
 from facevoice.errors import RecipeError
+from facevoice.messages import counted
 from facevoice.scores.calibration import fit_temperature
 from facevoice.scores.metrics import log_loss
 from facevoice.scores.table import ScoreTable, read_score_table
@@ -132,6 +133,6 @@ def _refuse_learnt(table: ScoreTable, path: Path, run: Run) -> None:
         known = int(are_among(table.ids[rows].tolist(), truth[rows].tolist(), lessons.every).sum())
         if known:
             raise RecipeError(
-                f"{path}: {known} clips are among those that {scorer} learnt from; a temperature"
-                " needs clips that are new to the branch"
+                f"{path}: {counted(known, 'clip')} of those that {scorer} learnt from; a"
+                " temperature needs clips that are new to the branch"
             )

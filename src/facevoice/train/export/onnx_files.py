@@ -1,6 +1,5 @@
 """A run folder -> ONNX files and the bundle node that describes them, checked against torch."""
 
-import json
 import shutil
 import warnings
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from facevoice.errors import RecipeError
 from facevoice.scores.calibration import fit_temperature
 from facevoice.session import Session
 from facevoice.train.export.half_precision import halve
+from facevoice.train.fit.run_facts import read_facts
 from facevoice.train.fit.sequence_features import SequenceNet
 from facevoice.train.nets import FeatureNet
 from facevoice.train.nets.build import build_blstm, build_net
@@ -52,9 +52,7 @@ class Run:
         Raises:
             RecipeError: it holds no finished run.
         """
-        if not (folder / "run.json").exists():
-            raise RecipeError(f"{folder} holds no run: run.json is absent")
-        facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        facts = read_facts(folder)
         recipe = recipe_from(facts["recipe"], source=str(folder), ignore_unknown=True)
         if not (folder / recipe.model_file).exists():
             raise RecipeError(

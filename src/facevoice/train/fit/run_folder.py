@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 import facevoice
 from facevoice.bundle.trained_on import Lessons, lessons_of, read_lessons, write_lessons
 from facevoice.errors import RecipeError
+from facevoice.train.fit.run_facts import FACTS, read_facts
 from facevoice.train.fit.samples import Indices, Split
 from facevoice.train.prepare.folder import Prepared
 from facevoice.train.recipe import AnyRecipe, Ensemble, Network
@@ -77,10 +78,9 @@ def check_folder(run: Path, recipe: AnyRecipe, data: Prepared) -> bool:
     Raises:
         RecipeError: it holds another run.
     """
-    path = run / "run.json"
-    if not path.exists():
+    if not (run / FACTS).exists():
         return False
-    present = json.loads(path.read_text(encoding="utf-8"))
+    present = read_facts(run)
     wanted = _identity(recipe, data)
     if {key: present.get(key) for key in wanted} != wanted:
         raise RecipeError(f"{run} holds a run of another recipe or data; choose another folder")
@@ -93,12 +93,11 @@ def _identity(recipe: AnyRecipe, data: Prepared) -> dict[str, Any]:
 
 def note(run: Path, facts: Mapping[str, Any]) -> None:
     """Add facts to ``run.json``."""
-    present = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    _write_facts(run, {**present, **facts})
+    _write_facts(run, {**read_facts(run), **facts})
 
 
 def _write_facts(run: Path, facts: Mapping[str, Any]) -> None:
-    with replacing(run / "run.json") as temporary:
+    with replacing(run / FACTS) as temporary:
         text = json.dumps(facts, indent=2, sort_keys=True) + "\n"
         temporary.write_text(text, encoding="utf-8")
 
@@ -116,10 +115,9 @@ def _note_samples(run: Path, recipe: AnyRecipe, data: Prepared, split: Split) ->
 def _earlier_licences(recipe: AnyRecipe) -> dict[str, str]:
     """Of the corpora that the initial weights learnt from, where they are those of a run."""
     initial = recipe.initial if isinstance(recipe, Network) else ""
-    path = Path(initial) / "run.json"
-    if not initial or not path.is_file():
+    if not initial or not (Path(initial) / FACTS).is_file():
         return {}
-    return licences_of(json.loads(path.read_text(encoding="utf-8")))
+    return licences_of(read_facts(Path(initial)))
 
 
 def licences_of(facts: Mapping[str, Any]) -> dict[str, str]:

@@ -179,7 +179,7 @@ def open_prepared(folder: Path) -> Prepared:
         meta = json.loads((folder / "prepared.json").read_text(encoding="utf-8"))
         header, *cells = [row for _, row in csv_rows(csv_text(folder / "samples.csv"))]
         rows = [dict(zip(header, row, strict=False)) for row in cells]
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise DatasetError(
             f"{folder} is not a prepared folder ({Path(error.filename).name} is absent): make one"
             " with 'facevoice prepare CORPUS --root FOLDER -o FOLDER'"

@@ -28,7 +28,7 @@ from facevoice.train.prepare.gather import Reading, Unusable
 from facevoice.train.prepare.parts import PARTS, Unit, Work, merge
 from facevoice.train.prepare.selection import Choices, Selection, select
 from facevoice.workers import run, threads_each
-from facevoice.writing import replacing
+from facevoice.writing import check_folder, replacing
 
 Progress = Callable[[int, int], None]
 """Called with how many samples are done, of how many; first with those of an earlier run."""
@@ -59,6 +59,7 @@ def prepare(
     choices = choices if choices is not None else Choices()
     if choices.content is not None:
         corpus = replace(corpus, content=choices.content)
+    check_folder(output)
     selection = select(corpus, root, choices)
     threads = threads if threads is not None else threads_each(workers)
     work = Work(corpus, output, Reading(threads, choices.audio_track))
