@@ -21,6 +21,7 @@ from facevoice.media.container import (
     picture_stream,
     sound_stream,
 )
+from facevoice.media.cut_short import ends_early
 from facevoice.media.extent import Extent
 from facevoice.media.parallel import DamagedInParallelError
 from facevoice.media.runs import unbroken
@@ -137,6 +138,7 @@ def _decoded_from(wanted: _Wanted, start: float, back: float) -> Generator[Timed
             if decoder.doubtful and not reached:
                 return False
             yield timed
+        _count_end(wanted, container, stream)
         return True
 
 
@@ -162,11 +164,19 @@ def _decoded_through(wanted: _Wanted) -> Generator[Timed[Any], None, None]:
                 count += packet.size > 0
                 yield from decoder.frames(packet)
             decoder.compare(count, _indexed(container, stream))
+            _count_end(wanted, container, stream)
             if decoder.all_damaged:
                 raise unreadable(path, f"not one packet of its {stream.type} stream decodes")
     if decoder is None:
         raise NoStreamError(str(path))
     yield from decoder.flush()
+
+
+def _count_end(wanted: _Wanted, container: InputContainer, stream: MediaStream) -> None:
+    """Count a packet as lost, once for all streams, where the end of the file is missing."""
+    main = stream.type == "video" or picture_stream(container) is None
+    if main and ends_early(wanted.path):
+        wanted.damaged(Damage(lost_packets=1))
 
 
 def _seek(container: InputContainer, stream: MediaStream, start: float, back: float) -> bool:
