@@ -56,8 +56,8 @@ SUBSTITUTIONS: Final = (
     (r"--step 0.02\b", "--step 0.25"),
     (r"--search nested\b", "--search nested --step 0.25"),
     (r" --data prepared/more\b", ""),
-    # the page on training shows its steps as a whole first, then one by one
-    (r"\bbundle runs-out/resnet18 ", "bundle --overwrite runs-out/resnet18 "),
+    # what an earlier page or block has made is there already
+    (r"\bfacevoice (adapt|bundle|fuse|reweigh|score) ", r"facevoice \1 --overwrite "),
 )
 """Pattern in a command -> what is run in its place, and in comments why."""
 

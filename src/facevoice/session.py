@@ -17,6 +17,7 @@ from facevoice.types.checks import is_count, require
 
 Device = Literal["cpu", "cuda"]
 
+_LARGE: Final = 64 * 2**20
 _LOAD_ERRORS: Final = (  # they have no common base class of their own
     ort_errors.Fail,
     ort_errors.InvalidArgument,
@@ -91,6 +92,8 @@ class Session:
         options.log_severity_level = 3  # errors; its warnings are about graph clean-up
         options.intra_op_num_threads = _threads(threads)
         options.inter_op_num_threads = 1
+        # an arena never gives back what loading took, which large networks gain nothing by
+        options.enable_cpu_mem_arena = not (path.is_file() and path.stat().st_size > _LARGE)
         # spinning threads take a core away from the decoder or from another worker
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         provider = "CUDAExecutionProvider" if device == "cuda" else "CPUExecutionProvider"

@@ -9,15 +9,15 @@ displaces the landmarks of faces at the border; here they are measured again wit
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from facevoice.faces.crop_batches import run_on_crops
-from facevoice.faces.detect import Boxes, check_picture, prominence, suppress
+from facevoice.faces.detect import Boxes, check_picture, overlap, prominence, suppress
 from facevoice.faces.integral_image import IntegralImage
 from facevoice.faces.sample import padded_crop
 from facevoice.session import Device, Session, shipped_model
@@ -32,6 +32,8 @@ _PYRAMID_FACTOR: Final = 0.709
 _SMALLEST_FACE: Final = 20
 _LARGEST_RATIO: Final = 12
 _REDUCED_FACE: Final = 64  # pictures are halved if the smallest face has twice as many pixels
+_SURE: Final = 0.95  # probability at which a face that is followed needs no search around it
+_LITTLE: Final = 0.6  # least overlap with its earlier box, likewise
 _Passed = tuple[Float32Array, Float32Array, Float32Array]
 
 # where refine searches for a face, in sides of its earlier square box: shifts (x, y) and growth
@@ -105,8 +107,9 @@ class Mtcnn:
     def refine(self, image: UInt8Array, boxes: Boxes) -> list[Face | None]:
         """Find each face again near its earlier box, without a search; None where it is lost.
 
-        The refinement network reads crops at and around each box, and the output network the best
-        of them. A face may have moved by about a third of its size.
+        The last two networks read the earlier box itself. Where they are not sure, or the face has
+        moved, the refinement network reads crops at and around the box, and the output network the
+        best of them: a face may have moved by about a third of its size.
 
         image: (H, W, 3) uint8 RGB.
         boxes: (N, 4), left, top, right, bottom in pixels, as found shortly before.
@@ -114,9 +117,11 @@ class Mtcnn:
         """
         check_picture(image)
         require(boxes.ndim == 2 and boxes.shape[1] == 4, f"boxes must be (N, 4), got {boxes.shape}")
-        found: list[Face | None] = [None] * len(boxes)
-        around = map(partial(_surroundings, image), np.asarray(boxes, np.float32))
-        near = {index: place for index, place in enumerate(around) if place is not None}
+        boxes = np.asarray(boxes, np.float32)
+        found = self._in_place(image, boxes)
+        left = [index for index, face in enumerate(found) if face is None]
+        places = ((index, _surroundings(image, boxes[index])) for index in left)
+        near = {index: place for index, place in places if place is not None}
         # all faces go through each network together
         narrowed = self._narrow([(place.sums, place.candidates) for place in near.values()])
         best = {}
@@ -131,6 +136,28 @@ class Mtcnn:
                 found[index] = _face(
                     box[0] + np.tile(shift, 2), points[0] + shift, scores[0], reduction
                 )
+        return found
+
+    def _in_place(self, image: UInt8Array, boxes: Float32Array) -> list[Face | None]:
+        """The faces that are surely where they were; None for the others."""
+        found: list[Face | None] = [None] * len(boxes)
+        squares = _square(boxes)
+        left, crops = _crops_in(image, squares, np.arange(len(boxes)), 24)
+        if not len(left):
+            return found
+        _, offsets = self._refine.run(crops)
+        squares[left] = _square(_shift(squares[left], offsets))
+        left, crops = _crops_in(image, squares, left, 48)
+        if not len(left):
+            return found
+        for index, face, offset, shares in zip(left, *self._output.run(crops), strict=True):
+            square = squares[index]
+            side = square[2:] - square[:2] + 1
+            box = square + offset * np.tile(side, 2)
+            same = overlap(box[None], boxes[index][None])[0, 0]
+            if face[0] > _SURE and same > _LITTLE:
+                points = side * shares.reshape(2, 5).T + square[:2] - 1
+                found[index] = Face(box, points, float(face[0]))
         return found
 
     def _repaired(self, image: UInt8Array, face: Face) -> Face:
@@ -221,6 +248,29 @@ def _surroundings(image: UInt8Array, box: Float32Array) -> _Surroundings | None:
     candidates = candidates / reduction - np.tile(shift, 2)
     sums = IntegralImage(_reduced(region, reduction))
     return _Surroundings(sums, shift, candidates, reduction)
+
+
+def _crops_in(
+    image: UInt8Array, squares: Float32Array, chosen: NDArray[np.intp], side: int
+) -> tuple[NDArray[np.intp], Float32Array]:
+    """Crops (M, 3, side, side) of the chosen squares that lie in the picture, and which these are.
+
+    They are measured by Pillow, which for few crops is faster than sums of the whole region, and
+    differ from the search's by rounding at their pixels' edges.
+    """
+    height, width = image.shape[:2]
+    kept, crops = [], []
+    for index in chosen.tolist():
+        left, top, right, bottom = np.trunc(squares[index]).astype(int).tolist()
+        left, top = left - 1, top - 1  # as in run_on_crops
+        if left < 0 or top < 0 or right > width or bottom > height or right - left < _CELL:
+            continue
+        part = Image.fromarray(image[top:bottom, left:right])
+        small = part.resize((side, side), Image.Resampling.BOX, reducing_gap=2.0)
+        kept.append(index)
+        crops.append(np.asarray(small, np.float32).transpose(2, 0, 1))
+    stacked = np.stack(crops) if crops else np.zeros((0, 3, side, side), np.float32)
+    return np.array(kept, np.intp), stacked
 
 
 def _reduced(image: UInt8Array, factor: int) -> UInt8Array:

@@ -6,6 +6,7 @@ the sound of a file share one clock. Every reader
 of a stream is a generator that holds a few frames at a time, however long the file is.
 """
 
+from facevoice.media.browsers import browser_type
 from facevoice.media.folders import FoundMedia, find_media, search_media
 from facevoice.media.grid import SoundGrid
 from facevoice.media.live import LiveInput
@@ -29,6 +30,7 @@ __all__ = [
     "Source",
     "View",
     "Wanted",
+    "browser_type",
     "find_media",
     "iter_frames",
     "iter_views",

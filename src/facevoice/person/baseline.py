@@ -174,6 +174,10 @@ class Baseline:
             record = json.loads(Path(path).read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise InvalidInputError(f"no baseline file {os.fspath(path)}") from None
+        except (UnicodeDecodeError, json.JSONDecodeError, IsADirectoryError):
+            raise InvalidInputError(
+                f"{os.fspath(path)} is not a baseline: not a JSON file"
+            ) from None
         except (OSError, ValueError) as error:
             raise InvalidInputError(f"{os.fspath(path)} is not a baseline: {error}") from error
         try:

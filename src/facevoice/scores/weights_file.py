@@ -142,8 +142,8 @@ def read_weights(path: str | Path) -> FittedFusion:
         return FittedFusion.of_dict(card)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         raise MediaNotFoundError(f"no weights at {source}: make them with facevoice fuse") from None
-    except UnicodeDecodeError:
-        raise InvalidInputError(f"{source} does not hold weights: it is not text") from None
+    except (UnicodeDecodeError, json.JSONDecodeError):
+        raise InvalidInputError(f"{source} does not hold weights: it is not JSON") from None
     except ValueError as error:  # what json raises, and ours
         raise InvalidInputError(f"{source} does not hold weights: {error}") from error
 

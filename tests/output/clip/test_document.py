@@ -21,6 +21,7 @@ from facevoice.output.clip import clip_page, write_clip_page
 from facevoice.output.clip.content import look_at
 from facevoice.output.clip.document import document
 from facevoice.output.clip.nodes import Node
+from facevoice.output.clip.stills import MOST_STILLS
 from facevoice.output.clip.words import verdict
 from facevoice.output.predictions.text import render
 from facevoice.predict import Predictor
@@ -379,6 +380,26 @@ def test_an_undecided_verdict_is_shown_as_undecided_first(
     printed = render(replace(looked.prediction, scores=scores), predictor.bundle.tree)
     assert printed.splitlines()[2].split()[1] == shown  # the terminal says the same
     assert ("between angry and disgust" in printed) == (shown == "undecided")
+
+
+def test_a_page_shows_whose_face_it_is_about_where_there_are_several(
+    predictor: Predictor, clip: Path
+) -> None:
+    crowd = replace(window(0.0), people=5)
+    several = check(clip_page(Told(predictor.bundle, [crowd]), clip)[1])
+    assert "Up to 5 people are in view at once. The answer is about this one" in several.text
+    alone = check(clip_page(Told(predictor.bundle, [window(0.0)]), clip)[1])
+    assert "The answer is about this one" not in alone.text
+
+
+def test_a_film_that_browsers_do_not_play_is_shown_in_pictures(
+    predictor: Predictor, tmp_path: Path
+) -> None:
+    path = write_media(tmp_path / "old.avi", times=steady(50), codec="mpeg4")
+    _, page = clip_page(Told(predictor.bundle, [window(0.0, seconds=2.0)]), path)
+    assert "<video" not in page
+    assert page.count('alt="Picture at') == MOST_STILLS
+    assert "Browsers do not play this kind of file" in check(page).text
 
 
 def test_a_page_says_that_the_model_is_unsure_and_still_shows_its_guess(

@@ -1,7 +1,7 @@
 """The pieces of the page: strip of faces, outline of sound, colours, times, spans."""
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -75,9 +75,10 @@ class Whole:
 
 
 def window(start: float, count: int) -> Evidence:
-    """Faces whose brightness is their time in seconds."""
+    """Faces whose brightness is their time in seconds; one pixel makes each another picture."""
     times = start + np.arange(count) / count
     images = np.zeros((count, 256, 256, 3), np.uint8) + times.astype(np.uint8)[:, None, None, None]
+    images[:, 0, 0, 0] = np.arange(count)
     track = FaceTrack(
         images=images,
         times_seconds=times,
@@ -105,6 +106,15 @@ def test_the_strip_is_bounded_and_evenly_spread(windows: int) -> None:
             assert abs(int(np.asarray(picture).mean()) - int(face.time_seconds)) <= 2
         number = round((face.time_seconds % 1) * 5)
         assert (face.emotion, face.score) == (EMOTIONS[number], 1.0)
+
+
+def test_a_picture_that_still_stands_is_shown_once() -> None:
+    strip = FaceStrip(Single())
+    evidence = window(0.0, 5)
+    assert evidence.faces is not None
+    images = evidence.faces.images[[0, 1, 1, 3, 3]]
+    strip.look(replace(evidence, faces=replace(evidence.faces, images=images)))
+    assert [face.time_seconds for face in strip.chosen()] == pytest.approx([0.0, 0.2, 0.6])
 
 
 def test_faces_without_a_branch_that_tells_them_apart() -> None:

@@ -250,6 +250,13 @@ def test_sound_alone_and_nobody(tmp_path):
     document = Document(page_of(alone, source, tmp_path)[1])
     assert len(document.all("audio")) == 1
     assert not document.all("video")
+    assert document.content["h3"] == ["The voice"]
+    assert "seen" not in "".join(document.content["p"])
+    assert "Who" not in document.content.get("th", [])
+    old = write_media(tmp_path / "old.avi", times=steady(25), codec="mpeg4")
+    unplayed = Document(page_of(make_timeline(), old, tmp_path)[1])
+    assert not unplayed.all("video")
+    assert "Browsers do not play this kind of file" in "".join(unplayed.content["p"])
     silent = replace(alone, rows=())
     assert not json.loads(Document(page_of(silent, source, tmp_path)[1]).content["script"][0])
 

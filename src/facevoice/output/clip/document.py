@@ -3,20 +3,21 @@
 from collections.abc import Iterator, Mapping
 from html import escape
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Final
 
-from facevoice.bundle.licences import branch_licences
+from facevoice.media import browser_type
 from facevoice.output.clip import words
+from facevoice.output.clip.about_model import about_model
 from facevoice.output.clip.content import Clip
 from facevoice.output.clip.nodes import Node, by_modality
 from facevoice.output.clip.over_time import over_time
+from facevoice.output.clip.stills import stills
 from facevoice.output.damage import damage_sentence
 from facevoice.output.html.colours import colours_of
 from facevoice.output.html.elements import (
     Colours,
     bars,
     data_uri,
-    details,
     facts,
     paragraphs,
     section,
@@ -55,7 +56,7 @@ def document(clip: Clip, *, title: str | None, note: str | None) -> str:
         _branches(clip, colours),
         _faces(clip, colours),
         over_time(clip, colours),
-        f'<div class="facts">{_file(clip)}{_model(clip)}</div>',
+        f'<div class="facts">{_file(clip)}{about_model(clip.bundle)}</div>',
         care(),
     ]
     remark = "" if note is None else f'<p class="note">{escape(note)}</p>'
@@ -75,15 +76,34 @@ anywhere.</p>
 
 
 def _player(clip: Clip) -> str:
-    """The clip itself, if it is small enough to be part of the page."""
+    """The clip itself, if it is small enough to be part of the page, or pictures of it."""
     film = Film(clip.info.path, clip.info.path.parent)
     if clip.info.kind == "image" or not film.is_small():
         return ""
+    media_type = browser_type(film.path)
+    if media_type is None:
+        return _stills(clip)
     kind = "video" if clip.info.has_video else "audio"
     return (
         f'<section class="player"><h2 class="away">The clip</h2><{kind} controls'
-        f' preload="metadata" src="{escape(film.address())}"></{kind}></section>'
+        f' preload="metadata" src="{escape(film.address(media_type))}"></{kind}></section>'
     )
+
+
+def _stills(clip: Clip) -> str:
+    """Pictures of a film that browsers do not play; nothing for sound alone."""
+    if not clip.info.has_video or clip.stop_seconds <= clip.start_seconds:
+        return ""
+    items = []
+    for time, jpeg in stills(clip.info.path, clip.span):
+        when = clock(time, clip.stop_seconds)
+        items.append(
+            f'<li><figure><img src="{data_uri("image/jpeg", jpeg)}" alt="Picture at {when}">'
+            f"<figcaption><span>{when}</span></figcaption></figure></li>"
+        )
+    about = "Browsers do not play this kind of file, so here are pictures of it."
+    shown = f'<ul class="stills">{"".join(items)}</ul>'
+    return section("The clip", shown, about) if items else ""
 
 
 def _name_width(labels: tuple[str, ...]) -> int:
@@ -115,7 +135,31 @@ def _verdict(clip: Clip, colours: Colours) -> str:
         table = f"<div>{bars(scores, colours, 'Fused scores by emotion')}</div>"
     return (
         f'<section class="verdict"><div><h2>{escape(words.verdict_heading(clip.root))}</h2>'
-        f"{answer}{text}</div>{table}{_missing(clip)}</section>"
+        f"{answer}{text}</div>{table}{_whose(clip)}{_missing(clip)}</section>"
+    )
+
+
+def _whose(clip: Clip) -> str:
+    """Whose face the answer is about, where several people are in view."""
+    evidence = clip.prediction.evidence
+    if evidence is None or evidence.people < 2 or not clip.faces:
+        return ""
+    face = clip.faces[len(clip.faces) // 2]
+    about = (
+        f"Up to {evidence.people} people are in view at once. The answer is about this one: the"
+        " main person, whose face is the largest and clearest over time."
+    )
+    if clip.info.kind == "image":
+        about = (
+            f"{evidence.people} people are in view. The answer is about this one: the main person,"
+            " whose face is the largest and clearest."
+        )
+    elif clip.prediction.windows > 1:
+        about += " It is chosen in each window anew, so it may be somebody else at other times."
+    picture = data_uri("image/jpeg", face.jpeg)
+    return (
+        f'<div class="whose"><img src="{picture}" width="72" height="72" alt="Face of the main'
+        f' person"><p>{about}</p></div>'
     )
 
 
@@ -261,35 +305,3 @@ def _main_person(clip: Clip, evidence: EvidenceSummary) -> str:
     if clip.info.kind == "image":
         return size
     return f"{size}, seen for {duration(evidence.face_seconds, 1)} ({evidence.face_frames} frames)"
-
-
-def _model(clip: Clip) -> str:
-    bundle, card = clip.bundle, clip.bundle.card
-    rows = [
-        ("Name", f"{bundle.name} {bundle.version}"),
-        ("Labels", ", ".join(clip.labels)),
-        ("SHA-256", f"{bundle.sha256[:16]}…"),
-    ]
-    origin = [(f"Licence of {name}", _plain(text)) for name, text in _items(card.get("licences"))]
-    for name, licences in branch_licences(card).items():
-        lines = "; ".join(f"{subject}: {text}" for subject, text in licences.lines())
-        origin += [(f"Branch {words.readable(name)}", lines)] if lines else []
-    more = details("Licences, and what it learnt from", facts(origin)) if origin else ""
-    figures = [(words.readable(name), _plain(value)) for name, value in _items(card.get("figures"))]
-    more += details("How well it did in validation", facts(figures)) if figures else ""
-    return section("The model", facts(rows) + more, str(card.get("description") or ""))
-
-
-def _items(value: Any) -> list[tuple[str, Any]]:
-    return [(str(name), each) for name, each in value.items()] if isinstance(value, Mapping) else []
-
-
-def _plain(value: Any) -> str:
-    """A value of the bundle's card in words."""
-    if isinstance(value, Mapping):
-        return "; ".join(
-            f"{words.readable(str(name))}: {_plain(each)}" for name, each in value.items()
-        )
-    if isinstance(value, list):
-        return ", ".join(_plain(each) for each in value)
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

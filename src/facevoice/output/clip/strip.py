@@ -52,6 +52,8 @@ class FaceStrip:
             return
         chosen, each = self._scored(track.images)
         for number, face in enumerate(chosen):
+            if number and np.array_equal(track.images[face], track.images[chosen[number - 1]]):
+                continue  # the same picture still stands
             self._seen += 1
             if (self._seen - 1) % self._every:
                 continue

@@ -46,8 +46,10 @@ class Film:
                 f"{self.path} cannot be read into the page: {error.strerror}"
             ) from error
 
-    def address(self) -> str:
+    def address(self, kind: str) -> str:
         """Its address on a page: the file itself if it is small, else its relative place.
+
+        kind: its media type.
 
         Raises:
             OutputError: it cannot be read.
@@ -59,7 +61,7 @@ class Film:
                 raise OutputError(
                     f"{self.path} cannot be read into the page: {error.strerror}"
                 ) from error
-            return f"data:{self.media_type('video/mp4')};base64,{content}"
+            return f"data:{kind};base64,{content}"
         place = self._relative()
         return self.path.resolve().as_uri() if place is None else f"./{quote(os.fsencode(place))}"
 

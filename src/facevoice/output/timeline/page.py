@@ -30,7 +30,7 @@ from facevoice.output.person import REASON_CLAUSES
 from facevoice.output.timeline.columns import printable
 from facevoice.output.timeline.curves import curves, points_of
 from facevoice.output.timeline.film import Film
-from facevoice.output.timeline.spans import cells, emotions, name_of, seen, speaking
+from facevoice.output.timeline.spans import NOBODY, cells, emotions, name_of, seen, speaking
 from facevoice.output.wording import clock, duration, listed, percent
 from facevoice.timeline.summary import personal, plain
 from facevoice.timeline.table import Person, Row, Segment, Timeline
@@ -60,7 +60,8 @@ def to_html(timeline: Timeline, film: Film) -> str:
     script = _SCRIPT.read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     info = media.probe(film.path)
-    address = film.address() if info.kind != "image" else ""
+    media_type = media.browser_type(film.path) if info.kind != "image" else None
+    address = "" if media_type is None else film.address(media_type)
     allowed = "data:" if address.startswith("data:") else "'self' file:"
     colours = colours_of(timeline.labels)
     by_time = sorted(timeline.people, key=lambda each: -each.seconds_seen)
@@ -71,13 +72,14 @@ def to_html(timeline: Timeline, film: Film) -> str:
     further = sorted(drawn[MOST_SHOWN:], key=lambda each: each.id)
     sections = [
         _player(timeline, info, address, colours),
-        _people(timeline, people, further, colours),
-        _tables(timeline, len(timeline.people) - len(drawn)),
+        _people(timeline, info, people, further, colours),
+        _tables(timeline, info, len(timeline.people) - len(drawn)),
         care(),
     ]
     people += further  # as on the page
     length = duration(timeline.stop_seconds - timeline.start_seconds, 1)
     who = counted(len(timeline.people), "person", "people") if timeline.people else "no one seen"
+    who = who if info.has_video else "sound without picture"
     damage = f"<p>{damage_sentence(timeline.damage)}</p>" if timeline.damage else ""
     if timeline.audio_tracks is not None and timeline.audio_tracks.hint:
         damage += f"<p>{timeline.audio_tracks.hint}</p>"
@@ -100,7 +102,7 @@ def to_html(timeline: Timeline, film: Film) -> str:
 
 def _player(timeline: Timeline, info: media.MediaInfo, address: str, colours: Colours) -> str:
     kind = "video" if info.has_video else "audio"
-    film = ""
+    film = '<p id="trouble">Browsers do not play this kind of file. The curves work without it.</p>'
     if address:
         film = (
             f'<{kind} id="film" controls preload="metadata" src="{escape(address)}"></{kind}>'
@@ -119,6 +121,7 @@ def _player(timeline: Timeline, info: media.MediaInfo, address: str, colours: Co
 
 def _people(
     timeline: Timeline,
+    info: media.MediaInfo,
     people: Sequence[Person | None],
     further: Sequence[Person],
     colours: Colours,
@@ -126,38 +129,44 @@ def _people(
     """Everyone with curves; those seen briefly open on demand."""
     if not people:
         return ""
-    about = "The bars below the curves: grey while the face is seen, blue while the person speaks."
+    about = "The blue bar below the curves: speech."
     if timeline.people:
-        about += (
+        about = (
+            "The bars below the curves: grey while the face is seen, blue while the person speaks."
             " Numbers count people in the order in which they are first seen. Nobody is followed"
             " across a cut: someone who is seen again after one has a new number."
         )
     if timeline.personal is not None:
         about += f" {_PERSONAL}"
-    bodies = "".join(_person(timeline, each, colours) for each in people)
+    nobody = name_of(None) if info.has_video else "the voice"
+    bodies = "".join(_person(timeline, each, colours, nobody) for each in people)
     if further:
         inner = "".join(_person(timeline, each, colours) for each in further)
         more = counted(len(further), "more person", "more people")
         bodies += details(more, inner)
-    return section("Who shows what, when", bodies, about, kind="people")
+    heading = "Who shows what, when" if timeline.people else "What the voice sounds like, when"
+    return section(heading, bodies, about, kind="people")
 
 
-def _person(timeline: Timeline, person: Person | None, colours: Colours) -> str:
+def _person(
+    timeline: Timeline, person: Person | None, colours: Colours, nobody: str = NOBODY
+) -> str:
+    """One person's drawings; nobody: what a voice without a person is called."""
     whom = None if person is None else person.id
+    name = nobody if whom is None else name_of(whom)
     span = (timeline.start_seconds, timeline.stop_seconds)
     there = None if person is None else seen(timeline, person.id)
-    about = "Speech that was attributed to no one in view."
+    about = "Speech that was attributed to no one in view." if timeline.people else ""
     lanes = _lane("speaks", speaking(timeline, whom), span)
     if person is not None:
         lanes = _lane("seen", there or [], span) + lanes
-        about = (
-            f"Seen for {duration(person.seconds_seen, 1)}, speaks for"
-            f" {duration(person.seconds_speaking, 1)}. {_mostly(person)}"
-        )
+        spoken = duration(person.seconds_speaking, 1)
+        speaks = f"speaks for {spoken}" if person.seconds_speaking > 0 else "does not speak"
+        about = f"Seen for {duration(person.seconds_seen, 1)}, {speaks}. {_mostly(person)}"
         if timeline.personal is not None:
             about += f" {_personally(timeline, person)}"
     return (
-        f'<article class="person">{_face(person)}<div><h3>{name_of(whom).capitalize()}</h3>'
+        f'<article class="person">{_face(person)}<div><h3>{name.capitalize()}</h3>'
         f'<p class="now" hidden></p><p class="about">{escape(about)}</p></div><div class="time">'
         f"{_drawings(timeline, whom, there, colours)}{lanes}"
         f'<i class="head" hidden></i></div>{axis(span)}</article>'
@@ -218,7 +227,7 @@ def _lane(name: str, spans: Sequence[Span], span: Span) -> str:
     return f'<div class="kind {name}">{lane(spans, span, caption)}</div>'
 
 
-def _tables(timeline: Timeline, left_out: int) -> str:
+def _tables(timeline: Timeline, info: media.MediaInfo, left_out: int) -> str:
     last = timeline.stop_seconds
     own = () if timeline.personal is None else ("Personal",)
     people = [
@@ -235,7 +244,7 @@ def _tables(timeline: Timeline, left_out: int) -> str:
     ]
     segments = [
         (
-            name_of(each.person),
+            name_of(each.person) if info.has_video else "the voice",
             clock(each.start_seconds, last),
             clock(each.stop_seconds, last),
             escape(one_line(each.emotion)),
@@ -245,14 +254,18 @@ def _tables(timeline: Timeline, left_out: int) -> str:
         for each in timeline.segments
     ]
     cuts = listed([clock(cut, last) for cut in timeline.cuts.tolist()])
-    return section(
-        "As tables",
-        table(("Who", "First seen", "Last seen", "Seen", "Speaks", "Mostly", *own), people)
-        + details("All segments", table(("Who", "From", "To", "Emotion", "Score", *own), segments))
-        + details(counted(len(timeline.cuts), "cut"), f"<p>{cuts or 'None were found.'}</p>"),
-        "Everyone who was seen."
-        + (f" Curves are drawn for all but {left_out} of them." if left_out else ""),
-    )
+    about, body = "", ""
+    if people:
+        body = table(("Who", "First seen", "Last seen", "Seen", "Speaks", "Mostly", *own), people)
+        about = "Everyone who was seen."
+    if left_out:
+        about += f" Curves are drawn for all but {left_out} of them."
+    if segments:
+        rows = table(("Who", "From", "To", "Emotion", "Score", *own), segments)
+        body += details("All segments", rows)
+    if cuts:
+        body += details(counted(len(timeline.cuts), "cut"), f"<p>{cuts}</p>")
+    return section("As tables", body, about) if body else ""
 
 
 def _own_cell(timeline: Timeline, emotion: str | None) -> tuple[str, ...]:

@@ -63,6 +63,7 @@ _ARRAYS: Final = tuple(
 )
 _KEY: Final = "facevoice"
 _COMMENT: Final = f"# {_KEY}: "
+_PARQUET: Final = b"PAR1"
 _YES_NO: Final = {
     **dict.fromkeys(("yes", "true", "1"), "yes"),
     **dict.fromkeys(("no", "false", "0"), "no"),
@@ -348,6 +349,9 @@ def _write_npz(table: ScoreTable, stream: IO[bytes]) -> None:
 
 
 def _read_parquet(path: Path) -> ScoreTable:
+    with path.open("rb") as stream:
+        if stream.read(len(_PARQUET)) != _PARQUET:
+            raise InvalidInputError("it is not a Parquet file")
     found = _optional("pyarrow.parquet", "a Parquet score table").read_table(path)
     note = (found.schema.metadata or {}).get(_KEY.encode(), b"{}")
     return _of_columns(found.to_pydict(), json.loads(note))
