@@ -4,7 +4,7 @@ from functools import reduce
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.special import softmax
@@ -55,6 +55,7 @@ def close(one, two):
         np.testing.assert_allclose(shift, two[name], atol=1e-9)
 
 
+@settings(max_examples=30)
 @given(people, st.randoms())
 def test_the_order_of_clips_does_not_matter(readings, random):
     mixed = [*readings]
@@ -62,6 +63,7 @@ def test_the_order_of_clips_does_not_matter(readings, random):
     close(shifts(readings), shifts(mixed))
 
 
+@settings(max_examples=30)
 @given(people, st.integers(0, 8))
 def test_a_state_goes_on_where_it_was(readings, place):
     """One by one or in two parts, through a file or not: the same state to the digit."""
@@ -71,6 +73,7 @@ def test_a_state_goes_on_where_it_was(readings, place):
     assert after(readings[place:], again) == after(readings)
 
 
+@settings(max_examples=30)
 @given(people)
 def test_a_duplicate_moves_the_shift_no_further_than_what_it_repeats(readings):
     """Clips that all come twice say the same, with less left to the prior."""
@@ -80,6 +83,7 @@ def test_a_duplicate_moves_the_shift_no_further_than_what_it_repeats(readings):
         assert (twice[name] * shift >= -1e-12).all()
 
 
+@settings(max_examples=30)
 @given(people)
 def test_a_branch_without_scores_is_not_shifted(readings):
     seen = {name for reading in readings for name in reading.log_scores}
@@ -87,6 +91,7 @@ def test_a_branch_without_scores_is_not_shifted(readings):
     assert all(np.isfinite(shift).all() for shift in shifts(readings).values())
 
 
+@settings(max_examples=30)
 @given(people)
 def test_a_lacking_modality_leaves_the_others_alone(readings):
     """What one branch says has no effect on the shift of another."""
@@ -105,6 +110,7 @@ def test_a_lacking_modality_leaves_the_others_alone(readings):
         np.testing.assert_array_equal(found, expected)
 
 
+@settings(max_examples=30)
 @given(st.integers(FEWEST_CLIPS, 30))
 def test_a_person_like_the_population_is_not_shifted(count):
     typical = Reading(dict(zip(BRANCHES, MEANS, strict=True)), dict.fromkeys(BRANCHES, 1.0), 1.0)
@@ -112,6 +118,7 @@ def test_a_person_like_the_population_is_not_shifted(count):
         np.testing.assert_allclose(shift, 0, atol=1e-12)
 
 
+@settings(max_examples=30)
 @given(logs, st.integers(FEWEST_CLIPS, 30))
 def test_constant_scores_are_drawn_towards_the_population(log_scores, count):
     """Never beyond it, and not at all as long as they look like few emotions."""
@@ -124,6 +131,7 @@ def test_constant_scores_are_drawn_towards_the_population(log_scores, count):
         np.testing.assert_array_equal(moved, log_scores)
 
 
+@settings(max_examples=30)
 @given(people)
 def test_emotions_shown_are_counted_as_diversity_is_in_ecology(readings):
     """Against scipy's entropy: Hill's number of order 1."""
