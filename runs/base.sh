@@ -35,7 +35,9 @@ if $folds; then
     # the same procedure with the Amharic corpus, from which no weights ship
     run folds recipes/base_speech.toml "${voices[@]}" --folds 6 --set "test_corpora=[]" \
         --among emodb=angry,happy,neutral,sad -o runs-out/folds_all
+    run folds recipes/base_speech_centred.toml "${voices[@]}" --folds 6 -o runs-out/folds_centred
     leave_corpora_out
+    run folds recipes/base_speech_centred.toml "${voices[@]}" --leave corpus -o runs-out/left_out_centred
     exit
 fi
 
@@ -47,8 +49,12 @@ bash runs/teachers.sh "$data"
 run train recipes/base_face_votes.toml --data prepared/fer2013 -o runs-out/base_face_votes
 leave_corpora_out # which base_tree.toml takes the voice's temperature from
 run train recipes/base_speech.toml "${voices[@]}" -o runs-out/base_speech
-run bundle --overwrite runs-out/base_face_votes runs-out/base_speech --tree recipes/base_tree.toml -o "$output"
+run train recipes/base_speech_centred.toml "${voices[@]}" -o runs-out/base_speech_centred
+run bundle --overwrite runs-out/base_face_votes runs-out/base_speech runs-out/base_speech_centred \
+    --tree recipes/base_tree.toml -o "$output"
 leave_corpora_out --record "$output" # trained above: only the figures, into the card
+run evaluate --overwrite prepared/fer2013 --split test --bundle "$output" -o runs-out/fer2013_test.npz
+uv run python scripts/population.py "$output" runs-out/fer2013_test.npz # of the face, for baselines
 run evaluate prepared/fer2013 --split test --bundle "$output" --record "FER2013 test"
 run evaluate prepared/ferplus --split test --bundle "$output" --record "FER+ test, clear majority"
 run evaluate "$data/javanese_av/labels.csv" --bundle "$output" --record "javanese_av"

@@ -40,9 +40,12 @@ def test_each_person_counts_the_same():
     np.testing.assert_allclose(found.mean, (logs[:7].mean(axis=0) + logs[7]) / 2)
     assert (found.clips, found.people) == (8, 2)
     assert branch_population(np.full((3, 4), np.nan), people[:3]) is None
+    truth = np.array([0, 0, 0, 0, 0, 0, 3, 3, 0])
+    found = branch_population(scores, people, 2.0, truth=truth)
+    np.testing.assert_allclose(found.mean, (logs[:6].mean(axis=0) + logs[6:].mean(axis=0)) / 2)
     table = skilled()
     column = table.branches[0]
-    by_hand = branch_population(table.column(column), table.groups)
+    by_hand = branch_population(table.column(column), table.groups, truth=table.truth)
     assert table_population(table, column) == by_hand
 
 

@@ -166,12 +166,17 @@ def test_enrolment_says_what_it_found_and_goes_on(bundle, clips, tmp_path, capsy
     assert "1 clip, " in out
     assert f"too little: {FEWEST_CLIPS} clips are needed" in out
     assert "a face in 0 new clips, a voice in 1 new clip" in out
+    assert "voice.spectrogram 0%" in out
+    assert "the clips look alike" in out
     assert err == ""
     assert run("baseline", clips[3], *arguments) == 1
     assert "exists: replace it with --overwrite" in capsys.readouterr().err
     for clip in (clips[3], clips[0]):
         assert run("baseline", clip, "--update", *arguments) == 0
-    assert "enough" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "enough" in out
+    trust = Baseline.load(path).statistics.branches["voice.spectrogram"].trust
+    assert f"voice.spectrogram {100 * trust:.0f}%" in out
     at_once = tmp_path / "at_once.json"
     assert run("baseline", *clips[2:], clips[0], "-o", at_once, "--bundle", bundle) == 0
     assert path.read_bytes() == at_once.read_bytes()

@@ -4,12 +4,15 @@ from functools import reduce
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from scipy.special import softmax
+from scipy.stats import entropy
 
 from facevoice.errors import InvalidInputError
 from facevoice.person import FEWEST_CLIPS, BranchPopulation, Population, Reading, Statistics
+from facevoice.person.estimator import CENTRED_SHARE, FEW_EMOTIONS, PRIOR_CLIPS
 
 LABELS = 4
 BRANCHES = ("face.one", "face.two", "voice")
@@ -22,7 +25,10 @@ def clips(draw):
     """The reading of one clip: any of the branches may lack, though not all."""
     names = draw(st.lists(st.sampled_from(BRANCHES), min_size=1, unique=True))
     return Reading(
-        {name: draw(logs) for name in names}, {name: draw(seconds) for name in names}, draw(seconds)
+        {name: draw(logs) for name in names},
+        {name: draw(seconds) for name in names},
+        draw(seconds),
+        {"voice": draw(logs)} if "voice" in names and draw(st.booleans()) else {},
     )
 
 
@@ -31,6 +37,8 @@ MEANS = np.log(np.random.default_rng(5).dirichlet(np.ones(LABELS), len(BRANCHES)
 POPULATION = Population(
     {name: BranchPopulation(mean, 9, 3) for name, mean in zip(BRANCHES, MEANS, strict=True)}
 )
+SECOND = np.array([0.4, 0.3, 0.2, 0.1])
+CENTRED = Population({"voice": BranchPopulation(MEANS[2], 9, 3, MEANS[0])})
 
 
 def after(readings, start=None):
@@ -38,7 +46,7 @@ def after(readings, start=None):
 
 
 def shifts(readings):
-    return after(readings).shift(POPULATION)
+    return {name: each.shift for name, each in after(readings).shift(POPULATION).items()}
 
 
 def close(one, two):
@@ -47,6 +55,7 @@ def close(one, two):
         np.testing.assert_allclose(shift, two[name], atol=1e-9)
 
 
+@settings(max_examples=30)
 @given(people, st.randoms())
 def test_the_order_of_clips_does_not_matter(readings, random):
     mixed = [*readings]
@@ -54,6 +63,7 @@ def test_the_order_of_clips_does_not_matter(readings, random):
     close(shifts(readings), shifts(mixed))
 
 
+@settings(max_examples=30)
 @given(people, st.integers(0, 8))
 def test_a_state_goes_on_where_it_was(readings, place):
     """One by one or in two parts, through a file or not: the same state to the digit."""
@@ -63,6 +73,7 @@ def test_a_state_goes_on_where_it_was(readings, place):
     assert after(readings[place:], again) == after(readings)
 
 
+@settings(max_examples=30)
 @given(people)
 def test_a_duplicate_moves_the_shift_no_further_than_what_it_repeats(readings):
     """Clips that all come twice say the same, with less left to the prior."""
@@ -72,6 +83,7 @@ def test_a_duplicate_moves_the_shift_no_further_than_what_it_repeats(readings):
         assert (twice[name] * shift >= -1e-12).all()
 
 
+@settings(max_examples=30)
 @given(people)
 def test_a_branch_without_scores_is_not_shifted(readings):
     seen = {name for reading in readings for name in reading.log_scores}
@@ -79,6 +91,7 @@ def test_a_branch_without_scores_is_not_shifted(readings):
     assert all(np.isfinite(shift).all() for shift in shifts(readings).values())
 
 
+@settings(max_examples=30)
 @given(people)
 def test_a_lacking_modality_leaves_the_others_alone(readings):
     """What one branch says has no effect on the shift of another."""
@@ -97,6 +110,7 @@ def test_a_lacking_modality_leaves_the_others_alone(readings):
         np.testing.assert_array_equal(found, expected)
 
 
+@settings(max_examples=30)
 @given(st.integers(FEWEST_CLIPS, 30))
 def test_a_person_like_the_population_is_not_shifted(count):
     typical = Reading(dict(zip(BRANCHES, MEANS, strict=True)), dict.fromkeys(BRANCHES, 1.0), 1.0)
@@ -104,14 +118,61 @@ def test_a_person_like_the_population_is_not_shifted(count):
         np.testing.assert_allclose(shift, 0, atol=1e-12)
 
 
+@settings(max_examples=30)
 @given(logs, st.integers(FEWEST_CLIPS, 30))
 def test_constant_scores_are_drawn_towards_the_population(log_scores, count):
-    """Never beyond it."""
+    """Never beyond it, and not at all as long as they look like few emotions."""
     same = Reading({"voice": log_scores}, {"voice": 1.0}, 1.0)
     moved = log_scores + shifts([same] * count)["voice"]
     low, high = np.minimum(log_scores, MEANS[2]), np.maximum(log_scores, MEANS[2])
     assert (moved >= low - 1e-9).all()
     assert (moved <= high + 1e-9).all()
+    if entropy(softmax(2 * log_scores)) <= np.log(FEW_EMOTIONS * LABELS):
+        np.testing.assert_array_equal(moved, log_scores)
+
+
+@settings(max_examples=30)
+@given(people)
+def test_emotions_shown_are_counted_as_diversity_is_in_ecology(readings):
+    """Against scipy's entropy: Hill's number of order 1."""
+    for name, own in after(readings).branches.items():
+        logs = np.array([each.log_scores[name] for each in readings if name in each.log_scores])
+        expected = np.exp(entropy(softmax(2 * logs, axis=1).mean(axis=0)))
+        assert own.emotions == pytest.approx(expected, rel=1e-6)
+
+
+def voiced(values, second):
+    logs = np.log(np.asarray(values, float))
+    return Reading({"voice": logs}, {"voice": 1.0}, 1.0, {"voice": np.log(second)})
+
+
+def test_a_person_who_is_happy_throughout_stays_happy():
+    happy = [voiced(values, SECOND) for values in ([0.8, 0.1, 0.05, 0.05], [0.6, 0.2, 0.1, 0.1])]
+    assert not any(after(happy * 20).shift(CENTRED).values())
+
+
+def test_a_varied_person_is_read_by_the_second_model_against_the_own_mean_of_it():
+    varied = [voiced(np.roll([0.7, 0.1, 0.1, 0.1], k), np.roll(SECOND, k)) for k in range(LABELS)]
+    found = after(varied * 2)
+    shift = found.shift(CENTRED)["voice"]
+    share = CENTRED_SHARE * 8 / (8 + PRIOR_CLIPS)
+    assert shift.share == pytest.approx(share)
+    own = np.mean([each.centred["voice"] for each in varied], axis=0)
+    expected = (1 - share) * varied[0].log_scores["voice"]
+    expected += share * (np.log(SECOND) - own + MEANS[0])
+    np.testing.assert_allclose(shift(varied[0], "voice"), expected)
+    plain = after(varied * 2).shift(POPULATION)["voice"]
+    assert plain.share == 0
+
+
+def test_a_clip_without_the_second_model_makes_the_branch_do_without():
+    varied = [voiced(np.roll([0.7, 0.1, 0.1, 0.1], k), SECOND) for k in range(LABELS)]
+    alone = Reading({"voice": MEANS[1]}, {"voice": 1.0}, 1.0)
+    found = after([*varied, alone, *varied])
+    assert found.branches["voice"].centred is None
+    assert found.shift(CENTRED)["voice"].share == 0
+    shift = after(varied * 2).shift(CENTRED)["voice"]
+    np.testing.assert_array_equal(shift(alone, "voice"), MEANS[1])
 
 
 def test_few_clips_and_a_bundle_without_a_population_are_said():

@@ -9,7 +9,9 @@ from facevoice.person import FilmStatistics, Reading, Statistics
 def reading(seed, *, seconds=3.0, names=("face", "voice"), weight=None):
     random = np.random.default_rng(seed)
     scores = {name: np.log(random.dirichlet(np.ones(4))) for name in names}
-    return Reading(scores, dict.fromkeys(names, seconds if weight is None else weight), seconds)
+    weights = dict.fromkeys(names, seconds if weight is None else weight)
+    second = {"voice": np.log(random.dirichlet(np.ones(4)))} if "voice" in names else {}
+    return Reading(scores, weights, seconds, second)
 
 
 def after(readings, share, enrolled=None):

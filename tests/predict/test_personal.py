@@ -10,12 +10,18 @@ import pytest
 import facevoice
 from facevoice.errors import BundleError, InvalidInputError
 from facevoice.evidence import plan
-from facevoice.person import FEWEST_CLIPS, Reading, shifted
+from facevoice.person import FEWEST_CLIPS, Reading, Shift, shifted
 from facevoice.predict import Prediction, read_against
 from facevoice.samples import SAMPLE
 from support.evidence_factory import make_evidence
-from support.people import add_population, clips_of
+from support.people import add_population, clips_of, few_emotions_will_do
 from support.places import PREDICTION_SCHEMA
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_emotions_will_do():
+    with few_emotions_will_do():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +67,8 @@ def test_the_tree_fuses_its_leaves_shifted_by_the_difference_from_the_population
     """Worked out by hand for a branch, and by the tree for what is above it."""
     shifts = baseline.statistics.shift(predictor.bundle.population)
     plain = sample.scores.parts["face"].parts["sequence"].values
-    expected = plain * np.exp(shifts["face.sequence"])
+    assert shifts["face.sequence"]
+    expected = plain * np.exp(shifts["face.sequence"].shift)
     face = sample.personal.scores.parts["face"]
     np.testing.assert_allclose(face.parts["sequence"].values, expected / expected.sum())
     again = predictor.bundle.tree.members[0].combine(face.parts)
@@ -77,7 +84,7 @@ def test_no_shift_leaves_every_digit(windows, predictor, monkeypatch):
         monkeypatch.setattr(plan, "WINDOW_SECONDS", 1.0)
     found = predictor(SAMPLE)
     assert found.windows == windows
-    zeros = {name: np.zeros(7) for name in found.reading.log_scores}
+    zeros = {name: Shift(np.zeros(7)) for name in found.reading.log_scores}
     for shifts in ({}, zeros):
         assert shifted(predictor.bundle.tree, found.scores, found.reading, shifts) == found.scores
 
@@ -186,6 +193,6 @@ def test_a_branch_that_is_the_whole_tree_is_shifted_too(predictor, clips):
     scores = leaf.score(make_evidence())
     reading = Reading.of(leaf, scores, {"face": 1.0, "voice": 1.0}, 1.0)
     assert reading.weights == {"expression": 1.0}
-    moved = shifted(leaf, scores, reading, {"expression": np.eye(7)[0]})
+    moved = shifted(leaf, scores, reading, {"expression": Shift(np.eye(7)[0])})
     expected = scores.values * np.exp(np.eye(7)[0])
     np.testing.assert_allclose(moved.values, expected / expected.sum())

@@ -20,11 +20,17 @@ from facevoice.timeline.personal import OwnBaselines
 from support.evidence_factory import make_evidence
 from support.live_sources import piped, remuxed
 from support.media_files import tone, write_media
-from support.people import add_population, clips_of
+from support.people import add_population, clips_of, few_emotions_will_do
 from support.places import DOCS
 from support.written_timelines import row
 
 WINDOWS = {"window": 1.0, "hop": 0.5}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_emotions_will_do():
+    with few_emotions_will_do():
+        yield
 
 
 @pytest.fixture(scope="module")

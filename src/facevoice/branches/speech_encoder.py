@@ -1,8 +1,8 @@
 """Early layers of speech encoders over an utterance, and the model that scores them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Final
 
 from facevoice.branches.base import Context, Leaf, Node
 from facevoice.errors import BundleError
@@ -10,6 +10,9 @@ from facevoice.session import Session
 from facevoice.speech.encoders import Encoder, EncoderPart, pooled
 from facevoice.types import Evidence, Float32Array, Modality, Scores, Waveform
 from facevoice.types.checks import set_field
+
+CENTRED_MODEL: Final = "centred_model"
+"""The key of a node that names the second model's file."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -21,12 +24,15 @@ class SpeechEncoder(Leaf):
     in_pieces: overlapping windows read only what is new, since the model has learnt from speech in
         pieces as well as from whole utterances. A model that has not gets it wrong more often:
         the states depend on how much is read at once.
+    centred: a second model of the same features, for scores that are read against a person's own
+        mean; see ``facevoice.person``.
     """
 
     modality: ClassVar[Modality | None] = "voice"
     session: Session
     encoders: Sequence[Encoder]
     in_pieces: bool = field(default=False, kw_only=True)
+    centred: Session | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         Leaf.__post_init__(self)
@@ -44,6 +50,7 @@ class SpeechEncoder(Leaf):
             session=context.session(node["model"]),
             encoders=[Encoder(part, context.session(part.file)) for part in parts],
             in_pieces=node.get("in_pieces", False) is True,
+            centred=context.session(node[CENTRED_MODEL]) if CENTRED_MODEL in node else None,
         )
 
     def score(self, evidence: Evidence) -> Scores | None:
@@ -56,7 +63,13 @@ class SpeechEncoder(Leaf):
 
     def of_heard(self, states: Sequence[Float32Array]) -> Scores:
         """The scores of the states of all pieces; see PiecewiseBranch."""
-        return self.of_probabilities(self.session.run(pooled(states)[None])[-1])
+        features = pooled(states)[None]
+        scores = self.of_probabilities(self.session.run(features)[-1])
+        if self.centred is None:
+            return scores
+        second = self.centred.run(features)[-1]
+        self.check_outputs(second.shape[1])
+        return replace(scores, centred=second[0])
 
     def __repr__(self) -> str:
         return f"SpeechEncoder({self.name}: {', '.join(each.part.file for each in self.encoders)})"

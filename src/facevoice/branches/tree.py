@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from facevoice.branches.base import Branch, FusionBranch
-from facevoice.types import MODALITIES, Modality, Scores
+from facevoice.types import MODALITIES, Float64Array, Modality, Scores
 
 Tree = TypeVar("Tree")
 """A branch, or a node of bundle.json: both are walked alike."""
@@ -91,7 +91,7 @@ def average(branch: Branch, windows: Sequence[WindowScores]) -> Scores | None:
         return branch.combine(parts)
     read: tuple[Modality, ...] = (branch.modality,) if branch.modality else MODALITIES
     present = [
-        (sum(weights[modality] for modality in read), scores.values)
+        (sum(weights[modality] for modality in read), scores)
         for weights, scores in windows
         if scores is not None
     ]
@@ -100,4 +100,11 @@ def average(branch: Branch, windows: Sequence[WindowScores]) -> Scores | None:
     shares = np.array([weight for weight, _ in present])
     if shares.sum() <= 0:  # a single picture has no duration
         shares = np.ones(len(present))
-    return Scores(branch.labels, shares @ np.stack([each for _, each in present]) / shares.sum())
+
+    def mean(values: list[Float64Array]) -> Float64Array:
+        averaged: Float64Array = shares @ np.stack(values) / shares.sum()
+        return averaged
+
+    second = [scores.centred for _, scores in present if scores.centred is not None]
+    centred = mean(second) if len(second) == len(present) else None
+    return Scores(branch.labels, mean([each.values for _, each in present]), centred=centred)

@@ -26,24 +26,30 @@ Tree = Mapping[str, Any]
 
 
 def branch_population(
-    scores: Float64Array, people: NDArray[np.str_], factor: float = 1.0
+    scores: Float64Array,
+    people: NDArray[np.str_],
+    factor: float = 1.0,
+    *,
+    truth: NDArray[np.int64] | None = None,
 ) -> BranchPopulation | None:
     """The statistics of a branch from its scores (N, K), NaN where it has none.
 
     people: (N,) whose clip each is. factor: a further temperature to take the scores to.
+    truth: (N,) label indices, -1 where unknown; None: all count alike.
     """
     present = np.isfinite(scores).all(axis=1)
     if not present.any():
         return None
     logs = np.log(np.maximum(tempered(scores[present], factor), SMALLEST_SCORE))
-    return BranchPopulation.of(logs, people[present].tolist())
+    classes = None if truth is None else truth[present].tolist()
+    return BranchPopulation.of(logs, people[present].tolist(), classes)
 
 
 def table_population(
     table: ScoreTable, column: str, factor: float = 1.0
 ) -> BranchPopulation | None:
     """The statistics of a branch from a column of a score table; see ``branch_population``."""
-    return branch_population(table.column(column), table.groups, factor)
+    return branch_population(table.column(column), table.groups, factor, truth=table.truth)
 
 
 def kept_population(card: Mapping[str, Any], tree: Tree) -> Population:

@@ -114,6 +114,7 @@ def _say_what_was_found(baseline: "Baseline", found: Counter[str], output: Path)
     show(f"{output}: {rests_on(baseline.clips, baseline.seconds)}: {enough}")
     face, voice = (counted(found[name], "new clip") for name in ("face", "voice"))
     show(f"a face in {face}, a voice in {voice}")
+    _show_trust(baseline)
     if found["nothing"]:
         say(f"{counted(found['nothing'], 'input')} without a face or a voice: left out")
     if found["crowd"]:
@@ -121,3 +122,14 @@ def _say_what_was_found(baseline: "Baseline", found: Counter[str], output: Path)
             f"{counted(found['crowd'], 'input')} with more than one person: the main one's face and"
             " all speech were taken for this person's"
         )
+
+
+def _show_trust(baseline: "Baseline") -> None:
+    """How far each branch is read against the person: it takes clips of several emotions."""
+    from facevoice.output.wording import percent
+
+    trust = {name: each.trust for name, each in baseline.statistics.branches.items()}
+    parts = ", ".join(f"{name} {percent(each)}" for name, each in trust.items())
+    show(f"how far these count: {parts}")
+    if not any(trust.values()):
+        show("the clips look alike: until some show other emotions, answers stay as they are")

@@ -5,7 +5,7 @@ import json
 import shlex
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from facevoice.cli.console import say, show
 from facevoice.cli.labelled import add_input_options, is_prepared, score_labelled, training_clips
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from facevoice.bundle import Bundle
+    from facevoice.predict import Prediction
     from facevoice.scores.metrics import Figures
     from facevoice.scores.table import ScoreTable
     from facevoice.scores.weights_file import FittedFusion
@@ -57,6 +58,13 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         help="also measure clips that taught the bundle, or that the weights were fitted on",
     )
     add_overwrite_option(command)
+    command.add_argument(
+        "--personal",
+        choices=("whole", "causal"),
+        help="also read each clip against its person's own baseline, by the column speaker or"
+        " group: against all clips of the person (causal figures are printed beside), or against"
+        " the earlier ones",
+    )
     command.set_defaults(run=run)
 
 
@@ -81,6 +89,10 @@ def _check_output(options: argparse.Namespace) -> None:
     if options.record is not None and (table or options.weights is not None):
         raise InvalidInputError(
             "--record writes figures of the bundle itself: give labelled clips, and no --weights"
+        )
+    if options.personal is not None and (table or _wants_card(options)):
+        raise InvalidInputError(
+            "--personal needs labelled clips, and prints its figures: give no report's folder"
         )
     if _wants_card(options):
         check_report(options.output, overwrite=options.overwrite)
@@ -182,6 +194,29 @@ def _command(options: argparse.Namespace) -> str:
     return shlex.join(words)
 
 
+class _Personal(NamedTuple):
+    """Figures against the people's own baselines: for JSON and as text; empty if not asked for."""
+
+    record: dict[str, Any]
+    lines: "Sequence[str]"
+
+
+def _personal(
+    options: argparse.Namespace,
+    bundle: "Bundle",
+    table: "ScoreTable",
+    predictions: "Sequence[Prediction] | None",
+) -> _Personal:
+    from facevoice.report.personal import personal_figures, personal_lines, personal_record
+
+    if predictions is None:
+        return _Personal({}, ())
+    modes: tuple[Literal["whole", "causal"], ...] = ("causal",)
+    modes = ("whole", *modes) if options.personal == "whole" else modes
+    figures = [personal_figures(bundle, table, predictions, mode) for mode in modes]
+    return _Personal({"personal": personal_record(figures)}, personal_lines(figures))
+
+
 def _run_labels(options: argparse.Namespace) -> int:
     from facevoice.predict import load
     from facevoice.report.fit import figure_text
@@ -191,14 +226,17 @@ def _run_labels(options: argparse.Namespace) -> int:
 
     predictor = load(options.bundle, device=options.device, threads=options.threads)
     fitted = _fitted(options, predictor.bundle)
+    predictions: list[Prediction] | None = None if options.personal is None else []
     scored = score_labelled(
         options.input,
         options.split,
         predictor,
         partial(_check_clips, options),
         audio_track=options.audio_track,
+        kept=predictions,
     )
     table = scored.table
+    personal = _personal(options, predictor.bundle, table, predictions)
     if options.output is not None and not _wants_card(options):
         write_score_table(table, options.output)
     figures = [evaluate(table, name) for name in table.branches]
@@ -207,15 +245,15 @@ def _run_labels(options: argparse.Namespace) -> int:
         _card(options, leaves, fitted, figures if options.weights is None else ())
     elif options.json:
         record = _record(figures, scored.left_out, scored.failed, predictor.bundle.sha256)
-        print(json.dumps(record))
+        print(json.dumps(record | personal.record))
     else:
-        show("\n".join(figure_text(figures)))
+        show("\n".join((*figure_text(figures), *personal.lines)))
     if scored.failed:
         say(f"counted as wrong: {counted(scored.failed, 'clip')} that could not be read")
     status = 1 if scored.failed else 0
     if options.weights is not None:
         return status
-    return _compare(options, table, predictor.bundle) or status
+    return _compare(options, table, predictor.bundle, personal.record) or status
 
 
 def _check_clips(
@@ -231,12 +269,14 @@ def _check_clips(
     refuse(training_clips(bundle, samples), USELESS, allowed=options.allow_trained)
 
 
-def _compare(options: argparse.Namespace, table: "ScoreTable", bundle: "Bundle") -> int:
+def _compare(
+    options: argparse.Namespace, table: "ScoreTable", bundle: "Bundle", personal: dict[str, Any]
+) -> int:
     """Write the figures into the card, or compare them with it; 1 if they differ."""
     from facevoice.bundle.measured import differences, record, row_for, row_of
 
     if options.record is not None:
-        record(bundle.folder, row_of(table, options.record))
+        record(bundle.folder, {**row_of(table, options.record), **personal})
         say(f"recorded as {options.record!r} in {bundle.folder / 'bundle.json'}")
         return 0
     row = row_for(bundle.card, table)

@@ -79,6 +79,7 @@ def score_labelled(
     check: "Callable[[Bundle, Sequence[Sample]], None]",
     *,
     audio_track: int | None = None,
+    kept: "list[Prediction] | None" = None,
 ) -> Labelled:
     """Score the clips of a table of labels, a folder or a prepared folder, or one split of them.
 
@@ -86,6 +87,7 @@ def score_labelled(
 
     check: called with the bundle and the clips before any is scored; may raise.
     audio_track: number of the sound track of every clip, from 0; None: the main one.
+    kept: gains each prediction, in the order of the table.
 
     Raises:
         InvalidInputError: a track of a prepared folder, whose sound has been read.
@@ -106,7 +108,7 @@ def score_labelled(
         say(line)
     found = replace(found, samples=with_digests(predictor.bundle, found.samples))
     check(predictor.bundle, found.samples)
-    watch = _Watch(len(found.samples))
+    watch = _Watch(len(found.samples), kept)
     with watch.line, when_interrupted(lambda: "nothing is kept of the scores so far"):
         if prepared is None:
             table = score_clips(predictor, found, audio_track=audio_track, watch=watch)
@@ -135,12 +137,14 @@ def _with_keys(table: "ScoreTable", samples: "Sequence[Sample]") -> "ScoreTable"
 class _Watch:
     """Shows the progress; counts clips that failed, and those that speak on another track."""
 
-    def __init__(self, total: int) -> None:
-        self.line, self._total = ProgressLine("clips"), total
+    def __init__(self, total: int, kept: "list[Prediction] | None") -> None:
+        self.line, self._total, self._kept = ProgressLine("clips"), total, kept
         self.failed = self.beside = 0
 
     def __call__(self, number: int, prediction: "Prediction") -> None:
         self.line(number, self._total, Path(prediction.path or "").name)
+        if self._kept is not None:
+            self._kept.append(prediction)
         tracks = prediction.audio_tracks
         self.beside += tracks is not None and bool(tracks.speaking)
         if prediction.error is not None:

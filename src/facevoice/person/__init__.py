@@ -1,7 +1,7 @@
 """A person's own baseline: each is read against himself or herself; docs/person.md explains it."""
 
 from facevoice.person.baseline import Baseline
-from facevoice.person.estimator import FEWEST_CLIPS, Statistics
+from facevoice.person.estimator import FEWEST_CLIPS, BranchStatistics, Shift, Statistics
 from facevoice.person.film import CLIP_SECONDS, FilmStatistics
 from facevoice.person.personal import REASONS, Personal, Reason, personal_of, shifted
 from facevoice.person.population import BranchPopulation, Population
@@ -13,11 +13,13 @@ __all__ = [
     "REASONS",
     "Baseline",
     "BranchPopulation",
+    "BranchStatistics",
     "FilmStatistics",
     "Personal",
     "Population",
     "Reading",
     "Reason",
+    "Shift",
     "Statistics",
     "personal_of",
     "shifted",

@@ -1,4 +1,10 @@
-"""How far a person's scores are from the population's: sums over clips, and the shift from them.
+"""How a person's scores differ from the population's: sums over clips, and the shift from them.
+
+What is sought is the part of a person's mean log scores that is the person's and not the emotions'.
+No label says which is which: a mean of clips that are all happy is that of happy clips. So the mean
+is trusted as far as the clips differ: the scores of the clips, sharpened and averaged, must look
+like several emotions. How many is exp(entropy) of that average (Hill, Ecology 54(2), 1973). While
+there are few, as in an hour of neutral talk, nothing is shifted. docs/person.md has the figures.
 
 Sums are all that is kept, so that the state after the same clips in the same order is the same to
 the digit, whether they came one by one or all at once, and so that a baseline file holds only this.
@@ -11,7 +17,8 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from facevoice.person.population import Population
+from facevoice.branches.base import softmax
+from facevoice.person.population import BranchPopulation, Population
 from facevoice.person.readings import Reading
 from facevoice.types import Float64Array
 from facevoice.types.checks import frozen_array, is_finite, require, set_field
@@ -20,10 +27,44 @@ from facevoice.types.values import Value
 FEWEST_CLIPS: Final = 3
 """A person is judged against himself or herself from so many clips on."""
 
-PRIOR_CLIPS: Final = 8.0
+PRIOR_CLIPS: Final = 4.0
 """How many clips the population's mean is worth beside a person's own."""
 
+FEW_EMOTIONS: Final = 0.5
+"""A person who seems to show this share of the labels or less is not shifted ..."""
+ENOUGH_EMOTIONS: Final = 0.7
+"""... and from this share on as far as clips outweigh the prior."""
+
+CENTRED_SHARE: Final = 0.85
+"""The largest share of the second model of a branch in its personal log scores."""
+
+_SHARPENED: Final = 2.0  # the power of the scores of a clip before they are averaged
+
 Lacking = Literal["no_population", "too_little"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """How log scores of a branch are read against a person: (1 - share) l + share c + shift.
+
+    l, c: (K,) log scores of the branch and of its second model. shift: (K,). share: 0 to 1.
+    """
+
+    shift: Float64Array
+    share: float = 0.0
+
+    def __bool__(self) -> bool:
+        return self.share > 0 or bool(np.any(self.shift))
+
+    def __call__(self, reading: Reading, branch: str) -> Float64Array:
+        """The personal log scores (K,) of a clip or window in a branch."""
+        moved = reading.log_scores[branch]
+        if self.share and branch in reading.centred:
+            moved = (1 - self.share) * moved + self.share * reading.centred[branch]
+        elif self.share:  # a reading of another bundle: nothing to shift
+            return moved
+        added: Float64Array = moved + self.shift
+        return added
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +72,8 @@ class BranchStatistics(Value):
     """Sums over the clips of one person in one branch.
 
     clips: how many have scores of the branch. weight: the sum of their weights, see ``Reading``.
-    total: (K,) float64, the sum of their log scores.
+    total: (K,) float64, the sum of their log scores. shares: (K,) that of their sharpened scores.
+    centred: (K,) that of the log scores of the second model; None if a clip has none.
 
     Raises InvalidInputError if these are not finite.
     """
@@ -39,22 +81,86 @@ class BranchStatistics(Value):
     clips: int
     weight: float
     total: Float64Array
+    shares: Float64Array
+    centred: Float64Array | None = None
 
     def __post_init__(self) -> None:
-        total = np.asarray(self.total, np.float64)
-        require(
-            total.ndim == 1 and bool(np.isfinite(total).all()),
-            f"the sum of log scores must be finite numbers (K,), got {self.total}",
-        )
+        for name in ("total", "shares", "centred"):
+            given = getattr(self, name)
+            if given is None and name == "centred":
+                continue
+            values = np.asarray(given, np.float64)
+            require(
+                values.ndim == 1
+                and values.shape == np.shape(self.total)
+                and bool(np.isfinite(values).all()),
+                f"{name} of a person must be finite numbers (K,), got {given}",
+            )
+            set_field(self, name, frozen_array(values))
         require(
             self.clips >= 1 and is_finite(self.weight) and self.weight >= 0,
             f"statistics need clips and a weight >= 0, got {self.clips} and {self.weight}",
         )
-        set_field(self, "total", frozen_array(total))
+        require(
+            bool((self.shares >= 0).all()) and self.shares.sum() > 0,
+            f"shares must be >= 0, got {self.shares}",
+        )
 
-    def plus(self, log_scores: Float64Array, weight: float) -> "BranchStatistics":
-        """With one more clip."""
-        return BranchStatistics(self.clips + 1, self.weight + weight, self.total + log_scores)
+    @classmethod
+    def of(cls, reading: Reading, branch: str) -> "BranchStatistics":
+        """Of one clip."""
+        logs = reading.log_scores[branch]
+        shares = softmax(_SHARPENED * logs)
+        return cls(1, reading.weights[branch], logs, shares, reading.centred.get(branch))
+
+    def plus(self, one: "BranchStatistics") -> "BranchStatistics":
+        """With further clips."""
+        both = None if self.centred is None or one.centred is None else self.centred + one.centred
+        return BranchStatistics(
+            self.clips + one.clips,
+            self.weight + one.weight,
+            self.total + one.total,
+            self.shares + one.shares,
+            both,
+        )
+
+    @property
+    def emotions(self) -> float:
+        """How many emotions the person seems to show: 1 to K."""
+        shares = self.shares / self.shares.sum()
+        return float(np.exp(-np.sum(shares * np.log(np.maximum(shares, np.finfo(float).tiny)))))
+
+    @property
+    def trust(self) -> float:
+        """How far the mean may be taken for the person's own, 0 to 1."""
+        shown = self.emotions / len(self.shares)
+        varied = (shown - FEW_EMOTIONS) / (ENOUGH_EMOTIONS - FEW_EMOTIONS)
+        return min(max(varied, 0.0), 1.0) * self.clips / (self.clips + PRIOR_CLIPS)
+
+    def shift(self, population: BranchPopulation) -> Shift:
+        """Put the population's mean in the place of the person's, as far as that is trusted."""
+        trust = self.trust
+        if self.centred is not None and population.centred is not None:
+            share = CENTRED_SHARE * trust
+            return Shift(share * (population.centred - self.centred / self.clips), share)
+        return Shift(trust * (population.mean - self.total / self.clips))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Values for JSON, exact."""
+        record = {"clips": self.clips, "weight": self.weight, "total": self.total.tolist()}
+        record |= {"shares": self.shares.tolist()}
+        return record if self.centred is None else {**record, "centred": self.centred.tolist()}
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> "BranchStatistics":
+        """Read what ``to_dict`` returned."""
+        return cls(
+            int(record["clips"]),
+            float(record["weight"]),
+            np.array(record["total"], np.float64),
+            np.array(record["shares"], np.float64),
+            np.array(record["centred"], np.float64) if "centred" in record else None,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,12 +190,9 @@ class Statistics(Value):
     def plus(self, reading: Reading) -> "Statistics":
         """With one more clip or window."""
         branches = dict(self.branches)
-        for name, log_scores in reading.log_scores.items():
-            weight = reading.weights[name]
-            if name in branches:
-                branches[name] = branches[name].plus(log_scores, weight)
-            else:
-                branches[name] = BranchStatistics(1, weight, log_scores)
+        for name in reading.log_scores:
+            one = BranchStatistics.of(reading, name)
+            branches[name] = branches[name].plus(one) if name in branches else one
         return Statistics(self.clips + 1, self.seconds + reading.seconds, branches)
 
     def lacking(self, population: Population | None) -> Lacking | None:
@@ -98,40 +201,28 @@ class Statistics(Value):
             return "no_population"
         return "too_little" if self.clips < FEWEST_CLIPS else None
 
-    def shift(self, population: Population) -> dict[str, Float64Array]:
-        """What to add to the log scores of each branch: (K,) by its name.
-
-        The person's mean is replaced by the population's, in so far as clips outweigh the prior.
-        """
-        shifts = {}
-        for name, own in self.branches.items():
-            if name in population.branches:
-                share = own.clips / (own.clips + PRIOR_CLIPS)
-                difference = own.total / own.clips - population.branches[name].mean
-                shifts[name] = -share * difference
-        return shifts
+    def shift(self, population: Population) -> dict[str, Shift]:
+        """How the log scores of each branch are read against the person, by its name."""
+        return {
+            name: own.shift(population.branches[name])
+            for name, own in self.branches.items()
+            if name in population.branches
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """Values for JSON, exact."""
         return {
             "clips": self.clips,
             "seconds": self.seconds,
-            "branches": {
-                name: {"clips": each.clips, "weight": each.weight, "total": each.total.tolist()}
-                for name, each in self.branches.items()
-            },
+            "branches": {name: each.to_dict() for name, each in self.branches.items()},
         }
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> "Statistics":
         """Read what ``to_dict`` returned; KeyError, TypeError or ValueError if it is not that."""
+        branches = record["branches"].items()
         return cls(
             int(record["clips"]),
             float(record["seconds"]),
-            {
-                name: BranchStatistics(
-                    int(each["clips"]), float(each["weight"]), np.array(each["total"], np.float64)
-                )
-                for name, each in record["branches"].items()
-            },
+            {name: BranchStatistics.from_dict(each) for name, each in branches},
         )

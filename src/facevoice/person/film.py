@@ -63,7 +63,7 @@ def gathered(readings: Sequence[Reading], share: float) -> Reading:
 
     share: how much of their weights and seconds count, see ``FilmStatistics``.
     """
-    means, weights = {}, {}
+    means, weights, centred = {}, {}, {}
     for name in dict.fromkeys(name for reading in readings for name in reading.log_scores):
         own = [reading for reading in readings if name in reading.log_scores]
         each = np.array([reading.weights[name] for reading in own])
@@ -71,4 +71,8 @@ def gathered(readings: Sequence[Reading], share: float) -> Reading:
         shares = each / each.sum() if each.any() else np.full(len(own), 1 / len(own))
         means[name] = (shares[:, None] * scores).sum(axis=0)
         weights[name] = share * float(each.sum())
-    return Reading(means, weights, share * sum(reading.seconds for reading in readings))
+        if all(name in reading.centred for reading in own):
+            second = np.stack([reading.centred[name] for reading in own])
+            centred[name] = (shares[:, None] * second).sum(axis=0)
+    seconds = share * sum(reading.seconds for reading in readings)
+    return Reading(means, weights, seconds, centred)

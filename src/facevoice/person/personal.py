@@ -4,14 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-import numpy as np
-
 from facevoice.branches import Branch, FusionBranch
 from facevoice.branches.base import softmax
-from facevoice.person.estimator import Statistics
+from facevoice.person.estimator import Shift, Statistics
 from facevoice.person.population import Population
 from facevoice.person.readings import Reading
-from facevoice.types import Float64Array, Scores
+from facevoice.types import Scores
 
 Reason = Literal["no_baseline", "no_population", "too_little", "nothing_scored"]
 REASONS: Final[tuple[Reason, ...]] = get_args(Reason)
@@ -61,13 +59,11 @@ def personal_of(
     return Personal(found, statistics.clips, statistics.seconds), None
 
 
-def shifted(
-    tree: Branch, scores: Scores, reading: Reading, shifts: Mapping[str, Float64Array]
-) -> Scores:
+def shifted(tree: Branch, scores: Scores, reading: Reading, shifts: Mapping[str, Shift]) -> Scores:
     """A tree's scores with the log scores of its leaves shifted, fused by the tree's own fusions.
 
-    shifts: (K,) by the dotted name of a leaf. A leaf without one, or with zeros, keeps its scores
-    to the last digit; so do the fusions above.
+    shifts: by the dotted name of a leaf. A leaf without one, or with one that changes nothing,
+    keeps its scores to the last digit; so do the fusions above.
     """
     found = _shifted(tree, scores, reading, shifts, "")
     return scores if found is None else found
@@ -77,7 +73,7 @@ def _shifted(
     branch: Branch,
     scores: Scores | None,
     reading: Reading,
-    shifts: Mapping[str, Float64Array],
+    shifts: Mapping[str, Shift],
     prefix: str,
 ) -> Scores | None:
     if scores is None:
@@ -97,6 +93,6 @@ def _shifted(
         )
     name = prefix.rstrip(".") or branch.name
     shift = shifts.get(name)
-    if shift is None or not np.any(shift):
+    if shift is None or not shift:
         return scores
-    return Scores(scores.labels, softmax(reading.log_scores[name] + shift))
+    return Scores(scores.labels, softmax(shift(reading, name)))

@@ -23,8 +23,9 @@ from facevoice.types.values import Value
 class BranchPopulation(Value):
     """The population's log scores in one branch.
 
-    mean: (K,) float64, the mean log scores, each person (group) counting the same.
+    mean: (K,) float64, the mean log scores: each class counts the same, and in it each person.
     clips, people: how many these are.
+    centred: (K,) float64, the same of the branch's second model; None without one.
 
     Raises BundleError if they are not finite.
     """
@@ -32,19 +33,41 @@ class BranchPopulation(Value):
     mean: Float64Array
     clips: int
     people: int
+    centred: Float64Array | None = None
 
     def __post_init__(self) -> None:
-        mean = np.asarray(self.mean, np.float64)
-        if mean.ndim != 1 or not np.isfinite(mean).all():
-            raise BundleError(f"a population's mean must be finite numbers (K,), got {self.mean}")
-        set_field(self, "mean", frozen_array(mean))
+        for name in ("mean", "centred"):
+            given = getattr(self, name)
+            if given is None and name == "centred":
+                continue
+            values = np.asarray(given, np.float64)
+            if values.shape != np.shape(self.mean) or values.ndim != 1:
+                raise BundleError(f"a population's {name} must be numbers (K,), got {given}")
+            if not np.isfinite(values).all():
+                raise BundleError(f"a population's {name} must be finite numbers, got {given}")
+            set_field(self, name, frozen_array(values))
 
     @classmethod
-    def of(cls, log_scores: NDArray[Any], people: Sequence[str]) -> "BranchPopulation":
-        """Of clips: (N, K) log scores of those that have any, and whose they are (N,)."""
-        names, rows = np.unique(np.asarray(people, np.str_), return_inverse=True)
-        means = np.stack([log_scores[rows == each].mean(axis=0) for each in range(len(names))])
-        return cls(means.mean(axis=0), len(rows), len(names))
+    def of(
+        cls,
+        log_scores: NDArray[Any],
+        people: Sequence[str],
+        truth: Sequence[int] | None = None,
+        *,
+        centred: Float64Array | None = None,
+    ) -> "BranchPopulation":
+        """Of clips: (N, K) log scores of those that have any, and whose they are (N,).
+
+        truth: (N,) class of each, < 0 where it is not known; None: all are of one class.
+        """
+        _, rows = np.unique(np.asarray(people, np.str_), return_inverse=True)
+        classes = np.zeros(len(rows), int) if truth is None else np.asarray(truth)
+        means = []
+        for known in np.unique(classes[classes >= 0]) if (classes >= 0).any() else [-1]:
+            own = classes == known
+            each = [log_scores[own & (rows == row)].mean(axis=0) for row in np.unique(rows[own])]
+            means.append(np.mean(each, axis=0))
+        return cls(np.mean(means, axis=0), len(rows), len(np.unique(rows)), centred)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,6 +103,11 @@ class Population(Value):
                 "mean": [round(value, digits) for value in each.mean.tolist()],
                 "clips": each.clips,
                 "people": each.people,
+                **(
+                    {}
+                    if each.centred is None
+                    else {"centred": [round(value, digits) for value in each.centred.tolist()]}
+                ),
             }
             for name, each in self.branches.items()
         }
@@ -95,7 +123,10 @@ class Population(Value):
             return cls(
                 {
                     name: BranchPopulation(
-                        np.array(each["mean"], np.float64), int(each["clips"]), int(each["people"])
+                        np.array(each["mean"], np.float64),
+                        int(each["clips"]),
+                        int(each["people"]),
+                        np.array(each["centred"], np.float64) if "centred" in each else None,
                     )
                     for name, each in block.items()
                 }

@@ -1,7 +1,7 @@
 """What one clip or window says of a person: the log scores of each branch, and their weight."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -24,6 +24,7 @@ class Reading(Value):
     weights: how much evidence each of them rests on, >= 0: seconds of its modality, a face's times
         its quality (see ``Evidence.weight``). 0 for a picture, which has no duration.
     seconds: how long the person was seen or heard, whichever is longer.
+    centred: (K,) the same of the second model of the branches that have one.
 
     Raises InvalidInputError if these do not fit together.
     """
@@ -31,25 +32,33 @@ class Reading(Value):
     log_scores: Mapping[str, Float64Array]
     weights: Mapping[str, float]
     seconds: float
+    centred: Mapping[str, Float64Array] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require(
             set(self.log_scores) == set(self.weights),
             f"a Reading weighs each branch: {list(self.log_scores)} and {list(self.weights)}",
         )
-        arrays = {name: np.asarray(each, np.float64) for name, each in self.log_scores.items()}
         require(
-            len({each.shape for each in arrays.values()}) <= 1
-            and all(each.ndim == 1 and np.isfinite(each).all() for each in arrays.values()),
-            "Reading.log_scores must be finite and of one length (K,)",
+            set(self.centred) <= set(self.log_scores),
+            f"centred scores of branches without scores: {list(self.centred)}",
+        )
+        arrays = {name: np.asarray(each, np.float64) for name, each in self.log_scores.items()}
+        second = {name: np.asarray(each, np.float64) for name, each in self.centred.items()}
+        every = [*arrays.values(), *second.values()]
+        require(
+            len({each.shape for each in every}) <= 1
+            and all(each.ndim == 1 and np.isfinite(each).all() for each in every),
+            "Reading.log_scores and centred must be finite and of one length (K,)",
         )
         numbers = (self.seconds, *self.weights.values())
         require(
             all(is_finite(number) and number >= 0 for number in numbers),
             f"a Reading's seconds and weights must be finite and >= 0, got {numbers}",
         )
-        frozen = {name: frozen_array(each) for name, each in arrays.items()}
-        set_field(self, "log_scores", MappingProxyType(frozen))
+        for called, found in (("log_scores", arrays), ("centred", second)):
+            frozen = {name: frozen_array(each) for name, each in found.items()}
+            set_field(self, called, MappingProxyType(frozen))
         set_field(self, "weights", MappingProxyType(dict(self.weights)))
 
     @classmethod
@@ -62,9 +71,10 @@ class Reading(Value):
         """
         found = list(leaf_scores(tree, scores))
         return cls(
-            {name: np.log(np.maximum(each.values, SMALLEST_SCORE)) for name, _, each in found},
+            {name: _logs(each.values) for name, _, each in found},
             {name: _weight(branch, weights) for name, branch, _ in found},
             seconds,
+            {name: _logs(each.centred) for name, _, each in found if each.centred is not None},
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -73,13 +83,17 @@ class Reading(Value):
             "log_scores": {name: each.tolist() for name, each in self.log_scores.items()},
             "weights": dict(self.weights),
             "seconds": self.seconds,
+            "centred": {name: each.tolist() for name, each in self.centred.items()},
         }
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> "Reading":
         """Read what ``to_dict`` returned."""
-        arrays = {name: np.array(each, float) for name, each in record["log_scores"].items()}
-        return cls(arrays, dict(record["weights"]), float(record["seconds"]))
+        arrays, second = (
+            {name: np.array(each, float) for name, each in record[key].items()}
+            for key in ("log_scores", "centred")
+        )
+        return cls(arrays, dict(record["weights"]), float(record["seconds"]), second)
 
 
 def leaf_scores(
@@ -93,6 +107,11 @@ def leaf_scores(
         yield prefix.rstrip(".") or branch.name, branch, scores
     for member in members:
         yield from leaf_scores(member, scores.parts.get(member.name), f"{prefix}{member.name}.")
+
+
+def _logs(scores: Float64Array) -> Float64Array:
+    logs: Float64Array = np.log(np.maximum(scores, SMALLEST_SCORE))
+    return logs
 
 
 def _weight(branch: Branch, weights: Mapping[Modality, float]) -> float:

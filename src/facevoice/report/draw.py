@@ -51,7 +51,11 @@ def _shaded(value: float, *, own: bool = False) -> str:
         return '<td class="none">–</td>'
     classes = [*(["own"] if own else []), *(["strong"] if value > 55 else [])]
     kind = f' class="{" ".join(classes)}"' if classes else ""
-    return f'<td{kind} style="--share:{value:.1f}%">{value:.2f}</td>'
+    # a phone has room for whole per cents alone
+    return (
+        f'<td{kind} style="--share:{value:.1f}%" data-whole="{value:.0f}">'
+        f"<span>{value:.2f}</span></td>"
+    )
 
 
 def class_bars(matrix: ConfusionMatrix) -> str:

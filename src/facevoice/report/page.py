@@ -101,7 +101,7 @@ def _models(card: ReportCard) -> str:
         f" WAR: {words.method(card.system.war)}. A clip without scores counts as wrong."
     )
     table = (
-        f'<div class="scroll"><table class="models"><thead><tr>{head}</tr></thead>'
+        f'<div class="scroll wide"><table class="models"><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
     silent = f'<ul class="remarks">{missing}</ul>' if missing else ""

@@ -77,7 +77,7 @@ def _table(
 ) -> ScoreTable:
     rows, reasons, samples = [], [], []
     for number, (sample, prediction) in enumerate(scored, start=1):
-        rows.append(_row(prediction.scores, bundle.tree))
+        rows.append(row_of(prediction.scores, bundle.tree))
         reasons.append(_reasons(prediction, bundle.tree))
         samples.append(sample)
         if watch is not None:
@@ -145,17 +145,18 @@ def leaves_only(table: ScoreTable, tree: Branch) -> ScoreTable:
     return replace(chosen, branches=tuple(names[name] for name in dotted))
 
 
-def _row(scores: Scores | None, tree: Branch) -> list[np.ndarray]:
+def row_of(scores: Scores | None, tree: Branch) -> list[np.ndarray]:
+    """The scores of every node of a tree, top first, NaN where it has none: a row of a table."""
     silent = np.full(len(tree.labels), np.nan)
     row = [silent if scores is None else scores.values]
     for member in members_of(tree):
-        row += _row(None if scores is None else scores.parts.get(member.name), member)
+        row += row_of(None if scores is None else scores.parts.get(member.name), member)
     return row
 
 
 def _reasons(prediction: Prediction, tree: Branch) -> list[str]:
     every = [tree, *(node for _, node in nodes(tree))]
-    scored = _row(prediction.scores, tree)
+    scored = row_of(prediction.scores, tree)
     reasons = []
     for node, values in zip(every, scored, strict=True):
         modality = _modality(node)

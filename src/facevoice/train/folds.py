@@ -23,7 +23,7 @@ from facevoice.scores.table.keys import as_texts, distinct_keys
 from facevoice.train.export.onnx_files import Run
 from facevoice.train.fit.stage import Report
 from facevoice.train.prepare.folder import Prepared
-from facevoice.train.recipe import AnyRecipe
+from facevoice.train.recipe import AnyRecipe, CentredRecipe
 from facevoice.train.run import train
 from facevoice.types import Float64Array
 
@@ -130,7 +130,8 @@ def _calibrated(run: Run, name: str, fold: str, digests: Mapping[str, str]) -> S
     val, test = run.scores("val"), run.scores("test")
     if val is None or test is None:
         raise RecipeError(f"{run.folder} has no held-out scores")
-    adjustment = Adjustment(fit_temperature(val["scores"], val["y"]))
+    centred = isinstance(run.recipe, CentredRecipe)  # has its temperature from centred scores
+    adjustment = Adjustment(1.0 if centred else fit_temperature(val["scores"], val["y"]))
     ids, labels = test["ids"].tolist(), [run.labels[index] for index in test["y"]]
     table = ScoreTable.of_arrays(
         adjustment.apply(test["scores"]),

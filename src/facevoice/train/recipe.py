@@ -427,9 +427,19 @@ class SpeechEncoderRecipe(Ensemble, Recipe):
         return {"encoders": encoders} | ({"in_pieces": True} if self.in_pieces else {})
 
 
+@dataclass(frozen=True, kw_only=True)
+class CentredRecipe(SpeechEncoderRecipe):
+    """A regression on the same features, centred on each group: a branch's second model.
+
+    It learns what is left of the speech once the speaker's mean is taken away, and its scores are
+    read the same way, see ``facevoice.person``. Of the keys of an ensemble it reads components,
+    cost, seed, in_pieces, other_lengths and speech_views, and those that weigh samples.
+    """
+
+
 FaceRecipe = FaceVoteRecipe | FaceSequenceRecipe
 NetRecipe = FaceVoteRecipe | FaceSequenceRecipe | SpectrogramRecipe
-EnsembleRecipe = FunctionalsEnsembleRecipe | SpeechEncoderRecipe
+EnsembleRecipe = FunctionalsEnsembleRecipe | SpeechEncoderRecipe | CentredRecipe
 UtteranceRecipe = SvmRecipe | EnsembleRecipe
 AnyRecipe = NetRecipe | UtteranceRecipe
 
@@ -439,7 +449,7 @@ KINDS: Final[Mapping[str, Mapping[str, type[AnyRecipe]]]] = {
     "face_sequence": {_ANY_NET: FaceSequenceRecipe},
     "spectrogram_net": {_ANY_NET: SpectrogramRecipe},
     "functionals": {"svm": SvmRecipe, "ensemble": FunctionalsEnsembleRecipe},
-    "speech_encoder": {"ensemble": SpeechEncoderRecipe},
+    "speech_encoder": {"ensemble": SpeechEncoderRecipe, "centred": CentredRecipe},
 }
 """The recipe of each branch, and of each net where it depends on that."""
 _FORMER_NAMES: Final = {"functionals_svm": "functionals"}

@@ -28,11 +28,14 @@ class Scores(Value):
     labels: (K,) names, all different.
     values: (K,) float64, >= 0, sum 1.
     parts: the members' scores by branch name; empty for a leaf.
+    centred: (K,) float64, what the second model of a leaf gives, the one that is read against a
+        person's own mean and means nothing by itself; None without one. No record holds it.
     """
 
     labels: tuple[str, ...]
     values: Float64Array
     parts: Mapping[str, "Scores"] = field(default_factory=dict)
+    centred: Float64Array | None = None
 
     def __post_init__(self) -> None:
         values = np.asarray(self.values, np.float64)
@@ -55,6 +58,13 @@ class Scores(Value):
         exact = values if abs(total - 1) <= _EXACT_TOLERANCE else values / total
         set_field(self, "values", frozen_array(exact))
         set_field(self, "parts", MappingProxyType(dict(self.parts)))
+        if self.centred is not None:
+            centred = np.asarray(self.centred, np.float64)
+            require(
+                centred.shape == (count,) and bool((centred >= 0).all()),
+                f"Scores.centred must be ({count},) and >= 0, got {describe(centred)}",
+            )
+            set_field(self, "centred", frozen_array(centred))
 
     def __getitem__(self, label: str) -> float:
         try:

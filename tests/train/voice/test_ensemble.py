@@ -23,10 +23,10 @@ from facevoice.train.voice import features as features_module
 from facevoice.train.voice.ensemble import (
     Lesson,
     _networks,
-    _principal,
-    _regression,
     fit,
     lesson_of,
+    principal,
+    regression,
     write_onnx,
 )
 from facevoice.train.voice.features import (
@@ -104,7 +104,7 @@ def regression_alone(looks, y, recipe, **given):
     """The probabilities of the regression within an ensemble."""
     shared = lesson(y, looks, **given)
     values = torch.from_numpy(shared.looks)
-    weights, biases = _regression(values, shared, recipe)
+    weights, biases = regression(values, shared, recipe)
     return softmax((values[0] @ weights + biases).numpy().astype(np.float64))
 
 
@@ -123,9 +123,9 @@ def test_it_is_the_log_mean_of_its_parts():
     recipe = replace(RECIPE, nets=2, components=5)
     model = fit(shared, recipe)
     values = np.clip((shared.looks[0] - model.mean) / model.scale, -6, 6)
-    axes = _principal(torch.from_numpy(values.astype(np.float32)), 5, recipe.seed)
+    axes = principal(torch.from_numpy(values.astype(np.float32)), 5, recipe.seed)
     looks = (torch.from_numpy(values.astype(np.float32)) @ axes)[None]
-    weights, biases = _regression(looks, shared, recipe)
+    weights, biases = regression(looks, shared, recipe)
     logs = [log_softmax(looks[0] @ weights + biases)]
     for hidden, before, out, after in zip(*_networks(looks, shared, recipe), strict=True):
         logs.append(log_softmax(torch.relu(looks[0] @ hidden + before) @ out + after))
@@ -140,11 +140,11 @@ def log_softmax(logits):
 def test_principal_components_are_numpy_s():
     rng = np.random.default_rng(0)
     values = (rng.normal(0, 1, (200, 30)) * np.linspace(5, 0.1, 30)).astype(np.float32)
-    axes = _principal(torch.from_numpy(values), 4, 0).numpy()
+    axes = principal(torch.from_numpy(values), 4, 0).numpy()
     np.testing.assert_allclose(axes.T @ axes, np.eye(4), atol=1e-4)
     wanted = np.linalg.eigh(values.T @ values)[1][:, -4:]
     np.testing.assert_allclose(np.abs((axes * wanted).sum(axis=0)), 1, atol=1e-3)
-    assert _principal(torch.from_numpy(values), 512, 0).shape == (30, 30)
+    assert principal(torch.from_numpy(values), 512, 0).shape == (30, 30)
 
 
 @pytest.mark.parametrize("present", [(0, 2), (1, 2, 4)])

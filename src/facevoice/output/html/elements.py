@@ -3,12 +3,16 @@
 import base64
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from typing import Final
 
 from facevoice.output.wording import percent
 from facevoice.types import Scores
 
 Colours = Mapping[str, int]
 """The number of each label's colour, see ``colours_of``."""
+
+_NARROW: Final = 4
+"""The most columns of a table that a phone shows; a wider one says that it scrolls."""
 
 
 def section(heading: str, body: str, about: str = "", kind: str = "") -> str:
@@ -30,8 +34,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
         f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in rest)}</tr>'
         for first, *rest in rows
     )
+    wide = " wide" if len(head) > _NARROW else ""
     return (
-        f'<div class="scroll"><table class="numbers"><thead><tr>{top}</tr></thead>'
+        f'<div class="scroll{wide}"><table class="numbers"><thead><tr>{top}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
 

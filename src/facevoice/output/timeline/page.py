@@ -160,10 +160,9 @@ def _person(
     lanes = _lane("speaks", speaking(timeline, whom), span)
     if person is not None:
         lanes = _lane("seen", there or [], span) + lanes
-        about = (
-            f"Seen for {duration(person.seconds_seen, 1)}, speaks for"
-            f" {duration(person.seconds_speaking, 1)}. {_mostly(person)}"
-        )
+        spoken = duration(person.seconds_speaking, 1)
+        speaks = f"speaks for {spoken}" if person.seconds_speaking > 0 else "does not speak"
+        about = f"Seen for {duration(person.seconds_seen, 1)}, {speaks}. {_mostly(person)}"
         if timeline.personal is not None:
             about += f" {_personally(timeline, person)}"
     return (

@@ -10,6 +10,7 @@ from typing import Any
 
 from facevoice import __version__
 from facevoice.branches import leaves
+from facevoice.branches.speech_encoder import CENTRED_MODEL
 from facevoice.bundle.files import shipped_parts
 from facevoice.bundle.licences import Licences, all_data, part_licences
 from facevoice.bundle.population import POPULATION, with_population
@@ -19,13 +20,13 @@ from facevoice.errors import RecipeError
 from facevoice.scores.metrics import Figures
 from facevoice.train.export.calibrate import CALIBRATE, Calibrations
 from facevoice.train.export.onnx_files import Exported, Run, export, node_of
-from facevoice.train.export.population import population_of
+from facevoice.train.export.population import CENTRED_RUN, population_of
 from facevoice.train.fit.run_folder import licences_of
-from facevoice.train.recipe import find_recipe, read_toml
+from facevoice.train.recipe import CentredRecipe, find_recipe, read_toml
 
 MODEL_CARD = "MODEL_CARD.md"
 _NET_FACTS = ("parameters", "multiply_adds", "initial_weights", "unusable", "leaks")
-_SOURCES = frozenset({"run", "members", CALIBRATE, POPULATION})
+_SOURCES = frozenset({"run", "members", CENTRED_RUN, CALIBRATE, POPULATION})
 _TREE_KEYS = frozenset({"name", "version", "description", "licences", "tree"})
 _FURTHER_KEYS = frozenset({"model_card", "shared_parts"})
 
@@ -37,7 +38,8 @@ def assemble(runs: Sequence[Path], tree_file: Path, output: Path) -> Path:
     blend unless it names another ``kind``; any other node is a branch as bundle.json holds it, such
     as a network that ships with facevoice. Any node may name a score table by ``calibrate``, see
     ``export.calibrate``; without it a run's temperature is that of its validation rows. A branch
-    may name one by ``population``, see ``export.population``.
+    may name one by ``population``, see ``export.population``, and a second run by
+    ``centred_run``, whose model scores are read against a person's own baseline.
     ``model_card`` may name a text that goes along, as a path from the tree file. With
     ``shared_parts = true``, networks that ship with the package are not copied into the bundle.
     The folder appears under its name when all of it is written and loads.
@@ -61,7 +63,7 @@ def assemble(runs: Sequence[Path], tree_file: Path, output: Path) -> Path:
         if "model_card" in spec:
             shutil.copyfile(tree_file.parent / spec["model_card"], folder / MODEL_CARD)
         card = _card(spec, by_name, used, calibrations.facts, tree)
-        card = with_population(card, population_of(spec["tree"], tree, calibrations))
+        card = with_population(card, population_of(spec["tree"], tree, calibrations, by_name))
         files = files_of(folder, tree, shared_parts=spec.get("shared_parts", False))
         write_card(folder, card | {"files": files, "tree": tree})
     return output
@@ -92,7 +94,7 @@ def _read_tree(path: Path) -> dict[str, Any]:
 
 def _check_names(tree: Mapping[str, Any], runs: Mapping[str, Run], tree_file: Path) -> None:
     """Exporting takes minutes for large nets: find a wrong name before."""
-    named = {str(leaf["run"]) for leaf in leaves(tree) if "run" in leaf}
+    named = {str(leaf[key]) for leaf in leaves(tree) for key in ("run", CENTRED_RUN) if key in leaf}
     for node in _every(tree):
         for key in (CALIBRATE, POPULATION):
             if key in node and not Path(node[key]).is_file():
@@ -133,6 +135,10 @@ def _node(
         used[name] = export(runs[name], folder)
         made = {**node_of(runs[name], used[name].files), **rest}
         calibrations.runs[made["name"]] = runs[name]
+        if CENTRED_RUN in node:
+            second = node[CENTRED_RUN]
+            used[second] = export(runs[second], folder)
+            made[CENTRED_MODEL] = used[second].files["model"]
     elif "members" in node:
         members = [_node(member, runs, folder, used, calibrations) for member in node["members"]]
         made = {**rest, "kind": node.get("kind", "blend"), "members": members}
@@ -189,7 +195,11 @@ def _card(
             },
             **({"temperatures": dict(temperatures)} if temperatures else {}),
         },
-        "figures": {name: _figures(run) for name, run in runs.items()},
+        "figures": {
+            name: _figures(run)
+            for name, run in runs.items()
+            if not isinstance(run.recipe, CentredRecipe)  # alone they mean nothing
+        },
     }
 
 

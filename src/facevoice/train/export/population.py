@@ -7,8 +7,11 @@ against a person's baseline.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+import numpy as np
 
 from facevoice.branches import leaves
 from facevoice.branches.tree import dotted_leaves
@@ -16,22 +19,35 @@ from facevoice.bundle.population import POPULATION, branch_population, table_pop
 from facevoice.person import BranchPopulation, Population
 from facevoice.scores.table import read_score_table
 from facevoice.train.export.calibrate import CALIBRATE, Calibrations
-from facevoice.train.export.onnx_files import fitted_temperature
+from facevoice.train.export.onnx_files import Run, fitted_temperature
 
 Node = Mapping[str, Any]
 
 
-def population_of(spec: Node, tree: Node, calibrations: Calibrations) -> Population:
+CENTRED_RUN: Final = "centred_run"
+"""The key of a branch in a tree file that names the run of its second model."""
+
+
+def population_of(
+    spec: Node, tree: Node, calibrations: Calibrations, runs: Mapping[str, Run]
+) -> Population:
     """The statistics of each leaf that has a source of them.
 
     spec: the tree as its file has it. tree: the same as bundle.json will have it.
+    runs: by name; that of a second model says what someone's mean clip scores in it.
 
     Raises:
         RecipeError: a table lacks a branch.
     """
     named = zip(leaves(spec), dotted_leaves(tree).items(), strict=True)
-    found = {name: _branch(each, node, calibrations) for each, (name, node) in named}
-    return Population({name: each for name, each in found.items() if each is not None})
+    found = {}
+    for each, (name, node) in named:
+        own = _branch(each, node, calibrations)
+        if own is not None and CENTRED_RUN in each:
+            own = replace(own, centred=np.array(runs[each[CENTRED_RUN]].facts["centred"]))
+        if own is not None:
+            found[name] = own
+    return Population(found)
 
 
 def _branch(spec: Node, node: Node, calibrations: Calibrations) -> BranchPopulation | None:
@@ -47,4 +63,4 @@ def _branch(spec: Node, node: Node, calibrations: Calibrations) -> BranchPopulat
     stored = None if run is None else run.scores("val")
     if stored is None:
         return None
-    return branch_population(stored["scores"], stored["groups"], temperature)
+    return branch_population(stored["scores"], stored["groups"], temperature, truth=stored["y"])

@@ -33,7 +33,7 @@ from facevoice.types import Float32Array, Float64Array
 from facevoice.writing import replacing
 
 _FARTHEST: Final = 6.0  # standard deviations; what lies beyond counts as that far
-_UNKNOWN: Final = -30.0  # logit of a class that training lacked
+UNKNOWN: Final = -30.0  # logit of a class that training lacked
 _REGRESSION_STEPS: Final = 60
 _PASSES: Final = 3  # of the randomised search for principal components
 _SPARE: Final = 40  # components that it looks for beyond those wanted
@@ -128,12 +128,12 @@ def fit(lesson: Lesson, recipe: EnsembleRecipe) -> Ensemble:
     every = lesson.looks.reshape(-1, lesson.looks.shape[-1])
     mean, scale = every.mean(axis=0, dtype=np.float64), every.std(axis=0, dtype=np.float64) + 1e-6
     values = np.clip((lesson.looks - mean) / scale, -_FARTHEST, _FARTHEST).astype(np.float32)
-    axes = _principal(torch.from_numpy(values).flatten(0, 1), recipe.components, recipe.seed)
+    axes = principal(torch.from_numpy(values).flatten(0, 1), recipe.components, recipe.seed)
     looks = torch.from_numpy(values) @ axes
-    weights, biases = _regression(looks, lesson, recipe)
+    weights, biases = regression(looks, lesson, recipe)
     hidden, hidden_biases, out, out_biases = _networks(looks, lesson, recipe)
     biases = (biases + out_biases.mean(dim=0)) / 2
-    biases[np.setdiff1d(np.arange(lesson.size), lesson.y)] = _UNKNOWN
+    biases[np.setdiff1d(np.arange(lesson.size), lesson.y)] = UNKNOWN
     return Ensemble(
         mean,
         scale,
@@ -145,7 +145,7 @@ def fit(lesson: Lesson, recipe: EnsembleRecipe) -> Ensemble:
     )
 
 
-def _principal(values: Tensor, count: int, seed: int) -> Tensor:
+def principal(values: Tensor, count: int, seed: int) -> Tensor:
     """(N, D) -> (D, C): the directions of largest variance, found by subspace iteration.
 
     Halko, Martinsson and Tropp, *Finding structure with randomness*, SIAM Review 53(2), 2011.
@@ -161,7 +161,7 @@ def _principal(values: Tensor, count: int, seed: int) -> Tensor:
     return axes
 
 
-def _regression(looks: Tensor, lesson: Lesson, recipe: EnsembleRecipe) -> tuple[Tensor, Tensor]:
+def regression(looks: Tensor, lesson: Lesson, recipe: EnsembleRecipe) -> tuple[Tensor, Tensor]:
     """(C, K) and (K,): multinomial logistic regression with scikit-learn's meaning of C."""
     views, count, width = looks.shape
     flat, y = looks.flatten(0, 1), torch.from_numpy(np.tile(lesson.y, views))

@@ -14,6 +14,7 @@ from facevoice.train.fit.run_folder import add_line, claim, keep_lines, note, sa
 from facevoice.train.fit.samples import split_of
 from facevoice.train.prepare.folder import Prepared
 from facevoice.train.recipe import UtteranceRecipe
+from facevoice.train.voice.centred import fitted_centred
 from facevoice.train.voice.ensemble import fitted_ensemble
 from facevoice.train.voice.features import features_of
 from facevoice.train.voice.machine import Fitted, Report, Scoring
@@ -26,6 +27,7 @@ _BATCHES: Final = (1, 2, 5)
 _FIT: Final[Mapping[str, Callable[..., Fitted]]] = {
     "svm": fitted_svm,
     "ensemble": fitted_ensemble,
+    "centred": fitted_centred,
 }
 
 

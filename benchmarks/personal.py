@@ -1,0 +1,233 @@
+"""What reading a person against his or her own baseline is worth, on people nobody trained on.
+
+    python benchmarks/personal.py voice FOLDS CENTRED    whole, causal and enrolled, by corpus
+    python benchmarks/personal.py mixes FOLDS CENTRED    mostly neutral people, and one emotion
+
+FOLDS and CENTRED are folders of `facevoice folds` with recipes/base_speech.toml and
+recipes/base_speech_centred.toml and the same folds (runs/base.sh --folds makes both). Every clip is
+scored by models that have not met its speaker, and read with the product's own estimator; labels
+only judge. Clips of audio and video: facevoice evaluate LABELS --personal.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facevoice.bundle.population import table_population
+from facevoice.person import BranchPopulation, Population, Reading, Statistics
+from facevoice.scores.metrics import paired_permutation
+from facevoice.scores.table import ScoreTable, read_score_table
+
+ORDERS = 30
+REPEATS = 3
+LONG, SHORT = 24, 16  # clips of a mixed person, and of one with a single emotion
+VOICE = "speech"
+ENROLLED = (1, 3, 10)
+NEUTRAL_SHARES = (0.0, 0.3, 0.5, 0.7, 0.9)
+
+
+@dataclass(frozen=True)
+class Clips:
+    """All clips: labels, speakers, corpora, what each says, and the population to read it by."""
+
+    truth: NDArray[np.int64]
+    speakers: NDArray[np.str_]
+    corpora: NDArray[np.str_]
+    readings: Sequence[Reading]
+    populations: Sequence[Population]
+    neutral: int
+
+    def answer(self, clip: int, known: Statistics) -> int:
+        """The personal answer to a clip, or the plain one where too little is known."""
+        if known.lacking(self.populations[clip]) is not None:
+            return int(self.readings[clip].log_scores[VOICE].argmax())
+        shift = known.shift(self.populations[clip])[VOICE]
+        return int(shift(self.readings[clip], VOICE).argmax())
+
+    def known(self, clips: NDArray[np.integer[Any]]) -> Statistics:
+        """The statistics of a person after some clips."""
+        return reduce(Statistics.plus, (self.readings[clip] for clip in clips), Statistics.empty())
+
+    def whole(self, clips: NDArray[np.integer[Any]]) -> list[int]:
+        """Each clip read against all of them."""
+        known = self.known(clips)
+        return [self.answer(clip, known) for clip in clips]
+
+    def causal(self, clips: NDArray[np.integer[Any]]) -> list[int]:
+        """Each clip read against those before it."""
+        known, answers = Statistics.empty(), []
+        for clip in clips:
+            answers.append(self.answer(clip, known))
+            known = known.plus(self.readings[clip])
+        return answers
+
+    def plain(self, clips: NDArray[np.integer[Any]]) -> list[int]:
+        """Each clip by itself."""
+        return [int(self.readings[clip].log_scores[VOICE].argmax()) for clip in clips]
+
+
+def read(folds: Path, centred: Path) -> Clips:
+    """Join the held-out tables of the plain and the centred model."""
+    table, second = (read_score_table(path / "held_out.npz") for path in (folds, centred))
+    places = {name: row for row, name in enumerate(second.ids.tolist())}
+    second = second.rows(np.array([places[name] for name in table.ids.tolist()]))
+    if (table.splits != second.splits).any():
+        raise SystemExit(f"{folds} and {centred} are not of the same folds")
+    plain = table.column(VOICE)
+    other = second.column(second.branches[0])
+    logs, twice = (np.log(np.maximum(each, 1e-12)) for each in (plain, other))
+    by_fold = {
+        fold: _population(table, fold, centred / second.branches[0] / fold / "run.json")
+        for fold in np.unique(table.splits).tolist()
+    }
+    return Clips(
+        table.truth,
+        table.groups,
+        np.array([_corpus(name) for name in table.ids.tolist()]),
+        [
+            Reading({VOICE: one}, {VOICE: 1.0}, 1.0, {VOICE: two})
+            for one, two in zip(logs, twice, strict=True)
+        ],
+        [by_fold[fold] for fold in table.splits.tolist()],
+        table.labels.index("neutral"),
+    )
+
+
+def _population(table: ScoreTable, fold: str, run: Path) -> Population:
+    """That of the other folds, as a bundle would have it that never met this one."""
+    own = table_population(table.rows(table.splits != fold), VOICE)
+    assert own is not None
+    centred = np.array(json.loads(run.read_text())["centred"])
+    return Population({VOICE: BranchPopulation(own.mean, own.clips, own.people, centred)})
+
+
+def _corpus(name: str) -> str:
+    corpus, clip = name.split("/", 1)
+    own = clip.split("__")[0].rsplit("_", 1)[-1] if corpus == "speech-world" else corpus
+    return "emodb" if own == "rest" else own  # the clips that EMO-DB's folder lacks
+
+
+def by_speaker(clips: Clips) -> Iterator[tuple[str, NDArray[np.intp]]]:
+    """Each speaker's corpus and clips."""
+    for speaker in np.unique(clips.speakers):
+        rows = np.flatnonzero(clips.speakers == speaker)
+        yield str(clips.corpora[rows[0]]), rows
+
+
+def show_voice(clips: Clips) -> None:
+    """Raw, causal in random orders, whole, and after 1, 3, 10 neutral clips of enrolment."""
+    rng = np.random.default_rng(0)
+    rows = np.arange(len(clips.truth))
+    raw = np.array(clips.plain(rows)) == clips.truth
+    whole = np.zeros(len(rows), bool)
+    causal = np.zeros((ORDERS, len(rows)), bool)
+    for _, own in by_speaker(clips):
+        whole[own] = np.array(clips.whole(own)) == clips.truth[own]
+        for order in range(ORDERS):
+            mixed = rng.permutation(own)
+            causal[order, mixed] = np.array(clips.causal(mixed)) == clips.truth[mixed]
+    print("corpus          speakers clips   raw  causal (least-most)  whole   p whole  p causal")
+    for corpus in dict.fromkeys(clips.corpora.tolist()):
+        mine = clips.corpora == corpus
+        each = causal[:, mine].mean(axis=1)
+        first = causal[0, mine]  # one order: a test needs one answer to each clip
+        tests = [
+            paired_permutation(found, raw[mine], groups=clips.speakers[mine])
+            for found in (whole[mine], first)
+        ]
+        print(
+            f"{corpus:15} {len(set(clips.speakers[mine])):8} {mine.sum():5}  {raw[mine].mean():.3f}"
+            f"  {each.mean():.3f} ({each.min():.3f}-{each.max():.3f})  {whole[mine].mean():.3f}"
+            f"   {tests[0].p_value:.2g}  {tests[1].p_value:.2g}"
+            f"{'' if tests[0].exact else ' (drawn)'}"
+        )
+    _show_enrolled(clips, rng)
+
+
+def _show_enrolled(clips: Clips, rng: np.random.Generator) -> None:
+    print("enrolled with neutral clips, judged on the other clips: gain over raw in points")
+    for count in ENROLLED:
+        gains: dict[str, list[NDArray[np.float64]]] = {}
+        for corpus, own in by_speaker(clips):
+            neutral = own[clips.truth[own] == clips.neutral]
+            for _ in range(REPEATS):
+                if len(neutral) < 2:
+                    continue
+                enrolled = rng.choice(neutral, min(count, len(neutral) - 1), replace=False)
+                rest, truth = (each := np.setdiff1d(own, enrolled)), clips.truth[each]
+                known, answers = clips.known(enrolled), []
+                for clip in rng.permutation(rest):
+                    answers.append((clip, clips.answer(clip, known)))
+                    known = known.plus(clips.readings[clip])
+                order = np.argsort([clip for clip, _ in answers])
+                after = np.array([answer for _, answer in answers])[order] == truth
+                fixed = [clips.answer(clip, clips.known(enrolled)) for clip in rest]
+                plain = np.array(clips.plain(rest)) == truth
+                gains.setdefault(corpus, []).append(
+                    np.stack([np.array(fixed) == truth, after]).mean(axis=1) - plain.mean()
+                )
+        for corpus, found in gains.items():
+            alone, then_causal = 100 * np.mean(found, axis=0)
+            print(
+                f"  {count:2} clips {corpus:15} alone {alone:+.1f}, then causal {then_causal:+.1f}"
+            )
+
+
+def mixes(clips: Clips) -> Iterator[tuple[str, str, NDArray[np.intp]]]:
+    """Made-up persons: what they show, their corpus, and their clips in order."""
+    rng = np.random.default_rng(0)
+    for corpus, own in by_speaker(clips):
+        truth = clips.truth[own]
+        others = np.unique(truth[truth != clips.neutral])
+        neutral = own[truth == clips.neutral]
+        for share in NEUTRAL_SHARES:
+            if not len(others) or (share and not len(neutral)):
+                continue
+            for _ in range(REPEATS):
+                count = round(share * LONG)
+                quiet = rng.choice(neutral, count) if count else neutral[:0]
+                classes = rng.choice(others, LONG - count)
+                loud = [rng.choice(own[truth == each]) for each in classes]
+                mixed = rng.permutation(np.concatenate([quiet, loud]).astype(int))
+                yield f"{share:.0%} neutral", corpus, mixed
+        for each in np.unique(truth):
+            yield "one emotion", corpus, rng.choice(own[truth == each], SHORT)
+
+
+def show_mixes(clips: Clips) -> None:
+    """The gain over raw in points, by what people show and by corpus."""
+    found: dict[tuple[str, str], list[tuple[float, float, float]]] = {}
+    for shown, corpus, order in mixes(clips):
+        truth = clips.truth[order]
+        ways = (clips.plain(order), clips.causal(order), clips.whole(order))
+        raw, causal, whole = (float(np.mean(np.array(way) == truth)) for way in ways)
+        found.setdefault((shown, corpus), []).append((raw, causal, whole))
+    print("shown         corpus          persons   raw  causal  whole")
+    for (shown, corpus), each in sorted(found.items()):
+        raw, causal, whole = np.mean(each, axis=0)
+        print(
+            f"{shown:13} {corpus:15} {len(each):7}  {raw:.3f}"
+            f"  {100 * (causal - raw):+6.1f} {100 * (whole - raw):+6.1f}"
+        )
+
+
+def main() -> None:
+    """Print the table that was asked for."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("table", choices=("voice", "mixes"))
+    parser.add_argument("folds", type=Path)
+    parser.add_argument("centred", type=Path)
+    options = parser.parse_args()
+    clips = read(options.folds, options.centred)
+    {"voice": show_voice, "mixes": show_mixes}[options.table](clips)
+
+
+if __name__ == "__main__":
+    main()
