@@ -5,9 +5,10 @@ import pytest
 
 from facevoice.bundle import load_bundle
 from facevoice.evidence import EvidenceWindow, MouthVoice, Plan, Sight, WindowMaker
-from facevoice.evidence import windows as windows_module
+from facevoice.evidence import attribution as attribution_module
 from facevoice.evidence.follow import Followed, Follower
-from facevoice.evidence.windows import MOST_FACES, NO_SPEECH
+from facevoice.evidence.sights import MOST_FACES
+from facevoice.evidence.window import NO_SPEECH
 from facevoice.media import View
 from facevoice.speech import Speech
 from facevoice.timeline.scoring import WindowScorer
@@ -63,12 +64,12 @@ def feed(maker, seconds):
 
 def kept(maker):
     return {
-        "sights": len(maker._sights),
+        "sights": len(maker._sights._sights),
         "sound": len(maker._sound._pieces),
         "tracks": len(maker._follower._tracks),
-        "known": len(maker._known),
+        "known": len(maker._sights._known),
         "mouths": len(maker._follower._mouths._mouths),
-        "motions": len(maker._motions._tracks),
+        "motions": len(maker._attribution._motions._tracks),
     }
 
 
@@ -125,15 +126,15 @@ def test_earlier_fits_count_in_proportion_to_the_overlap_of_windows(maker, monke
             given_fits.append(dict(fits))
 
     given_fits = []
-    maker._mouth_voice = Always()
-    monkeypatch.setattr(windows_module, "features", lambda *_: fit)
+    maker._attribution._mouth_voice = Always()
+    monkeypatch.setattr(attribution_module, "features", lambda *_: fit)
     sound = Waveform(np.ones(RATE, np.float32), RATE)
     spoken = Speech(sound, np.array([[0.0, 1.0]]), None)
     silent = Speech(None, np.zeros((0, 2)), "no_speech")
     sight = Sight(0.0, 1, face(20), None)
     for fit in window_fits:
         maker._verdict({7: [sight]}, sound, silent if fit is None else spoken, 0.0, 1.0)
-    assert maker._memory == pytest.approx(0.5)
+    assert maker._attribution._memory == pytest.approx(0.5)
     assert given_fits[0] == {7: 4.0}
     assert given_fits[1] == {7: pytest.approx(4.0)}
     assert given_fits[2] == {7: pytest.approx((-2.0 + 0.5 * 4.0) / 1.5)}

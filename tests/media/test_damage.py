@@ -7,7 +7,7 @@ import pytest
 from av.error import InvalidDataError
 
 from facevoice import media
-from facevoice.media import container, parallel
+from facevoice.media import decoding, parallel
 from facevoice.media.container import packets
 from facevoice.types import UNDAMAGED, Damage
 from support.damage import SUFFIXES, flagged, overwritten, write_pictures
@@ -119,7 +119,7 @@ def test_places_that_cannot_be_read_are_counted_once(broken, monkeypatch):
                 failed(InvalidDataError(0, "damaged"), 1)
             yield packet
 
-    monkeypatch.setattr(container, "packets", failing)
+    monkeypatch.setattr(decoding, "packets", failing)
     alone = viewed(broken)
     monkeypatch.setattr(parallel, "PARALLEL_PIXELS", 0)
     assert viewed(broken) == alone
@@ -210,5 +210,5 @@ def test_a_place_that_cannot_be_read_is_counted_once(film, monkeypatch):
                 failed(av.error.InvalidDataError(0, "unreadable"), 2 if number == 8 else 1)
             yield packet
 
-    monkeypatch.setattr("facevoice.media.container.packets", broken)
+    monkeypatch.setattr("facevoice.media.decoding.packets", broken)
     assert viewed(film)[1] == Damage(lost_packets=2)

@@ -68,7 +68,7 @@ def test_sizes_are_checked_before_pictures_are_decoded(
 ) -> None:
     path = write_tiff(tmp_path / "a.tif", COLOURS.astype("f4"), FLOAT)
     monkeypatch.setattr(pixels, "MAX_SIDE", 60)
-    monkeypatch.setattr(stills, "_converted", None)
+    monkeypatch.setattr(stills, "Converter", None)
     monkeypatch.setattr(stills, "VideoFrame", None)  # of which one would be decoded
     for read in (media.probe, seen):
         with pytest.raises(MediaUnreadableError, match="picture is 64x48, the limit is"):

@@ -4,7 +4,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from facevoice.evidence.windows import EvidenceWindow, WindowMaker
+from facevoice.evidence.window import EvidenceWindow
+from facevoice.evidence.windows import WindowMaker
 from facevoice.media import Arrival, SoundGrid, View
 from facevoice.media.grid import Piece
 from facevoice.speech.voice import SPEECH_RATE_HZ

@@ -21,7 +21,8 @@ from facevoice.evidence.follow_process import (
 from facevoice.evidence.plan import WHOLE_CLIP_SECONDS, Plan, clip_plan, nothing_between, of_length
 from facevoice.evidence.prefetch import prefetched
 from facevoice.evidence.speaker import MouthVoice
-from facevoice.evidence.windows import EvidenceWindow, WindowMaker
+from facevoice.evidence.window import EvidenceWindow
+from facevoice.evidence.windows import WindowMaker
 from facevoice.faces.mtcnn import Mtcnn
 from facevoice.session import Device
 from facevoice.speech.voice import SPEECH_RATE_HZ, SileroVoice

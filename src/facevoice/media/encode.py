@@ -25,8 +25,10 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 
 from facevoice.errors import InvalidInputError, OutputError
-from facevoice.media.container import NoStreamError, Timed, decoded, sound_stream
+from facevoice.media.container import sound_stream
+from facevoice.media.decoding import NoStreamError, decoded
 from facevoice.media.pictures import iter_frames
+from facevoice.media.stream_decoder import Timed
 from facevoice.types import Float32Array, Frame, UInt8Array
 from facevoice.writing import replacing
 

@@ -10,7 +10,8 @@ from typing import Final, NamedTuple
 import numpy as np
 import soxr
 
-from facevoice.media.container import NoStreamError, decoded, sound_stream
+from facevoice.media.container import sound_stream
+from facevoice.media.decoding import NoStreamError, decoded
 from facevoice.media.mixing import Downmix
 from facevoice.media.stills import still_size
 from facevoice.types import Damaged, Float32Array, ignored

@@ -11,7 +11,7 @@ from typing import Final, Generic, TypeVar
 from av.video.frame import VideoFrame
 
 from facevoice.media.clock import TIME_TOLERANCE
-from facevoice.media.container import Timed
+from facevoice.media.stream_decoder import Timed
 from facevoice.media.views import View, Viewer, Views
 from facevoice.types import UNDAMAGED, Damage, Waveform
 

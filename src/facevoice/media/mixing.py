@@ -14,7 +14,7 @@ from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
 from facevoice.errors import InvalidInputError
-from facevoice.media.container import unreadable
+from facevoice.media.checks import unreadable
 from facevoice.types import Float32Array, Float64Array
 
 _LOUDEST: Final = 4.0  # times full scale; a damaged packet may decode to any value

@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 from av.video.frame import VideoFrame
 
+from facevoice.media.checks import checked_input
 from facevoice.media.clock import TIME_TOLERANCE
-from facevoice.media.container import NoStreamError, Timed, checked_input, decoded, picture_stream
+from facevoice.media.container import picture_stream
+from facevoice.media.decoding import NoStreamError, decoded
 from facevoice.media.pixels import Converter
 from facevoice.media.stills import read_still
+from facevoice.media.stream_decoder import Timed
 from facevoice.media.views import Sampling, View, Viewer, Views
 from facevoice.types import Damaged, Frame, ignored, require
 

@@ -11,12 +11,11 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.frame import VideoFrame
 
+from facevoice.media.checks import check_file, check_size, unreadable
 from facevoice.media.container import (
     Link,
     MediaFrame,
     MediaStream,
-    check_file,
-    check_size,
     decode,
     first_instant,
     links,
@@ -24,7 +23,6 @@ from facevoice.media.container import (
     packets,
     picture_stream,
     sound_stream,
-    unreadable,
 )
 from facevoice.media.extent import Extent
 from facevoice.media.pixels import pixel_ratio, upright_size

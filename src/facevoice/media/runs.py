@@ -14,6 +14,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from facevoice.errors import MediaUnreadableError
+from facevoice.media.container import drains
 from facevoice.types import Damage, Damaged, ignored
 
 _JUMP_SECONDS: Final = 1.0  # off the line; less is judged by the clock
@@ -73,7 +74,7 @@ class PacketRuns:
         """Add the next packet; return those that can be decoded."""
         ticks = packet.pts if packet.dts is None else packet.dts
         stamp = None if ticks is None else ticks * self._base
-        if self._held and not _drains(packet):
+        if self._held and not drains(packet):
             if stamp is None or not self._returns(stamp):
                 self._hold(packet, self._stamps[-1] if stamp is None else stamp)
                 return self.released() if self._is_long() else []
@@ -141,7 +142,3 @@ class PacketRuns:
     def _emptied(self) -> "list[Packet[Stream]]":
         held, self._held, self._stamps, self._bytes = self._held, [], [], 0
         return held
-
-
-def _drains(packet: "Packet[Stream]") -> bool:
-    return packet.size == 0 and packet.pts is None

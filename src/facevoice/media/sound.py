@@ -10,14 +10,9 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from facevoice.media.container import (
-    NoStreamError,
-    checked_input,
-    first_instant,
-    opened,
-    picture_stream,
-    sound_stream,
-)
+from facevoice.media.checks import checked_input
+from facevoice.media.container import first_instant, opened, picture_stream, sound_stream
+from facevoice.media.decoding import NoStreamError
 from facevoice.media.grid import Piece, pieces_of
 from facevoice.media.mixing import Downmix, scaled_array
 from facevoice.media.stills import still_size

@@ -21,7 +21,8 @@ from facevoice.errors import (
     MediaPermissionError,
     MediaUnreadableError,
 )
-from facevoice.media.container import NOT_MEDIA, Link, check_file, picture_stream, sound_stream
+from facevoice.media.checks import check_file
+from facevoice.media.container import NOT_MEDIA, Link, picture_stream, sound_stream
 from facevoice.media.ogg import Part
 from facevoice.media.stills import HEAD_BYTES, still_formats, still_size
 

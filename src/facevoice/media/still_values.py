@@ -1,5 +1,7 @@
 """Turns the numbers of a still picture, of any type and range, into 8 bits."""
 
+import struct
+import zlib
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,6 +10,21 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
 from facevoice.types import UInt8Array
+
+PILLOW_ERRORS: Final = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    MemoryError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+)
+"""What Pillow's format readers raise on damaged files."""
 
 _DEPTHS: Final = (8, 10, 12, 16, 32)  # bits that cameras and programs use
 _SIGNED_DEPTHS: Final = {8: (7,), 16: (8, 10, 12, 15), 32: (8, 10, 12, 16, 31)}  # by bits stored
@@ -25,6 +42,8 @@ _DARK: Final = 16  # an 8-bit value; twelve bits in sixteen stay below it
 def check_tiff(path: Path) -> None:
     """Refuse a TIFF that Pillow cannot read and others read wrongly: halves taken for integers.
 
+    Nothing is said of other files, and of damaged ones.
+
     Raises:
         ValueRangeError: its values are signed, or floats of another length than 32 bits.
     """
@@ -32,9 +51,12 @@ def check_tiff(path: Path) -> None:
         head = stream.read(8)
         if head[:4] not in {b"II*\0", b"MM\0*"}:
             return
-        tags = TiffImagePlugin.ImageFileDirectory_v2(head)
-        stream.seek(tags.next)
-        tags.load(stream)
+        try:
+            tags = TiffImagePlugin.ImageFileDirectory_v2(head)
+            stream.seek(tags.next)
+            tags.load(stream)
+        except PILLOW_ERRORS:
+            return
     kind, bits = _first(tags.get(_SAMPLE_FORMAT)), _first(tags.get(_BITS))
     if kind == _SIGNED or (kind == _FLOAT and bits != 32):
         raise ValueRangeError(

@@ -3,9 +3,7 @@
 import functools
 import importlib
 import logging
-import struct
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,9 +15,11 @@ from av.video.frame import VideoFrame
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from facevoice.errors import MediaUnreadableError, MissingDependencyError
-from facevoice.media.container import check_size, opened, picture_stream, prepare, unreadable
+from facevoice.media.checks import check_size, unreadable
+from facevoice.media.container import opened, picture_stream
 from facevoice.media.pixels import Converter, pixel_ratio
-from facevoice.media.still_values import ValueRangeError, check_tiff, rgb_of
+from facevoice.media.still_values import PILLOW_ERRORS, ValueRangeError, check_tiff, rgb_of
+from facevoice.media.stream_decoder import prepare
 from facevoice.types import UInt8Array
 
 _FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000", "PPM", "PSD", "QOI")
@@ -39,21 +39,6 @@ HEAD_BYTES: Final = 64
 _ROTATED: Final = range(5, 9)  # EXIF orientations that swap width and height
 _ORIENTATION: Final = 0x0112
 _GREY: Final = ("1", "L", "LA", "I", "F")
-_PILLOW_ERRORS: Final = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    LookupError,
-    TypeError,
-    ArithmeticError,
-    MemoryError,
-    RuntimeError,
-    struct.error,
-    zlib.error,
-)
-"""What Pillow's format readers raise on damaged files."""
-
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # its warnings are not for the terminal
 
 
@@ -94,27 +79,29 @@ def read_still(path: Path, *, keep_grey: bool = False) -> UInt8Array | None:
             return None
         with image:
             grey = keep_grey and image.mode.partition(";")[0] in _GREY
-            try:
-                orientation = _orientation(image)
-                upright = rgb_of(image)
-                if orientation in range(2, 9):
-                    upright.getexif()[_ORIENTATION] = orientation
-                    upright = ImageOps.exif_transpose(upright)
-                pixels = np.array(upright.convert("RGB"), np.uint8)
-            except ValueRangeError as error:
-                raise MediaUnreadableError(f"cannot read {path}: {error}") from error
-            except _PILLOW_ERRORS as error:
-                raise unreadable(path, f"the picture is damaged or cut short ({error})") from error
+            with _named(path, "damaged or cut short"):
+                pixels = _upright(image)
             return pixels[..., 0] if grey else pixels
 
 
-def _check_tiff(path: Path) -> None:
+def _upright(image: Image.Image) -> UInt8Array:
+    orientation = _orientation(image)
+    upright = rgb_of(image)
+    if orientation in range(2, 9):
+        upright.getexif()[_ORIENTATION] = orientation
+        upright = ImageOps.exif_transpose(upright)
+    return np.array(upright.convert("RGB"), np.uint8)
+
+
+@contextmanager
+def _named(path: Path, otherwise: str = "damaged") -> Iterator[None]:
+    """Name the file in errors that do not; otherwise: what the picture is if Pillow fails."""
     try:
-        check_tiff(path)
-    except ValueRangeError as error:
+        yield
+    except (ValueRangeError, MediaUnreadableError) as error:
         raise MediaUnreadableError(f"cannot read {path}: {error}") from error
-    except _PILLOW_ERRORS:
-        return  # it is not a TIFF, or damaged, as will be found
+    except PILLOW_ERRORS as error:
+        raise unreadable(path, f"the picture is {otherwise} ({error})") from error
 
 
 @contextmanager
@@ -131,12 +118,13 @@ def _open(path: Path) -> Image.Image | None:
         image = Image.open(path, formats=formats)
     except UnidentifiedImageError:
         if formats == _FORMATS:
-            _check_tiff(path)
+            with _named(path):
+                check_tiff(path)
             return _by_ffmpeg(path) if _head(path).startswith(_OF_FFMPEG) else None
         raise unreadable(path, "the picture's header is damaged") from None
     except Image.DecompressionBombError as error:
         raise unreadable(path, f"the picture is too large ({error})") from error
-    except _PILLOW_ERRORS as error:
+    except PILLOW_ERRORS as error:
         raise unreadable(path, f"the picture's header is damaged ({error})") from error
     check_size(path, *image.size)
     return image
@@ -157,19 +145,13 @@ def _by_ffmpeg(path: Path) -> Image.Image:
             for picture in container.decode(stream) if stream is not None else ():
                 if isinstance(picture, VideoFrame) and stream is not None:
                     check_size(path, picture.width, picture.height)
-                    pixels = _converted(path, picture, pixel_ratio(stream))
+                    with _named(path):
+                        pixels = Converter().convert(picture, pixel_ratio(stream), "rgb24")
                     if pixels is not None:
                         return Image.fromarray(pixels)
     except FFmpegError as error:
         raise unreadable(path, f"the picture is damaged ({error.strerror})") from error
     raise unreadable(path, "the picture is damaged")
-
-
-def _converted(path: Path, picture: VideoFrame, ratio: float) -> UInt8Array | None:
-    try:
-        return Converter().convert(picture, ratio, "rgb24")
-    except MediaUnreadableError as error:  # it does not name the file
-        raise MediaUnreadableError(f"cannot read {path}: {error}") from error
 
 
 def _formats(path: Path) -> tuple[str, ...]:
@@ -231,5 +213,5 @@ def _orientation(image: Image.Image) -> int:
     """EXIF orientation 1 to 8; 1 (upright) if there is none or it cannot be read."""
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
-    except _PILLOW_ERRORS:
+    except PILLOW_ERRORS:
         return 1

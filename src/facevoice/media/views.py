@@ -17,8 +17,8 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from facevoice.media.clock import TIME_TOLERANCE
-from facevoice.media.container import Timed
 from facevoice.media.pixels import Converter
+from facevoice.media.stream_decoder import Timed
 from facevoice.types import Damage, Damaged, UInt8Array, ignored
 
 THUMBNAIL: Final = (48, 64)
