@@ -75,7 +75,7 @@ class Clips:
 
 
 TEMPERATURE = 2.7595 / 1.301
-"""Of base's voice, over what the validation rows of its own training ask for (its card has both)."""
+"""Of the voice of base, over what the validation rows of its training ask for: see its card."""
 
 
 def read(folds: Path, centred: Path) -> Clips:
