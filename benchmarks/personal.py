@@ -12,7 +12,7 @@ only judge. Clips of audio and video: facevoice evaluate LABELS --personal.
 import argparse
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facevoice.branches.base import tempered
 from facevoice.bundle.population import table_population
 from facevoice.person import BranchPopulation, Population, Reading, Statistics
 from facevoice.scores.metrics import paired_permutation
@@ -73,6 +74,10 @@ class Clips:
         return [int(self.readings[clip].log_scores[VOICE].argmax()) for clip in clips]
 
 
+TEMPERATURE = 2.7595 / 1.301
+"""Of the voice of base, over what the validation rows of its training ask for: see its card."""
+
+
 def read(folds: Path, centred: Path) -> Clips:
     """Join the held-out tables of the plain and the centred model."""
     table, second = (read_score_table(path / "held_out.npz") for path in (folds, centred))
@@ -80,6 +85,8 @@ def read(folds: Path, centred: Path) -> Clips:
     second = second.rows(np.array([places[name] for name in table.ids.tolist()]))
     if (table.splits != second.splits).any():
         raise SystemExit(f"{folds} and {centred} are not of the same folds")
+    scores = tempered(table.column(VOICE), TEMPERATURE)  # as base would have them
+    table = replace(table.select([VOICE]), scores=scores[:, None])
     plain = table.column(VOICE)
     other = second.column(second.branches[0])
     logs, twice = (np.log(np.maximum(each, 1e-12)) for each in (plain, other))

@@ -127,7 +127,7 @@ def test_constant_scores_are_drawn_towards_the_population(log_scores, count):
     low, high = np.minimum(log_scores, MEANS[2]), np.maximum(log_scores, MEANS[2])
     assert (moved >= low - 1e-9).all()
     assert (moved <= high + 1e-9).all()
-    if entropy(softmax(2 * log_scores)) <= np.log(FEW_EMOTIONS * LABELS):
+    if entropy(softmax(4 * log_scores)) <= np.log(FEW_EMOTIONS * LABELS):
         np.testing.assert_array_equal(moved, log_scores)
 
 
@@ -137,7 +137,7 @@ def test_emotions_shown_are_counted_as_diversity_is_in_ecology(readings):
     """Against scipy's entropy: Hill's number of order 1."""
     for name, own in after(readings).branches.items():
         logs = np.array([each.log_scores[name] for each in readings if name in each.log_scores])
-        expected = np.exp(entropy(softmax(2 * logs, axis=1).mean(axis=0)))
+        expected = np.exp(entropy(softmax(4 * logs, axis=1).mean(axis=0)))
         assert own.emotions == pytest.approx(expected, rel=1e-6)
 
 

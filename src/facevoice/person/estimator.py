@@ -38,7 +38,7 @@ ENOUGH_EMOTIONS: Final = 0.7
 CENTRED_SHARE: Final = 0.85
 """The largest share of the second model of a branch in its personal log scores."""
 
-_SHARPENED: Final = 2.0  # the power of the scores of a clip before they are averaged
+_SHARPENED: Final = 4.0  # the power of the calibrated scores of a clip before they are averaged
 
 Lacking = Literal["no_population", "too_little"]
 
