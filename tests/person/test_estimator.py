@@ -197,3 +197,14 @@ def test_few_clips_and_a_bundle_without_a_population_are_said():
 def test_a_reading_that_makes_no_sense_is_refused(log_scores, weights, length):
     with pytest.raises(InvalidInputError):
         Reading(log_scores, weights, length)
+
+
+def test_one_sided_people_of_two_labels_are_not_shifted():
+    """One emotion of two is half of the labels: only what is beyond the first tells variety."""
+    likely = np.log([0.99, 0.01])
+    clips = [
+        Reading({"voice": likely if n else likely[::-1]}, {"voice": 1.0}, 1.0) for n in range(10)
+    ]
+    known = reduce(Statistics.plus, clips, Statistics.empty())
+    population = Population({"voice": BranchPopulation(np.log([0.5, 0.5]), 9, 3)})
+    assert not known.shift(population)["voice"]
