@@ -91,6 +91,28 @@ def test_a_damaged_state_is_refused(predictor, clips):
             Baseline.from_dict(record | {key: value})
 
 
+@pytest.mark.parametrize("length", [1, 2])
+def test_vectors_that_do_not_fit_the_labels_are_refused(length, predictor, clips):
+    """One value would be added to all labels alike, in silence."""
+    record = Baseline.empty(predictor.bundle).after(clips).to_dict()
+    short = {
+        name: record["branches"]["face.sequence"][name][:length] for name in ("total", "shares")
+    }
+    record["branches"]["face.sequence"] |= short
+    baseline = Baseline.from_dict(record)
+    with pytest.raises(InvalidInputError, match=f"{length} values for 7 labels"):
+        predictor(SAMPLE, baseline=baseline)
+
+
+def test_branches_that_the_bundle_lacks_are_refused(predictor, clips):
+    record = Baseline.empty(predictor.bundle).after(clips).to_dict()
+    record["branches"]["face.nose"] = record["branches"]["face.sequence"]
+    with pytest.raises(
+        InvalidInputError, match=r"statistics of face\.nose; the branches are: face"
+    ):
+        Baseline.from_dict(record).check(predictor.bundle)
+
+
 def test_rounded_records_are_refused(predictor, clips):
     """They have scores, but not the log scores of each branch: nothing may be lost in silence."""
     rounded = Prediction.from_dict(clips[0].to_dict())

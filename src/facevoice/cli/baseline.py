@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     predictor = load(options.bundle, device=options.device, threads=options.threads)
     bundle = predictor.bundle
     if start is not None:
-        start.check(bundle.name, bundle.sha256)
+        start.check(bundle)
     before = start or Baseline.empty(bundle)
     baseline, found = _enrolled(predictor, options, before)
     if baseline.clips == before.clips:

@@ -72,7 +72,7 @@ class People:
     def check(self, bundle: "Bundle") -> None:
         """Check the baseline, before anything is read; say so if the bundle has no population."""
         if self.start is not None:
-            self.start.check(bundle.name, bundle.sha256)
+            self.start.check(bundle)
         if bundle.population is None:
             say(f"the bundle {bundle.name} has no population: nobody can be read personally")
 

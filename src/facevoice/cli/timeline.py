@@ -121,7 +121,7 @@ def run(options: argparse.Namespace) -> int:
     bundle = load_bundle(options.bundle, device=options.device, threads=options.threads)
     bundle.check_extras()
     if baseline is not None:
-        baseline.check(bundle.name, bundle.sha256)
+        baseline.check(bundle)
     if options.personal and bundle.population is None:
         say(f"the bundle {bundle.name} has no population: nobody can be read personally")
     settings = _settings(options, bundle, baseline)

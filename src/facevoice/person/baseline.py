@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from facevoice.branches import Branch
+from facevoice.branches.tree import dotted_leaves
 from facevoice.errors import InvalidInputError
 from facevoice.person.estimator import Statistics
 from facevoice.person.readings import Reading
@@ -36,16 +38,20 @@ class Judge(Protocol):
     """A predictor: calling it with a path, or giving it evidence, yields a prediction."""
 
     @property
-    def bundle(self) -> "_Named": ...  # noqa: D102
+    def bundle(self) -> "Model": ...  # noqa: D102
     def __call__(self, path: str | os.PathLike[str], /) -> Judged: ...  # noqa: D102
     def of_evidence(self, evidence: Evidence, /) -> Judged: ...  # noqa: D102
 
 
-class _Named(Protocol):
+class Model(Protocol):
+    """A bundle: what it is called, and which branches it scores."""
+
     @property
-    def name(self) -> str: ...
+    def name(self) -> str: ...  # noqa: D102
     @property
-    def sha256(self) -> str: ...
+    def sha256(self) -> str: ...  # noqa: D102
+    @property
+    def tree(self) -> Branch: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +83,7 @@ class Baseline:
         return self.statistics.seconds
 
     @classmethod
-    def empty(cls, bundle: _Named) -> "Baseline":
+    def empty(cls, bundle: Model) -> "Baseline":
         """Of nobody yet: for a bundle."""
         return cls(bundle.name, bundle.sha256, Statistics.empty())
 
@@ -105,7 +111,7 @@ class Baseline:
             InvalidInputError: another bundle made the prediction, or it was read from a record
                 with rounded numbers.
         """
-        self.check(prediction.bundle_name, prediction.bundle_sha256)
+        self.check_made_by(prediction.bundle_name, prediction.bundle_sha256)
         if prediction.reading is None and prediction.scores is not None:
             raise InvalidInputError(
                 "this prediction was read from a record with rounded numbers, which a baseline"
@@ -122,8 +128,13 @@ class Baseline:
             baseline = baseline.update(prediction)
         return baseline
 
-    def check(self, bundle_name: str, bundle_sha256: str) -> None:
-        """Raise InvalidInputError unless it was enrolled with this very bundle."""
+    def check(self, bundle: Model) -> None:
+        """Raise InvalidInputError unless it was enrolled with this very bundle and fits it."""
+        self.check_made_by(bundle.name, bundle.sha256)
+        self.statistics.check([*dotted_leaves(bundle.tree)], bundle.tree.labels)
+
+    def check_made_by(self, bundle_name: str, bundle_sha256: str) -> None:
+        """Raise InvalidInputError unless it was enrolled with the bundle of this name and hash."""
         if bundle_sha256 != self.bundle_sha256:
             raise InvalidInputError(
                 f"the baseline was enrolled with the bundle {self.bundle_name}"
