@@ -18,7 +18,7 @@ from facevoice.writing import replacing
 
 FORMAT: Final = "facevoice baseline"
 VERSION: Final = 1
-_HOLDS: Final = "statistics of one person's scores; no pictures, no sound"
+_HOLDS: Final = "statistics of one person's scores, fingerprints of these; no pictures, no sound"
 
 
 class Judged(Protocol):
@@ -60,11 +60,14 @@ class Baseline:
 
     bundle_name, bundle_sha256: of the bundle; scores of another one cannot be read against it.
     statistics: sums over the person's clips.
+    fingerprints: of the readings of these clips, so that none is added twice; a baseline of an
+        older version of facevoice has none.
     """
 
     bundle_name: str
     bundle_sha256: str
     statistics: Statistics
+    fingerprints: frozenset[str] = frozenset()
 
     @property
     def clips(self) -> int:
@@ -105,7 +108,9 @@ class Baseline:
         return cls.empty(predictor.bundle).after(found)
 
     def update(self, prediction: Judged) -> "Baseline":
-        """The baseline with one more clip of the person; the same one if nothing was scored.
+        """The baseline with one more clip of the person.
+
+        The same one if nothing was scored, or if it ``holds`` the clip already.
 
         Raises:
             InvalidInputError: another bundle made the prediction, or it was read from a record
@@ -117,9 +122,18 @@ class Baseline:
                 "this prediction was read from a record with rounded numbers, which a baseline"
                 " cannot use: predict again, or keep to_dict(exact=True)"
             )
-        if prediction.reading is None:
+        if prediction.reading is None or self.holds(prediction):
             return self
-        return replace(self, statistics=self.statistics.plus(prediction.reading))
+        return replace(
+            self,
+            statistics=self.statistics.plus(prediction.reading),
+            fingerprints=self.fingerprints | {prediction.reading.fingerprint},
+        )
+
+    def holds(self, prediction: Judged) -> bool:
+        """Whether it was made from this very clip, among others."""
+        reading = prediction.reading
+        return reading is not None and reading.fingerprint in self.fingerprints
 
     def after(self, predictions: Iterable[Judged]) -> "Baseline":
         """Update with several, in order."""
@@ -150,6 +164,7 @@ class Baseline:
             "holds": _HOLDS,
             "bundle": {"name": self.bundle_name, "sha256": self.bundle_sha256},
             **self.statistics.to_dict(),
+            "fingerprints": sorted(self.fingerprints),
         }
 
     @classmethod
@@ -166,7 +181,12 @@ class Baseline:
                     f" {record['version']!r}"
                 )
             bundle = record["bundle"]
-            return cls(str(bundle["name"]), str(bundle["sha256"]), Statistics.from_dict(record))
+            return cls(
+                str(bundle["name"]),
+                str(bundle["sha256"]),
+                Statistics.from_dict(record),
+                frozenset(map(str, record.get("fingerprints", ()))),
+            )
         except InvalidInputError:
             raise
         except (AttributeError, KeyError, TypeError, ValueError) as error:
