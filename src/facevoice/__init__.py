@@ -7,7 +7,6 @@
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from facevoice.timeline.live import LiveWindow, live
     from facevoice.types import EMOTIONS, Evidence, FaceTrack, Frame, Scores, Waveform
 
-__version__ = version("facevoice")
+    __version__: str
 
 _HOME: Final = {  # imported on first use, so that importing facevoice is cheap
     "EMOTIONS": "types",
@@ -64,10 +63,14 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version  # takes longer than all of this package
+
+        return version("facevoice")
     if name not in _HOME:
         raise AttributeError(f"module 'facevoice' has no attribute {name!r}")
     return getattr(import_module(f"facevoice.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME])
+    return sorted([*globals(), *_HOME, "__version__"])
