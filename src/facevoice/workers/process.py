@@ -126,6 +126,13 @@ class Worker(Generic[T, R]):
             self.pipe.send(None)
         self.alive = False
 
+    def kill(self) -> None:
+        """End it at once, whatever it is doing."""
+        self.alive = False
+        self._process.kill()
+        self._process.join()
+        self.pipe.close()
+
     def join(self) -> None:
         """Wait until it has ended."""
         while self._process.is_alive():  # its last outcome may be larger than the pipe holds
