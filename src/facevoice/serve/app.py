@@ -5,6 +5,7 @@ import importlib.util
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -17,7 +18,7 @@ from facevoice import __version__
 from facevoice.bundle import bundle_folder, read_card
 from facevoice.output.timeline import FORMATS
 from facevoice.output.wording import duration
-from facevoice.serve.body import FIELD, ClientGoneError, Upload, discard, receive_upload
+from facevoice.serve.body import FIELD, ClientGoneError, discard, receive_upload
 from facevoice.serve.crew import Crew
 from facevoice.serve.guard import NOTICE, App, Guard, headers_of
 from facevoice.serve.jobs import Job, Jobs
@@ -105,28 +106,42 @@ class Service:
             self.storage.close()
 
     @asynccontextmanager
-    async def upload(self, request: Request) -> AsyncIterator[tuple[Upload, Desk, ExitStack]]:
-        """Take a place in the queue and receive a file; both are given up at the end.
-
-        Who keeps them longer takes over the stack.
-        """
+    async def upload(self, request: Request) -> AsyncIterator["Arrival"]:
+        """Take a place in the queue and receive a file; both are given up unless they are kept."""
         async with AsyncExitStack() as refusing:
             refusing.push_async_exit(_discarding(request))
-            with ExitStack() as stack:
-                stack.enter_context(self.crew.place())
+            with ExitStack() as place, ExitStack() as removal:
+                place.enter_context(self.crew.place())
                 desk = self.storage.desk()
-                stack.callback(desk.remove)
+                removal.callback(desk.remove)
                 headers = headers_of(request.scope)
                 upload = await receive_upload(headers, request.receive, desk, self.limits)
                 request.scope["facevoice.size"] = upload.size
                 self.measured.uploaded(upload.size)
-                yield upload, desk, stack
+                assert desk.path is not None  # noqa: S101 - it has been written
+                yield Arrival(upload.name, desk, desk.path, place, removal)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A file that has arrived, with its place in the queue; name: what the client calls it."""
+
+    name: str
+    desk: Desk
+    path: Path
+    place: ExitStack
+    removal: ExitStack
+
+    def keep(self) -> ExitStack:
+        """Keep the file beyond the request; returns the place, to be given up later."""
+        self.removal.pop_all()
+        return self.place.pop_all()
 
 
 def _discarding(request: Request) -> Callable[..., Awaitable[bool]]:
     """Let the client finish what it sends before it is refused."""
 
-    async def leave(kind: object, error: object, trace: object) -> bool:
+    async def leave(_: object, error: object, __: object) -> bool:
         if isinstance(error, RefusedError) and "facevoice.size" not in request.scope:
             await discard(headers_of(request.scope), request.receive)
         return False
@@ -245,9 +260,7 @@ def _add_state(app: FastAPI, service: Service) -> None:
 
 
 def _add_predict(app: FastAPI, service: Service) -> None:
-    @app.post(
-        "/v1/predict", tags=["emotion"], openapi_extra=_FORM, response_class=Response
-    )
+    @app.post("/v1/predict", tags=["emotion"], openapi_extra=_FORM, response_class=Response)
     async def predict(
         request: Request, start: Seconds = None, stop: Seconds = None, audio_track: Track = None
     ) -> Response:
@@ -256,9 +269,8 @@ def _add_predict(app: FastAPI, service: Service) -> None:
         start, stop: the part to predict, in seconds. audio_track: the number of a sound track.
         """
         _check_span(start, stop)
-        async with service.upload(request) as (upload, desk, _):
-            assert desk.path is not None  # noqa: S101 - an upload has arrived
-            task = Task("predict", desk.path, upload.name, start, stop, audio_track)
+        async with service.upload(request) as found:
+            task = Task("predict", found.path, found.name, start, stop, audio_track)
             answer = await _unless_gone(
                 request, service.crew.run(task, service.limits.clip_deadline_seconds)
             )
@@ -315,12 +327,11 @@ def _add_jobs(app: FastAPI, service: Service) -> None:
             raise RefusedError(422, "invalid_input", "hop: it is longer than the window")
         wanted = _wanted(formats)
         service.jobs.check_room()
-        async with service.upload(request) as (upload, desk, stack):
-            assert desk.path is not None  # noqa: S101 - an upload has arrived
+        async with service.upload(request) as found:
             task = Task(
                 kind="timeline",
-                path=desk.path,
-                name=upload.name,
+                path=found.path,
+                name=found.name,
                 start=start,
                 stop=stop,
                 audio_track=audio_track,
@@ -331,9 +342,8 @@ def _add_jobs(app: FastAPI, service: Service) -> None:
                 personal=personal,
                 formats=wanted,
             )
-            job = Job(upload.name, desk)
-            kept = stack.pop_all()  # the place and the folder
-            service.jobs.start(job, task, kept)
+            job = Job(found.name, found.desk)
+            service.jobs.start(job, task, found.keep())
         record = job.record(service.limits.keep_seconds)
         return JSONResponse(record, 202, {"Location": f"/v1/jobs/{job.id}"})
 
@@ -417,4 +427,3 @@ def _wanted(formats: str | None) -> tuple[str, ...]:
             422, "invalid_input", f"formats: choose from {', '.join(known)}, separated by commas"
         )
     return names
-

@@ -135,7 +135,8 @@ class Guard:
 
 def headers_of(scope: Scope) -> dict[str, str]:
     """The headers of a request by name, in lower case."""
-    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    found = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+    return {name.lower(): value for name, value in found}
 
 
 def is_open(path: str) -> bool:

@@ -29,9 +29,7 @@ class Measured:
         self._refused = Counter(
             "facevoice_refused", "Uploads refused, by reason", ("kind",), registry=self._registry
         )
-        self._bytes = Counter(
-            "facevoice_upload_bytes", "Bytes of uploads", registry=self._registry
-        )
+        self._bytes = Counter("facevoice_upload_bytes", "Bytes of uploads", registry=self._registry)
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count a request."""

@@ -104,9 +104,7 @@ class Work:
 
 def _predict(predictor: Predictor, task: Task, limits: Limits) -> str:
     info = _checked(task, limits, limits.clip_seconds)
-    trace = predictor.trace(
-        task.path, start_seconds=task.start, stop_seconds=task.stop, info=info
-    )
+    trace = predictor.trace(task.path, start_seconds=task.start, stop_seconds=task.stop, info=info)
     prediction = predictor.of_file(_within(trace, limits.clip_seconds), info, path=task.name)
     return json_line(prediction.to_dict()) + "\n"
 
