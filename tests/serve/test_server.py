@@ -15,7 +15,7 @@ from support.running_server import form, running
 for package in ("fastapi", "uvicorn", "prometheus_client", "python_multipart"):
     pytest.importorskip(package)
 
-TOKEN = "a-secret-of-many-letters"
+TOKEN = "a-secret-of-many-letters"  # noqa: S105
 
 
 @pytest.fixture(scope="module")

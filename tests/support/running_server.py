@@ -44,7 +44,9 @@ class Server:
     def send(self, path, content, name="clip.mp4", headers=None, **options):
         """Post a file as a form."""
         body, kind = form(content, name)
-        return self.request("POST", path, body, {"Content-Type": kind, **(headers or {})}, **options)
+        return self.request(
+            "POST", path, body, {"Content-Type": kind, **(headers or {})}, **options
+        )
 
     def finished(self, job_id, seconds=60):
         """A job's record once it is over."""

@@ -5,7 +5,7 @@ import json
 import secrets
 import time
 from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -88,11 +88,11 @@ class Jobs:
                 {"Retry-After": "60"},
             )
 
-    def start(self, job: Job, task: Task, place: AbstractContextManager[None]) -> None:
+    def start(self, job: Job, task: Task, place: ExitStack) -> None:
         """Begin a film; place: in the queue, which is given up once it is over."""
         self._jobs[job.id] = job
         job.task = asyncio.create_task(self._work(job, task))
-        job.task.add_done_callback(lambda _: place.__exit__(None, None, None))
+        job.task.add_done_callback(lambda _: place.close())
 
     def find(self, job_id: str) -> Job:
         """The job with an id.

@@ -1,5 +1,6 @@
 """Uploads and results on disk: private, counted, and removed, after a crash at the next start."""
 
+import importlib
 import os
 import secrets
 import shutil
@@ -8,15 +9,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Final, Self
+from typing import Any, BinaryIO, Final, Self
 
 from facevoice.errors import OutputError
 from facevoice.serve.problems import RefusedError
 
-try:
-    import fcntl
-except ImportError:  # Windows, which does not remove a file that is open
-    fcntl = None  # type: ignore[assignment]
+fcntl: Any = None
+with suppress(ImportError):  # Windows lacks it, and does not remove a file that is open
+    fcntl = importlib.import_module("fcntl")
 
 _LOCK: Final = "lock"
 _PREFIX: Final = "server-"
