@@ -16,6 +16,8 @@ from starlette.exceptions import HTTPException
 
 from facevoice import __version__
 from facevoice.bundle import bundle_folder, read_card
+from facevoice.output.html.colours import colours_of
+from facevoice.output.html.page import STYLE
 from facevoice.output.timeline import FORMATS
 from facevoice.output.wording import duration
 from facevoice.serve.body import FIELD, ClientGoneError, discard, receive_upload
@@ -82,6 +84,7 @@ class Service:
             "sha256": hash_of(folder / "bundle.json"),
             "labels": list(card["labels"]),
         }
+        self.colours = colours_of(card["labels"])
         self.crew: Crew[Task, Answer] = Crew(
             work.open, workers=settings.workers, threads=threads, waiting=limits.waiting
         )
@@ -254,6 +257,7 @@ def _add_state(app: FastAPI, service: Service) -> None:
                 "keep_seconds": limits.keep_seconds,
             },
             "formats": _formats(),
+            "colours": service.colours,
             "notice": NOTICE,
             "version": __version__,
         }
@@ -395,7 +399,7 @@ def _add_pages(app: FastAPI) -> None:
 
     @app.get("/page/{name}", include_in_schema=False)
     async def file(name: str) -> Response:
-        known = {path.name: path for path in PAGE.iterdir()}
+        known = {path.name: path for path in (STYLE, *PAGE.iterdir())}
         path = known.get(name)
         if path is None or path.suffix not in _PAGE_TYPES:
             raise RefusedError(404, "not_found", "there is no such file")
