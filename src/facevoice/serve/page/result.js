@@ -57,7 +57,8 @@ const bars = (scores, model) => {
 };
 
 const film = (view, timeline, file, address, model) => {
-  view.append(make("p", { className: "answer", textContent: summary(timeline) }));
+  const [text, label] = summary(timeline);
+  view.append(make("p", { className: `answer ${label ? colour(model, label) : ""}`, textContent: text }));
   const player = new Player(timeline, file, address);
   view.append(player.element);
   const people = timeline.people.map((person) => person.id);
@@ -69,12 +70,14 @@ const film = (view, timeline, file, address, model) => {
   player.portraits(cards);
 };
 
+// The verdict on who is seen longest, and its label.
 const summary = (timeline) => {
   const { people } = timeline;
-  if (!people.length) return timeline.windows.some((row) => row.scores) ? "A voice, nobody in view" : "Nobody is seen or heard";
+  if (!people.length) return [timeline.windows.some((row) => row.scores) ? "A voice, nobody in view" : "Nobody is seen or heard", null];
   const [first] = [...people].sort((one, other) => other.seconds_seen - one.seconds_seen);
   const more = people.length > 1 ? `, and ${people.length - 1} more` : "";
-  return `${name(first.id)}: mostly ${first.emotion ?? "nothing to score"}${more}`;
+  if (!first.emotion) return [`${name(first.id)}: nothing to score${more}`, null];
+  return [`${name(first.id)}: mostly ${first.emotion}${more}`, first.emotion];
 };
 
 const name = (id) => (id === null ? "A voice of no one in view" : `Person ${id}`);
@@ -106,7 +109,7 @@ class Player {
     this.canvas = make("canvas");
     this.canvas.setAttribute("aria-hidden", "true");
     this.trouble = make("p", { className: "trouble", hidden: true, textContent: "This browser cannot play the file. The curves work without it." });
-    this.slider = make("input", { type: "range", min: start, max: stop, step: hop / 4, value: start });
+    this.slider = make("input", { type: "range", min: start, max: stop, step: "any", value: start });
     this.slider.setAttribute("aria-label", "Position");
     this.output = make("output", { textContent: clock(start) });
     this.element = make("div", {},
@@ -116,6 +119,18 @@ class Player {
     this.media.addEventListener("play", () => this.#tick());
     this.media.addEventListener("seeked", () => this.tell(this.media.currentTime));
     this.slider.addEventListener("input", () => this.go(Number(this.slider.value)));
+    this.slider.addEventListener("keydown", (event) => this.#step(event, hop / 2));
+  }
+
+  #step(event, by) {
+    const now = Number(this.slider.value);
+    const time = {
+      ArrowLeft: now - by, ArrowDown: now - by, ArrowRight: now + by, ArrowUp: now + by,
+      PageDown: now - 10 * by, PageUp: now + 10 * by, Home: this.start, End: this.stop,
+    }[event.key];
+    if (time === undefined) return;
+    event.preventDefault();
+    this.go(Math.min(Math.max(time, this.start), this.stop));
   }
 
   follow(watcher) { this.watchers.push(watcher); this.tell(this.start); }
@@ -210,7 +225,7 @@ class Card {
   choose(own) {
     this.own = own;
     const shares = (own ? this.person?.personal_shares : this.person?.shares) ?? {};
-    const most = Object.entries(shares).sort((one, other) => other[1] - one[1]).slice(0, 3);
+    const most = Object.entries(shares).sort((one, other) => other[1] - one[1]).filter(([, share]) => share >= 0.005).slice(0, 3);
     const seen = this.person ? `Seen for ${this.person.seconds_seen.toFixed(1)} s, speaking for ${this.person.seconds_speaking.toFixed(1)} s. ` : "";
     const none = own ? "too little is known of this person for a baseline." : "nothing could be scored.";
     this.about.textContent = seen + (most.length ? `Share of the time: ${most.map(([label, share]) => `${label} ${percent(share)}`).join(", ")}.` : `Here, ${none}`);
@@ -247,18 +262,21 @@ class Card {
     const { start, stop } = this.player;
     const { labels, hop_seconds: hop } = this.timeline;
     const svg = drawing("svg", { viewBox: "0 0 1000 100", preserveAspectRatio: "none", role: "img", "aria-label": this.#spoken() });
+    const across = (time) => (1000 * (time - start)) / Math.max(stop - start, 1e-9);
     for (const label of labels) {
       let path = "";
-      let before = -Infinity;
+      let before = null;
       for (const row of this.windows) {
-        const scores = this.own ? row.personal?.scores : row.scores;
+        const scores = this.own ? row.personal?.scores : row.scores.scores;
         if (!scores) continue;
-        const time = (row.start_seconds + row.stop_seconds) / 2;
-        const x = (1000 * (time - start)) / Math.max(stop - start, 1e-9);
         const y = 97 - 94 * scores[label];
-        path += time - before > 2 * hop ? `M${x - 2} ${y}L${x + 2} ${y}` : `L${x} ${y}`;
-        before = time;
+        const goesOn = before && row.start_seconds - before.start_seconds < 2 * hop;
+        if (before && !goesOn) path += `H${across(before.stop_seconds)}`;
+        if (!goesOn) path += `M${across(row.start_seconds)} ${y}`;
+        path += `L${across((row.start_seconds + row.stop_seconds) / 2)} ${y}`;
+        before = row;
       }
+      if (before) path += `H${across(before.stop_seconds)}`;
       if (path) svg.append(drawing("path", { d: path, class: colour(this.model, label) }));
     }
     this.curves.classList.toggle("personal", this.own);
