@@ -25,6 +25,8 @@ NOTICE: Final = (
     " (EU AI Act, Article 50(3)). A model guesses expressions, not feelings."
 )
 
+_PROBES: Final = frozenset({"/livez", "/readyz"})
+"""Asked every few seconds, and logged only if the answer is a problem."""
 _LOG: Final = logging.getLogger("facevoice.serve")
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:;"
@@ -90,7 +92,8 @@ class Guard:
             self._measured.request(route, scope["method"], status, took)
             size = scope.get("facevoice.size")
             shown = "" if size is None else f" {size / 1e6:.2f} MB"
-            _LOG.info("%s %s %d%s %.3f s", _method(scope), route, status, shown, took)
+            level = logging.DEBUG if route in _PROBES and status < 400 else logging.INFO
+            _LOG.log(level, "%s %s %d%s %.3f s", _method(scope), route, status, shown, took)
 
     def _refusal(
         self, scope: Scope, headers: Mapping[str, str], origin: str | None
