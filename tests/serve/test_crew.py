@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 import time
 
 import pytest
@@ -18,6 +19,9 @@ def open_worker():
             os._exit(11)
         if unit == "raise":
             raise ValueError("a fault")
+        if unit == "grow":
+            held = [bytearray(1_000_000) for _ in range(400)]
+            time.sleep(60 * len(held))
         if isinstance(unit, float):
             time.sleep(unit)
         return os.getpid(), unit
@@ -31,7 +35,7 @@ def broken():
 
 @pytest.fixture(scope="module")
 def crew():
-    crew = Crew(open_worker, workers=1, threads=1, waiting=1)
+    crew = Crew(open_worker, workers=1, threads=1, waiting=1, most_bytes=300_000_000)
     crew.start()
     yield crew
     crew.close()
@@ -67,6 +71,13 @@ def test_a_deadline_ends_the_process(crew):
     assert asyncio.run(crew.run("a", 60))[0] != before
 
 
+def test_too_much_memory_ends_the_process(crew):
+    if not sys.platform.startswith("linux"):
+        pytest.skip("only Linux says how much memory a process holds")
+    assert code_of(crew.run("grow", 60)) == (422, "too_much_memory")
+    assert asyncio.run(crew.run("a", 60))[1] == "a"
+
+
 def test_work_that_nobody_waits_for_is_given_up(crew):
     async def give_up():
         started = asyncio.Event()
@@ -93,7 +104,7 @@ def test_places_are_bounded(crew):
 
 
 def test_why_no_worker_opens_is_known():
-    crew = Crew(broken, workers=1, threads=1, waiting=1)
+    crew = Crew(broken, workers=1, threads=1, waiting=1, most_bytes=300_000_000)
     crew.start()
     while crew.failure is None:
         time.sleep(0.05)

@@ -86,7 +86,11 @@ class Service:
         }
         self.colours = colours_of(card["labels"])
         self.crew: Crew[Task, Answer] = Crew(
-            work.open, workers=settings.workers, threads=threads, waiting=limits.waiting
+            work.open,
+            workers=settings.workers,
+            threads=threads,
+            waiting=limits.waiting,
+            most_bytes=limits.worker_bytes,
         )
         self.jobs = Jobs(self.crew, limits)
         self.storage = Storage(settings.folder, limits.disk_bytes)
@@ -368,7 +372,9 @@ def _add_results(app: FastAPI, service: Service) -> None:
     async def events(job_id: str) -> StreamingResponse:
         """The job's record as server-sent events whenever it changes; the last is named end."""
         job = service.jobs.find(job_id)
-        return StreamingResponse(service.jobs.events(job), media_type="text/event-stream")
+        headers = {"X-Accel-Buffering": "no"}  # proxies pass them on at once
+        found = service.jobs.events(job)
+        return StreamingResponse(found, headers=headers, media_type="text/event-stream")
 
     @app.get("/v1/jobs/{job_id}/timeline.{name}", tags=["films"], response_class=FileResponse)
     async def result(job_id: str, name: str) -> FileResponse:

@@ -28,15 +28,22 @@ class Crew(Generic[T, R]):
     """Workers with a queue.
 
     threads: of the libraries in each process. waiting: how many may wait for a worker.
+    most_bytes: of memory that a process may hold, where the system says how much it holds.
     """
 
     def __init__(
-        self, opening: Opening[T, R], *, workers: int, threads: int | None, waiting: int
+        self,
+        opening: Opening[T, R],
+        *,
+        workers: int,
+        threads: int | None,
+        waiting: int,
+        most_bytes: int,
     ) -> None:
         self._most = workers + waiting
         self._inside = 0
         self._queue: queue.SimpleQueue[_Errand[T, R]] = queue.SimpleQueue()
-        self._slots = [_Slot(opening, threads, self._queue) for _ in range(workers)]
+        self._slots = [_Slot(opening, threads, self._queue, most_bytes) for _ in range(workers)]
         self._seconds = 1.0  # that one piece of work takes, as of late
 
     def start(self) -> None:
@@ -154,8 +161,10 @@ class _Slot(threading.Thread, Generic[T, R]):
         opening: Opening[T, R],
         threads: int | None,
         errands: "queue.SimpleQueue[_Errand[T, R]]",
+        most_bytes: int,
     ) -> None:
         super().__init__(daemon=True)
+        self._most_bytes = most_bytes
         self._opening, self._threads, self._errands = opening, threads, errands
         self.closing = threading.Event()
         self.ready = False
@@ -209,18 +218,25 @@ class _Slot(threading.Thread, Generic[T, R]):
         errand.took = time.monotonic() - began
         errand.end(outcome)
 
+    def _problem(
+        self, worker: Worker[T, R], errand: "_Errand[T, R]", deadline: float
+    ) -> RefusedError | None:
+        """Why the work must end now."""
+        if time.monotonic() > deadline:
+            return RefusedError(422, "deadline", f"the work took more than {errand.seconds:g} s")
+        if (worker.memory_bytes or 0) > self._most_bytes:
+            return RefusedError(422, "too_much_memory", "the work on this file was ended")
+        if errand.given_up.is_set() or self.closing.is_set():
+            return RefusedError(503, "not_ready", "the work was given up")
+        return None
+
     def _outcome(
         self, worker: Worker[T, R], errand: "_Errand[T, R]", deadline: float
     ) -> Outcome[T, R]:
         while not worker.pipe.poll(_LOOK_SECONDS):
-            late = time.monotonic() > deadline
-            if late or errand.given_up.is_set() or self.closing.is_set():
+            problem = self._problem(worker, errand, deadline)
+            if problem is not None:
                 worker.kill()
-                problem = (
-                    RefusedError(422, "deadline", f"the work took more than {errand.seconds:g} s")
-                    if late
-                    else RefusedError(503, "not_ready", "the work was given up")
-                )
                 return Outcome(errand.unit, None, problem)
         outcome = worker.receive()
         if outcome is None:  # pragma: no cover - it was ready already

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from facevoice.serve.body import discard
 from facevoice.serve.measured import Measured
 from facevoice.serve.problems import PROBLEM_TYPE, problem_bytes
 from facevoice.serve.settings import Settings, is_numeric
@@ -81,6 +82,8 @@ class Guard:
         refused = self._refusal(scope, headers, origin)
         try:
             if refused is not None:
+                if scope["method"] == "POST":
+                    await discard(headers, receive)
                 await _refuse(answer, *refused)
             elif scope["method"] == "OPTIONS" and origin is not None:
                 await _allow(answer)

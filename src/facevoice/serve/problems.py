@@ -20,6 +20,7 @@ _TITLES: Final[Mapping[str, str]] = {
     "too_many_pixels": "The pictures are too large",
     "too_many_tracks": "The file has too many sound tracks",
     "too_slow": "The file arrives too slowly",
+    "too_much_memory": "The work takes too much memory",
     "deadline": "The work takes too long",
     "busy": "The server is busy",
     "full": "The server's disk space is used up",

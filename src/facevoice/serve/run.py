@@ -69,11 +69,12 @@ def _log_to(say: Callable[[str], None]) -> None:
 
     class Lines(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            say(record.getMessage())
+            say(record.getMessage().strip())  # without tracebacks, which may name files
 
-    log = logging.getLogger("facevoice.serve")
-    log.handlers, log.propagate = [Lines()], False
-    log.setLevel(logging.INFO)
+    for name, level in (("facevoice.serve", logging.INFO), ("uvicorn.error", logging.WARNING)):
+        log = logging.getLogger(name)
+        log.handlers, log.propagate = [Lines()], False
+        log.setLevel(level)
 
 
 def _protocol(seconds: float) -> type[asyncio.Protocol]:

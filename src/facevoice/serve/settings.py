@@ -26,6 +26,7 @@ class Limits:
     max_pixels: of a picture. max_tracks: sound tracks of a file.
     waiting: requests that may wait while all workers are busy.
     deadline_seconds: for the work on a film. clip_deadline_seconds: for the work on a clip.
+    worker_bytes: memory of a worker process, beyond which it is ended.
     keep_seconds: how long results are kept.
     max_jobs: films whose results are kept at one time.
     idle_seconds: how long a client may send nothing of a body or of its headers.
@@ -42,6 +43,7 @@ class Limits:
     waiting: int = 16
     deadline_seconds: float = 7200.0
     clip_deadline_seconds: float = 120.0
+    worker_bytes: int = 4_000_000_000
     keep_seconds: float = 3600.0
     max_jobs: int = 200
     idle_seconds: float = 15.0
