@@ -72,7 +72,7 @@ Track = Annotated[int | None, Query(ge=0, le=1000)]
 class Service:
     """What the routes share, from the start of the server to its end."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, storage: Storage) -> None:
         limits = settings.limits
         threads = settings.threads or threads_each(settings.workers)
         work = Work(settings.bundle, settings.device, threads, limits)
@@ -93,7 +93,7 @@ class Service:
             most_bytes=limits.worker_bytes,
         )
         self.jobs = Jobs(self.crew, limits)
-        self.storage = Storage(settings.folder, limits.disk_bytes)
+        self.storage = storage
         watch = self.measured.watch
         watch("requests_under_way", "Uploading, waiting or worked on", lambda: self.crew.inside)
         watch("workers_ready", "Workers that are alive", lambda: self.crew.ready)
@@ -110,7 +110,6 @@ class Service:
         finally:
             expiry.cancel()
             await asyncio.to_thread(self.crew.close)
-            self.storage.close()
 
     @asynccontextmanager
     async def upload(self, request: Request) -> AsyncIterator["Arrival"]:
@@ -156,13 +155,13 @@ def _discarding(request: Request) -> Callable[..., Awaitable[bool]]:
     return leave
 
 
-def make_app(settings: Settings) -> App:
-    """The whole application.
+def make_app(settings: Settings, storage: Storage) -> App:
+    """The whole application; storage: for uploads and results.
 
     Raises:
-        FacevoiceError: the bundle or the folder for uploads cannot be used.
+        BundleError: the bundle is absent or inconsistent.
     """
-    service = Service(settings)
+    service = Service(settings, storage)
     app = FastAPI(
         title="facevoice",
         version=__version__,

@@ -13,6 +13,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from facevoice.errors import OutputError
 from facevoice.serve.app import make_app
 from facevoice.serve.settings import Settings
+from facevoice.serve.storage import Storage
 
 _MOST_CONNECTIONS = 512
 _CLOSING_SECONDS = 5
@@ -28,9 +29,12 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
         FacevoiceError: the bundle cannot be read.
     """
     _log_to(say)
-    with _listening(settings) as listening:
+    with (
+        _listening(settings) as listening,
+        Storage(settings.folder, settings.limits.disk_bytes) as storage,
+    ):
         config = uvicorn.Config(
-            make_app(settings),
+            make_app(settings, storage),
             http=_protocol(settings.limits.idle_seconds),
             ws="none",
             access_log=False,
