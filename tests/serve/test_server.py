@@ -74,6 +74,9 @@ def test_a_film_gives_every_format_and_is_deleted(server, sample):
         assert (status, bool(content)) == (200, True), name
         assert "attachment" in headers["content-disposition"]
         assert b"/uploads/" not in content, f"{name} names a folder of the server"
+        if name in {"eaf", "html"}:
+            assert b"film.mp4" in content
+            assert b"timeline.mp4" not in content
     timeline = json.loads(server.get(f"{address}/timeline.json")[2])
     jsonschema.validate(timeline, TIMELINE_SCHEMA)
     assert timeline["path"] == "film.mp4"

@@ -148,7 +148,7 @@ def _timeline(
         for name in task.formats:
             keeps_frames = task.frames or name == "mp4"
             shown = named if keeps_frames else replace(named, frames=None)
-            write(shown, folder, [name], source)
+            write(shown, folder, [name], source, task.name)
     finally:
         source.unlink()
     return ""
