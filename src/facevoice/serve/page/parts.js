@@ -20,6 +20,7 @@ export const clock = (seconds) => {
   return `${Math.floor(whole / 60)}:${two(whole % 60)}.${Math.floor(10 * (seconds - whole))}`;
 };
 
-export const duration = (seconds) => (
-  seconds < 60 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`
-);
+export const duration = (seconds) => {
+  if (seconds < 60) return `${Math.ceil(seconds)} s`;
+  return seconds < 3600 ? `${Math.ceil(seconds / 60)} min` : `${+(seconds / 3600).toFixed(1)} h`;
+};

@@ -224,13 +224,19 @@ class Card {
 
   choose(own) {
     this.own = own;
-    const shares = (own ? this.person?.personal_shares : this.person?.shares) ?? {};
-    const most = Object.entries(shares).sort((one, other) => other[1] - one[1]).filter(([, share]) => share >= 0.005).slice(0, 3);
-    const seen = this.person ? `Seen for ${this.person.seconds_seen.toFixed(1)} s, speaking for ${this.person.seconds_speaking.toFixed(1)} s. ` : "";
-    const none = own ? "too little is known of this person for a baseline." : "nothing could be scored.";
-    this.about.textContent = seen + (most.length ? `Share of the time: ${most.map(([label, share]) => `${label} ${percent(share)}`).join(", ")}.` : `Here, ${none}`);
+    this.about.textContent = this.person ? this.#said(own) : "Speech that was attributed to no one in view.";
     this.#draw();
     this.at(Number(this.player.slider.value));
+  }
+
+  #said(own) {
+    const { seconds_seen: seen, seconds_speaking: speaks } = this.person;
+    const shares = own ? this.person.personal_shares : this.person.shares;
+    const most = Object.entries(shares).sort((one, other) => other[1] - one[1]).filter(([, share]) => share >= 0.005).slice(0, 3);
+    const none = own ? "too little is known of this person for a baseline" : "nothing could be scored";
+    const told = most.map(([label, share]) => `${label} ${percent(share)}`).join(", ");
+    const what = told ? `Share of the time: ${told}` : `Here, ${none}`;
+    return `Seen for ${seen.toFixed(1)} s, speaking for ${speaks.toFixed(1)} s. ${what}.`;
   }
 
   at(time) {
