@@ -2,17 +2,19 @@
 
     python benchmarks/personal.py voice FOLDS CENTRED    whole, causal and enrolled, by corpus
     python benchmarks/personal.py mixes FOLDS CENTRED    mostly neutral people, and one emotion
+    python benchmarks/personal.py calibrate FOLDS CENTRED    log-loss, by temperature
 
 FOLDS and CENTRED are folders of `facevoice folds` with recipes/base_speech.toml and
 recipes/base_speech_centred.toml and the same folds (runs/base.sh --folds makes both). Every clip is
 scored by models that have not met its speaker, and read with the product's own estimator; labels
-only judge. Clips of audio and video: facevoice evaluate LABELS --personal.
+only judge. What corpora left out ask for in `calibrate` is `centred_temperature` in base_tree.toml.
+Clips of audio and video: facevoice evaluate LABELS --personal.
 """
 
 import argparse
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facevoice.branches.base import softmax, tempered
 from facevoice.bundle.population import table_population
 from facevoice.person import BranchPopulation, Population, Reading, Statistics
 from facevoice.scores.metrics import paired_permutation
@@ -44,12 +47,16 @@ class Clips:
     populations: Sequence[Population]
     neutral: int
 
-    def answer(self, clip: int, known: Statistics) -> int:
-        """The personal answer to a clip, or the plain one where too little is known."""
+    def scores(self, clip: int, known: Statistics) -> NDArray[np.float64]:
+        """The personal scores (K,) of a clip, or the plain ones where too little is known."""
         if known.lacking(self.populations[clip]) is not None:
-            return int(self.readings[clip].log_scores[VOICE].argmax())
+            return softmax(self.readings[clip].log_scores[VOICE])
         shift = known.shift(self.populations[clip])[VOICE]
-        return int(shift(self.readings[clip], VOICE).argmax())
+        return softmax(shift(self.readings[clip], VOICE))
+
+    def answer(self, clip: int, known: Statistics) -> int:
+        """The label of the highest of these."""
+        return int(self.scores(clip, known).argmax())
 
     def known(self, clips: NDArray[np.integer[Any]]) -> Statistics:
         """The statistics of a person after some clips."""
@@ -73,18 +80,29 @@ class Clips:
         return [int(self.readings[clip].log_scores[VOICE].argmax()) for clip in clips]
 
 
-def read(folds: Path, centred: Path) -> Clips:
-    """Join the held-out tables of the plain and the centred model."""
+TEMPERATURE = 2.7595 / 1.301
+"""Of the voice of base, over what the validation rows of its training ask for: see its card."""
+CENTRED_TEMPERATURE = 1.5
+"""Of its second model, likewise."""
+TEMPERATURES = (1.0, 1.2, 1.4, 1.5, 1.6, 1.8, 2.0, 2.4)
+
+
+def read(folds: Path, centred: Path, temperature: float = CENTRED_TEMPERATURE) -> Clips:
+    """Join the held-out tables of the plain and the centred model, this one flattened."""
     table, second = (read_score_table(path / "held_out.npz") for path in (folds, centred))
     places = {name: row for row, name in enumerate(second.ids.tolist())}
     second = second.rows(np.array([places[name] for name in table.ids.tolist()]))
     if (table.splits != second.splits).any():
         raise SystemExit(f"{folds} and {centred} are not of the same folds")
+    scores = tempered(table.column(VOICE), TEMPERATURE)  # as base would have them
+    table = replace(table.select([VOICE]), scores=scores[:, None])
     plain = table.column(VOICE)
-    other = second.column(second.branches[0])
+    other = tempered(second.column(second.branches[0]), temperature)
     logs, twice = (np.log(np.maximum(each, 1e-12)) for each in (plain, other))
     by_fold = {
-        fold: _population(table, fold, centred / second.branches[0] / fold / "run.json")
+        fold: _population(
+            table, fold, centred / second.branches[0] / fold / "run.json", temperature
+        )
         for fold in np.unique(table.splits).tolist()
     }
     return Clips(
@@ -100,11 +118,11 @@ def read(folds: Path, centred: Path) -> Clips:
     )
 
 
-def _population(table: ScoreTable, fold: str, run: Path) -> Population:
+def _population(table: ScoreTable, fold: str, run: Path, temperature: float) -> Population:
     """That of the other folds, as a bundle would have it that never met this one."""
     own = table_population(table.rows(table.splits != fold), VOICE)
     assert own is not None
-    centred = np.array(json.loads(run.read_text())["centred"])
+    centred = np.array(json.loads(run.read_text())["centred"]) / temperature
     return Population({VOICE: BranchPopulation(own.mean, own.clips, own.people, centred)})
 
 
@@ -218,13 +236,39 @@ def show_mixes(clips: Clips) -> None:
         )
 
 
+def show_calibration(folds: Path, centred: Path) -> None:
+    """Log-loss and overconfidence of the personal answers, by temperature of the second model."""
+    print(
+        "temperature        whole: WAR  log-loss  overconfidence"
+        "     causal: WAR  log-loss  overconfidence"
+    )
+    for temperature in TEMPERATURES:
+        clips, cells = read(folds, centred, temperature), []
+        rng = np.random.default_rng(0)
+        scores = np.zeros((2, len(clips.truth), len(clips.populations[0].branches[VOICE].mean)))
+        for _, own in by_speaker(clips):
+            whole, before = clips.known(own), Statistics.empty()
+            for clip in rng.permutation(own):
+                scores[0, clip] = clips.scores(clip, whole)
+                scores[1, clip] = clips.scores(clip, before)
+                before = before.plus(clips.readings[clip])
+        for found in scores:
+            war = (found.argmax(axis=1) == clips.truth).mean()
+            loss = -np.log(found[np.arange(len(found)), clips.truth]).mean()
+            cells.append(f"{war:18.3f} {loss:9.3f} {found.max(axis=1).mean() - war:+15.3f}")
+        print(f"{temperature:11}" + "".join(cells))
+
+
 def main() -> None:
     """Print the table that was asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("table", choices=("voice", "mixes"))
+    parser.add_argument("table", choices=("voice", "mixes", "calibrate"))
     parser.add_argument("folds", type=Path)
     parser.add_argument("centred", type=Path)
     options = parser.parse_args()
+    if options.table == "calibrate":
+        show_calibration(options.folds, options.centred)
+        return
     clips = read(options.folds, options.centred)
     {"voice": show_voice, "mixes": show_mixes}[options.table](clips)
 

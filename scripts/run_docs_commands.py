@@ -57,7 +57,7 @@ SUBSTITUTIONS: Final = (
     (r"--search nested\b", "--search nested --step 0.25"),
     (r" --data prepared/more\b", ""),
     # what an earlier page or block has made is there already
-    (r"\bfacevoice (adapt|bundle|fuse|reweigh|score) ", r"facevoice \1 --overwrite "),
+    (r"\bfacevoice (adapt|bundle|fuse|quantize|reweigh|score) ", r"facevoice \1 --overwrite "),
 )
 """Pattern in a command -> what is run in its place, and in comments why."""
 

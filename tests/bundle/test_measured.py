@@ -84,6 +84,16 @@ def test_a_row_replaces_the_one_of_its_name_or_clips(tmp_path) -> None:
     assert row_for(read_card(folder), table) is None
 
 
+def test_personal_figures_stay_where_the_same_is_measured_without_them(tmp_path) -> None:
+    folder = make_toy_bundle(tmp_path / "toy")
+    row = row_of(skilled(), "mine")
+    record(folder, {**row, "personal": {"mode": "whole"}})
+    record(folder, row)
+    assert read_card(folder)["measured"][0]["personal"] == {"mode": "whole"}
+    record(folder, row_of(skilled(6), "mine"))
+    assert "personal" not in read_card(folder)["measured"][0]
+
+
 def test_what_is_left_out_is_recorded_anew(tmp_path) -> None:
     folder = make_toy_bundle(tmp_path / "toy")
     before = read_card(folder)

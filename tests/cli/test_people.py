@@ -240,3 +240,10 @@ def test_a_clip_said_to_show_two_people_is_refused(tmp_path):
             read_people(path)
     path.write_text("speaker;path\nanna;x/a.mp4\nanna;b.mp4\nanna;x/a.mp4\n")
     assert read_people(path) == {tmp_path / "x" / "a.mp4": "anna", tmp_path / "b.mp4": "anna"}
+
+
+def test_a_clip_in_two_spellings_counts_once(bundle, clips, tmp_path, monkeypatch):
+    monkeypatch.chdir(clips[0].parent)
+    written = tmp_path / "one.jsonl"
+    assert run("predict", clips[0].name, clips[0], "-o", written, "--bundle", bundle) == 0
+    assert [record["path"] for record in records(written)] == [clips[0].name]

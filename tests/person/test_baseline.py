@@ -8,6 +8,7 @@ import pytest
 import facevoice
 from facevoice.errors import InvalidInputError
 from facevoice.person import Baseline
+from facevoice.predict import Prediction
 from facevoice.samples import SAMPLE
 from support.evidence_factory import make_evidence
 from support.people import add_population, clips_of
@@ -88,3 +89,10 @@ def test_a_damaged_state_is_refused(predictor, clips):
     for key, value in {"clips": -1, "seconds": float("nan"), "branches": {"voice": {}}}.items():
         with pytest.raises(InvalidInputError):
             Baseline.from_dict(record | {key: value})
+
+
+def test_rounded_records_are_refused(predictor, clips):
+    """They have scores, but not the log scores of each branch: nothing may be lost in silence."""
+    rounded = Prediction.from_dict(clips[0].to_dict())
+    with pytest.raises(InvalidInputError, match="rounded"):
+        Baseline.empty(predictor.bundle).update(rounded)

@@ -127,7 +127,7 @@ def test_constant_scores_are_drawn_towards_the_population(log_scores, count):
     low, high = np.minimum(log_scores, MEANS[2]), np.maximum(log_scores, MEANS[2])
     assert (moved >= low - 1e-9).all()
     assert (moved <= high + 1e-9).all()
-    if entropy(softmax(2 * log_scores)) <= np.log(FEW_EMOTIONS * LABELS):
+    if entropy(softmax(4 * log_scores)) <= np.log(FEW_EMOTIONS * LABELS):
         np.testing.assert_array_equal(moved, log_scores)
 
 
@@ -137,7 +137,7 @@ def test_emotions_shown_are_counted_as_diversity_is_in_ecology(readings):
     """Against scipy's entropy: Hill's number of order 1."""
     for name, own in after(readings).branches.items():
         logs = np.array([each.log_scores[name] for each in readings if name in each.log_scores])
-        expected = np.exp(entropy(softmax(2 * logs, axis=1).mean(axis=0)))
+        expected = np.exp(entropy(softmax(4 * logs, axis=1).mean(axis=0)))
         assert own.emotions == pytest.approx(expected, rel=1e-6)
 
 
@@ -197,3 +197,14 @@ def test_few_clips_and_a_bundle_without_a_population_are_said():
 def test_a_reading_that_makes_no_sense_is_refused(log_scores, weights, length):
     with pytest.raises(InvalidInputError):
         Reading(log_scores, weights, length)
+
+
+def test_one_sided_people_of_two_labels_are_not_shifted():
+    """One emotion of two is half of the labels: only what is beyond the first tells variety."""
+    likely = np.log([0.99, 0.01])
+    clips = [
+        Reading({"voice": likely if n else likely[::-1]}, {"voice": 1.0}, 1.0) for n in range(10)
+    ]
+    known = reduce(Statistics.plus, clips, Statistics.empty())
+    population = Population({"voice": BranchPopulation(np.log([0.5, 0.5]), 9, 3)})
+    assert not known.shift(population)["voice"]

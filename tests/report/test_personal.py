@@ -94,3 +94,10 @@ def test_the_command_prints_both_and_says_what_they_saw(bundle, tmp_path, capsys
     assert record["personal"]["mode"] == "causal"
     assert set(record["personal"]["nodes"]) <= set(record["nodes"])
     assert main([*call, "whole", "-o", str(tmp_path / "card")]) == 1
+
+
+def test_weights_are_refused_beside_it(tmp_path, capsys):
+    """Figures of other weights than the bundle's would stand beside personal ones of its own."""
+    options = ["--personal", "whole", "--weights", "weights.json"]
+    assert main(["evaluate", str(tmp_path / "labels.csv"), *options]) == 1
+    assert "no --weights" in capsys.readouterr().err

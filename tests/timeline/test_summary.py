@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from facevoice.timeline import Person
 from facevoice.timeline.summary import Cores, Sighted, people_of, speech_of
 from support.written_timelines import row
 
@@ -41,3 +43,10 @@ def test_no_part_of_a_row_lies_beyond_the_last_sight():
     assert Cores(rows, sighted).of(rows[0]) == (0.5, 2.43)
     unseen = replace(rows[0], person=None)
     assert Cores([unseen], {}).of(unseen) == (0.0, 3.0)
+
+
+def test_people_are_equal_whose_portraits_are_not():
+    """A timeline that was read back has no portraits."""
+    person = Person(0, 0.0, 1.0, 1.0, 0.0, {}, portrait=np.zeros((4, 4, 3), np.uint8))
+    assert person == replace(person, portrait=None)
+    assert person != replace(person, last_seen_seconds=2.0)

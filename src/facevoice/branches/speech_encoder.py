@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final
 
-from facevoice.branches.base import Context, Leaf, Node
+import numpy as np
+
+from facevoice.branches.base import Context, Leaf, Node, tempered
 from facevoice.errors import BundleError
 from facevoice.session import Session
 from facevoice.speech.encoders import Encoder, EncoderPart, pooled
@@ -13,6 +15,9 @@ from facevoice.types.checks import set_field
 
 CENTRED_MODEL: Final = "centred_model"
 """The key of a node that names the second model's file."""
+
+CENTRED_TEMPERATURE: Final = "centred_temperature"
+"""The key of a node that flattens the second model's scores."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -26,6 +31,7 @@ class SpeechEncoder(Leaf):
         the states depend on how much is read at once.
     centred: a second model of the same features, for scores that are read against a person's own
         mean; see ``facevoice.person``.
+    centred_temperature: > 0; divides its logits, as ``temperature`` those of the first.
     """
 
     modality: ClassVar[Modality | None] = "voice"
@@ -33,12 +39,18 @@ class SpeechEncoder(Leaf):
     encoders: Sequence[Encoder]
     in_pieces: bool = field(default=False, kw_only=True)
     centred: Session | None = field(default=None, kw_only=True)
+    centred_temperature: float = field(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         Leaf.__post_init__(self)
         set_field(self, "encoders", tuple(self.encoders))
         if not self.encoders:
             raise BundleError(f"branch {self.name!r}: it has no encoder")
+        if not (np.isfinite(self.centred_temperature) and self.centred_temperature > 0):
+            raise BundleError(
+                f"branch {self.name!r}: {CENTRED_TEMPERATURE} must be positive, got"
+                f" {self.centred_temperature}"
+            )
 
     @classmethod
     def of_node(cls, node: Node, context: Context) -> "SpeechEncoder":
@@ -51,6 +63,7 @@ class SpeechEncoder(Leaf):
             encoders=[Encoder(part, context.session(part.file)) for part in parts],
             in_pieces=node.get("in_pieces", False) is True,
             centred=context.session(node[CENTRED_MODEL]) if CENTRED_MODEL in node else None,
+            centred_temperature=float(node.get(CENTRED_TEMPERATURE, 1.0)),
         )
 
     def score(self, evidence: Evidence) -> Scores | None:
@@ -69,7 +82,8 @@ class SpeechEncoder(Leaf):
             return scores
         second = self.centred.run(features)[-1]
         self.check_outputs(second.shape[1])
-        return replace(scores, centred=second[0])
+        calibrated = tempered(second[0].astype(np.float64), self.centred_temperature)
+        return replace(scores, centred=calibrated)
 
     def __repr__(self) -> str:
         return f"SpeechEncoder({self.name}: {', '.join(each.part.file for each in self.encoders)})"

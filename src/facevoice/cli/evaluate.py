@@ -90,9 +90,10 @@ def _check_output(options: argparse.Namespace) -> None:
         raise InvalidInputError(
             "--record writes figures of the bundle itself: give labelled clips, and no --weights"
         )
-    if options.personal is not None and (table or _wants_card(options)):
+    if options.personal is not None and (table or _wants_card(options) or options.weights):
         raise InvalidInputError(
-            "--personal needs labelled clips, and prints its figures: give no report's folder"
+            "--personal needs labelled clips, and prints figures of the bundle itself: give no"
+            " report's folder and no --weights"
         )
     if _wants_card(options):
         check_report(options.output, overwrite=options.overwrite)

@@ -36,7 +36,8 @@ def find_inputs(texts: list[str]) -> tuple[list[Path], list[tuple[str, Facevoice
                 say(f"{text}: {line}")
         except FacevoiceError as error:
             failures.append((text, error))
-    return list(dict.fromkeys(paths)), failures
+    found_once = {path.absolute(): path for path in reversed(paths)}  # the first spelling stays
+    return list(reversed(found_once.values())), failures
 
 
 def said_only(form: str, output: Path | None) -> bool:

@@ -24,7 +24,7 @@ def ends_early(path: Path) -> bool:
         return stated is not None and stated > size
     if head.startswith(b"RIFF"):
         stated = int.from_bytes(head[4:8], "little")
-        return stated < _RIFF_UNKNOWN and stated + 8 > size
+        return stated < _RIFF_UNKNOWN and stated > size  # some count their first eight bytes too
     in_packets = len(head) > 2 * _TS_PACKET and set(head[: 3 * _TS_PACKET : _TS_PACKET]) == {0x47}
     return in_packets and size % _TS_PACKET > 0
 

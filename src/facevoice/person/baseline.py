@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 from facevoice.errors import InvalidInputError
 from facevoice.person.estimator import Statistics
 from facevoice.person.readings import Reading
-from facevoice.types import Evidence
+from facevoice.types import Evidence, Scores
 from facevoice.writing import replacing
 
 FORMAT: Final = "facevoice baseline"
@@ -26,6 +26,8 @@ class Judged(Protocol):
     def bundle_name(self) -> str: ...  # noqa: D102
     @property
     def bundle_sha256(self) -> str: ...  # noqa: D102
+    @property
+    def scores(self) -> Scores | None: ...  # noqa: D102
     @property
     def reading(self) -> Reading | None: ...  # noqa: D102
 
@@ -100,9 +102,15 @@ class Baseline:
         """The baseline with one more clip of the person; the same one if nothing was scored.
 
         Raises:
-            InvalidInputError: another bundle made the prediction.
+            InvalidInputError: another bundle made the prediction, or it was read from a record
+                with rounded numbers.
         """
         self.check(prediction.bundle_name, prediction.bundle_sha256)
+        if prediction.reading is None and prediction.scores is not None:
+            raise InvalidInputError(
+                "this prediction was read from a record with rounded numbers, which a baseline"
+                " cannot use: predict again, or keep to_dict(exact=True)"
+            )
         if prediction.reading is None:
             return self
         return replace(self, statistics=self.statistics.plus(prediction.reading))

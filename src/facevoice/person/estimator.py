@@ -30,15 +30,16 @@ FEWEST_CLIPS: Final = 3
 PRIOR_CLIPS: Final = 4.0
 """How many clips the population's mean is worth beside a person's own."""
 
-FEW_EMOTIONS: Final = 0.5
-"""A person who seems to show this share of the labels or less is not shifted ..."""
-ENOUGH_EMOTIONS: Final = 0.7
+FEW_EMOTIONS: Final = 2.5 / 6
+"""A person who seems to show this share of the labels but one, beyond the first, or less is not
+shifted (3.5 emotions of seven) ..."""
+ENOUGH_EMOTIONS: Final = 3.9 / 6
 """... and from this share on as far as clips outweigh the prior."""
 
 CENTRED_SHARE: Final = 0.85
 """The largest share of the second model of a branch in its personal log scores."""
 
-_SHARPENED: Final = 2.0  # the power of the scores of a clip before they are averaged
+_SHARPENED: Final = 4.0  # the power of the calibrated scores of a clip before they are averaged
 
 Lacking = Literal["no_population", "too_little"]
 
@@ -133,7 +134,7 @@ class BranchStatistics(Value):
     @property
     def trust(self) -> float:
         """How far the mean may be taken for the person's own, 0 to 1."""
-        shown = self.emotions / len(self.shares)
+        shown = (self.emotions - 1) / max(len(self.shares) - 1, 1)  # 0: one emotion alone
         varied = (shown - FEW_EMOTIONS) / (ENOUGH_EMOTIONS - FEW_EMOTIONS)
         return min(max(varied, 0.0), 1.0) * self.clips / (self.clips + PRIOR_CLIPS)
 

@@ -55,6 +55,11 @@ def personal_of(
     lacking = statistics.lacking(population)
     if lacking is not None or population is None:
         return None, lacking
+    known = statistics.branches.keys() & reading.log_scores.keys()
+    if not known:
+        return None, "too_little"  # such as a voice, where only faces were enrolled
+    if not known & population.branches.keys():
+        return None, "no_population"
     found = shifted(tree, scores, reading, statistics.shift(population))
     return Personal(found, statistics.clips, statistics.seconds), None
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from facevoice.bundle import Bundle
 from facevoice.errors import InvalidInputError
-from facevoice.person import Baseline
+from facevoice.person import FEWEST_CLIPS, Baseline
 from facevoice.predict import Prediction, read_against
 from facevoice.report.scoring import row_of
 from facevoice.scores.metrics import (
@@ -74,16 +74,19 @@ def personal_figures(
     table: of all nodes, see ``score_clips``. predictions: of its clips, in its order.
 
     Raises:
-        InvalidInputError: the bundle has no population, or no two clips share a group.
+        InvalidInputError: the bundle has no population, or nobody has as many clips as a
+            baseline needs.
     """
     people = [np.flatnonzero(table.groups == name) for name in np.unique(table.groups)]
     if bundle.population is None:
         raise InvalidInputError(
             f"the bundle {bundle.name} has no population to read people against"
         )
-    if max(len(rows) for rows in people) < 2:
+    most = max(len(rows) for rows in people)
+    if most < FEWEST_CLIPS:
         raise InvalidInputError(
-            "no two clips are of one person: the labels need a column speaker or group"
+            f"nobody has {FEWEST_CLIPS} clips, which a baseline needs (at most {most} are of one"
+            " person): the labels need a column speaker or group"
         )
     if mode == "whole":
         tables = [_read(bundle, table, predictions, people, mode)]

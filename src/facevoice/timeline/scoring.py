@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facevoice.branches import Branch, PerFaceBranch, PiecewiseBranch, leaves, score_tree
 from facevoice.bundle import Bundle
@@ -140,7 +141,7 @@ class WindowScorer:
             if isinstance(leaf, PerFaceBranch) and faces is not None:
                 chosen = leaf.chosen(len(faces))
                 times = faces.times_seconds[chosen].tolist()
-                looks = self._looks_at(leaf, faces.track_id, times, faces.images[chosen])
+                looks = self._looks_at(leaf, faces.track_id, times, faces.images, chosen)
                 self._leaf_scores[key] = leaf.of_looks(looks, faces.quality[chosen])
             elif id(leaf) in self._heard:
                 self._leaf_scores[key] = self._heard[id(leaf)].score(evidence)
@@ -149,13 +150,21 @@ class WindowScorer:
         return self._leaf_scores[key]
 
     def _looks_at(
-        self, leaf: PerFaceBranch, person: int, times: Sequence[float], images: UInt8Array
+        self,
+        leaf: PerFaceBranch,
+        person: int,
+        times: Sequence[float],
+        images: UInt8Array,
+        chosen: NDArray[np.intp],
     ) -> Float64Array:
-        """A leaf's looks (M, D) at faces (M, 256, 256, 3); the new ones are made in one batch."""
+        """A leaf's looks (M, D) at M chosen of the faces (T, 256, 256, 3), seen at ``times`` (M,).
+
+        The new ones are made in one batch.
+        """
         keys = [(id(leaf), person, time) for time in times]
         new = [index for index, key in enumerate(keys) if key not in self._looks]
         if new:
-            looks = leaf.look(images[new])
+            looks = leaf.look(images[chosen[new]])
             self._looks.update(zip((keys[index] for index in new), looks, strict=True))
         return np.stack([self._looks[key] for key in keys])
 
@@ -203,7 +212,7 @@ class WindowScorer:
             if sight.aligned is None or not isinstance(leaf, PerFaceBranch):
                 return None
             images, times = sight.aligned[None], [sight.time_seconds]
-            looks = self._looks_at(leaf, sight.person or 0, times, images)
+            looks = self._looks_at(leaf, sight.person or 0, times, images, np.zeros(1, np.intp))
             frames = leaf.frames_of_looks(looks)
             return None if frames is None else Scores(leaf.labels, frames[0])
 

@@ -22,8 +22,8 @@ class Value:
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return NotImplemented
-        mine, others = _values(self), _values(other)
-        return all(_same(value, others[name]) for name, value in mine.items())
+        names = [each.name for each in fields(self) if each.compare]  # type: ignore[arg-type]
+        return all(_same(getattr(self, name), getattr(other, name)) for name in names)
 
     def __hash__(self) -> int:
         raise TypeError(f"{type(self).__name__} holds arrays or mappings, which have no hash")
@@ -49,6 +49,8 @@ def _same(one: Any, two: Any) -> bool:
     if isinstance(one, np.ndarray) and isinstance(two, np.ndarray):
         inexact = one.dtype.kind == two.dtype.kind == "f"
         return one.dtype == two.dtype and np.array_equal(one, two, equal_nan=inexact)
+    if isinstance(one, np.ndarray) or isinstance(two, np.ndarray):
+        return False
     if isinstance(one, float) and isinstance(two, float):
         return one == two or (math.isnan(one) and math.isnan(two))
     if isinstance(one, Mapping) and isinstance(two, Mapping):

@@ -73,13 +73,19 @@ def test_a_bundle_reads_a_person_by_it(run, voices, tmp_path):
     tree.write_text(
         'name = "tiny"\nversion = "0"\ndescription = "for a test"\nshared_parts = true\n'
         '[licences]\ndata = "none"\n[tree]\nname = "system"\n'
-        'members = [{ run = "speech", centred_run = "second" }]\n'
+        'members = [{ run = "speech", centred_run = "second", centred_temperature = 2.0 }]\n'
     )
     bundle = load_bundle(assemble([plain, run], tree, tmp_path / "bundle"))
     assert bundle.card["tree"]["members"][0]["centred_model"] == "second.onnx"
     assert list(bundle.card["figures"]) == ["speech"]
     known = json.loads((run / "run.json").read_text())["centred"]
-    np.testing.assert_allclose(bundle.population.branches["speech"].centred, known, atol=1e-6)
+    population = bundle.population.branches["speech"].centred
+    np.testing.assert_allclose(population, np.array(known) / 2, atol=1e-6)
+    session = onnxruntime.InferenceSession(run / "model.onnx")
+    features, _ = features_of(voices, SECOND)
+    raw = session.run(None, {"features": features[:1].astype(np.float32)})[0][0]
+    found = bundle.tree.score(voices.evidence(0)).parts["speech"].centred
+    np.testing.assert_allclose(found, np.sqrt(raw) / np.sqrt(raw).sum(), atol=1e-4)
     statistics, last = Statistics.empty(), None
     for row in range(8):
         scores = bundle.tree.score(voices.evidence(row))

@@ -136,7 +136,7 @@ def _people(
             " Numbers count people in the order in which they are first seen. Nobody is followed"
             " across a cut: someone who is seen again after one has a new number."
         )
-    if timeline.personal is not None:
+    if any(row.personal is not None for row in timeline.rows):
         about += f" {_PERSONAL}"
     nobody = name_of(None) if info.has_video else "the voice"
     bodies = "".join(_person(timeline, each, colours, nobody) for each in people)

@@ -137,7 +137,7 @@ def _refit_node(base: Bundle, leaf: LeafFeatures, refit: Refit, folder: Path) ->
         for file in set(files_named(leaf.node, base.card["files"])) - models:
             shutil.copyfile(base.path(file), folder / file)
         # the new last layer has learnt from whole clips alone, and the second model from others
-        gone = {"in_pieces", "centred_model"}
+        gone = {"in_pieces", "centred_model", "centred_temperature"}
         old = {key: value for key, value in leaf.node.items() if key not in gone}
         return {**old, **node, **own}
     node["input"] = leaf.node["input"]

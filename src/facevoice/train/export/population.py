@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from facevoice.branches import leaves
+from facevoice.branches.speech_encoder import CENTRED_TEMPERATURE
 from facevoice.branches.tree import dotted_leaves
 from facevoice.bundle.population import POPULATION, branch_population, table_population
 from facevoice.person import BranchPopulation, Population
@@ -44,7 +45,8 @@ def population_of(
     for each, (name, node) in named:
         own = _branch(each, node, calibrations)
         if own is not None and CENTRED_RUN in each:
-            own = replace(own, centred=np.array(runs[each[CENTRED_RUN]].facts["centred"]))
+            centred = np.array(runs[each[CENTRED_RUN]].facts["centred"])
+            own = replace(own, centred=centred / node.get(CENTRED_TEMPERATURE, 1.0))
         if own is not None:
             found[name] = own
     return Population(found)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from facevoice import __version__
 from facevoice.branches import Branch, leaves
 from facevoice.branches.base import Leaf
+from facevoice.branches.speech_encoder import CENTRED_MODEL
 from facevoice.branches.tree import members_of, named_leaves
 from facevoice.bundle import Bundle, load_bundle
 from facevoice.bundle.files import files_named
@@ -162,13 +163,18 @@ class _Network:
 
 
 def _networks(branch: Leaf, node: Node) -> list[_Network]:
-    """The networks that a branch runs itself; encoders and meshes that it reads are not its own."""
+    """The networks that a branch runs itself; encoders and meshes that it reads are not its own.
+
+    Nor is a second model, for people with a baseline: plain scores, by which branches are judged,
+    say nothing of it.
+    """
     found = []
     for field in dataclasses.fields(branch):
         session = getattr(branch, field.name)
         if isinstance(session, Session):
             keys = [key for key, value in node.items() if value == session.path.name]
-            found.append(_Network(field.name, keys[0], session.path))
+            if keys[0] != CENTRED_MODEL:
+                found.append(_Network(field.name, keys[0], session.path))
     return found
 
 
