@@ -211,7 +211,8 @@ def _add_handlers(app: FastAPI, service: Service) -> None:
     @app.exception_handler(HTTPException)
     def _http(_: Request, error: HTTPException) -> Response:
         code = "not_found" if error.status_code == 404 else "error"
-        return _answer(service, RefusedError(error.status_code, code, str(error.detail)))
+        found = RefusedError(error.status_code, code, str(error.detail), error.headers)
+        return _answer(service, found)
 
     @app.exception_handler(OSError)
     def _disk(_: Request, error: OSError) -> Response:
