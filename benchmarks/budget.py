@@ -17,6 +17,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,20 +25,15 @@ import av
 import numpy as np
 import onnx
 import onnxruntime
-import timeline_speed
 from onnx import helper
+from stages import Replacement, replaced, timed
+from timeline_speed import looped
 
 from facevoice.bundle import load_bundle
-from facevoice.evidence import follow, read, windows
-from facevoice.evidence.cuts import CutFinder
-from facevoice.evidence.mouths import Mouths
-from facevoice.evidence.tracks import Tracks
-from facevoice.faces.find import FaceFinder
-from facevoice.media import views
+from facevoice.evidence import read
 from facevoice.samples import SAMPLE
 from facevoice.session import Session
 from facevoice.timeline import timeline
-from facevoice.timeline.scoring import WindowScorer
 
 SIZES = ((640, 360), (1920, 1080))
 _PRODUCT = 1024  # side of the matrices whose product is the ceiling
@@ -136,45 +132,24 @@ class Watched:
         self.measured: Spent = defaultdict(float)
         self.networks: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
         self._per_second, self._operations = per_second, Operations()
-        self._kept: list[tuple[Any, str, Any]] = []
         self._aside = threading.local()
+        self._block = ExitStack()
 
     def __enter__(self) -> Self:
-        stages: list[tuple[Any, str, str]] = [
-            (views.Viewer, "view", "thumbnails, brightness, colour"),
-            (CutFinder, "push", "cuts"),
-            (FaceFinder, "find", "find and follow faces"),
-            (follow, "align", "align faces"),
-            (Tracks, "update", "match faces"),
-            (Mouths, "measure", "mouths"),
-            (windows, "find_speech", "find and clean speech"),
-            (WindowScorer, "window", "face and voice networks"),
-            (windows, "features", "attribute speech"),
+        stages = timed(self.measured, self._clock)
+        others: list[Replacement] = [
+            (Session, "run", self._run(Session.run)),
+            (read, "is_worth_a_process", lambda _: False),
         ]
-        for place, name, stage in stages:
-            self._replace(place, name, self._stage(getattr(place, name), stage))
-        self._replace(Session, "run", self._run(Session.run))
-        self._replace(read, "is_worth_a_process", lambda _: False)
+        self._block.enter_context(replaced([*stages, *others]))
         return self
 
     def __exit__(self, *_: object) -> None:
-        for place, name, function in self._kept:
-            setattr(place, name, function)
+        self._block.close()
 
-    def _replace(self, place: Any, name: str, function: Any) -> None:
-        self._kept.append((place, name, getattr(place, name)))
-        setattr(place, name, function)
-
-    def _stage(self, function: Callable[..., Any], stage: str) -> Callable[..., Any]:
-        def measured(*arguments: Any, **options: Any) -> Any:
-            aside = getattr(self._aside, "seconds", 0.0)
-            started = time.thread_time()
-            result = function(*arguments, **options)
-            counting = getattr(self._aside, "seconds", 0.0) - aside
-            self.measured[stage] += time.thread_time() - started - counting
-            return result
-
-        return measured
+    def _clock(self) -> float:
+        """Processor time of this thread, without what the counting of multiplications took."""
+        return time.thread_time() - getattr(self._aside, "seconds", 0.0)
 
     def _run(self, run: Callable[..., Any]) -> Callable[..., Any]:
         def measured(session: Session, *arrays: Any) -> Any:
@@ -184,7 +159,7 @@ class Watched:
             found = self.networks[session.path.stem]
             found[0] += stopped - started
             found[1] += self._operations.of(session.path, arrays) / self._per_second
-            counted = time.thread_time() - stopped  # is no part of the stage
+            counted = time.thread_time() - stopped
             self._aside.seconds = getattr(self._aside, "seconds", 0.0) + counted
             return result
 
@@ -263,9 +238,7 @@ def main() -> None:
     text = [_PAGE.format(command, os.getloadavg()[0], per_second / 1e9, onnxruntime.__version__)]
     with tempfile.TemporaryDirectory() as folder:
         for size in SIZES:
-            timeline_speed.SIZE = size
-            film = Path(folder) / f"{size[1]}.mkv"
-            timeline_speed.looped(chosen.clip, chosen.seconds, film)
+            film = looped(chosen.clip, chosen.seconds, Path(folder) / f"{size[1]}.mkv", size)
             text.append(table(film, size, per_second))
     chosen.output.write_text("\n".join(text), encoding="utf-8")
     print("\n".join(text))

@@ -1,12 +1,12 @@
 """How fast a timeline is, where the time goes, and how much memory an hour takes.
 
-A film of one talking person, 640x360 at 25 pictures a second, is made of a clip (``--clip``, by
-default the shipped sample), looped. It is timed as a user runs it, people followed in a process of
-their own; then all in one process: as it is, with a stop-watch on each stage, and with a full
-detection at every sampled picture, which is what following saves. Seconds of processor time stand
-beside wall time: on a shared machine they are the steadier figure. Memory is the sum of both
-processes' peaks.
-Run: ``python benchmarks/timeline_speed.py [--clip FILE] [--seconds 120] [--hour]``.
+A film of one talking person at 25 pictures a second (``--size``, 640x360) is made of a clip
+(``--clip``, by default the shipped sample), looped. It is timed as a user runs it, people followed
+in a process of their own; then all in one process: as it is, with a stop-watch on each stage, and
+with a full detection at every sampled picture, which is what following saves. Seconds of processor
+time stand beside wall time: on a shared machine they are the steadier figure. Memory is the sum of
+both processes' peaks. Run:
+``python benchmarks/timeline_speed.py [--clip FILE] [--size 1920x1080] [--seconds 120] [--hour]``.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -27,14 +27,14 @@ import av
 
 from facevoice.samples import SAMPLE
 
-SIZE, RATE = (640, 360), 25
+RATE = 25
 
 
-def looped(clip: Path, seconds: float, output: Path) -> Path:
-    """The clip again and again at 640x360 and 25 pictures a second, until it lasts so long."""
+def looped(clip: Path, seconds: float, output: Path, size: tuple[int, int] = (640, 360)) -> Path:
+    """The clip again and again in a size, 25 pictures a second, until it lasts so long."""
     with av.open(str(output), "w") as target:
         picture: Any = target.add_stream("libx264", rate=RATE)
-        picture.width, picture.height, picture.pix_fmt = *SIZE, "yuv420p"
+        picture.width, picture.height, picture.pix_fmt = *size, "yuv420p"
         picture.options = {"preset": "veryfast"}
         sound: Any = target.add_stream("pcm_s16le", rate=16_000, layout="mono")
         resampler = av.AudioResampler("s16", "mono", 16_000)
@@ -47,7 +47,7 @@ def looped(clip: Path, seconds: float, output: Path) -> Path:
                         time_shown = frame.time or 0.0  # reformat may give the frame itself back
                         # pictures are repeated or left out so that the clip keeps its length
                         while (shown - began) / RATE <= time_shown:
-                            image = frame.reformat(*SIZE, format="yuv420p")
+                            image = frame.reformat(*size, format="yuv420p")
                             image.pts, image.time_base = shown, Fraction(1, RATE)
                             image.pict_type = av.video.frame.PictureType.NONE
                             shown += 1
@@ -66,47 +66,16 @@ def looped(clip: Path, seconds: float, output: Path) -> Path:
 @contextmanager
 def stopwatch(spent: dict[str, float]) -> Iterator[None]:
     """Count the seconds that each stage takes while the block runs."""
-    from facevoice.evidence import follow, prefetch, windows
-    from facevoice.evidence.cuts import CutFinder
-    from facevoice.evidence.mouths import Mouths
-    from facevoice.evidence.tracks import Tracks
-    from facevoice.faces.find import FaceFinder
-    from facevoice.timeline.scoring import WindowScorer
+    from stages import replaced, timed
 
-    stages: list[tuple[Any, str, str]] = [
-        (CutFinder, "push", "cuts"),
-        (FaceFinder, "find", "find faces"),
-        (follow, "align", "align faces"),
-        (Tracks, "update", "match faces"),
-        (Mouths, "measure", "mouths"),
-        (windows, "find_speech", "find and clean speech"),
-        (WindowScorer, "window", "face and voice networks"),
-        (windows, "features", "attribute speech"),
-    ]
-    kept = [(place, name, getattr(place, name)) for place, name, _ in stages]
-    for place, name, stage in stages:
-        setattr(place, name, _timed(getattr(place, name), spent, stage))
-    kept.append((follow, "prefetched", prefetch.prefetched))
-    setattr(  # noqa: B010
-        follow,
-        "prefetched",
-        lambda items, depth: prefetch.prefetched(_timed_items(items, spent), depth),
-    )
-    try:
+    from facevoice.evidence import follow, prefetch
+
+    def prefetched(items: Any, depth: int) -> Any:
+        return prefetch.prefetched(_timed_items(items, spent), depth)
+
+    stages = timed(spent, time.perf_counter)
+    with replaced([*stages, (follow, "prefetched", prefetched)]):
         yield
-    finally:
-        for place, name, function in kept:
-            setattr(place, name, function)
-
-
-def _timed(function: Callable[..., Any], spent: dict[str, float], stage: str) -> Callable[..., Any]:
-    def measured(*arguments: Any, **options: Any) -> Any:
-        started = time.perf_counter()
-        result = function(*arguments, **options)
-        spent[stage] += time.perf_counter() - started
-        return result
-
-    return measured
 
 
 def _timed_items(items: Any, spent: dict[str, float]) -> Generator[Any, None, None]:
@@ -171,10 +140,16 @@ def line(name: str, figures: dict[str, Any]) -> str:
     )
 
 
+def _size(text: str) -> tuple[int, int]:
+    width, height = text.split("x")
+    return int(width), int(height)
+
+
 def main() -> None:
     """Measure and print."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--clip", type=Path, default=SAMPLE)
+    options.add_argument("--size", type=_size, default=(640, 360), help="such as 1920x1080")
     options.add_argument("--seconds", type=float, default=120.0)
     options.add_argument("--hour", action="store_true", help="an hour of film, for its memory")
     options.add_argument("--child", choices=("plain", "together", "stages", "detect"))
@@ -184,7 +159,7 @@ def main() -> None:
         child(chosen.film, chosen.child)
         return
     with tempfile.TemporaryDirectory() as folder:
-        film = looped(chosen.clip, chosen.seconds, Path(folder) / "film.mkv")
+        film = looped(chosen.clip, chosen.seconds, Path(folder) / "film.mkv", chosen.size)
         print(line("timeline", run_child(film, "plain")), flush=True)
         print(line("in one process", run_child(film, "together")), flush=True)
         every = run_child(film, "stages")
@@ -192,7 +167,7 @@ def main() -> None:
             print(f"  {stage:30} {1000 * seconds / every['film']:6.1f} ms a second of film")
         print(line("detecting at every picture", run_child(film, "detect")), flush=True)
         if chosen.hour:
-            hour = looped(chosen.clip, 3600, Path(folder) / "hour.mkv")
+            hour = looped(chosen.clip, 3600, Path(folder) / "hour.mkv", chosen.size)
             print(line("an hour", run_child(hour, "plain")))
 
 

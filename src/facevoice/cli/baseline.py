@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facevoice.cli.console import ProgressLine, say, show
-from facevoice.cli.inputs import error_line, find_inputs
+from facevoice.cli.inputs import error_line, find_inputs, predicted
 from facevoice.cli.options import add_model_options, add_span_options, add_track_option, check_span
 from facevoice.errors import InvalidInputError
 from facevoice.writing import check_file, check_writable
@@ -83,16 +83,8 @@ def _enrolled(
     with ProgressLine("inputs") as line:
         for text, error in failures:
             line.say(error_line(predictor.failure(text, error)))
-        for done, path in enumerate(paths):
-            line(done, len(paths), path.name)
-            (prediction,) = predictor.predict_many(
-                [path],
-                start_seconds=options.start,
-                stop_seconds=options.stop,
-                audio_track=options.audio_track,
-            )
+        for prediction in predicted(predictor, paths, options, line):
             if prediction.error is not None:
-                line.say(error_line(prediction))
                 found["failed"] += 1
                 continue
             baseline = baseline.update(prediction)

@@ -226,7 +226,8 @@ def _run_labels(options: argparse.Namespace) -> int:
     from facevoice.scores.table import write_score_table
 
     predictor = load(options.bundle, device=options.device, threads=options.threads)
-    fitted = _fitted(options, predictor.bundle)
+    reported = options.weights is not None or _wants_card(options)
+    fitted = _fitted(options, predictor.bundle) if reported else None
     predictions: list[Prediction] | None = None if options.personal is None else []
     scored = score_labelled(
         options.input,
@@ -241,7 +242,7 @@ def _run_labels(options: argparse.Namespace) -> int:
     if options.output is not None and not _wants_card(options):
         write_score_table(table, options.output)
     figures = [evaluate(table, name) for name in table.branches]
-    if options.weights is not None or _wants_card(options):
+    if fitted is not None:
         leaves = leaves_only(table, predictor.bundle.tree)
         _card(options, leaves, fitted, figures if options.weights is None else ())
     elif options.json:

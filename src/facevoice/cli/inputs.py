@@ -1,12 +1,15 @@
 """The inputs on a command line, and the message for one that cannot be read."""
 
+import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facevoice.cli.console import beside_messages, say
+from facevoice.cli.console import ProgressLine, beside_messages, say
 from facevoice.errors import FacevoiceError, InvalidInputError
 
 if TYPE_CHECKING:
+    from facevoice.predict import Predictor
     from facevoice.predict.prediction import Prediction
 
 
@@ -38,6 +41,23 @@ def find_inputs(texts: list[str]) -> tuple[list[Path], list[tuple[str, Facevoice
             failures.append((text, error))
     found_once = {path.absolute(): path for path in reversed(paths)}  # the first spelling stays
     return list(reversed(found_once.values())), failures
+
+
+def predicted(
+    predictor: "Predictor", paths: list[Path], options: argparse.Namespace, line: ProgressLine
+) -> "Iterator[Prediction]":
+    """The predictions of files in order, with progress; what cannot be read is said at once."""
+    for done, path in enumerate(paths):
+        line(done, len(paths), path.name)
+        (prediction,) = predictor.predict_many(
+            [path],
+            start_seconds=options.start,
+            stop_seconds=options.stop,
+            audio_track=options.audio_track,
+        )
+        if prediction.error is not None:
+            line.say(error_line(prediction))
+        yield prediction
 
 
 def said_only(form: str, output: Path | None) -> bool:

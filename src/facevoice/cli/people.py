@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from facevoice.predict.prediction import Prediction
 
 _SAME: Final = "the person"
-_NAMED_AT_MOST: Final = 5
 
 
 def add_people_options(command: argparse.ArgumentParser) -> None:
@@ -106,15 +105,12 @@ def people_of(options: argparse.Namespace) -> People | None:
 
 
 def _say_who_lacks(baselines: "Mapping[str, Baseline]") -> None:
-    from facevoice.messages import counted
+    from facevoice.messages import counted, some
     from facevoice.person import FEWEST_CLIPS
 
     few = [name for name, each in baselines.items() if each.clips < FEWEST_CLIPS]
     if not baselines:
         say("no input is named in the table of people")
     if few:
-        found = ", ".join(
-            f"{name} ({counted(baselines[name].clips, 'clip')})" for name in few[:_NAMED_AT_MOST]
-        )
-        more = f" and {len(few) - _NAMED_AT_MOST} more" if len(few) > _NAMED_AT_MOST else ""
-        say(f"too little to read {found}{more} personally: {FEWEST_CLIPS} clips are needed")
+        found = some([f"{name} ({counted(baselines[name].clips, 'clip')})" for name in few])
+        say(f"too little to read {found} personally: {FEWEST_CLIPS} clips are needed")

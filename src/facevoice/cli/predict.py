@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from facevoice.cli.console import ProgressLine, when_interrupted
-from facevoice.cli.inputs import error_line, find_inputs, said_only
+from facevoice.cli.inputs import error_line, find_inputs, predicted, said_only
 from facevoice.cli.options import (
     add_model_options,
     add_span_options,
@@ -179,17 +179,7 @@ def _predictions(
     if options.report is not None:
         yield _reported(predictor, paths, options, line, baseline)
         return
-    for done, path in enumerate(paths):
-        line(done, len(paths), path.name)
-        (prediction,) = predictor.predict_many(
-            [path],
-            start_seconds=options.start,
-            stop_seconds=options.stop,
-            audio_track=options.audio_track,
-        )
-        if prediction.error is not None:
-            line.say(error_line(prediction))
-        yield prediction
+    yield from predicted(predictor, paths, options, line)
 
 
 def _reported(

@@ -143,6 +143,7 @@ def test_impossible_numbers_are_refused(change):
 
 EXPORT = """
 import sys
+from pathlib import Path
 import torch
 from facevoice.session import Session
 from facevoice.train.nets import SummedBlstm
@@ -158,7 +159,7 @@ for pooling in ("mean", "last"):
             {0: torch.export.Dim("batch", min=1), 1: torch.export.Dim("length", min=1)},
         ),
     )
-    session = Session(path)
+    session = Session(Path(path))
     for batch, length in ((1, 1), (1, 16), (5, 2), (3, 9)):
         features = torch.randn(batch, length, 5)
         (logits,) = session.run(features.numpy())

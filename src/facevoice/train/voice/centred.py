@@ -13,25 +13,28 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import onnx
 import torch
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 
 from facevoice.branches.base import softmax
 from facevoice.scores.calibration import fit_temperature
 from facevoice.train.fit.samples import Split
 from facevoice.train.prepare.folder import Prepared
 from facevoice.train.recipe import EnsembleRecipe
-from facevoice.train.voice.ensemble import UNKNOWN, Lesson, lesson_of, principal, regression
+from facevoice.train.voice.ensemble import (
+    UNKNOWN,
+    Lesson,
+    lesson_of,
+    principal,
+    regression,
+    write_graph,
+)
 from facevoice.train.voice.features import looks_of
 from facevoice.train.voice.machine import Fitted, Report
 from facevoice.types import Float32Array, Float64Array
-from facevoice.writing import replacing
 
 _FARTHEST: Final = 6.0  # standard deviations, in training
-_OPSET: Final = 17
-_IR_VERSION: Final = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,20 +122,4 @@ def write_onnx(model: Centred, path: Path) -> None:
         node("Gemm", ["centred", "linear", "biases"], ["logits"]),
         node("Softmax", ["logits"], ["probabilities"], axis=1),
     ]
-    width, size = model.linear.shape
-    graph = helper.make_graph(
-        nodes,
-        "centred",
-        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", width])],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", size])],
-        [
-            numpy_helper.from_array(np.ascontiguousarray(array, np.float32), name)
-            for name, array in constants.items()
-        ],
-    )
-    built = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION
-    )
-    onnx.checker.check_model(built)
-    with replacing(path) as temporary:
-        onnx.save(built, str(temporary))
+    write_graph("centred", nodes, constants, path)

@@ -9,7 +9,7 @@ corpus lacks a class, the class may be held to be unlikely in training rather th
 (``absent``), so that a class that few corpora have does not come to stand for them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -255,15 +255,26 @@ def write_onnx(model: Ensemble, path: Path) -> None:
         node("Gemm", ["reached", "out", "direct"], ["logits"]),
         node("Softmax", ["logits"], ["probabilities"], axis=1),
     ]
-    width, size = model.linear.shape
+    write_graph("ensemble", nodes, constants, path)
+
+
+def write_graph(
+    name: str, nodes: Sequence[Any], constants: Mapping[str, NDArray[Any]], path: Path
+) -> None:
+    """Write a model of features (N, D) float32 -> probabilities (N, K) float32.
+
+    nodes: of ONNX, from "features" to "probabilities". constants: their further inputs; that
+        called "linear" is (D, K).
+    """
+    width, size = constants["linear"].shape
     graph = helper.make_graph(
         nodes,
-        "ensemble",
+        name,
         [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", width])],
         [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", size])],
         [
-            numpy_helper.from_array(np.ascontiguousarray(array, np.float32), name)
-            for name, array in constants.items()
+            numpy_helper.from_array(np.ascontiguousarray(array, np.float32), called)
+            for called, array in constants.items()
         ],
     )
     built = helper.make_model(
