@@ -5,10 +5,13 @@ import signal
 
 import jsonschema
 import pytest
+from PIL import Image
 
 from facevoice.cli import main
+from facevoice.output.wording import json_line
+from facevoice.predict import load
 from facevoice.samples import SAMPLE
-from support.media_files import tone, write_media
+from support.media_files import numbered, steady, tone, write_media
 from support.places import PREDICTION_SCHEMA, TIMELINE_SCHEMA
 from support.running_server import form, running
 
@@ -99,28 +102,39 @@ def test_progress_is_sent_as_events(server, sample):
     server.request("DELETE", headers["location"])
 
 
-def test_a_film_that_cannot_be_read_says_so_in_its_record(server):
-    _, headers, body = server.send("/v1/jobs", b"no film at all", "film.mp4")
-    record = server.finished(json.loads(body)["id"])
-    assert (record["state"], record["problem"]["kind"]) == ("failed", "unreadable")
-    assert "film.mp4" in record["problem"]["detail"]
-    assert "uploads" not in record["problem"]["detail"]
-    server.request("DELETE", headers["location"])
-
-
-@pytest.mark.parametrize(
-    ("content", "expected"), [(b"no film at all", "unreadable"), (b"", "unreadable")]
-)
-def test_what_is_not_media_is_a_problem(server, content, expected):
-    assert kind_of(server.send("/v1/predict", content)) == (422, expected)
+@pytest.mark.parametrize("route", ["/v1/predict", "/v1/jobs"])
+@pytest.mark.parametrize("content", [b"no film at all", b""])
+def test_what_is_not_media_is_refused_at_once(server, route, content):
+    answer = server.send(route, content, "film.mp4")
+    assert kind_of(answer) == (422, "unreadable")
+    assert "uploads" not in answer[2].decode()
     assert server.left() == []
 
 
-def test_limits(server, sample, tmp_path):
+def test_what_is_missing_is_said_as_the_command_says_it(server, toy_bundle, tmp_path):
+    sound = write_media(tmp_path / "sound.wav", sound=tone(1, 8000), sound_rate=8000)
+    film = write_media(tmp_path / "film.mp4", times=steady(20))
+    picture = tmp_path / "picture.png"
+    Image.fromarray(numbered(3, (96, 96))).save(picture)
+    predictor = load(toy_bundle, threads=1)
+    for path in (sound, film, picture):
+        status, _, body = server.send("/v1/predict", path.read_bytes(), path.name)
+        expected = predictor(path).to_dict() | {"path": path.name}
+        assert (status, body.decode()) == (200, json_line(expected) + "\n")
+        assert "face" in expected["missing"]
+    assert kind_of(server.send("/v1/jobs", picture.read_bytes(), "a.png")) == (422, "invalid_input")
+
+
+def test_limits(server, tmp_path):
     assert kind_of(server.send("/v1/predict", bytes(2_100_000))) == (413, "too_large")
-    long = write_media(tmp_path / "long.wav", sound=tone(9, 8000), sound_rate=8000).read_bytes()
-    assert kind_of(server.send("/v1/predict", long, "long.wav")) == (422, "too_long")
-    assert server.send("/v1/predict?stop=2", long, "long.wav")[0] == 200
+    long = write_media(tmp_path / "long.wav", sound=tone(25, 8000), sound_rate=8000).read_bytes()
+    for route, part in (("/v1/predict", "stop=2"), ("/v1/jobs", "start=6&stop=26")):
+        assert kind_of(server.send(route, long, "long.wav")) == (422, "too_long")
+        status, headers, _ = server.send(f"{route}?{part}", long, "long.wav")
+        assert status in {200, 202}
+    address = headers["location"]
+    assert server.finished(address.rpartition("/")[2])["state"] == "done"
+    server.request("DELETE", address)
     assert server.left() == []
 
 

@@ -25,7 +25,7 @@ class Server:
     token: str | None = None
     headers: dict = field(default_factory=dict)
 
-    def request(self, method, path, body=None, headers=None, *, token=True, timeout=60):
+    def request(self, method, path, body=None, headers=None, *, token=True, timeout=120):
         """The status, the headers and the body of an answer."""
         sent = dict(headers or {})
         if self.token is not None and token:
@@ -48,19 +48,26 @@ class Server:
             "POST", path, body, {"Content-Type": kind, **(headers or {})}, **options
         )
 
-    def finished(self, job_id, seconds=60):
+    def finished(self, job_id, seconds=120):
         """A job's record once it is over."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            record = json.loads(self.get(f"/v1/jobs/{job_id}")[2])
-            if record["state"] in {"done", "failed"}:
-                return record
-            time.sleep(0.1)
-        raise TimeoutError
+        until(lambda: self.record(job_id)["state"] in {"done", "failed"}, seconds)
+        return self.record(job_id)
+
+    def record(self, job_id):
+        return json.loads(self.get(f"/v1/jobs/{job_id}")[2])
 
     def left(self):
         """The files of uploads and results that are on disk."""
         return [each for each in self.folder.rglob("*") if each.is_file() and each.name != "lock"]
+
+
+def until(holds, seconds):
+    """Wait until something holds."""
+    end = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > end:
+            raise TimeoutError
+        time.sleep(0.05)
 
 
 def form(content, name="clip.mp4", field="file"):
@@ -73,22 +80,22 @@ def form(content, name="clip.mp4", field="file"):
 
 
 @contextmanager
-def running(bundle, folder, *options, token=None, ready=True):
-    """Start a server on a free port and end it."""
+def running(bundle, folder, *options, token=None, ready=True, program=("-m", "facevoice")):
+    """Start a server on a free port and end it; program: given to Python."""
     folder.mkdir(parents=True, exist_ok=True)
     log = folder.parent / f"{folder.name}.log"
     given = ["serve", "--port", "0", "--bundle", str(bundle), "--folder", str(folder)]
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", "facevoice", *given, "--threads", "1", *map(str, options)],
+            [sys.executable, *program, *given, "--threads", "1", *map(str, options)],
             stdout=stream,
             stderr=stream,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
     try:
         server = Server(process, _port(process, log), folder, log, token)
-        while ready and server.get("/readyz")[0] != 200:
-            time.sleep(0.1)
+        if ready:
+            until(lambda: server.get("/readyz")[0] == 200, 120)
         yield server
     finally:
         process.terminate()
@@ -98,10 +105,9 @@ def running(bundle, folder, *options, token=None, ready=True):
 
 
 def _port(process, log):
-    end = time.monotonic() + 120
-    while time.monotonic() < end and process.poll() is None:
-        found = re.search(r"serving at http://\S+?:(\d+)/", log.read_text())
-        if found:
-            return int(found[1])
-        time.sleep(0.05)
-    raise RuntimeError(log.read_text())
+    def said():
+        return re.search(r"serving at http://\S+?:(\d+)/", log.read_text())
+
+    until(lambda: said() or process.poll() is not None, 120)
+    assert said(), log.read_text()
+    return int(said()[1])

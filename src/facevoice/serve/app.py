@@ -20,21 +20,24 @@ from facevoice.output.html.colours import colours_of
 from facevoice.output.html.page import STYLE
 from facevoice.output.timeline import FORMATS
 from facevoice.output.wording import duration
-from facevoice.serve.body import FIELD, ClientGoneError, discard, receive_upload
+from facevoice.serve.body import FIELD, Body, ClientGoneError, discard, receive_upload
 from facevoice.serve.crew import Crew
 from facevoice.serve.guard import NOTICE, App, Guard, headers_of
 from facevoice.serve.jobs import Job, Jobs
 from facevoice.serve.measured import CONTENT_TYPE, Measured
+from facevoice.serve.probing import Probing
 from facevoice.serve.problems import PROBLEM_TYPE, RefusedError, problem
 from facevoice.serve.reference import reference_page
 from facevoice.serve.settings import Settings
 from facevoice.serve.storage import Desk, Storage
-from facevoice.serve.work import Answer, Task, Work, result_names
+from facevoice.serve.tasks import Answer, Task
+from facevoice.serve.work import Work, result_names
 from facevoice.session import hash_of
 from facevoice.workers import threads_each
 
 PAGE: Final = Path(__file__).with_name("page")
 
+_PROBE_SECONDS: Final = 30.0
 _LOG: Final = logging.getLogger("facevoice.serve")
 _PAGE_TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".html": "text/html"}
 _RESULT_TYPES: Final = {
@@ -92,6 +95,13 @@ class Service:
             waiting=limits.waiting,
             most_bytes=limits.worker_bytes,
         )
+        self.prober: Crew[Task, Answer] = Crew(
+            Probing(limits).open,
+            workers=1,
+            threads=1,
+            waiting=limits.waiting,
+            most_bytes=limits.worker_bytes,
+        )
         self.jobs = Jobs(self.crew, limits)
         self.storage = storage
         watch = self.measured.watch
@@ -103,25 +113,28 @@ class Service:
     @asynccontextmanager
     async def running(self, _: FastAPI) -> AsyncIterator[None]:
         """From the start of the server to its end."""
-        self.crew.start()
+        crews = self.crew, self.prober
+        for crew in crews:
+            crew.start()
         expiry = asyncio.create_task(self.jobs.expire())
         try:
             yield
         finally:
             expiry.cancel()
-            await asyncio.to_thread(self.crew.close)
+            await asyncio.gather(*(asyncio.to_thread(crew.close) for crew in crews))
 
     @asynccontextmanager
     async def upload(self, request: Request) -> AsyncIterator["Arrival"]:
         """Take a place in the queue and receive a file; both are given up unless they are kept."""
         async with AsyncExitStack() as refusing:
-            refusing.push_async_exit(_discarding(request))
+            body = Body(request.receive)
+            refusing.push_async_exit(_discarding(request, body))
             with ExitStack() as place, ExitStack() as removal:
                 place.enter_context(self.crew.place())
                 desk = self.storage.desk()
                 removal.callback(desk.remove)
                 headers = headers_of(request.scope)
-                upload = await receive_upload(headers, request.receive, desk, self.limits)
+                upload = await receive_upload(headers, body, desk, self.limits)
                 request.scope["facevoice.size"] = upload.size
                 self.measured.uploaded(upload.size)
                 assert desk.path is not None  # noqa: S101 - it has been written
@@ -144,12 +157,12 @@ class Arrival:
         return self.place.pop_all()
 
 
-def _discarding(request: Request) -> Callable[..., Awaitable[bool]]:
+def _discarding(request: Request, body: Body) -> Callable[..., Awaitable[bool]]:
     """Let the client finish what it sends before it is refused."""
 
     async def leave(_: object, error: object, __: object) -> bool:
-        if isinstance(error, RefusedError) and "facevoice.size" not in request.scope:
-            await discard(headers_of(request.scope), request.receive)
+        if isinstance(error, RefusedError):
+            await discard(headers_of(request.scope), body)
         return False
 
     return leave
@@ -327,8 +340,9 @@ def _add_jobs(app: FastAPI, service: Service) -> None:
     ) -> Response:
         """Begin the timeline of a film: who shows which emotion, and when.
 
-        Answers at once with the job's record, whose address is in Location. The options are those
-        of the command timeline. formats: separated by commas; by default all but mp4.
+        Answers as soon as the film has arrived and its header has been read, with the job's record,
+        whose address is in Location. The options are those of the command timeline. formats:
+        separated by commas; by default all but mp4.
         """
         _check_span(start, stop)
         if hop > window:
@@ -350,6 +364,9 @@ def _add_jobs(app: FastAPI, service: Service) -> None:
                 personal=personal,
                 formats=wanted,
             )
+            probed = await _unless_gone(request, service.prober.run(task, _PROBE_SECONDS))
+            if probed.problem is not None:
+                raise RefusedError(*probed.problem)
             job = Job(found.name, found.desk)
             service.jobs.start(job, task, found.keep())
         record = job.record(service.limits.keep_seconds)

@@ -29,6 +29,20 @@ _ODD: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2
 _HOW: Final = f"send the file as a form, as curl -F {FIELD}=@clip.mp4 does"
 
 
+class Body:
+    """The body of a request, in the pieces that ASGI gives; ended: no more of it comes."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.ended = False
+
+    async def next(self) -> MutableMapping[str, Any]:
+        """The next piece."""
+        message = await self._receive()
+        self.ended = message["type"] == "http.disconnect" or not message.get("more_body", False)
+        return message
+
+
 class ClientGoneError(Exception):
     """The client closed the connection before it had sent everything."""
 
@@ -58,11 +72,11 @@ def suffix_of(name: str) -> str:
 
 
 async def receive_upload(
-    headers: Mapping[str, str], receive: Receive, desk: Desk, limits: Limits
+    headers: Mapping[str, str], body: Body, desk: Desk, limits: Limits
 ) -> Upload:
     """Write the file of a form to a desk.
 
-    headers: of the request. receive: of ASGI.
+    headers: of the request.
 
     Raises:
         RefusedError: the body is not such a form, too large or too slow, or the disk is full.
@@ -75,13 +89,13 @@ async def receive_upload(
     began, size = time.monotonic(), 0
     try:
         while True:
-            message = await _next(receive, limits)
+            message = await _next(body, limits)
             piece = message.get("body", b"")
             size += len(piece)
             if size > limits.max_bytes + _FORM_BYTES:
                 raise _too_large(limits)
             parser.write(piece)
-            if not message.get("more_body", False):
+            if body.ended:
                 break
             took = time.monotonic() - began
             if took > limits.idle_seconds and size < limits.slowest_bytes * took:
@@ -96,7 +110,7 @@ async def receive_upload(
         form.close()
 
 
-async def discard(headers: Mapping[str, str], receive: Receive) -> None:
+async def discard(headers: Mapping[str, str], body: Body) -> None:
     """Let a client finish a body that is refused, within limits, so that it reads the answer.
 
     A client that announced to wait for leave to send is not asked to send.
@@ -106,19 +120,16 @@ async def discard(headers: Mapping[str, str], receive: Receive) -> None:
     size = 0
     try:
         async with asyncio.timeout(_DISCARDED_SECONDS):
-            while size < _DISCARDED_BYTES:
-                message = await receive()
-                size += len(message.get("body", b""))
-                if message["type"] == "http.disconnect" or not message.get("more_body", False):
-                    return
+            while size < _DISCARDED_BYTES and not body.ended:
+                size += len((await body.next()).get("body", b""))
     except TimeoutError:
         return
 
 
-async def _next(receive: Receive, limits: Limits) -> MutableMapping[str, Any]:
+async def _next(body: Body, limits: Limits) -> MutableMapping[str, Any]:
     try:
         async with asyncio.timeout(limits.idle_seconds):
-            message = await receive()
+            message = await body.next()
     except TimeoutError:
         raise RefusedError(
             408, "too_slow", f"nothing arrived for {limits.idle_seconds:g} s"

@@ -20,6 +20,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _LOOK_SECONDS: Final = 0.2  # between looks at deadlines
+_WATCH_SECONDS: Final = 1.0  # between looks at the workers of those who wait
+_START_SECONDS: Final = 180.0  # within which a worker must have loaded its bundle
 _AGAIN_SECONDS: Final = 2.0  # before another attempt to start a worker
 _LONGEST_WAIT: Final = 60.0  # that clients are told
 
@@ -91,22 +93,31 @@ class Crew(Generic[T, R]):
         If the caller is cancelled, the work is given up; its worker is killed.
 
         Raises:
-            RefusedError: the deadline has passed, or the worker died.
+            RefusedError: the deadline has passed, the worker died, or none can be started.
         """
         errand: _Errand[T, R] = _Errand(unit, seconds, asyncio.get_running_loop(), started)
         self._queue.put(errand)
         try:
-            outcome = await asyncio.shield(errand.future)
-        except asyncio.CancelledError:
+            while not errand.future.done():
+                await asyncio.wait([errand.future], timeout=_WATCH_SECONDS)
+                if not errand.begun:
+                    self._check_workers()
+        except (asyncio.CancelledError, RefusedError):
             errand.given_up.set()
             if errand.begun:  # until its worker is dead, that may write files
                 await asyncio.wait([errand.future])
             raise
+        outcome = errand.future.result()
         self._seconds += 0.2 * (errand.took - self._seconds)
         if outcome.error is not None:
             raise _refusal(outcome.error)
         assert outcome.value is not None  # noqa: S101 - there was no error
         return outcome.value
+
+    def _check_workers(self) -> None:
+        """Refuse to wait for workers that cannot be started."""
+        if self.failure is not None and not self.ready:
+            raise RefusedError(503, "not_ready", str(self.failure), {"Retry-After": "10"})
 
     def close(self) -> None:
         """End all workers at once."""
@@ -186,14 +197,18 @@ class _Slot(threading.Thread, Generic[T, R]):
         """A worker that is ready."""
         try:
             worker = Worker(self._opening, self._threads)
-        except (FacevoiceError, OSError):
+        except (FacevoiceError, OSError) as error:
+            self.failure = FacevoiceError(f"no worker can be started: {error}")
             return None
+        end = time.monotonic() + _START_SECONDS
         try:
             while not self.closing.is_set():
                 if worker.pipe.poll(_LOOK_SECONDS):
                     worker.receive()  # says that it is ready, or raises
                     self.failure = None
                     return worker
+                if time.monotonic() > end:
+                    raise WorkerError(f"a worker is not ready after {_START_SECONDS:g} s")  # noqa: TRY301
         except FacevoiceError as error:
             self.failure = error
         except Exception as error:  # noqa: BLE001 - whatever a library raises while it loads

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from facevoice.serve.body import discard
+from facevoice.serve.body import Body, discard
 from facevoice.serve.measured import Measured
 from facevoice.serve.problems import PROBLEM_TYPE, problem_bytes
 from facevoice.serve.settings import Settings, is_numeric
@@ -83,7 +83,7 @@ class Guard:
         try:
             if refused is not None:
                 if scope["method"] == "POST":
-                    await discard(headers, receive)
+                    await discard(headers, Body(receive))
                 await _refuse(answer, *refused)
             elif scope["method"] == "OPTIONS" and origin is not None:
                 await _allow(answer)

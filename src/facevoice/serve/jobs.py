@@ -13,7 +13,8 @@ from facevoice.serve.crew import Crew
 from facevoice.serve.problems import RefusedError, problem
 from facevoice.serve.settings import Limits
 from facevoice.serve.storage import Desk
-from facevoice.serve.work import Answer, Task, read_progress, result_names
+from facevoice.serve.tasks import Answer, Task
+from facevoice.serve.work import read_progress, result_names
 
 State = Literal["queued", "running", "done", "failed"]
 
