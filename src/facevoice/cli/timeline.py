@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from facevoice import __version__
-from facevoice.cli.console import ProgressLine, say, show, when_interrupted
+from facevoice.cli.console import ProgressLine, show, when_interrupted
 from facevoice.cli.inputs import find_inputs
 from facevoice.cli.options import (
     CROWD,
@@ -23,6 +23,7 @@ from facevoice.cli.options import (
     check_span,
     check_windows,
 )
+from facevoice.cli.people import say_if_nobody_can_be_read
 from facevoice.errors import FacevoiceError, InvalidInputError
 from facevoice.messages import counted, near
 from facevoice.output.damage import damage_sentence
@@ -121,9 +122,9 @@ def run(options: argparse.Namespace) -> int:
     bundle = load_bundle(options.bundle, device=options.device, threads=options.threads)
     bundle.check_extras()
     if baseline is not None:
-        baseline.check(bundle.name, bundle.sha256)
-    if options.personal and bundle.population is None:
-        say(f"the bundle {bundle.name} has no population: nobody can be read personally")
+        baseline.check(bundle)
+    if options.personal:
+        say_if_nobody_can_be_read(bundle)
     settings = _settings(options, bundle, baseline)
     work = [
         (path, None if folder is None else _wanted(path, folder, options, formats, settings))

@@ -29,7 +29,7 @@ class OwnBaselines:
         if mode not in get_args(PersonalMode):
             raise InvalidInputError(f"personal must be whole or causal, got {mode!r}")
         if baseline is not None:
-            baseline.check(bundle.name, bundle.sha256)
+            baseline.check(bundle)
         self._bundle, self._mode, self._share = bundle, mode, share
         self._enrolled = Statistics.empty() if baseline is None else baseline.statistics
         self._people: dict[int, FilmStatistics] = {}
