@@ -93,7 +93,7 @@ def to_html(timeline: Timeline, film: Film) -> str:
         f"<script>{script}</script>"
     )
     return html_page(
-        one_line(printable(film.path.name)),
+        one_line(printable(film.name)),
         "Emotion in face and voice over time, as guessed by a model",
         f"<p>{length}, {who}, model {escape(timeline.bundle_name)}</p>{damage}",
         body,
