@@ -15,7 +15,6 @@ import argparse
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facevoice.branches.base import softmax, tempered
-from facevoice.bundle.population import table_population
-from facevoice.person import BranchPopulation, Population, Reading, Statistics
+from facevoice.bundle.population import centred_neutral, table_population
+from facevoice.person import Population, Reading, Statistics
 from facevoice.scores.metrics import paired_permutation
 from facevoice.scores.table import ScoreTable, read_score_table
 
@@ -58,18 +57,21 @@ class Clips:
         """The label of the highest of these."""
         return int(self.scores(clip, known).argmax())
 
-    def known(self, clips: NDArray[np.integer[Any]]) -> Statistics:
-        """The statistics of a person after some clips."""
-        return reduce(Statistics.plus, (self.readings[clip] for clip in clips), Statistics.empty())
+    def known(self, clips: NDArray[np.integer[Any]], *, neutral: bool = False) -> Statistics:
+        """The statistics of a person after some clips. neutral: whether they are declared so."""
+        known = Statistics.empty()
+        for clip in clips:
+            known = known.plus(self.readings[clip], neutral=neutral)
+        return known
 
     def whole(self, clips: NDArray[np.integer[Any]]) -> list[int]:
         """Each clip read against all of them."""
         known = self.known(clips)
         return [self.answer(clip, known) for clip in clips]
 
-    def causal(self, clips: NDArray[np.integer[Any]]) -> list[int]:
-        """Each clip read against those before it."""
-        known, answers = Statistics.empty(), []
+    def causal(self, clips: NDArray[np.integer[Any]], known: Statistics | None = None) -> list[int]:
+        """Each clip read against those before it, and what was known before them."""
+        known, answers = known or Statistics.empty(), []
         for clip in clips:
             answers.append(self.answer(clip, known))
             known = known.plus(self.readings[clip])
@@ -101,7 +103,7 @@ def read(folds: Path, centred: Path, temperature: float = CENTRED_TEMPERATURE) -
     logs, twice = (np.log(np.maximum(each, 1e-12)) for each in (plain, other))
     by_fold = {
         fold: _population(
-            table, fold, centred / second.branches[0] / fold / "run.json", temperature
+            table, second, fold, centred / second.branches[0] / fold / "run.json", temperature
         )
         for fold in np.unique(table.splits).tolist()
     }
@@ -118,12 +120,18 @@ def read(folds: Path, centred: Path, temperature: float = CENTRED_TEMPERATURE) -
     )
 
 
-def _population(table: ScoreTable, fold: str, run: Path, temperature: float) -> Population:
+def _population(
+    table: ScoreTable, second: ScoreTable, fold: str, run: Path, temperature: float
+) -> Population:
     """That of the other folds, as a bundle would have it that never met this one."""
-    own = table_population(table.rows(table.splits != fold), VOICE)
+    others = table.splits != fold
+    own = table_population(table.rows(others), VOICE)
+    neutral = centred_neutral(second.rows(others), temperature)
     assert own is not None
+    assert neutral is not None
     centred = np.array(json.loads(run.read_text())["centred"]) / temperature
-    return Population({VOICE: BranchPopulation(own.mean, own.clips, own.people, centred)})
+    both = replace(own, centred=centred, centred_neutral=centred + neutral)
+    return Population({VOICE: both})
 
 
 def _corpus(name: str) -> str:
@@ -140,7 +148,7 @@ def by_speaker(clips: Clips) -> Iterator[tuple[str, NDArray[np.intp]]]:
 
 
 def show_voice(clips: Clips) -> None:
-    """Raw, causal in random orders, whole, and after 1, 3, 10 neutral clips of enrolment."""
+    """Raw, causal in random orders, whole, and after enrolment with 1, 3, 10 neutral clips."""
     rng = np.random.default_rng(0)
     rows = np.arange(len(clips.truth))
     raw = np.array(clips.plain(rows)) == clips.truth
@@ -175,27 +183,31 @@ def _show_enrolled(clips: Clips, rng: np.random.Generator) -> None:
         gains: dict[str, list[NDArray[np.float64]]] = {}
         for corpus, own in by_speaker(clips):
             neutral = own[clips.truth[own] == clips.neutral]
-            for _ in range(REPEATS):
-                if len(neutral) < 2:
-                    continue
+            for _ in range(REPEATS if len(neutral) > 1 else 0):
                 enrolled = rng.choice(neutral, min(count, len(neutral) - 1), replace=False)
-                rest, truth = (each := np.setdiff1d(own, enrolled)), clips.truth[each]
-                known, answers = clips.known(enrolled), []
-                for clip in rng.permutation(rest):
-                    answers.append((clip, clips.answer(clip, known)))
-                    known = known.plus(clips.readings[clip])
-                order = np.argsort([clip for clip, _ in answers])
-                after = np.array([answer for _, answer in answers])[order] == truth
-                fixed = [clips.answer(clip, clips.known(enrolled)) for clip in rest]
-                plain = np.array(clips.plain(rest)) == truth
-                gains.setdefault(corpus, []).append(
-                    np.stack([np.array(fixed) == truth, after]).mean(axis=1) - plain.mean()
-                )
+                rest = rng.permutation(np.setdiff1d(own, enrolled))
+                gains.setdefault(corpus, []).append(_enrolled_gains(clips, enrolled, rest))
         for corpus, found in gains.items():
-            alone, then_causal = 100 * np.mean(found, axis=0)
+            undeclared, then, declared, after = 100 * np.mean(found, axis=0)
             print(
-                f"  {count:2} clips {corpus:15} alone {alone:+.1f}, then causal {then_causal:+.1f}"
+                f"  {count:2} clips {corpus:15} undeclared {undeclared:+.1f}, then causal"
+                f" {then:+.1f}; declared {declared:+.1f}, then causal {after:+.1f}"
             )
+
+
+def _enrolled_gains(
+    clips: Clips, enrolled: NDArray[np.intp], rest: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Of a person: undeclared alone, then causal, declared alone, then causal."""
+    truth = clips.truth[rest]
+    raw = float(np.mean(np.array(clips.plain(rest)) == truth))
+    gains: list[float] = []
+    for neutral in (False, True):
+        known = clips.known(enrolled, neutral=neutral)
+        alone = [clips.answer(clip, known) for clip in rest]
+        both = (alone, clips.causal(rest, known))
+        gains += [float(np.mean(np.array(answers) == truth)) - raw for answers in both]
+    return np.array(gains)
 
 
 def mixes(clips: Clips) -> Iterator[tuple[str, str, NDArray[np.intp]]]:

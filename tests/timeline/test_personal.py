@@ -186,7 +186,7 @@ def test_the_commands_write_it(folder, baseline, tmp_path, capsys):
 
 
 def clip_of(baseline):
-    scores = {name: each.total for name, each in baseline.statistics.branches.items()}
+    scores = {name: each.every.total for name, each in baseline.statistics.branches.items()}
     return facevoice.person.Reading(scores, dict.fromkeys(scores, 1.0), 1.0)
 
 
