@@ -3,12 +3,15 @@
     python benchmarks/personal.py voice FOLDS CENTRED    whole, causal and enrolled, by corpus
     python benchmarks/personal.py mixes FOLDS CENTRED    mostly neutral people, and one emotion
     python benchmarks/personal.py calibrate FOLDS CENTRED    log-loss, by temperature
+    python benchmarks/personal.py clips LABELS           face and voice after neutral clips
 
 FOLDS and CENTRED are folders of `facevoice folds` with recipes/base_speech.toml and
 recipes/base_speech_centred.toml and the same folds (runs/base.sh --folds makes both). Every clip is
 scored by models that have not met its speaker, and read with the product's own estimator; labels
 only judge. What corpora left out ask for in `calibrate` is `centred_temperature` in base_tree.toml.
-Clips of audio and video: facevoice evaluate LABELS --personal.
+``clips`` enrols each speaker of a table of labelled clips with 1 and 3 declared neutral clips of
+his or hers and judges the others by the bundle base; whole and causal: facevoice evaluate LABELS
+--personal.
 """
 
 import argparse
@@ -23,12 +26,15 @@ from numpy.typing import NDArray
 
 from facevoice.branches.base import softmax, tempered
 from facevoice.bundle.population import centred_neutral, table_population
-from facevoice.person import Population, Reading, Statistics
+from facevoice.datasets.labels import read_labels
+from facevoice.person import Baseline, Population, Reading, Statistics
+from facevoice.predict import Prediction, load, read_against
 from facevoice.scores.metrics import paired_permutation
 from facevoice.scores.table import ScoreTable, read_score_table
 
 ORDERS = 30
 REPEATS = 3
+DRAWS = 30  # of neutral clips to enrol
 LONG, SHORT = 24, 16  # clips of a mixed person, and of one with a single emotion
 VOICE = "speech"
 ENROLLED = (1, 3, 10)
@@ -271,13 +277,63 @@ def show_calibration(folds: Path, centred: Path) -> None:
         print(f"{temperature:11}" + "".join(cells))
 
 
+def show_clips(labels: Path) -> None:
+    """Of face and voice: WAR on the other clips, before and after enrolment with neutral clips."""
+    samples, predictor = read_labels(labels).samples, load()
+    predictions = [predictor(sample.path) for sample in samples]
+    truth = np.array([sample.label for sample in samples])
+    speakers = np.array([sample.group for sample in samples])
+    rng = np.random.default_rng(0)
+    print("declared  node   clips    raw  personal  gain (least to most of the draws)")
+    for count in ENROLLED[:2]:
+        draws: dict[str, list[NDArray[np.float64]]] = {}
+        for _ in range(DRAWS):
+            right: dict[str, list[tuple[bool, bool]]] = {}
+            for own in (np.flatnonzero(speakers == name) for name in np.unique(speakers)):
+                neutral = own[truth[own] == "neutral"]
+                enrolled = rng.choice(neutral, min(count, len(neutral) - 1), replace=False)
+                baseline = Baseline.empty(predictor.bundle)
+                baseline = baseline.after((predictions[clip] for clip in enrolled), neutral=True)
+                for clip in np.setdiff1d(own, enrolled):
+                    after = read_against(predictions[clip], predictor.bundle, baseline)
+                    for node, answers in _answers(after):
+                        right.setdefault(node, []).append(
+                            (answers[0] == truth[clip], answers[1] == truth[clip])
+                        )
+            for node, each in right.items():
+                draws.setdefault(node, []).append(np.array([*np.mean(each, axis=0), len(each)]))
+        for node, found in draws.items():
+            raw, personal, clips = np.mean(found, axis=0)
+            gains = [100 * (draw[1] - draw[0]) for draw in found]
+            print(
+                f"{count:8}  {node:6} {clips:5.0f}  {raw:.3f}     {personal:.3f}"
+                f"  {personal - raw:+.3f} ({min(gains):+.1f} to {max(gains):+.1f})"
+            )
+
+
+def _answers(prediction: Prediction) -> Iterator[tuple[str, tuple[str, str]]]:
+    """The plain and the personal label of the whole and of each modality that has scores."""
+    if prediction.scores is None:
+        return
+    plain = prediction.scores
+    personal = plain if prediction.personal is None else prediction.personal.scores
+    yield "fused", (plain.emotion, personal.emotion)
+    for name, each in plain.parts.items():
+        yield name, (each.emotion, personal.parts[name].emotion)
+
+
 def main() -> None:
     """Print the table that was asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("table", choices=("voice", "mixes", "calibrate"))
-    parser.add_argument("folds", type=Path)
-    parser.add_argument("centred", type=Path)
+    parser.add_argument("table", choices=("voice", "mixes", "calibrate", "clips"))
+    parser.add_argument("folds", type=Path, help="of clips: the table of labels")
+    parser.add_argument("centred", type=Path, nargs="?")
     options = parser.parse_args()
+    if options.table == "clips":
+        show_clips(options.folds)
+        return
+    if options.centred is None:
+        parser.error(f"{options.table} needs FOLDS and CENTRED")
     if options.table == "calibrate":
         show_calibration(options.folds, options.centred)
         return

@@ -7,8 +7,7 @@ import onnxruntime
 import pytest
 
 from facevoice.branches.base import softmax
-from facevoice.bundle import load_bundle
-from facevoice.bundle.population import centred_neutral
+from facevoice.bundle import load_bundle, population
 from facevoice.person import Reading, Statistics, estimator
 from facevoice.scores.table import ScoreTable, write_score_table
 from facevoice.train.export.assemble import assemble
@@ -69,7 +68,8 @@ def test_log_scores_less_their_mean_are_those_of_centred_features(run, voices):
     np.testing.assert_allclose(softmax(found), softmax(expected), atol=1e-3)
 
 
-def test_a_bundle_reads_a_person_by_it(run, voices, tmp_path):
+def test_a_bundle_reads_a_person_by_it(run, voices, tmp_path, monkeypatch):
+    monkeypatch.setattr(population, "NEUTRAL", voices.labels[0])
     plain = train(PLAIN, voices, tmp_path / "plain")
     labels = voices.labels
     table = ScoreTable.of_arrays(
@@ -77,7 +77,7 @@ def test_a_bundle_reads_a_person_by_it(run, voices, tmp_path):
         np.arange(60) % len(labels),
         branches=("second",),
         labels=labels,
-        groups=[*"abc"] * 20,
+        groups=np.repeat([*"abc"], 20),
     )
     write_score_table(table, tmp_path / "held_out.npz")
     tree = tmp_path / "tree.toml"
@@ -91,10 +91,10 @@ def test_a_bundle_reads_a_person_by_it(run, voices, tmp_path):
     assert bundle.card["tree"]["members"][0]["centred_model"] == "second.onnx"
     assert list(bundle.card["figures"]) == ["speech"]
     known = json.loads((run / "run.json").read_text())["centred"]
-    population = bundle.population.branches["speech"]
-    np.testing.assert_allclose(population.centred, np.array(known) / 2, atol=1e-6)
-    apart = population.centred_neutral - population.centred
-    np.testing.assert_allclose(apart, centred_neutral(table, 2.0), atol=1e-5)
+    own = bundle.population.branches["speech"]
+    np.testing.assert_allclose(own.centred, np.array(known) / 2, atol=1e-6)
+    expected = population.centred_neutral(table, 2.0)
+    np.testing.assert_allclose(own.centred_neutral - own.centred, expected, atol=1e-5)
     session = onnxruntime.InferenceSession(run / "model.onnx")
     features, _ = features_of(voices, SECOND)
     raw = session.run(None, {"features": features[:1].astype(np.float32)})[0][0]

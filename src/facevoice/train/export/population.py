@@ -22,6 +22,7 @@ from facevoice.bundle.population import (
     centred_neutral,
     table_population,
 )
+from facevoice.errors import RecipeError
 from facevoice.person import BranchPopulation, Population
 from facevoice.scores.table import read_score_table
 from facevoice.train.export.calibrate import CALIBRATE, Calibrations
@@ -66,7 +67,10 @@ def _with_second(
     centred = np.array(runs[spec[CENTRED_RUN]].facts["centred"]) / temperature
     if CENTRED_POPULATION not in spec:
         return replace(own, centred=centred)
-    offset = centred_neutral(read_score_table(Path(spec[CENTRED_POPULATION])), temperature)
+    table = read_score_table(Path(spec[CENTRED_POPULATION]))
+    if [*table.labels] != runs[spec[CENTRED_RUN]].facts["labels"]:
+        raise RecipeError(f"{spec[CENTRED_POPULATION]} has other labels: {', '.join(table.labels)}")
+    offset = centred_neutral(table, temperature)
     neutral = None if offset is None else centred + offset
     return replace(own, centred=centred, centred_neutral=neutral)
 
