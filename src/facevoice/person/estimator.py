@@ -12,7 +12,7 @@ Sums are all that is kept, so that the state after the same clips in the same or
 the digit, whether they came one by one or all at once, and so that a baseline file holds only this.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, Literal
@@ -262,6 +262,20 @@ class Statistics(Value):
             branches[name] = branches[name].plus(one) if name in branches else one
         seconds = self.seconds + reading.seconds
         return Statistics(self.clips + 1, seconds, branches, self.neutral + neutral)
+
+    def check(self, leaves: Sequence[str], labels: Sequence[str]) -> None:
+        """Raise InvalidInputError unless they fit the leaves and labels of a bundle."""
+        unknown = [name for name in self.branches if name not in leaves]
+        require(
+            not unknown,
+            f"the baseline has statistics of {', '.join(unknown)}; the branches are:"
+            f" {', '.join(leaves)}",
+        )
+        for name, each in self.branches.items():
+            require(
+                len(each.shares) == len(labels),
+                f"the baseline of {name} has {len(each.shares)} values for {len(labels)} labels",
+            )
 
     def lacking(self, population: Population | None) -> Lacking | None:
         """Why a person cannot be judged against these; None if it is possible."""

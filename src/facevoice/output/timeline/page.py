@@ -4,7 +4,6 @@ import base64
 import hashlib
 import json
 import math
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -26,13 +25,13 @@ from facevoice.output.html.elements import (
 from facevoice.output.html.page import care, html_page
 from facevoice.output.html.thumbnails import thumbnail
 from facevoice.output.html.time_axis import axis, lane, ribbon
-from facevoice.output.person import REASON_CLAUSES
+from facevoice.output.person import why_none
 from facevoice.output.timeline.columns import printable
 from facevoice.output.timeline.curves import curves, points_of
 from facevoice.output.timeline.film import Film
 from facevoice.output.timeline.spans import NOBODY, cells, emotions, name_of, seen, speaking
 from facevoice.output.wording import clock, duration, listed, percent
-from facevoice.timeline.summary import personal, plain
+from facevoice.timeline.summary import personal, plain, voice_shares
 from facevoice.timeline.table import Person, Row, Segment, Timeline
 from facevoice.types import Scores
 from facevoice.types.spans import Span
@@ -46,7 +45,6 @@ _PERSONAL: Final = (
     "The lower, dashed curves are personal: the same scores, read against how this person usually"
     " looks and sounds."
 )
-_TOO_LITTLE: Final = "too little of this person is seen and heard"
 _SCRIPT: Final = Path(__file__).with_name("page.js")
 _STYLE: Final = Path(__file__).with_name("page.css")
 
@@ -91,7 +89,7 @@ def to_html(timeline: Timeline, film: Film) -> str:
         f"<script>{script}</script>"
     )
     return html_page(
-        one_line(printable(film.path.name)),
+        one_line(printable(film.name)),
         "Emotion in face and voice over time, as guessed by a model",
         f"<p>{length}, {who}, model {escape(timeline.bundle_name)}</p>{damage}",
         body,
@@ -156,15 +154,16 @@ def _person(
     name = nobody if whom is None else name_of(whom)
     span = (timeline.start_seconds, timeline.stop_seconds)
     there = None if person is None else seen(timeline, person.id)
-    about = "Speech that was attributed to no one in view." if timeline.people else ""
+    about = "Speech that was attributed to no one in view. " if timeline.people else ""
     lanes = _lane("speaks", speaking(timeline, whom), span)
     if person is not None:
         lanes = _lane("seen", there or [], span) + lanes
         spoken = duration(person.seconds_speaking, 1)
         speaks = f"speaks for {spoken}" if person.seconds_speaking > 0 else "does not speak"
-        about = f"Seen for {duration(person.seconds_seen, 1)}, {speaks}. {_mostly(person)}"
-        if timeline.personal is not None:
-            about += f" {_personally(timeline, person)}"
+        about = f"Seen for {duration(person.seconds_seen, 1)}, {speaks}. "
+    about += _mostly(timeline, person)
+    if timeline.personal is not None:
+        about += f" {_personally(timeline, person)}"
     return (
         f'<article class="person">{_face(person)}<div><h3>{name.capitalize()}</h3>'
         f'<p class="now" hidden></p><p class="about">{escape(about)}</p></div><div class="time">'
@@ -202,19 +201,18 @@ def _face(person: Person | None, kind: str = "face") -> str:
     return f'<img class="{kind}" src="{picture}" width="64" height="64" alt="{alt}">'
 
 
-def _mostly(person: Person) -> str:
-    shares = _largest(person.shares)
+def _mostly(timeline: Timeline, person: Person | None) -> str:
+    shares = _largest(voice_shares(timeline) if person is None else person.shares)
     return f"Share of the time: {shares}." if shares else "Nothing could be scored."
 
 
-def _personally(timeline: Timeline, person: Person) -> str:
-    shares = _largest(person.personal_shares)
+def _personally(timeline: Timeline, person: Person | None) -> str:
+    own = voice_shares(timeline, personal) if person is None else person.personal_shares
+    shares = _largest(own)
     if shares:
         return f"Personal: {shares}."
-    found = Counter(row.personal_reason for row in timeline.rows_of(person.id))
-    reason = found.most_common(1)[0][0] or "nothing_scored"
-    because = _TOO_LITTLE if reason == "too_little" else REASON_CLAUSES[reason]
-    return f"No personal curves: {because}."
+    rows = timeline.rows_of(None if person is None else person.id)
+    return f"No personal curves: {why_none(rows)}."
 
 
 def _largest(shares: Mapping[str, float]) -> str:
