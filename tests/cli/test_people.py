@@ -105,10 +105,9 @@ def test_workers_records_and_a_resumed_run_give_the_same_table(
     next((tmp_path / f"{resumed}.parts").glob("*/*.json")).unlink()
     assert run(*common, "-o", resumed, "--resume") == 1
     assert len({path.read_bytes() for path in (one, two, again, resumed)}) == 1
-    clips_known = 4 + 3 * ("--baseline" in options)
-    assert [each["personal"] and each["personal"]["clips"] for each in records(one)] == [
-        None, clips_known, clips_known, clips_known, clips_known,
-    ]  # fmt: skip
+    # three of them were enrolled before, and count once
+    found = [each["personal"] and each["personal"]["clips"] for each in records(one)]
+    assert found == [None, 4, 4, 4, 4]
 
 
 def test_too_little_is_said(bundle, clips, capsys):
@@ -182,6 +181,48 @@ def test_enrolment_says_what_it_found_and_goes_on(bundle, clips, tmp_path, capsy
     assert path.read_bytes() == at_once.read_bytes()
 
 
+def test_one_clip_that_is_declared_neutral_is_enough(bundle, clips, tmp_path, capsys):
+    path = tmp_path / "anna.baseline.json"
+    assert run("baseline", clips[2], "--neutral", "-o", path, "--bundle", bundle) == 0
+    out, err = capsys.readouterr()
+    assert "enough to read" in out
+    known = Baseline.load(path).statistics
+    assert (known.clips, known.neutral) == (1, 1)
+    assert "does not know how people score in neutral clips" in err  # of this bundle
+    output = tmp_path / "one.jsonl"
+    command = ("predict", clips[2], "--baseline", path, "-o", output, "--bundle", bundle)
+    assert run(*command) == 0
+    assert records(output)[0]["personal"]["clips"] == 1
+
+
+def test_a_clip_that_is_known_already_is_said_and_counts_once(
+    bundle, clips, enrolled, tmp_path, capsys
+):
+    path, copy = tmp_path / "anna.json", tmp_path / "copy.wav"
+    shutil.copy(enrolled, path)
+    shutil.copy(clips[3], copy)
+    assert run("baseline", *clips[2:], copy, "-o", path, "--update", "--bundle", bundle) == 0
+    out, err = capsys.readouterr()
+    assert "3 inputs enrolled already: left out" in err
+    assert "3 clips, " in out
+    assert path.read_bytes() == enrolled.read_bytes()
+    for chosen, said in ((("--baseline", enrolled), "4 inputs"), ((), "1 input")):
+        assert run("predict", *clips, copy, "--same-person", *chosen, "--bundle", bundle) == 0
+        out, err = capsys.readouterr()
+        assert f"{said} enrolled already, or a copy of another: counted once" in err
+        assert out.count("read against 4 clips") == 5
+
+
+def test_several_people_in_inputs_of_one_are_counted(bundle, data_folder, tmp_path, capsys):
+    crowd, path = data_folder / "clips" / "several_faces_5_frames_no_audio.mp4", tmp_path / "a.json"
+    said = "1 input with more than one person: the main one's face and all speech were taken"
+    assert run("baseline", crowd, "-o", path, "--bundle", bundle) == 0
+    assert capsys.readouterr().err.count(said) == 1
+    for options in (("--baseline", path), ("--same-person",)):
+        assert run("predict", crowd, *options, "--bundle", bundle) == 0
+        assert capsys.readouterr().err.count(said) == 1
+
+
 def test_nothing_to_enrol_is_refused(bundle, tmp_path, capsys):
     silent = write_media(tmp_path / "silent.wav", sound=np.zeros(16000, np.float32))
     path = tmp_path / "anna.json"
@@ -220,6 +261,8 @@ def test_a_bundle_without_a_population_says_so(toy_bundle, clips, tmp_path, caps
     out, err = capsys.readouterr()
     assert "has no population" in err
     assert "no personal answer: no_population" in out
+    assert run("live", clips[2], "--personal", "--bundle", toy_bundle) == 0
+    assert capsys.readouterr().err.count("has no population: nobody can be read personally") == 1
 
 
 def test_a_clip_said_to_show_two_people_is_refused(tmp_path):

@@ -46,9 +46,50 @@ def test_paths_and_evidence_are_enrolled(predictor):
     assert Baseline.of_evidence(predictor, items) == Baseline.empty(predictor.bundle).after(found)
 
 
+def test_clips_are_declared_neutral_in_every_way(predictor, clips, tmp_path):
+    empty = Baseline.empty(predictor.bundle)
+    one = empty.update(clips[0], neutral=True)
+    assert one.statistics.neutral == 1
+    assert one != empty.update(clips[0])
+    path = tmp_path / "anna.baseline.json"
+    one.save(path)
+    assert Baseline.load(path) == one
+    both = one.after(clips[1:3])
+    assert (both.clips, both.statistics.neutral) == (3, 1)
+    items = [make_evidence(seed=seed) for seed in range(2)]
+    found = [predictor.of_evidence(item) for item in items]
+    declared = Baseline.of_evidence(predictor, items, neutral=True)
+    assert declared == empty.after(found, neutral=True)
+    assert Baseline.of(predictor, [SAMPLE], neutral=True).statistics.neutral == 1
+
+
 def test_a_clip_without_scores_adds_nothing(predictor, clips):
     baseline = Baseline.empty(predictor.bundle).after(clips)
     assert baseline.update(replace(clips[0], scores=None, reading=None)) is baseline
+
+
+def test_a_clip_counts_once(predictor, clips):
+    baseline = Baseline.empty(predictor.bundle).after(clips)
+    assert len(baseline.fingerprints) == len(clips)
+    again = predictor.of_evidence(make_evidence(faces=2, seed=0))
+    assert baseline.holds(again)
+    assert Baseline.from_dict(baseline.to_dict()).update(again) == baseline
+    another = predictor.of_evidence(make_evidence(seed=99))
+    assert not baseline.holds(another)
+    assert baseline.update(another).clips == baseline.clips + 1
+
+
+def test_a_clip_is_known_again_on_a_machine_that_rounds_otherwise(clips):
+    reading = clips[0].reading
+    nearly = {name: logs * (1 + 1e-7) for name, logs in reading.log_scores.items()}
+    assert replace(reading, log_scores=nearly).fingerprint == reading.fingerprint
+    assert replace(reading, seconds=reading.seconds + 1).fingerprint != reading.fingerprint
+
+
+def test_a_baseline_of_an_older_version_is_read(predictor, clips):
+    record = Baseline.empty(predictor.bundle).after(clips).to_dict()
+    del record["fingerprints"]
+    assert Baseline.from_dict(record).update(clips[0]).clips == len(clips) + 1
 
 
 def test_a_file_keeps_every_digit_and_no_picture(predictor, clips, tmp_path):
@@ -58,7 +99,8 @@ def test_a_file_keeps_every_digit_and_no_picture(predictor, clips, tmp_path):
     assert Baseline.load(path) == baseline
     record = json.loads(path.read_text())
     assert set(record) == {
-        "format", "version", "holds", "bundle", "clips", "seconds", "branches",
+        "format", "version", "holds", "bundle", "clips", "neutral", "seconds",
+        "branches", "fingerprints",
     }  # fmt: skip
     assert "no pictures, no sound" in record["holds"]
     assert path.stat().st_size < 10_000
@@ -89,6 +131,28 @@ def test_a_damaged_state_is_refused(predictor, clips):
     for key, value in {"clips": -1, "seconds": float("nan"), "branches": {"voice": {}}}.items():
         with pytest.raises(InvalidInputError):
             Baseline.from_dict(record | {key: value})
+
+
+@pytest.mark.parametrize("length", [1, 2])
+def test_vectors_that_do_not_fit_the_labels_are_refused(length, predictor, clips):
+    """One value would be added to all labels alike, in silence."""
+    record = Baseline.empty(predictor.bundle).after(clips).to_dict()
+    short = {
+        name: record["branches"]["face.sequence"][name][:length] for name in ("total", "shares")
+    }
+    record["branches"]["face.sequence"] |= short
+    baseline = Baseline.from_dict(record)
+    with pytest.raises(InvalidInputError, match=f"{length} values for 7 labels"):
+        predictor(SAMPLE, baseline=baseline)
+
+
+def test_branches_that_the_bundle_lacks_are_refused(predictor, clips):
+    record = Baseline.empty(predictor.bundle).after(clips).to_dict()
+    record["branches"]["face.nose"] = record["branches"]["face.sequence"]
+    with pytest.raises(
+        InvalidInputError, match=r"statistics of face\.nose; the branches are: face"
+    ):
+        Baseline.from_dict(record).check(predictor.bundle)
 
 
 def test_rounded_records_are_refused(predictor, clips):

@@ -27,6 +27,7 @@ from facevoice.cli import (
     quantize,
     reweigh,
     score,
+    serve,
     timeline,
     train,
 )
@@ -43,6 +44,7 @@ _VERBS = (
     baseline,
     timeline,
     live,
+    serve,
     demo,
     models,
     doctor,

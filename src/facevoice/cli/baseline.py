@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from facevoice.cli.console import ProgressLine, say, show
 from facevoice.cli.inputs import error_line, find_inputs, predicted
 from facevoice.cli.options import add_model_options, add_span_options, add_track_option, check_span
+from facevoice.cli.people import say_if_nobody_can_be_read, say_several, shows_several
 from facevoice.errors import InvalidInputError
 from facevoice.writing import check_file, check_writable
 
@@ -32,6 +33,11 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         required=True,
         metavar="FILE",
         help="the baseline to write, such as anna.baseline.json",
+    )
+    command.add_argument(
+        "--neutral",
+        action="store_true",
+        help="the inputs show the person in no particular mood: a few of them will do",
     )
     again = command.add_mutually_exclusive_group()
     again.add_argument(
@@ -59,18 +65,23 @@ def run(options: argparse.Namespace) -> int:
     predictor = load(options.bundle, device=options.device, threads=options.threads)
     bundle = predictor.bundle
     if start is not None:
-        start.check(bundle.name, bundle.sha256)
+        start.check(bundle)
     before = start or Baseline.empty(bundle)
     baseline, found = _enrolled(predictor, options, before)
-    if baseline.clips == before.clips:
+    if baseline.clips == before.clips and not found["again"]:
         raise InvalidInputError(
             f"nothing to enrol: neither a face nor a voice was found in the inputs;"
             f" {options.output} is not written"
         )
     baseline.save(options.output)
     _say_what_was_found(baseline, found, options.output)
-    if bundle.population is None:
-        say(f"the bundle {bundle.name} has no population: it cannot read anyone personally")
+    say_if_nobody_can_be_read(bundle)
+    population = bundle.population
+    if options.neutral and population is not None and not population.knows_neutral:
+        say(
+            f"the bundle {bundle.name} does not know how people score in neutral clips: these count"
+            " as any others do"
+        )
     return 1 if found["failed"] else 0
 
 
@@ -87,11 +98,14 @@ def _enrolled(
             if prediction.error is not None:
                 found["failed"] += 1
                 continue
-            baseline = baseline.update(prediction)
+            if baseline.holds(prediction):
+                found["again"] += 1
+                continue
+            baseline = baseline.update(prediction, neutral=options.neutral)
             found["face"] += "face" not in prediction.missing
             found["voice"] += "voice" not in prediction.missing
             found["nothing"] += prediction.scores is None
-            found["crowd"] += prediction.evidence is not None and prediction.evidence.people > 1
+            found["crowd"] += shows_several(prediction)
     return baseline, found
 
 
@@ -101,27 +115,33 @@ def _say_what_was_found(baseline: "Baseline", found: Counter[str], output: Path)
     from facevoice.person import FEWEST_CLIPS
 
     enough = "enough to read this person's clips against"
-    if baseline.clips < FEWEST_CLIPS:
-        enough = f"too little: {FEWEST_CLIPS} clips are needed; add some with --update"
+    if baseline.clips < FEWEST_CLIPS and not baseline.statistics.neutral:
+        enough = (
+            f"too little: {FEWEST_CLIPS} clips are needed, or one of the person's neutral self with"
+            " --neutral; add some with --update"
+        )
     show(f"{output}: {rests_on(baseline.clips, baseline.seconds)}: {enough}")
     face, voice = (counted(found[name], "new clip") for name in ("face", "voice"))
     show(f"a face in {face}, a voice in {voice}")
     _show_trust(baseline)
+    if found["again"]:
+        say(f"{counted(found['again'], 'input')} enrolled already: left out")
     if found["nothing"]:
         say(f"{counted(found['nothing'], 'input')} without a face or a voice: left out")
-    if found["crowd"]:
-        say(
-            f"{counted(found['crowd'], 'input')} with more than one person: the main one's face and"
-            " all speech were taken for this person's"
-        )
+    say_several(found["crowd"])
 
 
 def _show_trust(baseline: "Baseline") -> None:
-    """How far each branch is read against the person: it takes clips of several emotions."""
+    """How far each branch is read against the person: by clips of several emotions, or neutral."""
     from facevoice.output.wording import percent
 
-    trust = {name: each.trust for name, each in baseline.statistics.branches.items()}
+    trust = {
+        name: each.trust + each.neutral_trust for name, each in baseline.statistics.branches.items()
+    }
     parts = ", ".join(f"{name} {percent(each)}" for name, each in trust.items())
     show(f"how far these count: {parts}")
     if not any(trust.values()):
-        show("the clips look alike: until some show other emotions, answers stay as they are")
+        show(
+            "the clips look alike: until some show other emotions, answers stay as they are (if"
+            " these are the person's neutral self, enrol them with --neutral)"
+        )

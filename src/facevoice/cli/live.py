@@ -18,6 +18,7 @@ from facevoice.cli.options import (
     key_value,
     length,
 )
+from facevoice.cli.people import say_if_nobody_can_be_read
 from facevoice.messages import counted
 from facevoice.output.wording import json_line
 
@@ -71,12 +72,16 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write windows until the source ends or the user interrupts."""
+    from facevoice.bundle import load_bundle
     from facevoice.timeline.live import live
 
     check_windows(options)
+    baseline = baseline_of(options)
+    bundle = load_bundle(options.bundle, device=options.device, threads=options.threads)
+    bundle.check_extras()
     windows = live(
         options.source,
-        options.bundle,
+        bundle,
         window=options.window,
         hop=options.hop,
         duration=options.duration,
@@ -85,10 +90,12 @@ def run(options: argparse.Namespace) -> int:
         real_time=options.real_time,
         audio_track=options.audio_track,
         personal=options.personal,
-        baseline=baseline_of(options),
+        baseline=baseline,
         device=options.device,
         threads=options.threads,
     )
+    if options.personal:
+        say_if_nobody_can_be_read(bundle)
     dropped, heard, crowded = 0, options.audio_track is not None, False
     try:
         with closing(windows):

@@ -58,23 +58,28 @@ class People:
         Raises:
             InvalidInputError: the baseline was enrolled with another bundle.
         """
-        from facevoice.predict import read_against
         from facevoice.predict.people import read_whole
 
         self.check(bundle)
+        watched = _Watched(self, predictions)
         if self.person_of is not None:
             return read_whole(
-                predictions, bundle, self.person_of, start=self.start, found=_say_who_lacks
+                watched, bundle, self.person_of, start=self.start, found=watched.say_what_was_found
             )
-        start = self.start
-        return (read_against(each, bundle, start) if start else each for each in predictions)
+        return self._read_enrolled(watched, bundle)
+
+    def _read_enrolled(self, watched: "_Watched", bundle: "Bundle") -> "Iterator[Prediction]":
+        from facevoice.predict import read_against
+
+        for each in watched:
+            yield each if self.start is None else read_against(each, bundle, self.start)
+        say_several(watched.crowded)
 
     def check(self, bundle: "Bundle") -> None:
         """Check the baseline, before anything is read; say so if the bundle has no population."""
         if self.start is not None:
-            self.start.check(bundle.name, bundle.sha256)
-        if bundle.population is None:
-            say(f"the bundle {bundle.name} has no population: nobody can be read personally")
+            self.start.check(bundle)
+        say_if_nobody_can_be_read(bundle)
 
 
 def people_of(options: argparse.Namespace) -> People | None:
@@ -104,13 +109,59 @@ def people_of(options: argparse.Namespace) -> People | None:
     return People(None, lambda each: people.get(Path(each.path or "").resolve()))
 
 
-def _say_who_lacks(baselines: "Mapping[str, Baseline]") -> None:
-    from facevoice.messages import counted, some
-    from facevoice.person import FEWEST_CLIPS
+class _Watched:
+    """Predictions as they pass; counts those that are not quite what the options say.
 
-    few = [name for name, each in baselines.items() if each.clips < FEWEST_CLIPS]
-    if not baselines:
-        say("no input is named in the table of people")
-    if few:
-        found = some([f"{name} ({counted(baselines[name].clips, 'clip')})" for name in few])
-        say(f"too little to read {found} personally: {FEWEST_CLIPS} clips are needed")
+    crowded: how many show several people.
+    """
+
+    def __init__(self, people: People, predictions: "Iterable[Prediction]") -> None:
+        self._people, self._predictions = people, predictions
+        self.crowded = self._scored = 0
+
+    def __iter__(self) -> "Iterator[Prediction]":
+        named = self._people.person_of
+        for prediction in self._predictions:
+            if named is None or named(prediction) is not None:
+                self.crowded += shows_several(prediction)
+                self._scored += prediction.reading is not None
+            yield prediction
+
+    def say_what_was_found(self, baselines: "Mapping[str, Baseline]") -> None:
+        """Say of whom there is too little, and which inputs are not taken as they come."""
+        from facevoice.messages import counted, some
+        from facevoice.person import FEWEST_CLIPS
+
+        few = [name for name, each in baselines.items() if each.clips < FEWEST_CLIPS]
+        if not baselines:
+            say("no input is named in the table of people")
+        if few:
+            found = some([f"{name} ({counted(baselines[name].clips, 'clip')})" for name in few])
+            say(f"too little to read {found} personally: {FEWEST_CLIPS} clips are needed")
+        before = 0 if self._people.start is None else self._people.start.clips
+        twice = self._scored - sum(each.clips - before for each in baselines.values())
+        if twice:
+            say(f"{counted(twice, 'input')} enrolled already, or a copy of another: counted once")
+        say_several(self.crowded)
+
+
+def shows_several(prediction: "Prediction") -> bool:
+    """Whether more than one person was seen at once."""
+    return prediction.evidence is not None and prediction.evidence.people > 1
+
+
+def say_several(count: int) -> None:
+    """Say how many inputs of one person show several people, unless none does."""
+    from facevoice.messages import counted
+
+    if count:
+        say(
+            f"{counted(count, 'input')} with more than one person: the main one's face and"
+            " all speech were taken for this person's"
+        )
+
+
+def say_if_nobody_can_be_read(bundle: "Bundle") -> None:
+    """Say so if the bundle has no population, without which there are no personal answers."""
+    if bundle.population is None:
+        say(f"the bundle {bundle.name} has no population: nobody can be read personally")

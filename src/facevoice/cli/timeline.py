@@ -3,14 +3,13 @@
 import argparse
 import os
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from facevoice import __version__
-from facevoice.cli.console import ProgressLine, say, show, when_interrupted
+from facevoice.cli.console import ProgressLine, show, when_interrupted
 from facevoice.cli.inputs import find_inputs
 from facevoice.cli.options import (
     CROWD,
@@ -23,6 +22,7 @@ from facevoice.cli.options import (
     check_span,
     check_windows,
 )
+from facevoice.cli.people import say_if_nobody_can_be_read
 from facevoice.errors import FacevoiceError, InvalidInputError
 from facevoice.messages import counted, near
 from facevoice.output.damage import damage_sentence
@@ -121,9 +121,9 @@ def run(options: argparse.Namespace) -> int:
     bundle = load_bundle(options.bundle, device=options.device, threads=options.threads)
     bundle.check_extras()
     if baseline is not None:
-        baseline.check(bundle.name, bundle.sha256)
-    if options.personal and bundle.population is None:
-        say(f"the bundle {bundle.name} has no population: nobody can be read personally")
+        baseline.check(bundle)
+    if options.personal:
+        say_if_nobody_can_be_read(bundle)
     settings = _settings(options, bundle, baseline)
     work = [
         (path, None if folder is None else _wanted(path, folder, options, formats, settings))
@@ -229,16 +229,18 @@ class _FilmLine:
 def summary(timeline: "Timeline") -> Iterator[str]:
     """One line for the film, one for each person, and what else there is to know."""
     length = timeline.stop_seconds - timeline.start_seconds
-    yield (
-        f"{timeline.path}: {length:.1f} s, {counted(len(timeline.people), 'person', 'people')},"
-        f" {counted(len(timeline.cuts), 'cut')}"
-    )
+    sound_alone = any(row.sound_alone for row in timeline.rows)
+    people = counted(len(timeline.people), "person", "people")
+    found = f"{people}, {counted(len(timeline.cuts), 'cut')}"
+    yield f"{timeline.path}: {length:.1f} s, {'sound without picture' if sound_alone else found}"
     for person in timeline.people:
-        yield _line(person)
+        yield f"{_line(person)}; {_shown(person.shares) or 'nothing to score'}"
         if timeline.personal is not None:
-            yield f"    personal: {_personal(timeline, person)}"
+            yield f"    personal: {_personal(timeline, person.id, person.personal_shares)}"
+    if sound_alone:
+        yield from _voice(timeline)
     unattributed = sum(row.person is None and row.voice is not None for row in timeline.rows)
-    if unattributed:
+    if unattributed and not sound_alone:
         yield f"  speech of no one in view in {counted(unattributed, 'window')}"
     if timeline.audio_tracks is not None and timeline.audio_tracks.hint:
         yield f"  {timeline.audio_tracks.hint}"
@@ -250,20 +252,31 @@ def _line(person: "Person") -> str:
     return (
         f"  person {person.id}: seen {person.seconds_seen:.1f} s"
         f" from {person.first_seen_seconds:.1f} to {person.last_seen_seconds:.1f} s,"
-        f" speaking {person.seconds_speaking:.1f} s;"
-        f" {_shown(person.shares) or 'nothing to score'}"
+        f" speaking {person.seconds_speaking:.1f} s"
     )
 
 
-def _personal(timeline: "Timeline", person: "Person") -> str:
+def _voice(timeline: "Timeline") -> Iterator[str]:
+    """What is heard where there are no pictures."""
+    from facevoice.output.timeline.spans import speaking
+    from facevoice.timeline.summary import personal, voice_shares
+
+    seconds = sum(stop - start for start, stop in speaking(timeline, None))
+    shares = _shown(voice_shares(timeline)) or "nothing to score"
+    yield f"  the voice: speaking {seconds:.1f} s; {shares}"
+    if timeline.personal is not None:
+        yield f"    personal: {_personal(timeline, None, voice_shares(timeline, personal))}"
+
+
+def _personal(timeline: "Timeline", person: int | None, shares: Mapping[str, float]) -> str:
     """What a person shows against his or her own baseline, or why that is not known."""
-    rows = timeline.rows_of(person.id)
-    if not person.personal_shares:
-        reasons = Counter(row.personal_reason for row in rows if row.scores is not None)
-        reason = reasons.most_common(1)[0][0] if reasons else "nothing_scored"
-        return f"none ({reason})"
+    from facevoice.output.person import why_none
+
+    rows = timeline.rows_of(person)
+    if not shares:
+        return f"none: {why_none(rows)}"
     (*_, last) = (row.personal for row in rows if row.personal is not None)
-    return f"{_shown(person.personal_shares)}, against {duration(last.seconds)} of this person"
+    return f"{_shown(shares)}, against {duration(last.seconds)} of this person"
 
 
 def _shown(shares: Mapping[str, float]) -> str:

@@ -26,6 +26,7 @@ ONE_THREAD: Final[Any] = {"threads": 1} if int(av.__version__.split(".")[0]) >= 
 """For ``VideoReformatter.reformat``, which since PyAV 17 uses a thread per core if it is not asked
 for one: these pictures are too small for that to pay."""
 
+_most_pixels: Final = [MAX_PIXELS]  # of this process
 _FLOATS: Final = re.compile(r"f(16|32)(le|be)?$")
 _LIGHT_FIRST: Final = ("gray", "nv12", "yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p")
 _MOST_ANAMORPHIC: Final = 4.0  # pixel aspect ratios above it (or below 1/4) are damage
@@ -100,7 +101,17 @@ def _of_integers(picture: VideoFrame) -> VideoFrame:
 
 def fits(width: int, height: int) -> bool:
     """Whether a picture of this size in pixels is within the limits."""
-    return max(width, height) <= MAX_SIDE and width * height <= MAX_PIXELS
+    return max(width, height) <= MAX_SIDE and width * height <= most_pixels()
+
+
+def most_pixels() -> int:
+    """The most pixels of a picture that this process reads."""
+    return _most_pixels[0]
+
+
+def limit_pictures(pixels: int) -> None:
+    """Lower the most pixels of a picture that this process reads, as a server's workers do."""
+    _most_pixels[0] = min(MAX_PIXELS, pixels)
 
 
 def pixel_ratio(stream: VideoStream) -> float:

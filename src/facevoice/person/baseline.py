@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from facevoice.branches import Branch
+from facevoice.branches.tree import dotted_leaves
 from facevoice.errors import InvalidInputError
 from facevoice.person.estimator import Statistics
 from facevoice.person.readings import Reading
@@ -16,7 +18,7 @@ from facevoice.writing import replacing
 
 FORMAT: Final = "facevoice baseline"
 VERSION: Final = 1
-_HOLDS: Final = "statistics of one person's scores; no pictures, no sound"
+_HOLDS: Final = "statistics of one person's scores, fingerprints of these; no pictures, no sound"
 
 
 class Judged(Protocol):
@@ -36,16 +38,20 @@ class Judge(Protocol):
     """A predictor: calling it with a path, or giving it evidence, yields a prediction."""
 
     @property
-    def bundle(self) -> "_Named": ...  # noqa: D102
+    def bundle(self) -> "Model": ...  # noqa: D102
     def __call__(self, path: str | os.PathLike[str], /) -> Judged: ...  # noqa: D102
     def of_evidence(self, evidence: Evidence, /) -> Judged: ...  # noqa: D102
 
 
-class _Named(Protocol):
+class Model(Protocol):
+    """A bundle: what it is called, and which branches it scores."""
+
     @property
-    def name(self) -> str: ...
+    def name(self) -> str: ...  # noqa: D102
     @property
-    def sha256(self) -> str: ...
+    def sha256(self) -> str: ...  # noqa: D102
+    @property
+    def tree(self) -> Branch: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +60,14 @@ class Baseline:
 
     bundle_name, bundle_sha256: of the bundle; scores of another one cannot be read against it.
     statistics: sums over the person's clips.
+    fingerprints: of the readings of these clips, so that none is added twice; a baseline of an
+        older version of facevoice has none.
     """
 
     bundle_name: str
     bundle_sha256: str
     statistics: Statistics
+    fingerprints: frozenset[str] = frozenset()
 
     @property
     def clips(self) -> int:
@@ -77,53 +86,77 @@ class Baseline:
         return self.statistics.seconds
 
     @classmethod
-    def empty(cls, bundle: _Named) -> "Baseline":
+    def empty(cls, bundle: Model) -> "Baseline":
         """Of nobody yet: for a bundle."""
         return cls(bundle.name, bundle.sha256, Statistics.empty())
 
     @classmethod
-    def of(cls, predictor: Judge, paths: Iterable[str | os.PathLike[str]]) -> "Baseline":
+    def of(
+        cls, predictor: Judge, paths: Iterable[str | os.PathLike[str]], *, neutral: bool = False
+    ) -> "Baseline":
         """Enrol a person from clips that show nobody else: videos, sound files or pictures.
 
         Clips without a face and a voice add nothing.
+        neutral: whether the clips are known to show the person in no particular mood.
 
         Raises:
             FacevoiceError: a file cannot be read.
         """
-        return cls.empty(predictor.bundle).after(predictor(path) for path in paths)
+        found = (predictor(path) for path in paths)
+        return cls.empty(predictor.bundle).after(found, neutral=neutral)
 
     @classmethod
-    def of_evidence(cls, predictor: Judge, evidence: Iterable[Evidence]) -> "Baseline":
+    def of_evidence(
+        cls, predictor: Judge, evidence: Iterable[Evidence], *, neutral: bool = False
+    ) -> "Baseline":
         """The same from evidence that exists already."""
         found = (predictor.of_evidence(each) for each in evidence)
-        return cls.empty(predictor.bundle).after(found)
+        return cls.empty(predictor.bundle).after(found, neutral=neutral)
 
-    def update(self, prediction: Judged) -> "Baseline":
-        """The baseline with one more clip of the person; the same one if nothing was scored.
+    def update(self, prediction: Judged, *, neutral: bool = False) -> "Baseline":
+        """The baseline with one more clip of the person.
+
+        The same one if nothing was scored, or if it ``holds`` the clip already.
+
+        neutral: whether the clip is known to show the person in no particular mood.
 
         Raises:
             InvalidInputError: another bundle made the prediction, or it was read from a record
                 with rounded numbers.
         """
-        self.check(prediction.bundle_name, prediction.bundle_sha256)
+        self.check_made_by(prediction.bundle_name, prediction.bundle_sha256)
         if prediction.reading is None and prediction.scores is not None:
             raise InvalidInputError(
                 "this prediction was read from a record with rounded numbers, which a baseline"
                 " cannot use: predict again, or keep to_dict(exact=True)"
             )
-        if prediction.reading is None:
+        if prediction.reading is None or self.holds(prediction):
             return self
-        return replace(self, statistics=self.statistics.plus(prediction.reading))
+        return replace(
+            self,
+            statistics=self.statistics.plus(prediction.reading, neutral=neutral),
+            fingerprints=self.fingerprints | {prediction.reading.fingerprint},
+        )
 
-    def after(self, predictions: Iterable[Judged]) -> "Baseline":
+    def holds(self, prediction: Judged) -> bool:
+        """Whether it was made from this very clip, among others."""
+        reading = prediction.reading
+        return reading is not None and reading.fingerprint in self.fingerprints
+
+    def after(self, predictions: Iterable[Judged], *, neutral: bool = False) -> "Baseline":
         """Update with several, in order."""
         baseline = self
         for prediction in predictions:
-            baseline = baseline.update(prediction)
+            baseline = baseline.update(prediction, neutral=neutral)
         return baseline
 
-    def check(self, bundle_name: str, bundle_sha256: str) -> None:
-        """Raise InvalidInputError unless it was enrolled with this very bundle."""
+    def check(self, bundle: Model) -> None:
+        """Raise InvalidInputError unless it was enrolled with this very bundle and fits it."""
+        self.check_made_by(bundle.name, bundle.sha256)
+        self.statistics.check([*dotted_leaves(bundle.tree)], bundle.tree.labels)
+
+    def check_made_by(self, bundle_name: str, bundle_sha256: str) -> None:
+        """Raise InvalidInputError unless it was enrolled with the bundle of this name and hash."""
         if bundle_sha256 != self.bundle_sha256:
             raise InvalidInputError(
                 f"the baseline was enrolled with the bundle {self.bundle_name}"
@@ -139,6 +172,7 @@ class Baseline:
             "holds": _HOLDS,
             "bundle": {"name": self.bundle_name, "sha256": self.bundle_sha256},
             **self.statistics.to_dict(),
+            "fingerprints": sorted(self.fingerprints),
         }
 
     @classmethod
@@ -155,7 +189,12 @@ class Baseline:
                     f" {record['version']!r}"
                 )
             bundle = record["bundle"]
-            return cls(str(bundle["name"]), str(bundle["sha256"]), Statistics.from_dict(record))
+            return cls(
+                str(bundle["name"]),
+                str(bundle["sha256"]),
+                Statistics.from_dict(record),
+                frozenset(map(str, record.get("fingerprints", ()))),
+            )
         except InvalidInputError:
             raise
         except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -1,9 +1,10 @@
 """What one clip or window says of a person: the log scores of each branch, and their weight."""
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from facevoice.branches.tree import members_of
 from facevoice.types import MODALITIES, Float64Array, Modality, Scores
 from facevoice.types.checks import frozen_array, is_finite, require, set_field
 from facevoice.types.values import Value
+
+_KNOWN_AGAIN: Final = 100.0
+"""Log scores that differ by less than 1 / this are taken for the same in a fingerprint."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,6 +80,18 @@ class Reading(Value):
             seconds,
             {name: _logs(each.centred) for name, _, each in found if each.centred is not None},
         )
+
+    @property
+    def fingerprint(self) -> str:
+        """Eight hexadecimal digits by which the same clip is known again.
+
+        Of rounded numbers, since networks differ in the last digits from one machine to another.
+        """
+        digest = hashlib.sha256(f"{self.seconds:.2f}".encode())
+        for name, logs in sorted(self.log_scores.items()):
+            digest.update(name.encode())
+            digest.update(np.rint(_KNOWN_AGAIN * logs).astype("<i4").tobytes())
+        return digest.hexdigest()[:8]
 
     def to_dict(self) -> dict[str, Any]:
         """Values for JSON, exact."""

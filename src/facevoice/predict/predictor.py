@@ -76,7 +76,7 @@ class Predictor:
             InvalidInputError: the baseline was enrolled with another bundle.
         """
         if baseline is not None:
-            baseline.check(self.bundle.name, self.bundle.sha256)
+            baseline.check(self.bundle)
         started = time.perf_counter()
         info = media.probe(Path(path), audio_track)
         trace = self.trace(path, start_seconds=start_seconds, stop_seconds=stop_seconds, info=info)
@@ -144,7 +144,7 @@ class Predictor:
             InvalidInputError: the baseline was enrolled with another bundle.
         """
         if baseline is not None:
-            baseline.check(self.bundle.name, self.bundle.sha256)
+            baseline.check(self.bundle)
         for path in paths:
             try:
                 yield self(
@@ -253,8 +253,8 @@ def read_against(prediction: Prediction, bundle: Bundle, baseline: Baseline) -> 
     Raises:
         InvalidInputError: another bundle made the prediction or the baseline.
     """
-    baseline.check(bundle.name, bundle.sha256)
-    baseline.check(prediction.bundle_name, prediction.bundle_sha256)
+    baseline.check(bundle)
+    baseline.check_made_by(prediction.bundle_name, prediction.bundle_sha256)
     personal, reason = personal_of(
         bundle.tree,
         bundle.population,

@@ -106,7 +106,7 @@ def look_at(
             with another bundle.
     """
     if baseline is not None:
-        baseline.check(predictor.bundle.name, predictor.bundle.sha256)
+        baseline.check(predictor.bundle)
     started = time.perf_counter()
     info = media.probe(Path(path), audio_track)
     stretches: list[Stretch] = []

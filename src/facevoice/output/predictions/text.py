@@ -9,12 +9,11 @@ from facevoice.messages import counted
 from facevoice.output.damage import damage_sentence
 from facevoice.output.missing import REASONS
 from facevoice.output.person import REASON_CLAUSES, rests_on
-from facevoice.output.wording import UNDECIDED_MARGIN, listed, undecided, verdict, visible
+from facevoice.output.wording import CLOSE, listed, undecided, verdict, visible
 from facevoice.predict.prediction import Prediction
 from facevoice.types import Scores
 
 UNSURE: Final = "unsure: the highest score is below this model's threshold for an answer"
-CLOSE: Final = f"their scores differ by less than {UNDECIDED_MARGIN:g}"
 
 
 def render(prediction: Prediction, tree: Branch) -> str:
