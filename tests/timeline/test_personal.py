@@ -233,7 +233,7 @@ def test_the_reason_is_that_of_most_windows_with_scores(toy):
 
 
 def clip_of(baseline):
-    scores = {name: each.total for name, each in baseline.statistics.branches.items()}
+    scores = {name: each.every.total for name, each in baseline.statistics.branches.items()}
     return facevoice.person.Reading(scores, dict.fromkeys(scores, 1.0), 1.0)
 
 
