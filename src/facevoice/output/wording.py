@@ -12,6 +12,7 @@ from facevoice.types import Scores
 
 UNDECIDED_MARGIN: Final = 0.1
 """A lead of the first label over the second that is smaller than this decides nothing."""
+CLOSE: Final = f"their scores differ by less than {UNDECIDED_MARGIN:g}"
 
 _UNSEEN: Final = re.compile(
     # control characters, marks that turn the direction of text, line separators, lone surrogates
