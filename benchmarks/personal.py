@@ -3,19 +3,21 @@
     python benchmarks/personal.py voice FOLDS CENTRED    whole, causal and enrolled, by corpus
     python benchmarks/personal.py mixes FOLDS CENTRED    mostly neutral people, and one emotion
     python benchmarks/personal.py calibrate FOLDS CENTRED    log-loss, by temperature
+    python benchmarks/personal.py clips LABELS           face and voice after neutral clips
 
 FOLDS and CENTRED are folders of `facevoice folds` with recipes/base_speech.toml and
 recipes/base_speech_centred.toml and the same folds (runs/base.sh --folds makes both). Every clip is
 scored by models that have not met its speaker, and read with the product's own estimator; labels
 only judge. What corpora left out ask for in `calibrate` is `centred_temperature` in base_tree.toml.
-Clips of audio and video: facevoice evaluate LABELS --personal.
+``clips`` enrols each speaker of a table of labelled clips with 1 and 3 declared neutral clips of
+his or hers and judges the others by the bundle base; whole and causal: facevoice evaluate LABELS
+--personal.
 """
 
 import argparse
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +25,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facevoice.branches.base import softmax, tempered
-from facevoice.bundle.population import table_population
-from facevoice.person import BranchPopulation, Population, Reading, Statistics
+from facevoice.bundle.population import centred_neutral, table_population
+from facevoice.datasets.labels import read_labels
+from facevoice.person import Baseline, Population, Reading, Statistics
+from facevoice.predict import Prediction, load, read_against
 from facevoice.scores.metrics import paired_permutation
 from facevoice.scores.table import ScoreTable, read_score_table
 
 ORDERS = 30
 REPEATS = 3
+DRAWS = 30  # of neutral clips to enrol
 LONG, SHORT = 24, 16  # clips of a mixed person, and of one with a single emotion
 VOICE = "speech"
 ENROLLED = (1, 3, 10)
@@ -58,18 +63,21 @@ class Clips:
         """The label of the highest of these."""
         return int(self.scores(clip, known).argmax())
 
-    def known(self, clips: NDArray[np.integer[Any]]) -> Statistics:
-        """The statistics of a person after some clips."""
-        return reduce(Statistics.plus, (self.readings[clip] for clip in clips), Statistics.empty())
+    def known(self, clips: NDArray[np.integer[Any]], *, neutral: bool = False) -> Statistics:
+        """The statistics of a person after some clips. neutral: whether they are declared so."""
+        known = Statistics.empty()
+        for clip in clips:
+            known = known.plus(self.readings[clip], neutral=neutral)
+        return known
 
     def whole(self, clips: NDArray[np.integer[Any]]) -> list[int]:
         """Each clip read against all of them."""
         known = self.known(clips)
         return [self.answer(clip, known) for clip in clips]
 
-    def causal(self, clips: NDArray[np.integer[Any]]) -> list[int]:
-        """Each clip read against those before it."""
-        known, answers = Statistics.empty(), []
+    def causal(self, clips: NDArray[np.integer[Any]], known: Statistics | None = None) -> list[int]:
+        """Each clip read against those before it, and what was known before them."""
+        known, answers = known or Statistics.empty(), []
         for clip in clips:
             answers.append(self.answer(clip, known))
             known = known.plus(self.readings[clip])
@@ -101,7 +109,7 @@ def read(folds: Path, centred: Path, temperature: float = CENTRED_TEMPERATURE) -
     logs, twice = (np.log(np.maximum(each, 1e-12)) for each in (plain, other))
     by_fold = {
         fold: _population(
-            table, fold, centred / second.branches[0] / fold / "run.json", temperature
+            table, second, fold, centred / second.branches[0] / fold / "run.json", temperature
         )
         for fold in np.unique(table.splits).tolist()
     }
@@ -118,12 +126,18 @@ def read(folds: Path, centred: Path, temperature: float = CENTRED_TEMPERATURE) -
     )
 
 
-def _population(table: ScoreTable, fold: str, run: Path, temperature: float) -> Population:
+def _population(
+    table: ScoreTable, second: ScoreTable, fold: str, run: Path, temperature: float
+) -> Population:
     """That of the other folds, as a bundle would have it that never met this one."""
-    own = table_population(table.rows(table.splits != fold), VOICE)
+    others = table.splits != fold
+    own = table_population(table.rows(others), VOICE)
+    neutral = centred_neutral(second.rows(others), temperature)
     assert own is not None
+    assert neutral is not None
     centred = np.array(json.loads(run.read_text())["centred"]) / temperature
-    return Population({VOICE: BranchPopulation(own.mean, own.clips, own.people, centred)})
+    both = replace(own, centred=centred, centred_neutral=centred + neutral)
+    return Population({VOICE: both})
 
 
 def _corpus(name: str) -> str:
@@ -140,7 +154,7 @@ def by_speaker(clips: Clips) -> Iterator[tuple[str, NDArray[np.intp]]]:
 
 
 def show_voice(clips: Clips) -> None:
-    """Raw, causal in random orders, whole, and after 1, 3, 10 neutral clips of enrolment."""
+    """Raw, causal in random orders, whole, and after enrolment with 1, 3, 10 neutral clips."""
     rng = np.random.default_rng(0)
     rows = np.arange(len(clips.truth))
     raw = np.array(clips.plain(rows)) == clips.truth
@@ -175,27 +189,31 @@ def _show_enrolled(clips: Clips, rng: np.random.Generator) -> None:
         gains: dict[str, list[NDArray[np.float64]]] = {}
         for corpus, own in by_speaker(clips):
             neutral = own[clips.truth[own] == clips.neutral]
-            for _ in range(REPEATS):
-                if len(neutral) < 2:
-                    continue
+            for _ in range(REPEATS if len(neutral) > 1 else 0):
                 enrolled = rng.choice(neutral, min(count, len(neutral) - 1), replace=False)
-                rest, truth = (each := np.setdiff1d(own, enrolled)), clips.truth[each]
-                known, answers = clips.known(enrolled), []
-                for clip in rng.permutation(rest):
-                    answers.append((clip, clips.answer(clip, known)))
-                    known = known.plus(clips.readings[clip])
-                order = np.argsort([clip for clip, _ in answers])
-                after = np.array([answer for _, answer in answers])[order] == truth
-                fixed = [clips.answer(clip, clips.known(enrolled)) for clip in rest]
-                plain = np.array(clips.plain(rest)) == truth
-                gains.setdefault(corpus, []).append(
-                    np.stack([np.array(fixed) == truth, after]).mean(axis=1) - plain.mean()
-                )
+                rest = rng.permutation(np.setdiff1d(own, enrolled))
+                gains.setdefault(corpus, []).append(_enrolled_gains(clips, enrolled, rest))
         for corpus, found in gains.items():
-            alone, then_causal = 100 * np.mean(found, axis=0)
+            undeclared, then, declared, after = 100 * np.mean(found, axis=0)
             print(
-                f"  {count:2} clips {corpus:15} alone {alone:+.1f}, then causal {then_causal:+.1f}"
+                f"  {count:2} clips {corpus:15} undeclared {undeclared:+.1f}, then causal"
+                f" {then:+.1f}; declared {declared:+.1f}, then causal {after:+.1f}"
             )
+
+
+def _enrolled_gains(
+    clips: Clips, enrolled: NDArray[np.intp], rest: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Of a person: undeclared alone, then causal, declared alone, then causal."""
+    truth = clips.truth[rest]
+    raw = float(np.mean(np.array(clips.plain(rest)) == truth))
+    gains: list[float] = []
+    for neutral in (False, True):
+        known = clips.known(enrolled, neutral=neutral)
+        alone = [clips.answer(clip, known) for clip in rest]
+        both = (alone, clips.causal(rest, known))
+        gains += [float(np.mean(np.array(answers) == truth)) - raw for answers in both]
+    return np.array(gains)
 
 
 def mixes(clips: Clips) -> Iterator[tuple[str, str, NDArray[np.intp]]]:
@@ -259,13 +277,63 @@ def show_calibration(folds: Path, centred: Path) -> None:
         print(f"{temperature:11}" + "".join(cells))
 
 
+def show_clips(labels: Path) -> None:
+    """Of face and voice: WAR on the other clips, before and after enrolment with neutral clips."""
+    samples, predictor = read_labels(labels).samples, load()
+    predictions = [predictor(sample.path) for sample in samples]
+    truth = np.array([sample.label for sample in samples])
+    speakers = np.array([sample.group for sample in samples])
+    rng = np.random.default_rng(0)
+    print("declared  node   clips    raw  personal  gain (least to most of the draws)")
+    for count in ENROLLED[:2]:
+        draws: dict[str, list[NDArray[np.float64]]] = {}
+        for _ in range(DRAWS):
+            right: dict[str, list[tuple[bool, bool]]] = {}
+            for own in (np.flatnonzero(speakers == name) for name in np.unique(speakers)):
+                neutral = own[truth[own] == "neutral"]
+                enrolled = rng.choice(neutral, min(count, len(neutral) - 1), replace=False)
+                baseline = Baseline.empty(predictor.bundle)
+                baseline = baseline.after((predictions[clip] for clip in enrolled), neutral=True)
+                for clip in np.setdiff1d(own, enrolled):
+                    after = read_against(predictions[clip], predictor.bundle, baseline)
+                    for node, answers in _answers(after):
+                        right.setdefault(node, []).append(
+                            (answers[0] == truth[clip], answers[1] == truth[clip])
+                        )
+            for node, each in right.items():
+                draws.setdefault(node, []).append(np.array([*np.mean(each, axis=0), len(each)]))
+        for node, found in draws.items():
+            raw, personal, clips = np.mean(found, axis=0)
+            gains = [100 * (draw[1] - draw[0]) for draw in found]
+            print(
+                f"{count:8}  {node:6} {clips:5.0f}  {raw:.3f}     {personal:.3f}"
+                f"  {personal - raw:+.3f} ({min(gains):+.1f} to {max(gains):+.1f})"
+            )
+
+
+def _answers(prediction: Prediction) -> Iterator[tuple[str, tuple[str, str]]]:
+    """The plain and the personal label of the whole and of each modality that has scores."""
+    if prediction.scores is None:
+        return
+    plain = prediction.scores
+    personal = plain if prediction.personal is None else prediction.personal.scores
+    yield "fused", (plain.emotion, personal.emotion)
+    for name, each in plain.parts.items():
+        yield name, (each.emotion, personal.parts[name].emotion)
+
+
 def main() -> None:
     """Print the table that was asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("table", choices=("voice", "mixes", "calibrate"))
-    parser.add_argument("folds", type=Path)
-    parser.add_argument("centred", type=Path)
+    parser.add_argument("table", choices=("voice", "mixes", "calibrate", "clips"))
+    parser.add_argument("folds", type=Path, help="of clips: the table of labels")
+    parser.add_argument("centred", type=Path, nargs="?")
     options = parser.parse_args()
+    if options.table == "clips":
+        show_clips(options.folds)
+        return
+    if options.centred is None:
+        parser.error(f"{options.table} needs FOLDS and CENTRED")
     if options.table == "calibrate":
         show_calibration(options.folds, options.centred)
         return

@@ -27,6 +27,9 @@ voices=(--data prepared/ravdess-speech --data prepared/emodb --data prepared/spe
 leave_corpora_out() {
     run folds recipes/base_speech.toml "${voices[@]}" --leave corpus -o runs-out/left_out "$@"
 }
+leave_corpora_out_centred() {
+    run folds recipes/base_speech_centred.toml "${voices[@]}" --leave corpus -o runs-out/left_out_centred
+}
 
 if $folds; then
     prepare_voices
@@ -37,7 +40,7 @@ if $folds; then
         --among emodb=angry,happy,neutral,sad -o runs-out/folds_all
     run folds recipes/base_speech_centred.toml "${voices[@]}" --folds 6 -o runs-out/folds_centred
     leave_corpora_out
-    run folds recipes/base_speech_centred.toml "${voices[@]}" --leave corpus -o runs-out/left_out_centred
+    leave_corpora_out_centred
     exit
 fi
 
@@ -48,6 +51,7 @@ run train recipes/base_face_gentle.toml --data prepared/fer2013 -o runs-out/base
 bash runs/teachers.sh "$data"
 run train recipes/base_face_votes.toml --data prepared/fer2013 -o runs-out/base_face_votes
 leave_corpora_out # which base_tree.toml takes the voice's temperature from
+leave_corpora_out_centred # ... and where neutral clips lie in its second model
 run train recipes/base_speech.toml "${voices[@]}" -o runs-out/base_speech
 run train recipes/base_speech_centred.toml "${voices[@]}" -o runs-out/base_speech_centred
 run bundle --overwrite runs-out/base_face_votes runs-out/base_speech runs-out/base_speech_centred \

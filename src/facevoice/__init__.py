@@ -6,6 +6,7 @@
 'happy'
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from facevoice.types import EMOTIONS, Evidence, FaceTrack, Frame, Scores, Waveform
 
     __version__: str
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime 1.29 and later report their use
 
 _HOME: Final = {  # imported on first use, so that importing facevoice is cheap
     "EMOTIONS": "types",
@@ -63,10 +66,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from importlib.metadata import version  # takes longer than all of this package
-
-        return version("facevoice")
+    if name == "__version__":  # the list of packages takes longer than all that is above
+        return import_module("importlib.metadata").version("facevoice")
     if name not in _HOME:
         raise AttributeError(f"module 'facevoice' has no attribute {name!r}")
     return getattr(import_module(f"facevoice.{_HOME[name]}"), name)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from facevoice.branches.base import tempered
 from facevoice.bundle import load_bundle, read_card
 from facevoice.bundle.population import (
     branch_population,
+    centred_neutral,
     kept_population,
     record_population,
     table_population,
@@ -45,8 +47,42 @@ def test_each_person_counts_the_same():
     np.testing.assert_allclose(found.mean, (logs[:6].mean(axis=0) + logs[6:].mean(axis=0)) / 2)
     table = skilled()
     column = table.branches[0]
-    by_hand = branch_population(table.column(column), table.groups, truth=table.truth)
+    known = {"truth": table.truth, "labels": table.labels}
+    by_hand = branch_population(table.column(column), table.groups, **known)
     assert table_population(table, column) == by_hand
+
+
+def test_neutral_clips_have_a_mean_of_their_own():
+    rng = np.random.default_rng(0)
+    scores, people = rng.dirichlet(np.ones(3), 9), np.array([*"aaaabbbcc"])
+    truth = np.array([0, 1, 1, 2, 1, 0, 2, 0, 2])
+    labels = ("happy", "neutral", "sad")
+    found = branch_population(scores, people, truth=truth, labels=labels)
+    logs = np.log(scores)
+    np.testing.assert_allclose(found.neutral, (logs[1:3].mean(axis=0) + logs[4]) / 2)
+    assert Population({"face": found}).knows_neutral
+    again = Population.from_dict(Population({"face": found}).to_dict(17))
+    assert again == Population({"face": found})
+    for other in ({"labels": labels}, {"truth": truth, "labels": ("a", "b", "c")}):
+        without = branch_population(scores, people, **other)
+        assert without.neutral is None
+        assert not Population({"face": without}).knows_neutral
+
+
+def test_the_second_model_has_them_where_people_differ_from_themselves():
+    table = skilled()
+    table = replace(table.select([table.branches[0]]), labels=("neutral", *table.labels[1:]))
+    logs = np.log(tempered(table.column(table.branches[0]), 2.0))
+    expected = []
+    for person in np.unique(table.groups):
+        own = table.groups == person
+        means = [logs[own & (table.truth == k)].mean(axis=0) for k in np.unique(table.truth[own])]
+        if len(means) >= 3 and 0 in table.truth[own]:
+            expected.append(means[0] - np.mean(means, axis=0))
+    assert expected
+    found = centred_neutral(table, 2.0)
+    np.testing.assert_allclose(found, np.mean(expected, axis=0), atol=1e-9)
+    assert centred_neutral(replace(table, labels=("calm", *table.labels[1:]))) is None
 
 
 def test_other_weights_keep_it_and_branches_that_go_take_theirs_along(bundle, tmp_path):

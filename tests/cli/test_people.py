@@ -181,6 +181,20 @@ def test_enrolment_says_what_it_found_and_goes_on(bundle, clips, tmp_path, capsy
     assert path.read_bytes() == at_once.read_bytes()
 
 
+def test_one_clip_that_is_declared_neutral_is_enough(bundle, clips, tmp_path, capsys):
+    path = tmp_path / "anna.baseline.json"
+    assert run("baseline", clips[2], "--neutral", "-o", path, "--bundle", bundle) == 0
+    out, err = capsys.readouterr()
+    assert "enough to read" in out
+    known = Baseline.load(path).statistics
+    assert (known.clips, known.neutral) == (1, 1)
+    assert "does not know how people score in neutral clips" in err  # of this bundle
+    output = tmp_path / "one.jsonl"
+    command = ("predict", clips[2], "--baseline", path, "-o", output, "--bundle", bundle)
+    assert run(*command) == 0
+    assert records(output)[0]["personal"]["clips"] == 1
+
+
 def test_a_clip_that_is_known_already_is_said_and_counts_once(
     bundle, clips, enrolled, tmp_path, capsys
 ):

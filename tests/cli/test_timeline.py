@@ -30,7 +30,7 @@ def test_files_and_folders_are_read_and_a_finished_one_is_skipped(films, command
     out = tmp_path / "out"
     assert command(films, "-o", out, "--formats", "csv") == 0
     said = capsys.readouterr()
-    assert said.out.count(" 4.0 s, 0 people, 0 cuts") == 2
+    assert said.out.count(" 4.0 s, sound without picture") == 2
     assert said.err.count("written: ") == 8
     before = (out / "one.windows.csv").stat().st_mtime_ns
     assert command(films, "-o", out, "--formats", "csv,json") == 0

@@ -46,6 +46,23 @@ def test_paths_and_evidence_are_enrolled(predictor):
     assert Baseline.of_evidence(predictor, items) == Baseline.empty(predictor.bundle).after(found)
 
 
+def test_clips_are_declared_neutral_in_every_way(predictor, clips, tmp_path):
+    empty = Baseline.empty(predictor.bundle)
+    one = empty.update(clips[0], neutral=True)
+    assert one.statistics.neutral == 1
+    assert one != empty.update(clips[0])
+    path = tmp_path / "anna.baseline.json"
+    one.save(path)
+    assert Baseline.load(path) == one
+    both = one.after(clips[1:3])
+    assert (both.clips, both.statistics.neutral) == (3, 1)
+    items = [make_evidence(seed=seed) for seed in range(2)]
+    found = [predictor.of_evidence(item) for item in items]
+    declared = Baseline.of_evidence(predictor, items, neutral=True)
+    assert declared == empty.after(found, neutral=True)
+    assert Baseline.of(predictor, [SAMPLE], neutral=True).statistics.neutral == 1
+
+
 def test_a_clip_without_scores_adds_nothing(predictor, clips):
     baseline = Baseline.empty(predictor.bundle).after(clips)
     assert baseline.update(replace(clips[0], scores=None, reading=None)) is baseline
@@ -82,7 +99,8 @@ def test_a_file_keeps_every_digit_and_no_picture(predictor, clips, tmp_path):
     assert Baseline.load(path) == baseline
     record = json.loads(path.read_text())
     assert set(record) == {
-        "format", "version", "holds", "bundle", "clips", "seconds", "branches", "fingerprints",
+        "format", "version", "holds", "bundle", "clips", "neutral", "seconds",
+        "branches", "fingerprints",
     }  # fmt: skip
     assert "no pictures, no sound" in record["holds"]
     assert path.stat().st_size < 10_000

@@ -12,7 +12,13 @@ from scipy.stats import entropy
 
 from facevoice.errors import InvalidInputError
 from facevoice.person import FEWEST_CLIPS, BranchPopulation, Population, Reading, Statistics
-from facevoice.person.estimator import CENTRED_SHARE, FEW_EMOTIONS, PRIOR_CLIPS
+from facevoice.person.estimator import (
+    CENTRED_SHARE,
+    FEW_EMOTIONS,
+    NEUTRAL_PRIOR_CLIPS,
+    NEUTRAL_TRUST,
+    PRIOR_CLIPS,
+)
 
 LABELS = 4
 BRANCHES = ("face.one", "face.two", "voice")
@@ -169,10 +175,82 @@ def test_a_clip_without_the_second_model_makes_the_branch_do_without():
     varied = [voiced(np.roll([0.7, 0.1, 0.1, 0.1], k), SECOND) for k in range(LABELS)]
     alone = Reading({"voice": MEANS[1]}, {"voice": 1.0}, 1.0)
     found = after([*varied, alone, *varied])
-    assert found.branches["voice"].centred is None
+    assert found.branches["voice"].every.centred is None
     assert found.shift(CENTRED)["voice"].share == 0
     shift = after(varied * 2).shift(CENTRED)["voice"]
     np.testing.assert_array_equal(shift(alone, "voice"), MEANS[1])
+
+
+NEUTRAL = np.log([0.1, 0.1, 0.6, 0.2])
+CENTRED_NEUTRAL = np.log([0.2, 0.1, 0.5, 0.2])
+KNOWS_NEUTRAL = Population(
+    {
+        "face.one": BranchPopulation(MEANS[0], 9, 3, neutral=NEUTRAL),
+        "face.two": BranchPopulation(MEANS[1], 9, 3),
+        "voice": BranchPopulation(MEANS[2], 9, 3, MEANS[0], NEUTRAL, CENTRED_NEUTRAL),
+    }
+)
+
+
+def declared(readings, start=None):
+    known = start or Statistics.empty()
+    for reading in readings:
+        known = known.plus(reading, neutral=True)
+    return known
+
+
+def test_one_neutral_clip_is_enough_and_moves_it_to_where_such_clips_lie():
+    calm = Reading({"face.one": MEANS[1], "face.two": MEANS[1]}, dict.fromkeys(BRANCHES[:2], 1), 1)
+    known = declared([calm])
+    assert after([calm]).lacking(KNOWS_NEUTRAL) == "too_little"
+    assert known.lacking(KNOWS_NEUTRAL) is None
+    for count in (1, 3, 10):
+        shifts = declared([calm] * count).shift(KNOWS_NEUTRAL)
+        trust = NEUTRAL_TRUST * count / (count + NEUTRAL_PRIOR_CLIPS)
+        expected = trust * (NEUTRAL - MEANS[1])
+        # a face of few emotions is not trusted as a whole
+        trusted = declared([calm] * count).branches["face.one"].trust
+        expected = trusted * (MEANS[0] - MEANS[1]) + (1 - trusted) * expected
+        np.testing.assert_allclose(shifts["face.one"].shift, expected)
+        as_others = after([calm] * count).shift(KNOWS_NEUTRAL)["face.two"]
+        np.testing.assert_array_equal(shifts["face.two"].shift, as_others.shift)
+
+
+def test_neutral_clips_of_the_second_model_are_a_first_guess_until_others_say_more():
+    calm = voiced([0.3, 0.1, 0.4, 0.2], SECOND)
+    varied = [voiced(np.roll([0.7, 0.1, 0.1, 0.1], k), np.roll(SECOND, k)) for k in range(LABELS)]
+    known = declared([calm] * 2)
+    one = known.branches["voice"]
+    trust = (1 - one.trust) * NEUTRAL_TRUST * 2 / (2 + NEUTRAL_PRIOR_CLIPS)
+    assert one.neutral_trust == pytest.approx(trust)
+    shift = known.shift(KNOWS_NEUTRAL)["voice"]
+    assert shift.share == pytest.approx(trust + CENTRED_SHARE * one.trust)
+    logs, second = calm.log_scores["voice"], calm.centred["voice"]
+    expected = (1 - shift.share) * (logs + trust * (NEUTRAL - logs))
+    expected += trust * CENTRED_NEUTRAL + CENTRED_SHARE * one.trust * MEANS[0]
+    np.testing.assert_allclose(shift(calm, "voice"), expected)
+    assert np.isfinite(second).all()
+    more = after(varied * 5, known)
+    assert 0 < more.branches["voice"].neutral_trust < trust / 2
+    assert more.branches["voice"].every.clips == 22
+    assert more.neutral == 2
+
+
+@settings(max_examples=30)
+@given(people, st.lists(st.booleans(), min_size=8, max_size=8), st.integers(0, 8))
+def test_declared_clips_go_on_where_they_were_in_any_order(readings, flags, place):
+    def known(pairs, start=None):
+        state = start or Statistics.empty()
+        for reading, neutral in pairs:
+            state = state.plus(reading, neutral=neutral)
+        return state
+
+    pairs = [*zip(readings, flags, strict=False)]
+    part = Statistics.from_dict(known(pairs[:place]).to_dict())
+    assert known(pairs[place:], part) == known(pairs)
+    both = (known(order).shift(KNOWS_NEUTRAL) for order in (pairs, pairs[::-1]))
+    one, two = ({name: each.shift for name, each in shifts.items()} for shifts in both)
+    close(one, two)
 
 
 def test_few_clips_and_a_bundle_without_a_population_are_said():

@@ -60,6 +60,7 @@ def test_whole_is_each_clip_against_all_of_its_person(scored):
     assert node.raw_war == pytest.approx(np.mean(np.array(plain) == truth))
     assert node.test.difference == pytest.approx(node.war - node.raw_war)
     assert (found.people, found.orders, node.test.exact) == (2, 1, True)
+    assert (found.clips, found.clips_read) == (12, 11)
 
 
 def test_causal_is_the_mean_of_orders_and_the_first_clips_stay_plain(scored):
@@ -70,6 +71,7 @@ def test_causal_is_the_mean_of_orders_and_the_first_clips_stay_plain(scored):
     assert node.least <= node.war <= node.most
     few = personal_figures(bundle, table.rows(np.arange(3)), predictions[:3], "causal")
     assert all(each.war == pytest.approx(each.raw_war) for each in few.nodes)
+    assert (one.clips_read, few.clips_read) == (11 - 3, 0)
 
 
 def test_it_needs_a_population_and_people(scored, toy_bundle):
@@ -89,11 +91,30 @@ def test_the_command_prints_both_and_says_what_they_saw(bundle, tmp_path, capsys
     out = capsys.readouterr().out
     assert "see the test clips, though not their labels" in out
     assert "mean of 30 random orders" in out
+    assert "(2 people, 8 clips, all read personally)" in out
+    assert "(2 people, 8 clips, 2 of them read personally, the others plainly)" in out
     assert main([*call, "causal", "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["personal"]["mode"] == "causal"
+    assert (record["personal"]["clips"], record["personal"]["clips_read"]) == (8, 2)
     assert set(record["personal"]["nodes"]) <= set(record["nodes"])
     assert main([*call, "whole", "-o", str(tmp_path / "card")]) == 1
+
+
+def test_what_cannot_be_read_personally_is_refused_before_it_is_scored(
+    toy_bundle, bundle, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("facevoice.report.scoring.score_clips", None)
+    (tmp_path / "labels.csv").write_text(
+        "file,label,speaker\n" + "".join(f"{k}.mp4,happy,{k // 2}\n" for k in range(6))
+    )
+    call = ["evaluate", str(tmp_path / "labels.csv"), "--personal", "whole", "--bundle"]
+    for chosen, said in (
+        (toy_bundle, "has no population"),
+        (bundle, "at most 2 are of one person"),
+    ):
+        assert main([*call, str(chosen)]) == 1
+        assert said in capsys.readouterr().err
 
 
 def test_weights_are_refused_beside_it(tmp_path, capsys):

@@ -1,6 +1,7 @@
 """Everyone in a film read against himself or herself, whole and as it goes on."""
 
 import json
+import re
 from dataclasses import replace
 
 import jsonschema
@@ -11,7 +12,11 @@ import facevoice
 from facevoice import media
 from facevoice.bundle import load_bundle
 from facevoice.cli import main
+from facevoice.cli.timeline import summary
 from facevoice.errors import InvalidInputError
+from facevoice.output.person import why_none
+from facevoice.output.timeline import write
+from facevoice.output.timeline.tiers import tiers_of
 from facevoice.person import FEWEST_CLIPS, film
 from facevoice.predict import read_against
 from facevoice.samples import SAMPLE
@@ -24,6 +29,7 @@ from support.people import add_population, clips_of, few_emotions_will_do
 from support.places import DOCS
 from support.written_timelines import row
 
+TOO_LITTLE = "too little of this person is seen and heard, about 8 s are needed"
 WINDOWS = {"window": 1.0, "hop": 0.5}
 
 
@@ -128,16 +134,45 @@ def test_live_is_the_causal_timeline_to_the_last_digit(toy, baseline, enrolled, 
     assert (clips[0], found[0].personal is None) == (6, False) if enrolled else (3, True)
 
 
-def test_there_is_a_reason_where_there_is_no_personal_answer(toy, toy_bundle, baseline, tmp_path):
+@pytest.fixture(scope="module")
+def voice(tmp_path_factory):
+    """The sound of the sample, without pictures."""
+    return write_media(
+        tmp_path_factory.mktemp("voice") / "voice.wav",
+        sound=media.read_waveform(SAMPLE, rate_hz=16_000).samples,
+        sound_codec="pcm_s16le",
+    )
+
+
+@pytest.mark.usefixtures("short_clips")
+def test_sound_alone_is_the_enrolled_persons(toy, baseline, voice, tmp_path):
+    own = {**WINDOWS, "baseline": baseline}
+    made = timeline(voice, toy, **own, personal="causal")
+    read = [row.personal for row in made.rows if row.scores is not None]
+    assert {row.person for row in made.rows} == {None}
+    assert None not in read
+    assert read[0].clips == baseline.clips < read[-1].clips
+    assert {each.person for each in made.personal_segments} == {None}
+    windows = facevoice.live(str(voice), toy, **own, personal=True)
+    assert answers(row for each in windows for row in each.rows) == answers(made.rows)
+    whole = timeline(voice, toy, **own, personal="whole")
+    (clips,) = {row.personal.clips for row in whole.rows if row.personal}
+    assert clips >= read[-1].clips
+    text = "\n".join(summary(whole))
+    assert "sound without picture" in text
+    assert re.search(r"the voice: speaking \d\.\d s; \w+ \d+%.*\n +personal: \w+ \d+%", text)
+    (page,) = write(whole, tmp_path, ["html"], source=voice)
+    assert "Personal: " in page.read_text()
+    assert "voice of no one in view personal emotion" in [tier.name for tier in tiers_of(whole)]
+
+
+def test_there_is_a_reason_where_there_is_no_personal_answer(toy, toy_bundle, voice):
     made = timeline(SAMPLE, toy, **WINDOWS, personal="whole")
     assert {row.personal_reason for row in made.rows_of(0)} == {"too_little"}
+    assert f"    personal: none: {TOO_LITTLE}" in summary(made)
     assert made.personal_segments == ()
     assert made.people[0].personal_emotion is None
-    voice = write_media(
-        tmp_path / "voice.wav", sound=media.read_waveform(SAMPLE, rate_hz=16_000).samples,
-        sound_codec="pcm_s16le",
-    )  # fmt: skip
-    rows = timeline(voice, toy, **WINDOWS, personal="whole", baseline=baseline).rows
+    rows = timeline(voice, toy, **WINDOWS, personal="whole").rows
     assert {(row.person, row.personal) for row in rows} == {(None, None)}
     found = {(row.scores is None, row.personal_reason) for row in rows}
     assert found <= {(False, "no_baseline"), (True, "nothing_scored")}
@@ -185,8 +220,20 @@ def test_the_commands_write_it(folder, baseline, tmp_path, capsys):
     assert "add --personal" in capsys.readouterr().err
 
 
+def test_the_reason_is_that_of_most_windows_with_scores(toy):
+    """The terminal and the page had each a way of counting."""
+    scored = [replace(row(k, 0, toy.labels, 0), personal_reason="too_little") for k in range(2)]
+    empty = [
+        replace(row(k, 0, toy.labels, 0), scores=None, face=None, personal_reason="nothing_scored",
+                missing={"face": "no_face", "voice": "silent"})
+        for k in range(2, 5)
+    ]  # fmt: skip
+    assert why_none([*scored, *empty]) == TOO_LITTLE
+    assert why_none(empty) == why_none([]) == "there is nothing to read"
+
+
 def clip_of(baseline):
-    scores = {name: each.total for name, each in baseline.statistics.branches.items()}
+    scores = {name: each.every.total for name, each in baseline.statistics.branches.items()}
     return facevoice.person.Reading(scores, dict.fromkeys(scores, 1.0), 1.0)
 
 

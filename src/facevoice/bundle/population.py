@@ -4,7 +4,7 @@ Its statistics are those of a branch at its temperature. A branch that is fitted
 another temperature needs new ones.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +20,8 @@ from facevoice.scores.table import ScoreTable
 from facevoice.types import Float64Array
 
 POPULATION: Final = "population"
+NEUTRAL: Final = "neutral"
+_FEWEST_EMOTIONS: Final = 3
 _WITHOUT_EFFECT: Final = ("name", "weight", "licences")
 
 Tree = Mapping[str, Any]
@@ -31,25 +33,53 @@ def branch_population(
     factor: float = 1.0,
     *,
     truth: NDArray[np.int64] | None = None,
+    labels: Sequence[str] = (),
 ) -> BranchPopulation | None:
     """The statistics of a branch from its scores (N, K), NaN where it has none.
 
     people: (N,) whose clip each is. factor: a further temperature to take the scores to.
     truth: (N,) label indices, -1 where unknown; None: all count alike.
+    labels: (K,) their names; a label "neutral" gets statistics of its own.
     """
     present = np.isfinite(scores).all(axis=1)
     if not present.any():
         return None
     logs = np.log(np.maximum(tempered(scores[present], factor), SMALLEST_SCORE))
     classes = None if truth is None else truth[present].tolist()
-    return BranchPopulation.of(logs, people[present].tolist(), classes)
+    neutral = [*labels].index(NEUTRAL) if NEUTRAL in labels else None
+    return BranchPopulation.of(logs, people[present].tolist(), classes, neutral=neutral)
 
 
 def table_population(
     table: ScoreTable, column: str, factor: float = 1.0
 ) -> BranchPopulation | None:
     """The statistics of a branch from a column of a score table; see ``branch_population``."""
-    return branch_population(table.column(column), table.groups, factor, truth=table.truth)
+    scores, people = table.column(column), table.groups
+    return branch_population(scores, people, factor, truth=table.truth, labels=table.labels)
+
+
+def centred_neutral(table: ScoreTable, factor: float = 1.0) -> Float64Array | None:
+    """How the second model's mean log scores (K,) of people's neutral clips differ from their own.
+
+    table: scores of the second model alone, of clips that it has not learnt from. A person's mean
+    is that over the emotions, and a person counts who shows three of them, neutral included.
+    Returns None if nobody does.
+    """
+    scores = tempered(table.column(table.branches[0]), factor)
+    logs = np.log(np.maximum(scores, SMALLEST_SCORE))
+    if NEUTRAL not in table.labels:
+        return None
+    neutral, found = table.labels.index(NEUTRAL), []
+    known = np.isfinite(logs).all(axis=1) & (table.truth >= 0)
+    for person in np.unique(table.groups[known]):
+        own = known & (table.groups == person)
+        means = {
+            each: logs[own & (table.truth == each)].mean(axis=0)
+            for each in np.unique(table.truth[own]).tolist()
+        }
+        if neutral in means and len(means) >= _FEWEST_EMOTIONS:
+            found.append(means[neutral] - np.mean([*means.values()], axis=0))
+    return np.mean(found, axis=0) if found else None
 
 
 def kept_population(card: Mapping[str, Any], tree: Tree) -> Population:

@@ -26,6 +26,7 @@ from facevoice.cli import (
     quantize,
     reweigh,
     score,
+    serve,
     timeline,
     train,
 )
@@ -42,6 +43,7 @@ _VERBS = (
     baseline,
     timeline,
     live,
+    serve,
     demo,
     models,
     doctor,

@@ -34,6 +34,11 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         metavar="FILE",
         help="the baseline to write, such as anna.baseline.json",
     )
+    command.add_argument(
+        "--neutral",
+        action="store_true",
+        help="the inputs show the person in no particular mood: a few of them will do",
+    )
     again = command.add_mutually_exclusive_group()
     again.add_argument(
         "--update", action="store_true", help="add to the baseline that is there already"
@@ -71,6 +76,12 @@ def run(options: argparse.Namespace) -> int:
     baseline.save(options.output)
     _say_what_was_found(baseline, found, options.output)
     say_if_nobody_can_be_read(bundle)
+    population = bundle.population
+    if options.neutral and population is not None and not population.knows_neutral:
+        say(
+            f"the bundle {bundle.name} does not know how people score in neutral clips: these count"
+            " as any others do"
+        )
     return 1 if found["failed"] else 0
 
 
@@ -90,7 +101,7 @@ def _enrolled(
             if baseline.holds(prediction):
                 found["again"] += 1
                 continue
-            baseline = baseline.update(prediction)
+            baseline = baseline.update(prediction, neutral=options.neutral)
             found["face"] += "face" not in prediction.missing
             found["voice"] += "voice" not in prediction.missing
             found["nothing"] += prediction.scores is None
@@ -104,8 +115,11 @@ def _say_what_was_found(baseline: "Baseline", found: Counter[str], output: Path)
     from facevoice.person import FEWEST_CLIPS
 
     enough = "enough to read this person's clips against"
-    if baseline.clips < FEWEST_CLIPS:
-        enough = f"too little: {FEWEST_CLIPS} clips are needed; add some with --update"
+    if baseline.clips < FEWEST_CLIPS and not baseline.statistics.neutral:
+        enough = (
+            f"too little: {FEWEST_CLIPS} clips are needed, or one of the person's neutral self with"
+            " --neutral; add some with --update"
+        )
     show(f"{output}: {rests_on(baseline.clips, baseline.seconds)}: {enough}")
     face, voice = (counted(found[name], "new clip") for name in ("face", "voice"))
     show(f"a face in {face}, a voice in {voice}")
@@ -118,11 +132,16 @@ def _say_what_was_found(baseline: "Baseline", found: Counter[str], output: Path)
 
 
 def _show_trust(baseline: "Baseline") -> None:
-    """How far each branch is read against the person: it takes clips of several emotions."""
+    """How far each branch is read against the person: by clips of several emotions, or neutral."""
     from facevoice.output.wording import percent
 
-    trust = {name: each.trust for name, each in baseline.statistics.branches.items()}
+    trust = {
+        name: each.trust + each.neutral_trust for name, each in baseline.statistics.branches.items()
+    }
     parts = ", ".join(f"{name} {percent(each)}" for name, each in trust.items())
     show(f"how far these count: {parts}")
     if not any(trust.values()):
-        show("the clips look alike: until some show other emotions, answers stay as they are")
+        show(
+            "the clips look alike: until some show other emotions, answers stay as they are (if"
+            " these are the person's neutral self, enrol them with --neutral)"
+        )

@@ -12,6 +12,10 @@ _NEEDED: Final = ("numpy", "onnxruntime", "av", "soxr", "pillow")
 _EXTRAS: Final = {
     "heic": (("pillow-heif",), "HEIC pictures"),
     "opensmile": (("opensmile",), "IS09 and IS10 features (research licence, non-commercial)"),
+    "serve": (
+        ("fastapi", "uvicorn", "prometheus-client", "python-multipart"),
+        "the server: an API and a page",
+    ),
     "tables": (("pandas", "pyarrow"), "DataFrames and Parquet"),
     "train": (
         ("torch", "torchvision", "lightning-fabric", "onnx", "scikit-learn"),

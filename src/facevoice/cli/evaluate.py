@@ -262,12 +262,15 @@ def _check_clips(
     options: argparse.Namespace, bundle: "Bundle", samples: "Sequence[Sample]"
 ) -> None:
     """Refuse, before any is scored, clips that cannot give the figures asked for."""
+    from facevoice.report.personal import check_people
     from facevoice.scores.table import USELESS, refuse
 
     splits = sorted({sample.split for sample in samples})
     if len(splits) > 1 and _wants_card(options):
         listed = ", ".join(map(repr, splits))
         raise InvalidInputError(f"{options.input} has the splits {listed}: choose one (--split)")
+    if options.personal is not None:
+        check_people(bundle, [sample.group for sample in samples])
     refuse(training_clips(bundle, samples), USELESS, allowed=options.allow_trained)
 
 

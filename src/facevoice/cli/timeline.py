@@ -3,13 +3,11 @@
 import argparse
 import os
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from facevoice import __version__
 from facevoice.cli.console import ProgressLine, show, when_interrupted
 from facevoice.cli.inputs import find_inputs
 from facevoice.cli.options import (
@@ -230,16 +228,18 @@ class _FilmLine:
 def summary(timeline: "Timeline") -> Iterator[str]:
     """One line for the film, one for each person, and what else there is to know."""
     length = timeline.stop_seconds - timeline.start_seconds
-    yield (
-        f"{timeline.path}: {length:.1f} s, {counted(len(timeline.people), 'person', 'people')},"
-        f" {counted(len(timeline.cuts), 'cut')}"
-    )
+    sound_alone = any(row.sound_alone for row in timeline.rows)
+    people = counted(len(timeline.people), "person", "people")
+    found = f"{people}, {counted(len(timeline.cuts), 'cut')}"
+    yield f"{timeline.path}: {length:.1f} s, {'sound without picture' if sound_alone else found}"
     for person in timeline.people:
-        yield _line(person)
+        yield f"{_line(person)}; {_shown(person.shares) or 'nothing to score'}"
         if timeline.personal is not None:
-            yield f"    personal: {_personal(timeline, person)}"
+            yield f"    personal: {_personal(timeline, person.id, person.personal_shares)}"
+    if sound_alone:
+        yield from _voice(timeline)
     unattributed = sum(row.person is None and row.voice is not None for row in timeline.rows)
-    if unattributed:
+    if unattributed and not sound_alone:
         yield f"  speech of no one in view in {counted(unattributed, 'window')}"
     if timeline.audio_tracks is not None and timeline.audio_tracks.hint:
         yield f"  {timeline.audio_tracks.hint}"
@@ -251,20 +251,34 @@ def _line(person: "Person") -> str:
     return (
         f"  person {person.id}: seen {person.seconds_seen:.1f} s"
         f" from {person.first_seen_seconds:.1f} to {person.last_seen_seconds:.1f} s,"
-        f" speaking {person.seconds_speaking:.1f} s;"
-        f" {_shown(person.shares) or 'nothing to score'}"
+        f" speaking {person.seconds_speaking:.1f} s"
     )
 
 
-def _personal(timeline: "Timeline", person: "Person") -> str:
+def _voice(timeline: "Timeline") -> Iterator[str]:
+    """What is heard where there are no pictures."""
+    from facevoice.output.timeline.spans import speaking
+    from facevoice.timeline.summary import personal, voice_shares
+
+    seconds = sum(stop - start for start, stop in speaking(timeline, None))
+    shares = _shown(voice_shares(timeline)) or "nothing to score"
+    yield f"  the voice: speaking {seconds:.1f} s; {shares}"
+    if timeline.personal is not None:
+        yield f"    personal: {_personal(timeline, None, voice_shares(timeline, personal))}"
+
+
+def _personal(timeline: "Timeline", person: int | None, shares: Mapping[str, float]) -> str:
     """What a person shows against his or her own baseline, or why that is not known."""
-    rows = timeline.rows_of(person.id)
-    if not person.personal_shares:
-        reasons = Counter(row.personal_reason for row in rows if row.scores is not None)
-        reason = reasons.most_common(1)[0][0] if reasons else "nothing_scored"
-        return f"none ({reason})"
+    from facevoice.output.person import FEW_SHOWN, unchanged, why_none
+
+    rows = timeline.rows_of(person)
+    if not shares:
+        return f"none: {why_none(rows)}"
     (*_, last) = (row.personal for row in rows if row.personal is not None)
-    return f"{_shown(person.personal_shares)}, against {duration(last.seconds)} of this person"
+    length = duration(last.seconds)
+    if unchanged((row.personal, row.scores) for row in rows):
+        return f"the same: {FEW_SHOWN} in {length} of this person"
+    return f"{_shown(shares)}, against {length} of this person"
 
 
 def _shown(shares: Mapping[str, float]) -> str:
@@ -322,6 +336,8 @@ def _settings(
     options: argparse.Namespace, bundle: "Bundle", baseline: "Baseline | None"
 ) -> dict[str, Any]:
     """What a timeline depends on, as JSON values."""
+    from facevoice import __version__
+
     settings = {name: value for name, value in vars(options).items() if name not in _NOT_SETTINGS}
     enrolled = None if baseline is None else baseline.sha256
     return settings | {"bundle": bundle.sha256, "baseline": enrolled, "facevoice": __version__}

@@ -12,6 +12,7 @@ from facevoice.media.grid import SoundGrid
 from facevoice.media.live import LiveInput
 from facevoice.media.live_queue import Arrival, Opened, Wanted
 from facevoice.media.pictures import iter_frames, iter_views, views_of
+from facevoice.media.pixels import limit_pictures
 from facevoice.media.probe import MediaInfo, measured_span, probe
 from facevoice.media.sound import iter_waveform, read_waveform, waveform_of
 from facevoice.media.source import Opening, Source, opening
@@ -35,6 +36,7 @@ __all__ = [
     "iter_frames",
     "iter_views",
     "iter_waveform",
+    "limit_pictures",
     "measured_span",
     "opening",
     "probe",

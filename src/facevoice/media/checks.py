@@ -6,7 +6,7 @@ from pathlib import Path
 
 from facevoice.errors import MediaNotFoundError, MediaPermissionError, MediaUnreadableError
 from facevoice.media.clock import check_span
-from facevoice.media.pixels import MAX_PIXELS, MAX_SIDE, fits
+from facevoice.media.pixels import MAX_SIDE, fits, most_pixels
 
 
 def unreadable(path: Path | str, found: str) -> MediaUnreadableError:
@@ -68,5 +68,5 @@ def check_size(path: Path | str, width: int, height: int) -> None:
         raise unreadable(
             path,
             f"the picture is {width}x{height}, the limit is {MAX_SIDE} per side"
-            f" and {MAX_PIXELS // 1_000_000} million pixels",
+            f" and {most_pixels() // 1_000_000} million pixels",
         )

@@ -3,8 +3,9 @@
 import math
 import re
 import struct
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
+import av
 import numpy as np
 from av.error import FFmpegError
 from av.sidedata.sidedata import SideData
@@ -21,6 +22,11 @@ MAX_SIDE: Final = 16_384
 MAX_PIXELS: Final = 2**27
 """The most pixels of a picture that is read (134 million, 400 MB as RGB)."""
 
+ONE_THREAD: Final[Any] = {"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {}
+"""For ``VideoReformatter.reformat``, which since PyAV 17 uses a thread per core if it is not asked
+for one: these pictures are too small for that to pay."""
+
+_most_pixels: Final = [MAX_PIXELS]  # of this process
 _FLOATS: Final = re.compile(r"f(16|32)(le|be)?$")
 _LIGHT_FIRST: Final = ("gray", "nv12", "yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p")
 _MOST_ANAMORPHIC: Final = 4.0  # pixel aspect ratios above it (or below 1/4) are damage
@@ -58,12 +64,14 @@ class Converter:
             return None
         try:
             if form == "rgb24":
-                scaled = self._scalers[form].reformat(picture, width, height, form)
+                scaled = self._scalers[form].reformat(picture, width, height, form, **ONE_THREAD)
                 image = np.asarray(scaled.to_ndarray(), np.uint8)
             elif picture.format.name in _LIGHT_FIRST and ratio == 1:
                 image = _first_plane(picture)
             else:  # in the range of values that film uses, as above
-                scaled = self._scalers["yuv420p"].reformat(picture, width, height, "yuv420p")
+                scaled = self._scalers["yuv420p"].reformat(
+                    picture, width, height, "yuv420p", **ONE_THREAD
+                )
                 image = _first_plane(scaled)
         except (FFmpegError, ValueError):
             return None
@@ -93,7 +101,17 @@ def _of_integers(picture: VideoFrame) -> VideoFrame:
 
 def fits(width: int, height: int) -> bool:
     """Whether a picture of this size in pixels is within the limits."""
-    return max(width, height) <= MAX_SIDE and width * height <= MAX_PIXELS
+    return max(width, height) <= MAX_SIDE and width * height <= most_pixels()
+
+
+def most_pixels() -> int:
+    """The most pixels of a picture that this process reads."""
+    return _most_pixels[0]
+
+
+def limit_pictures(pixels: int) -> None:
+    """Lower the most pixels of a picture that this process reads, as a server's workers do."""
+    _most_pixels[0] = min(MAX_PIXELS, pixels)
 
 
 def pixel_ratio(stream: VideoStream) -> float:

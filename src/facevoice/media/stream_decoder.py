@@ -18,7 +18,7 @@ from facevoice.media.checks import check_size
 from facevoice.media.clock import LOOK_SECONDS, Clock, Look, SharedClock
 from facevoice.media.container import NO_INDEX, MediaFrame, MediaStream, decode, drains
 from facevoice.media.parallel import WholePictures, worth_threads
-from facevoice.media.pixels import MAX_PIXELS, pixel_ratio
+from facevoice.media.pixels import most_pixels, pixel_ratio
 from facevoice.media.stamps import PictureLine, SoundLine
 from facevoice.types import Damage, Damaged, ignored
 
@@ -59,7 +59,7 @@ def prepare(name: str, stream: MediaStream, *, in_parallel: bool = False) -> boo
         return False
     check_size(name, stream.codec_context.width, stream.codec_context.height)
     # also limits a size that changes midway
-    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+    stream.codec_context.options = {"max_pixels": str(most_pixels())}
     in_parallel = in_parallel and worth_threads(stream)
     if in_parallel:
         stream.thread_type = "FRAME"

@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # numpy would double the time of a message or of --help
 
 UNDECIDED_MARGIN: Final = 0.1
 """A lead of the first label over the second that is smaller than this decides nothing."""
+CLOSE: Final = f"their scores differ by less than {UNDECIDED_MARGIN:g}"
 
 _UNSEEN: Final = re.compile(
     # control characters, marks that turn the direction of text, line separators, lone surrogates

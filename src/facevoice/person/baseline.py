@@ -91,26 +91,34 @@ class Baseline:
         return cls(bundle.name, bundle.sha256, Statistics.empty())
 
     @classmethod
-    def of(cls, predictor: Judge, paths: Iterable[str | os.PathLike[str]]) -> "Baseline":
+    def of(
+        cls, predictor: Judge, paths: Iterable[str | os.PathLike[str]], *, neutral: bool = False
+    ) -> "Baseline":
         """Enrol a person from clips that show nobody else: videos, sound files or pictures.
 
         Clips without a face and a voice add nothing.
+        neutral: whether the clips are known to show the person in no particular mood.
 
         Raises:
             FacevoiceError: a file cannot be read.
         """
-        return cls.empty(predictor.bundle).after(predictor(path) for path in paths)
+        found = (predictor(path) for path in paths)
+        return cls.empty(predictor.bundle).after(found, neutral=neutral)
 
     @classmethod
-    def of_evidence(cls, predictor: Judge, evidence: Iterable[Evidence]) -> "Baseline":
+    def of_evidence(
+        cls, predictor: Judge, evidence: Iterable[Evidence], *, neutral: bool = False
+    ) -> "Baseline":
         """The same from evidence that exists already."""
         found = (predictor.of_evidence(each) for each in evidence)
-        return cls.empty(predictor.bundle).after(found)
+        return cls.empty(predictor.bundle).after(found, neutral=neutral)
 
-    def update(self, prediction: Judged) -> "Baseline":
+    def update(self, prediction: Judged, *, neutral: bool = False) -> "Baseline":
         """The baseline with one more clip of the person.
 
         The same one if nothing was scored, or if it ``holds`` the clip already.
+
+        neutral: whether the clip is known to show the person in no particular mood.
 
         Raises:
             InvalidInputError: another bundle made the prediction, or it was read from a record
@@ -126,7 +134,7 @@ class Baseline:
             return self
         return replace(
             self,
-            statistics=self.statistics.plus(prediction.reading),
+            statistics=self.statistics.plus(prediction.reading, neutral=neutral),
             fingerprints=self.fingerprints | {prediction.reading.fingerprint},
         )
 
@@ -135,11 +143,11 @@ class Baseline:
         reading = prediction.reading
         return reading is not None and reading.fingerprint in self.fingerprints
 
-    def after(self, predictions: Iterable[Judged]) -> "Baseline":
+    def after(self, predictions: Iterable[Judged], *, neutral: bool = False) -> "Baseline":
         """Update with several, in order."""
         baseline = self
         for prediction in predictions:
-            baseline = baseline.update(prediction)
+            baseline = baseline.update(prediction, neutral=neutral)
         return baseline
 
     def check(self, bundle: Model) -> None:

@@ -8,7 +8,7 @@ are judged.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ from facevoice.types import Float64Array
 from facevoice.types.checks import frozen_array, set_field
 from facevoice.types.values import Value
 
+_OPTIONAL: Final = ("centred", "neutral", "centred_neutral")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BranchPopulation(Value):
@@ -26,6 +28,8 @@ class BranchPopulation(Value):
     mean: (K,) float64, the mean log scores: each class counts the same, and in it each person.
     clips, people: how many these are.
     centred: (K,) float64, the same of the branch's second model; None without one.
+    neutral: (K,) float64, the mean of neutral clips, each person counting the same; None if there
+        were none. centred_neutral: the same of the second model.
 
     Raises BundleError if they are not finite.
     """
@@ -34,11 +38,13 @@ class BranchPopulation(Value):
     clips: int
     people: int
     centred: Float64Array | None = None
+    neutral: Float64Array | None = None
+    centred_neutral: Float64Array | None = None
 
     def __post_init__(self) -> None:
-        for name in ("mean", "centred"):
+        for name in ("mean", *_OPTIONAL):
             given = getattr(self, name)
-            if given is None and name == "centred":
+            if given is None and name in _OPTIONAL:
                 continue
             values = np.asarray(given, np.float64)
             if values.shape != np.shape(self.mean) or values.ndim != 1:
@@ -54,20 +60,23 @@ class BranchPopulation(Value):
         people: Sequence[str],
         truth: Sequence[int] | None = None,
         *,
-        centred: Float64Array | None = None,
+        neutral: int | None = None,
     ) -> "BranchPopulation":
         """Of clips: (N, K) log scores of those that have any, and whose they are (N,).
 
         truth: (N,) class of each, < 0 where it is not known; None: all are of one class.
+        neutral: which class that is.
         """
         _, rows = np.unique(np.asarray(people, np.str_), return_inverse=True)
         classes = np.zeros(len(rows), int) if truth is None else np.asarray(truth)
-        means = []
+        means = {}
         for known in np.unique(classes[classes >= 0]) if (classes >= 0).any() else [-1]:
             own = classes == known
             each = [log_scores[own & (rows == row)].mean(axis=0) for row in np.unique(rows[own])]
-            means.append(np.mean(each, axis=0))
-        return cls(np.mean(means, axis=0), len(rows), len(np.unique(rows)), centred)
+            means[int(known)] = np.mean(each, axis=0)
+        usual = None if truth is None or neutral is None else means.get(neutral)
+        mean = np.mean([*means.values()], axis=0)
+        return cls(mean, len(rows), len(np.unique(rows)), neutral=usual)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,6 +90,11 @@ class Population(Value):
 
     def __post_init__(self) -> None:
         set_field(self, "branches", MappingProxyType(dict(self.branches)))
+
+    @property
+    def knows_neutral(self) -> bool:
+        """Whether it has statistics of neutral clips."""
+        return any(each.neutral is not None for each in self.branches.values())
 
     def check(self, leaves: Sequence[str], labels: Sequence[str]) -> None:
         """Raise BundleError unless it fits the leaves and labels of a bundle."""
@@ -103,11 +117,11 @@ class Population(Value):
                 "mean": [round(value, digits) for value in each.mean.tolist()],
                 "clips": each.clips,
                 "people": each.people,
-                **(
-                    {}
-                    if each.centred is None
-                    else {"centred": [round(value, digits) for value in each.centred.tolist()]}
-                ),
+                **{
+                    key: [round(value, digits) for value in values.tolist()]
+                    for key in _OPTIONAL
+                    if (values := getattr(each, key)) is not None
+                },
             }
             for name, each in self.branches.items()
         }
@@ -126,7 +140,7 @@ class Population(Value):
                         np.array(each["mean"], np.float64),
                         int(each["clips"]),
                         int(each["people"]),
-                        np.array(each["centred"], np.float64) if "centred" in each else None,
+                        **{key: np.array(each[key], float) for key in _OPTIONAL if key in each},
                     )
                     for name, each in block.items()
                 }

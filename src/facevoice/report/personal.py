@@ -6,6 +6,7 @@ the order of a table of labels is nobody's life. A clip that cannot be read agai
 its plain scores.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from facevoice.bundle import Bundle
 from facevoice.errors import InvalidInputError
+from facevoice.messages import counted
 from facevoice.person import FEWEST_CLIPS, Baseline
 from facevoice.predict import Prediction, read_against
 from facevoice.report.scoring import row_of
@@ -51,12 +53,17 @@ class NodeFigures:
 
 @dataclass(frozen=True, slots=True)
 class PersonalFigures:
-    """A mode's figures of every node that has scores. people: whose clips they are."""
+    """A mode's figures of every node that has scores.
+
+    people: whose clips they are. clips: with a label. clips_read: how many of these were read
+    against their person, the mean over the orders; the others keep their plain scores.
+    """
 
     mode: Mode
     orders: int
     people: int
     clips: int
+    clips_read: float
     nodes: tuple[NodeFigures, ...]
 
 
@@ -77,28 +84,47 @@ def personal_figures(
         InvalidInputError: the bundle has no population, or nobody has as many clips as a
             baseline needs.
     """
+    check_people(bundle, table.groups.tolist())
     people = [np.flatnonzero(table.groups == name) for name in np.unique(table.groups)]
+    if mode == "whole":
+        found = [_read(bundle, table, predictions, people, mode)]
+    else:
+        rng = np.random.default_rng(seed)
+        found = [
+            _read(bundle, table, predictions, [rng.permutation(rows) for rows in people], mode)
+            for _ in range(orders)
+        ]
+    tables = [each for each, _ in found]
+    named = [name for name, coverage in table.coverage().items() if coverage > 0]
+    return PersonalFigures(
+        mode,
+        len(tables),
+        len(people),
+        int(table.labelled.sum()),
+        float(np.mean([count for _, count in found])),
+        tuple(_figures(table, tables, name) for name in named),
+    )
+
+
+def check_people(bundle: Bundle, groups: Sequence[str]) -> None:
+    """Check, before any is scored, that clips can be read against their people.
+
+    groups: whose each clip is.
+
+    Raises:
+        InvalidInputError: the bundle has no population, or nobody has as many clips as a
+            baseline needs.
+    """
     if bundle.population is None:
         raise InvalidInputError(
             f"the bundle {bundle.name} has no population to read people against"
         )
-    most = max(len(rows) for rows in people)
+    most = max(Counter(groups).values(), default=0)
     if most < FEWEST_CLIPS:
         raise InvalidInputError(
             f"nobody has {FEWEST_CLIPS} clips, which a baseline needs (at most {most} are of one"
             " person): the labels need a column speaker or group"
         )
-    if mode == "whole":
-        tables = [_read(bundle, table, predictions, people, mode)]
-    else:
-        rng = np.random.default_rng(seed)
-        tables = [
-            _read(bundle, table, predictions, [rng.permutation(rows) for rows in people], mode)
-            for _ in range(orders)
-        ]
-    named = [name for name, coverage in table.coverage().items() if coverage > 0]
-    nodes = tuple(_figures(table, tables, name) for name in named)
-    return PersonalFigures(mode, len(tables), len(people), int(table.labelled.sum()), nodes)
 
 
 def _read(
@@ -107,9 +133,9 @@ def _read(
     predictions: Sequence[Prediction],
     people: Sequence[NDArray[np.intp]],
     mode: Mode,
-) -> ScoreTable:
-    """The table as the people's own baselines have it."""
-    scores = table.scores.copy()
+) -> tuple[ScoreTable, int]:
+    """The table as the people's own baselines have it, and how many labelled clips these change."""
+    scores, count = table.scores.copy(), 0
     for rows in people:
         known = Baseline.empty(bundle)
         if mode == "whole":
@@ -118,9 +144,10 @@ def _read(
             personal = read_against(predictions[row], bundle, known).personal
             if personal is not None:
                 scores[row] = np.array(row_of(personal.scores, bundle.tree))
+                count += bool(table.labelled[row])
             if mode == "causal":
                 known = known.update(predictions[row])
-    return replace(table, scores=scores)
+    return replace(table, scores=scores), count
 
 
 def _figures(table: ScoreTable, tables: Sequence[ScoreTable], node: str) -> NodeFigures:
@@ -157,6 +184,8 @@ def _mode_record(figures: PersonalFigures) -> dict[str, Any]:
     return {
         "mode": figures.mode,
         "people": figures.people,
+        "clips": figures.clips,
+        "clips_read": figures.clips_read,
         "orders": figures.orders,
         "sees_the_test_clips": figures.mode == "whole",
         "nodes": {
@@ -190,7 +219,11 @@ def personal_lines(figures: Sequence[PersonalFigures]) -> list[str]:
 
 
 def _heading(figures: PersonalFigures) -> str:
-    what = f"{figures.people} people, {figures.clips} clips"
+    read = "all read personally"
+    if figures.clips_read < figures.clips:
+        read = f"{figures.clips_read:.6g} of them read personally, the others plainly"
+    people = counted(figures.people, "person", "people")
+    what = f"{people}, {counted(figures.clips, 'clip')}, {read}"
     if figures.mode == "whole":
         return (
             f"personal, whole ({what}): each clip is read against all of its person's clips, itself"

@@ -20,7 +20,8 @@ class OwnBaselines:
     mode: "whole": rows are read when all windows were taken (see ``whole``), against all of them;
         "causal": each is read as it is taken, against the windows before it.
     share: hop / window, see ``FilmStatistics``.
-    baseline: what was known of everyone before; None: nothing.
+    baseline: what was known of everyone before; None: nothing. If there are no pictures at all, the
+        speech is taken for the enrolled person's.
     """
 
     def __init__(
@@ -31,9 +32,10 @@ class OwnBaselines:
         if baseline is not None:
             baseline.check(bundle)
         self._bundle, self._mode, self._share = bundle, mode, share
+        self._named = baseline is not None
         self._enrolled = Statistics.empty() if baseline is None else baseline.statistics
-        self._people: dict[int, FilmStatistics] = {}
-        self._seen: dict[int, float] = {}
+        self._people: dict[int | None, FilmStatistics] = {}
+        self._seen: dict[int | None, float] = {}
         self._readings: dict[tuple[float, int | None], Reading] = {}
 
     def take(self, row: Row, evidence: Evidence) -> Row:
@@ -43,19 +45,21 @@ class OwnBaselines:
         """
         reading = self._reading(row, evidence)
         found = row if self._mode == "whole" else self._read(row, reading)
-        if row.person is not None and reading is not None:
-            self._learn(row, row.person, reading)
+        if reading is not None and self._is_someones(row):
+            self._learn(row, reading)
         return found
 
     def whole(self, rows: Sequence[Row]) -> list[Row]:
         """Rows that were taken, each with its answer against the whole film of its person."""
-        known: dict[int | None, Statistics] = {
-            person: film.statistics for person, film in self._people.items()
-        }
+        known = {person: film.statistics for person, film in self._people.items()}
         return [
             self._answered(row, self._readings.get((row.start_seconds, row.person)), known)
             for row in rows
         ]
+
+    def _is_someones(self, row: Row) -> bool:
+        """Whether it is known whose row it is: speech without pictures is the enrolled person's."""
+        return row.person is not None or (self._named and row.sound_alone)
 
     def _reading(self, row: Row, evidence: Evidence) -> Reading | None:
         if row.scores is None:
@@ -64,7 +68,8 @@ class OwnBaselines:
         seconds = max(evidence.face_seconds, evidence.speech_seconds)
         return Reading.of(self._bundle.tree, row.scores, weights, seconds)
 
-    def _learn(self, row: Row, person: int, reading: Reading) -> None:
+    def _learn(self, row: Row, reading: Reading) -> None:
+        person = row.person
         if self._mode == "whole":
             self._readings[row.start_seconds, person] = reading
         elif person not in self._people:  # a camera may run for days
@@ -75,15 +80,14 @@ class OwnBaselines:
         self._people.setdefault(person, FilmStatistics(self._share, self._enrolled)).add(reading)
 
     def _read(self, row: Row, reading: Reading | None) -> Row:
-        film = None if row.person is None else self._people.get(row.person)
-        known: dict[int | None, Statistics]
+        film = self._people.get(row.person)
         known = {} if film is None else {row.person: film.statistics}
         return self._answered(row, reading, known)
 
     def _answered(
         self, row: Row, reading: Reading | None, known: Mapping[int | None, Statistics]
     ) -> Row:
-        if row.person is None and row.scores is not None:
+        if row.scores is not None and not self._is_someones(row):
             return replace(row, personal_reason="no_baseline")
         statistics = known.get(row.person, self._enrolled)
         bundle = self._bundle

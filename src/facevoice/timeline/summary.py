@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from facevoice.timeline.table import Person, Row, Segment
+from facevoice.timeline.table import Person, Row, Segment, Timeline
 from facevoice.types import Float64Array, Scores, UInt8Array
 from facevoice.types.spans import Span, joined, overlaps
 
@@ -146,6 +146,13 @@ def people_of(
             )
         )
     return tuple(people)
+
+
+def voice_shares(
+    timeline: Timeline, of: Callable[[Row], Scores | None] = plain
+) -> dict[str, float]:
+    """As ``Person.shares``, of the speech that belongs to no one in view."""
+    return _shares(timeline.rows_of(None), Cores(timeline.rows, {}), of)
 
 
 def _runs(rows: Iterable[Row], cores: Cores) -> list[list[Row]]:

@@ -81,7 +81,8 @@ class Row(Value):
     personal: the fused scores read against the person's own baseline, with parts; ``scores`` stay
         as they are without one. None if that was not asked for, or for a ``personal_reason``.
     personal_reason: why there is no personal answer although it was asked for, a word of
-        ``facevoice.person.REASONS``: a row without a person has "no_baseline".
+        ``facevoice.person.REASONS``: a row without a person has "no_baseline", unless there are no
+        pictures at all and the one who speaks was enrolled.
     """
 
     start_seconds: float
@@ -134,6 +135,11 @@ class Row(Value):
     def confidence(self) -> float:
         """The highest fused score; NaN without scores."""
         return math.nan if self.scores is None else self.scores.confidence
+
+    @property
+    def sound_alone(self) -> bool:
+        """Whether the file or source has no pictures at all."""
+        return self.missing.get("face") == "no_video_stream"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

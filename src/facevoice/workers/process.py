@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import connection, resource_tracker
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, Generic, TypeVar
 
@@ -125,6 +126,22 @@ class Worker(Generic[T, R]):
         with suppress(OSError):
             self.pipe.send(None)
         self.alive = False
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """How much memory it holds; None where the system does not say."""
+        try:
+            pages = Path(f"/proc/{self._process.pid}/statm").read_text(encoding="ascii").split()[1]
+            return int(pages) * os.sysconf("SC_PAGE_SIZE")
+        except (AttributeError, IndexError, OSError, ValueError):
+            return None
+
+    def kill(self) -> None:
+        """End it at once, whatever it is doing."""
+        self.alive = False
+        self._process.kill()
+        self._process.join()
+        self.pipe.close()
 
     def join(self) -> None:
         """Wait until it has ended."""

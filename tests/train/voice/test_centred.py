@@ -7,8 +7,9 @@ import onnxruntime
 import pytest
 
 from facevoice.branches.base import softmax
-from facevoice.bundle import load_bundle
+from facevoice.bundle import load_bundle, population
 from facevoice.person import Reading, Statistics, estimator
+from facevoice.scores.table import ScoreTable, write_score_table
 from facevoice.train.export.assemble import assemble
 from facevoice.train.recipe import recipe_from
 from facevoice.train.run import train
@@ -67,20 +68,33 @@ def test_log_scores_less_their_mean_are_those_of_centred_features(run, voices):
     np.testing.assert_allclose(softmax(found), softmax(expected), atol=1e-3)
 
 
-def test_a_bundle_reads_a_person_by_it(run, voices, tmp_path):
+def test_a_bundle_reads_a_person_by_it(run, voices, tmp_path, monkeypatch):
+    monkeypatch.setattr(population, "NEUTRAL", voices.labels[0])
     plain = train(PLAIN, voices, tmp_path / "plain")
+    labels = voices.labels
+    table = ScoreTable.of_arrays(
+        np.random.default_rng(0).dirichlet(np.ones(len(labels)), (60, 1)),
+        np.arange(60) % len(labels),
+        branches=("second",),
+        labels=labels,
+        groups=np.repeat([*"abc"], 20),
+    )
+    write_score_table(table, tmp_path / "held_out.npz")
     tree = tmp_path / "tree.toml"
     tree.write_text(
         'name = "tiny"\nversion = "0"\ndescription = "for a test"\nshared_parts = true\n'
         '[licences]\ndata = "none"\n[tree]\nname = "system"\n'
-        'members = [{ run = "speech", centred_run = "second", centred_temperature = 2.0 }]\n'
+        'members = [{ run = "speech", centred_run = "second", centred_temperature = 2.0,'
+        f' centred_population = "{tmp_path}/held_out.npz" }}]\n'
     )
     bundle = load_bundle(assemble([plain, run], tree, tmp_path / "bundle"))
     assert bundle.card["tree"]["members"][0]["centred_model"] == "second.onnx"
     assert list(bundle.card["figures"]) == ["speech"]
     known = json.loads((run / "run.json").read_text())["centred"]
-    population = bundle.population.branches["speech"].centred
-    np.testing.assert_allclose(population, np.array(known) / 2, atol=1e-6)
+    own = bundle.population.branches["speech"]
+    np.testing.assert_allclose(own.centred, np.array(known) / 2, atol=1e-6)
+    expected = population.centred_neutral(table, 2.0)
+    np.testing.assert_allclose(own.centred_neutral - own.centred, expected, atol=1e-5)
     session = onnxruntime.InferenceSession(run / "model.onnx")
     features, _ = features_of(voices, SECOND)
     raw = session.run(None, {"features": features[:1].astype(np.float32)})[0][0]
@@ -95,7 +109,7 @@ def test_a_bundle_reads_a_person_by_it(run, voices, tmp_path):
             last.centred["speech"], np.log(scores.parts["speech"].centred)
         )
         statistics = statistics.plus(last)
-    assert statistics.branches["speech"].centred is not None
+    assert statistics.branches["speech"].every.centred is not None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(estimator, "FEW_EMOTIONS", 0.0)
         assert statistics.shift(bundle.population)["speech"].share > 0

@@ -20,7 +20,8 @@ from facevoice.output.html.elements import (
     table,
 )
 from facevoice.output.html.time_axis import axis, lane, placed, ribbon, share, visible
-from facevoice.output.wording import clock, duration, listed, percent
+from facevoice.output.wording import CLOSE, clock, duration, listed, percent, undecided
+from facevoice.types import Scores
 from facevoice.types.spans import Span
 
 _MOST_SEPARATED: Final = 48
@@ -40,7 +41,7 @@ def _scores(clip: Clip, colours: Colours) -> str:
     about = (
         f"The clip was analysed in {windows} consecutive windows. Each column shows how the"
         f" fused score of a window{averaged} is shared among the labels; the ribbon below names the"
-        " highest."
+        f" highest, or two where {CLOSE}."
     )
     emotions = ribbon(_emotions(clip.stretches, labels), colours, span)
     return (
@@ -72,11 +73,18 @@ def stack(stretches: Sequence[Stretch], labels: Sequence[str], colours: Colours,
 
 def _emotions(
     stretches: Sequence[Stretch], labels: Sequence[str]
-) -> Iterator[tuple[Span, str | None]]:
-    """The emotion of each stretch, neighbours of one emotion joined."""
-    for label, run in groupby(stretches, lambda each: each.emotion(labels)):
+) -> Iterator[tuple[Span, Sequence[str]]]:
+    """The emotion of each stretch, or the two between which it is undecided; equals are joined."""
+    for names, run in groupby(stretches, lambda each: _names(each, tuple(labels))):
         group = list(run)
-        yield (group[0].start_seconds, group[-1].stop_seconds), label
+        yield (group[0].start_seconds, group[-1].stop_seconds), names
+
+
+def _names(stretch: Stretch, labels: tuple[str, ...]) -> tuple[str, ...]:
+    if stretch.values is None:
+        return ()
+    scores = Scores(labels, stretch.values)
+    return undecided(scores) or (scores.emotion,)
 
 
 def _face_lane(clip: Clip) -> str:

@@ -5,7 +5,7 @@ stretched too, and too small on a phone.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final
 
@@ -45,17 +45,23 @@ def lane(spans: Iterable[Span], span: Span, name: str) -> str:
     return f'<div class="lane" role="img" aria-label="{escape(name)}">{"".join(dashes)}</div>'
 
 
-def ribbon(parts: Iterable[tuple[Span, str | None]], colours: Colours, span: Span) -> str:
-    """Coloured bands, one per emotion, None for no answer; named where there is room."""
+def ribbon(parts: Iterable[tuple[Span, Sequence[str]]], colours: Colours, span: Span) -> str:
+    """Coloured bands, named where there is room.
+
+    parts: with a label; with two, striped, if it is undecided between them; with none for no
+        answer.
+    """
     bands = []
-    for (start, stop), label in parts:
+    for (start, stop), labels in parts:
         part = (max(start, span[0]), min(stop, span[1]))
         width = share(part[1], span) - share(part[0], span)
-        name = "no answer" if label is None else escape(one_line(label))
-        kind = "none" if label is None else f"c{colours[label]}"
-        narrow = " narrow" if width < _WIDE_ENOUGH else ""
+        name = escape(one_line(" or ".join(labels))) or "no answer"
+        kind, style = f"c{colours[labels[0]]}" if labels else "none", placed(part, span)
+        if len(labels) > 1:
+            kind, style = f"{kind} undecided", f"{style};--d:var(--e{colours[labels[1]]})"
+        kind += " narrow" if width < _WIDE_ENOUGH else ""
         bands.append(
-            f'<span class="{kind}{narrow}" style="{placed(part, span)}" title="{name}">'
+            f'<span class="{kind}" style="{style}" title="{name}">'
             f"{name if width >= _WIDE_ON_DESK else ''}</span>"
         )
     return f'<div class="ribbon" aria-hidden="true">{"".join(bands)}</div>'

@@ -94,13 +94,16 @@ def files_of(source: Path, folder: Path, formats: Sequence[str]) -> list[Path]:
     return [folder / f"{source.stem}{suffix}" for name in formats for suffix in _FORMATS[name][0]]
 
 
-def write(timeline: Timeline, folder: Path, formats: Sequence[str], source: Path) -> list[Path]:
+def write(
+    timeline: Timeline, folder: Path, formats: Sequence[str], source: Path, alias: str = ""
+) -> list[Path]:
     """Write a timeline in some formats and return the paths of the files.
 
     Files are named after the media file; each appears under its name once it is complete.
 
     formats: of ``FORMATS``; one that is named twice is written once.
     source: the media file. CSV, Parquet and JSON need only its name.
+    alias: what pages and annotations call it, where it will lie beside them by another name.
 
     Raises:
         InvalidInputError: an unknown format, then nothing is written; an annotated video of a
@@ -111,7 +114,7 @@ def write(timeline: Timeline, folder: Path, formats: Sequence[str], source: Path
     check_formats(formats)
     paths = []
     for name in dict.fromkeys(formats):
-        for suffix, content in _FORMATS[name][1](timeline, Film(source, folder)).items():
+        for suffix, content in _FORMATS[name][1](timeline, Film(source, folder, alias)).items():
             path = folder / f"{source.stem}{suffix}"
             _write(path, content)
             paths += [] if content is None else [path]

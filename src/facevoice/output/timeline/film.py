@@ -19,10 +19,19 @@ _FROM_ZERO: Final = (".mp4", ".m4v", ".m4a", ".mov", ".3gp", ".3g2", ".mkv", ".m
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """A media file, and the folder whose files link it."""
+    """A media file, and the folder whose files link it.
+
+    alias: what the file is called where its files are used, in their folder; "": as it is here.
+    """
 
     path: Path
     folder: Path
+    alias: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.alias or self.path.name
 
     def media_type(self, otherwise: str) -> str:
         """Its type by its suffix."""
@@ -66,6 +75,8 @@ class Film:
         return self.path.resolve().as_uri() if place is None else f"./{quote(os.fsencode(place))}"
 
     def _relative(self) -> str | None:
+        if self.alias:
+            return self.alias
         try:
             return Path(os.path.relpath(self.path, self.folder)).as_posix()
         except ValueError:  # another drive

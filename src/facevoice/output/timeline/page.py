@@ -4,7 +4,6 @@ import base64
 import hashlib
 import json
 import math
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -26,13 +25,13 @@ from facevoice.output.html.elements import (
 from facevoice.output.html.page import care, html_page
 from facevoice.output.html.thumbnails import thumbnail
 from facevoice.output.html.time_axis import axis, lane, ribbon
-from facevoice.output.person import REASON_CLAUSES
+from facevoice.output.person import FEW_SHOWN, unchanged, why_none
 from facevoice.output.timeline.columns import printable
 from facevoice.output.timeline.curves import curves, points_of
 from facevoice.output.timeline.film import Film
-from facevoice.output.timeline.spans import NOBODY, cells, emotions, name_of, seen, speaking
-from facevoice.output.wording import clock, duration, listed, percent
-from facevoice.timeline.summary import personal, plain
+from facevoice.output.timeline.spans import NOBODY, cells, name_of, seen, speaking, verdicts
+from facevoice.output.wording import CLOSE, clock, duration, listed, percent
+from facevoice.timeline.summary import personal, plain, voice_shares
 from facevoice.timeline.table import Person, Row, Segment, Timeline
 from facevoice.types import Scores
 from facevoice.types.spans import Span
@@ -46,7 +45,10 @@ _PERSONAL: Final = (
     "The lower, dashed curves are personal: the same scores, read against how this person usually"
     " looks and sounds."
 )
-_TOO_LITTLE: Final = "too little of this person is seen and heard"
+_STRIPED: Final = (
+    "The coloured bands name the emotion; where they are striped, it is undecided between two:"
+    f" {CLOSE}."
+)
 _SCRIPT: Final = Path(__file__).with_name("page.js")
 _STYLE: Final = Path(__file__).with_name("page.css")
 
@@ -91,7 +93,7 @@ def to_html(timeline: Timeline, film: Film) -> str:
         f"<script>{script}</script>"
     )
     return html_page(
-        one_line(printable(film.path.name)),
+        one_line(printable(film.name)),
         "Emotion in face and voice over time, as guessed by a model",
         f"<p>{length}, {who}, model {escape(timeline.bundle_name)}</p>{damage}",
         body,
@@ -138,6 +140,7 @@ def _people(
         )
     if any(row.personal is not None for row in timeline.rows):
         about += f" {_PERSONAL}"
+    about += f" {_STRIPED}"
     nobody = name_of(None) if info.has_video else "the voice"
     bodies = "".join(_person(timeline, each, colours, nobody) for each in people)
     if further:
@@ -156,15 +159,16 @@ def _person(
     name = nobody if whom is None else name_of(whom)
     span = (timeline.start_seconds, timeline.stop_seconds)
     there = None if person is None else seen(timeline, person.id)
-    about = "Speech that was attributed to no one in view." if timeline.people else ""
+    about = "Speech that was attributed to no one in view. " if timeline.people else ""
     lanes = _lane("speaks", speaking(timeline, whom), span)
     if person is not None:
         lanes = _lane("seen", there or [], span) + lanes
         spoken = duration(person.seconds_speaking, 1)
         speaks = f"speaks for {spoken}" if person.seconds_speaking > 0 else "does not speak"
-        about = f"Seen for {duration(person.seconds_seen, 1)}, {speaks}. {_mostly(person)}"
-        if timeline.personal is not None:
-            about += f" {_personally(timeline, person)}"
+        about = f"Seen for {duration(person.seconds_seen, 1)}, {speaks}. "
+    about += _mostly(timeline, person)
+    if timeline.personal is not None:
+        about += f" {_personally(timeline, person)}"
     return (
         f'<article class="person">{_face(person)}<div><h3>{name.capitalize()}</h3>'
         f'<p class="now" hidden></p><p class="about">{escape(about)}</p></div><div class="time">'
@@ -182,9 +186,11 @@ def _drawings(
 
     def drawn(of: Callable[[Row], Scores | None], segments: Iterable[Segment]) -> str:
         points = points_of(rows, places, there, of)
-        own = of is personal
-        lines = curves(points, timeline.labels, colours, span, timeline.cuts, own=own)
-        return lines + ribbon(emotions(segments, whom), colours, span)
+        lines = curves(points, timeline.labels, colours, span, timeline.cuts, own=of is personal)
+        own = [each for each in segments if each.person == whom]
+        spans = [(each.start_seconds, each.stop_seconds) for each in own]
+        named = zip(spans, verdicts(timeline, own, of), strict=True)
+        return lines + ribbon(named, colours, span)
 
     usual = drawn(plain, timeline.segments)
     if timeline.personal_segments is None or not any(map(personal, rows)):
@@ -202,19 +208,19 @@ def _face(person: Person | None, kind: str = "face") -> str:
     return f'<img class="{kind}" src="{picture}" width="64" height="64" alt="{alt}">'
 
 
-def _mostly(person: Person) -> str:
-    shares = _largest(person.shares)
+def _mostly(timeline: Timeline, person: Person | None) -> str:
+    shares = _largest(voice_shares(timeline) if person is None else person.shares)
     return f"Share of the time: {shares}." if shares else "Nothing could be scored."
 
 
-def _personally(timeline: Timeline, person: Person) -> str:
-    shares = _largest(person.personal_shares)
+def _personally(timeline: Timeline, person: Person | None) -> str:
+    own = voice_shares(timeline, personal) if person is None else person.personal_shares
+    shares, rows = _largest(own), timeline.rows_of(None if person is None else person.id)
+    if shares and unchanged((row.personal, row.scores) for row in rows):
+        return f"Personal: the same, since {FEW_SHOWN}."
     if shares:
         return f"Personal: {shares}."
-    found = Counter(row.personal_reason for row in timeline.rows_of(person.id))
-    reason = found.most_common(1)[0][0] or "nothing_scored"
-    because = _TOO_LITTLE if reason == "too_little" else REASON_CLAUSES[reason]
-    return f"No personal curves: {because}."
+    return f"No personal curves: {why_none(rows)}."
 
 
 def _largest(shares: Mapping[str, float]) -> str:
@@ -247,11 +253,13 @@ def _tables(timeline: Timeline, info: media.MediaInfo, left_out: int) -> str:
             name_of(each.person) if info.has_video else "the voice",
             clock(each.start_seconds, last),
             clock(each.stop_seconds, last),
-            escape(one_line(each.emotion)),
+            escape(_said(names)),
             _score(each),
             *_own_cell(timeline, each.personal_emotion),
         )
-        for each in timeline.segments
+        for each, names in zip(
+            timeline.segments, verdicts(timeline, timeline.segments), strict=True
+        )
     ]
     cuts = listed([clock(cut, last) for cut in timeline.cuts.tolist()])
     about, body = "", ""
@@ -275,6 +283,11 @@ def _own_cell(timeline: Timeline, emotion: str | None) -> tuple[str, ...]:
     return ("none" if emotion is None else escape(one_line(emotion)),)
 
 
+def _said(names: Sequence[str]) -> str:
+    """What a segment shows, in words: "happy", or "undecided: happy or sad"."""
+    return one_line(f"undecided: {' or '.join(names)}" if len(names) > 1 else names[0])
+
+
 def _score(segment: Segment) -> str:
     return "" if math.isnan(segment.score) else percent(segment.score)
 
@@ -285,21 +298,23 @@ def _shown(timeline: Timeline, person: Person | None) -> dict[str, Any]:
     def rounded(spans: Sequence[Span]) -> list[list[float]]:
         return [[round(start, 3), round(stop, 3)] for start, stop in spans]
 
-    def told(segments: Iterable[Segment]) -> list[list[float | str]]:
+    def told(
+        segments: Iterable[Segment], of: Callable[[Row], Scores | None]
+    ) -> list[list[float | str]]:
+        own = [each for each in segments if each.person == whom]
         return [
             [
                 round(each.start_seconds, 3),
                 round(each.stop_seconds, 3),
-                f"{one_line(each.emotion)} {_score(each)}".strip(),
+                f"{_said(names)} {'' if len(names) > 1 else _score(each)}".strip(),
             ]
-            for each in segments
-            if each.person == whom
+            for each, names in zip(own, verdicts(timeline, own, of), strict=True)
         ]
 
     whom = None if person is None else person.id
     return {
-        "segments": told(timeline.segments),
-        "personal": told(timeline.personal_segments or ()),
+        "segments": told(timeline.segments, plain),
+        "personal": told(timeline.personal_segments or (), personal),
         "seen": None if whom is None else rounded(seen(timeline, whom)),
         "speaks": rounded(speaking(timeline, whom)),
     }

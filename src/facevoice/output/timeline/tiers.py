@@ -44,8 +44,8 @@ def tiers_of(timeline: Timeline) -> list[Tier]:
         segments = emotions(timeline.segments, whom)
         if whom is not None or segments or heard:
             tiers.append(Tier(f"{name} emotion", "emotion", _marks(segments)))
-            if whom is not None and timeline.personal_segments is not None:
-                own = _marks(emotions(timeline.personal_segments, whom))
+            own = _marks(emotions(timeline.personal_segments or (), whom))
+            if own or (whom is not None and timeline.personal_segments is not None):
                 tiers.append(Tier(f"{name} personal emotion", "personal emotion", own))
             said = _marks((each, "speaking") for each in heard)
             tiers.append(Tier(f"{name} speaking", "speaking", said))

@@ -20,13 +20,13 @@ from facevoice.errors import RecipeError
 from facevoice.scores.metrics import Figures
 from facevoice.train.export.calibrate import CALIBRATE, Calibrations
 from facevoice.train.export.onnx_files import Exported, Run, export, node_of
-from facevoice.train.export.population import CENTRED_RUN, population_of
+from facevoice.train.export.population import CENTRED_POPULATION, CENTRED_RUN, population_of
 from facevoice.train.fit.run_folder import licences_of
 from facevoice.train.recipe import CentredRecipe, find_recipe, read_toml
 
 MODEL_CARD = "MODEL_CARD.md"
 _NET_FACTS = ("parameters", "multiply_adds", "initial_weights", "unusable", "leaks")
-_SOURCES = frozenset({"run", "members", CENTRED_RUN, CALIBRATE, POPULATION})
+_SOURCES = frozenset({"run", "members", CENTRED_RUN, CENTRED_POPULATION, CALIBRATE, POPULATION})
 _TREE_KEYS = frozenset({"name", "version", "description", "licences", "tree"})
 _FURTHER_KEYS = frozenset({"model_card", "shared_parts"})
 

@@ -16,7 +16,13 @@ import numpy as np
 from facevoice.branches import leaves
 from facevoice.branches.speech_encoder import CENTRED_TEMPERATURE
 from facevoice.branches.tree import dotted_leaves
-from facevoice.bundle.population import POPULATION, branch_population, table_population
+from facevoice.bundle.population import (
+    POPULATION,
+    branch_population,
+    centred_neutral,
+    table_population,
+)
+from facevoice.errors import RecipeError
 from facevoice.person import BranchPopulation, Population
 from facevoice.scores.table import read_score_table
 from facevoice.train.export.calibrate import CALIBRATE, Calibrations
@@ -27,6 +33,9 @@ Node = Mapping[str, Any]
 
 CENTRED_RUN: Final = "centred_run"
 """The key of a branch in a tree file that names the run of its second model."""
+CENTRED_POPULATION: Final = "centred_population"
+"""... and the key that names a score table of it, of clips that it has not learnt from, which says
+where people's neutral clips lie."""
 
 
 def population_of(
@@ -45,11 +54,25 @@ def population_of(
     for each, (name, node) in named:
         own = _branch(each, node, calibrations)
         if own is not None and CENTRED_RUN in each:
-            centred = np.array(runs[each[CENTRED_RUN]].facts["centred"])
-            own = replace(own, centred=centred / node.get(CENTRED_TEMPERATURE, 1.0))
+            own = _with_second(own, each, float(node.get(CENTRED_TEMPERATURE, 1.0)), runs)
         if own is not None:
             found[name] = own
     return Population(found)
+
+
+def _with_second(
+    own: BranchPopulation, spec: Node, temperature: float, runs: Mapping[str, Run]
+) -> BranchPopulation:
+    """With the statistics of the second model: its intercepts, and where neutral clips lie."""
+    centred = np.array(runs[spec[CENTRED_RUN]].facts["centred"]) / temperature
+    if CENTRED_POPULATION not in spec:
+        return replace(own, centred=centred)
+    table = read_score_table(Path(spec[CENTRED_POPULATION]))
+    if [*table.labels] != runs[spec[CENTRED_RUN]].facts["labels"]:
+        raise RecipeError(f"{spec[CENTRED_POPULATION]} has other labels: {', '.join(table.labels)}")
+    offset = centred_neutral(table, temperature)
+    neutral = None if offset is None else centred + offset
+    return replace(own, centred=centred, centred_neutral=neutral)
 
 
 def _branch(spec: Node, node: Node, calibrations: Calibrations) -> BranchPopulation | None:
@@ -65,4 +88,10 @@ def _branch(spec: Node, node: Node, calibrations: Calibrations) -> BranchPopulat
     stored = None if run is None else run.scores("val")
     if stored is None:
         return None
-    return branch_population(stored["scores"], stored["groups"], temperature, truth=stored["y"])
+    return branch_population(
+        stored["scores"],
+        stored["groups"],
+        temperature,
+        truth=stored["y"],
+        labels=stored["labels"].tolist(),
+    )

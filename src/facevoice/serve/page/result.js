@@ -1,0 +1,319 @@
+// A result: the verdict, the player with boxes, everyone's curves in step, downloads.
+
+import { curl, save } from "./api.js";
+import { clock, drawing, make, percent } from "./parts.js";
+
+const NAMES = {
+  json: "JSON", vtt: "Subtitles (VTT)", eaf: "ELAN", TextGrid: "Praat (TextGrid)",
+  html: "Page (HTML)", "annotated.mp4": "Video with boxes",
+};
+
+export const show = ({ prediction, timeline, record, clip, model }) => {
+  const view = make("section", { className: "result" });
+  view.append(make("h2", { textContent: clip.file.name }));
+  const address = URL.createObjectURL(clip.file);
+  if (prediction) picture(view, prediction, address, model);
+  else film(view, timeline, clip.file, address, model);
+  view.append(actions(record, clip, prediction ? "/v1/predict" : "/v1/jobs"));
+  const { remove } = view;
+  view.remove = () => { URL.revokeObjectURL(address); remove.call(view); };
+  return view;
+};
+
+const colour = (model, label) => `c${model.colours[label] ?? 0}`;
+
+const picture = (view, prediction, address, model) => {
+  const image = make("img", { src: address, alt: "The picture" });
+  const { box, picture_size: size } = prediction.evidence;
+  const canvas = make("canvas");
+  if (box) image.addEventListener("load", () => draw(canvas, size, [{ box, name: "" }]));
+  view.append(make("div", { className: "screen" }, image, canvas), verdict(prediction, model));
+};
+
+const verdict = (prediction, model) => {
+  const found = make("div");
+  if (!prediction.scores) {
+    const why = Object.entries(prediction.missing).map((pair) => pair.join(": ")).join(", ");
+    found.append(make("p", { className: "answer", textContent: "Nothing to score" }), make("p", { textContent: why }));
+    return found;
+  }
+  const word = prediction.abstained ? `unsure: ${prediction.emotion}` : prediction.emotion;
+  found.append(make("p", { className: `answer ${colour(model, prediction.emotion)}`, textContent: word }));
+  found.append(bars(prediction.scores, model));
+  return found;
+};
+
+const bars = (scores, model) => {
+  const body = make("tbody");
+  for (const [label, share] of Object.entries(scores)) {
+    const bar = make("span", { className: colour(model, label) });
+    bar.style.width = percent(share);
+    body.append(make("tr", {},
+      make("th", { scope: "row", textContent: label }),
+      make("td", { className: "track" }, bar),
+      make("td", { textContent: percent(share) })));
+  }
+  return make("table", { className: "bars" }, make("caption", { className: "away", textContent: "Scores" }), body);
+};
+
+const film = (view, timeline, file, address, model) => {
+  const [text, label] = summary(timeline);
+  view.append(make("p", { className: `answer ${label ? colour(model, label) : ""}`, textContent: text }));
+  const player = new Player(timeline, file, address);
+  view.append(player.element);
+  const people = timeline.people.map((person) => person.id);
+  if (timeline.windows.some((row) => row.person === null && row.scores)) people.push(null);
+  const cards = people.map((id) => new Card(timeline, id, model, player));
+  if (timeline.windows.some((row) => row.personal)) view.append(choice(cards));
+  view.append(legend(timeline.labels, model), ...cards.map((card) => card.element));
+  player.follow((time) => cards.forEach((card) => card.at(time)));
+  player.portraits(cards);
+};
+
+// The verdict on who is seen longest, and its label.
+const summary = (timeline) => {
+  const { people } = timeline;
+  if (!people.length) return [timeline.windows.some((row) => row.scores) ? "A voice, nobody in view" : "Nobody is seen or heard", null];
+  const [first] = [...people].sort((one, other) => other.seconds_seen - one.seconds_seen);
+  const more = people.length > 1 ? `, and ${people.length - 1} more` : "";
+  if (!first.emotion) return [`${name(first.id)}: nothing to score${more}`, null];
+  return [`${name(first.id)}: mostly ${first.emotion}${more}`, first.emotion];
+};
+
+const name = (id) => (id === null ? "A voice of no one in view" : `Person ${id}`);
+
+const legend = (labels, model) => make("ul", { className: "legend" }, ...labels.map((label) => (
+  make("li", {}, make("span", { className: `swatch ${colour(model, label)}` }), label))));
+
+let choices = 0;
+const choice = (cards) => {
+  const group = `which-${choices += 1}`;
+  const option = (text, own) => {
+    const input = make("input", { type: "radio", name: group, checked: !own });
+    input.addEventListener("change", () => cards.forEach((card) => card.choose(own)));
+    return make("label", {}, input, ` ${text}`);
+  };
+  return make("fieldset", { className: "which" },
+    make("legend", { className: "away", textContent: "Which answers" }),
+    option("as seen and heard", false), option("against the person's own baseline", true));
+};
+
+// The film with boxes, and a position that works where the browser cannot play it.
+class Player {
+  constructor(timeline, file, address) {
+    const { start_seconds: start, stop_seconds: stop, hop_seconds: hop } = timeline;
+    Object.assign(this, { timeline, start, stop, watchers: [], address });
+    const seen = timeline.people.length > 0 || file.type.startsWith("video/");
+    this.media = make(seen ? "video" : "audio", { src: address, controls: true, preload: "auto" });
+    this.media.setAttribute("aria-label", file.name);
+    this.canvas = make("canvas");
+    this.canvas.setAttribute("aria-hidden", "true");
+    this.trouble = make("p", { className: "trouble", hidden: true, textContent: "This browser cannot play the file. The curves work without it." });
+    this.slider = make("input", { type: "range", min: start, max: stop, step: "any", value: start });
+    this.slider.setAttribute("aria-label", "Position");
+    this.output = make("output", { textContent: clock(start) });
+    this.element = make("div", {},
+      make("div", { className: "screen" }, this.media, this.canvas), this.trouble,
+      make("div", { className: "place" }, this.slider, this.output));
+    this.media.addEventListener("error", () => { this.trouble.hidden = false; });
+    this.media.addEventListener("play", () => this.#tick());
+    this.media.addEventListener("seeked", () => this.tell(this.media.currentTime));
+    this.slider.addEventListener("input", () => this.go(Number(this.slider.value)));
+    this.slider.addEventListener("keydown", (event) => this.#step(event, hop / 2));
+  }
+
+  #step(event, by) {
+    const now = Number(this.slider.value);
+    const time = {
+      ArrowLeft: now - by, ArrowDown: now - by, ArrowRight: now + by, ArrowUp: now + by,
+      PageDown: now - 10 * by, PageUp: now + 10 * by, Home: this.start, End: this.stop,
+    }[event.key];
+    if (time === undefined) return;
+    event.preventDefault();
+    this.go(Math.min(Math.max(time, this.start), this.stop));
+  }
+
+  follow(watcher) { this.watchers.push(watcher); this.tell(this.start); }
+
+  go(time) {
+    if (!this.media.error && this.media.readyState) this.media.currentTime = time;
+    this.tell(time);
+  }
+
+  tell(time) {
+    const now = Math.min(Math.max(time, this.start), this.stop);
+    this.slider.value = now;
+    this.slider.setAttribute("aria-valuetext", clock(now));
+    this.output.textContent = clock(now);
+    this.element.parentElement?.style.setProperty("--at", percentOf(now, this.start, this.stop));
+    this.#boxes(now);
+    this.watchers.forEach((watcher) => watcher(now));
+  }
+
+  #tick() {
+    this.tell(this.media.currentTime);
+    if (!this.media.paused) requestAnimationFrame(() => this.#tick());
+  }
+
+  #boxes(now) {
+    const frames = this.timeline.frames ?? [];
+    const near = new Map();
+    for (const frame of frames) {
+      const away = Math.abs(frame.time_seconds - now);
+      const known = near.get(frame.person);
+      if (away < 0.3 && (!known || away < known.away)) near.set(frame.person, { ...frame, away });
+    }
+    const shown = [...near.values()];
+    const size = (shown[0] ?? frames[0])?.picture_size;
+    if (size) draw(this.canvas, size, shown.map((frame) => ({ box: frame.box, name: name(frame.person) })));
+  }
+
+  // Each person's clearest face, cut from the film.
+  async portraits(cards) {
+    const film = make("video", { src: this.address, muted: true, preload: "auto" });
+    const happens = (kind) => new Promise((done, fail) => {
+      film.addEventListener(kind, done, { once: true });
+      film.addEventListener("error", fail, { once: true });
+    });
+    try {
+      await happens("loadeddata");
+      for (const card of cards) {
+        const best = (this.timeline.frames ?? []).filter((frame) => frame.person === card.id)
+          .sort((one, other) => clarity(other) - clarity(one))[0];
+        if (!best) continue;
+        film.currentTime = best.time_seconds;
+        await happens("seeked");
+        card.portrait(film, best);
+      }
+    } catch {
+      // the browser cannot play it, which the player says
+    }
+  }
+}
+
+const clarity = ({ box, quality }) => (box[2] - box[0]) * (box[3] - box[1]) * (quality ?? 0);
+
+const percentOf = (time, start, stop) => `${stop > start ? (100 * (time - start)) / (stop - start) : 0}%`;
+
+const draw = (canvas, [width, height], boxes) => {
+  Object.assign(canvas, { width, height });
+  const pen = canvas.getContext("2d");
+  const line = Math.max(2, width / 250);
+  Object.assign(pen, { lineWidth: line, strokeStyle: "#fff", font: `${8 * line}px system-ui`, fillStyle: "#fff" });
+  Object.assign(pen, { shadowColor: "#000", shadowBlur: 2 * line });
+  for (const { box: [left, top, right, bottom], name: text } of boxes) {
+    pen.strokeRect(left, top, right - left, bottom - top);
+    pen.fillText(text, left, Math.max(8 * line, top - 2 * line));
+  }
+};
+
+// One person: face, what is shown now, curves.
+class Card {
+  constructor(timeline, id, model, player) {
+    const windows = timeline.windows.filter((row) => row.person === id && row.scores);
+    Object.assign(this, { timeline, id, model, player, windows, own: false });
+    this.person = timeline.people.find((each) => each.id === id);
+    this.now = make("p", { className: "now" });
+    this.about = make("p", { className: "about" });
+    this.head = make("div", { className: "head" }, make("div", {}, make("h3", { textContent: name(id) }), this.now, this.about));
+    this.curves = make("div", { className: "curves" });
+    this.curves.addEventListener("click", (event) => this.#seek(event));
+    this.element = make("article", { className: "person" }, this.head, this.curves);
+    this.choose(false);
+  }
+
+  choose(own) {
+    this.own = own;
+    this.about.textContent = this.person ? this.#said(own) : "Speech that was attributed to no one in view.";
+    this.#draw();
+    this.at(Number(this.player.slider.value));
+  }
+
+  #said(own) {
+    const { seconds_seen: seen, seconds_speaking: speaks } = this.person;
+    const shares = own ? this.person.personal_shares : this.person.shares;
+    const most = Object.entries(shares).sort((one, other) => other[1] - one[1]).filter(([, share]) => share >= 0.005).slice(0, 3);
+    const none = own ? "too little is known of this person for a baseline" : "nothing could be scored";
+    const told = most.map(([label, share]) => `${label} ${percent(share)}`).join(", ");
+    const what = told ? `Share of the time: ${told}` : `Here, ${none}`;
+    return `Seen for ${seen.toFixed(1)} s, speaking for ${speaks.toFixed(1)} s. ${what}.`;
+  }
+
+  at(time) {
+    const covers = this.windows.filter((row) => row.start_seconds <= time && time < row.stop_seconds);
+    const middle = (row) => Math.abs((row.start_seconds + row.stop_seconds) / 2 - time);
+    const [row] = covers.sort((one, other) => middle(one) - middle(other));
+    const answer = row && (this.own ? row.personal : row);
+    this.now.textContent = answer ? `${answer.emotion} ${percent(answer.confidence)}` : "nothing here";
+  }
+
+  portrait(film, { box: [left, top, right, bottom], picture_size: [width] }) {
+    const canvas = make("canvas", { className: "face", width: 128, height: 128, role: "img" });
+    canvas.setAttribute("aria-label", `Face of ${name(this.id)}`);
+    const scale = film.videoWidth / width;
+    const side = 1.2 * Math.max(right - left, bottom - top) * scale;
+    const x = ((left + right) / 2) * scale - side / 2;
+    const y = ((top + bottom) / 2) * scale - side / 2;
+    canvas.getContext("2d").drawImage(film, x, y, side, side, 0, 0, 128, 128);
+    this.head.prepend(canvas);
+  }
+
+  #seek(event) {
+    const { left, width } = this.curves.getBoundingClientRect();
+    const { start, stop } = this.player;
+    this.player.go(start + ((event.clientX - left) / width) * (stop - start));
+  }
+
+  #draw() {
+    const { start, stop } = this.player;
+    const { labels, hop_seconds: hop } = this.timeline;
+    const svg = drawing("svg", { viewBox: "0 0 1000 100", preserveAspectRatio: "none", role: "img", "aria-label": this.#spoken() });
+    const across = (time) => (1000 * (time - start)) / Math.max(stop - start, 1e-9);
+    for (const label of labels) {
+      let path = "";
+      let before = null;
+      for (const row of this.windows) {
+        const scores = this.own ? row.personal?.scores : row.scores.scores;
+        if (!scores) continue;
+        const y = 97 - 94 * scores[label];
+        const goesOn = before && row.start_seconds - before.start_seconds < 2 * hop;
+        if (before && !goesOn) path += `H${across(before.stop_seconds)}`;
+        if (!goesOn) path += `M${across(row.start_seconds)} ${y}`;
+        path += `L${across((row.start_seconds + row.stop_seconds) / 2)} ${y}`;
+        before = row;
+      }
+      if (before) path += `H${across(before.stop_seconds)}`;
+      if (path) svg.append(drawing("path", { d: path, class: colour(this.model, label) }));
+    }
+    this.curves.classList.toggle("personal", this.own);
+    this.curves.replaceChildren(svg, make("i", { className: "hand" }));
+  }
+
+  #spoken() {
+    const segments = this.timeline.segments.filter((each) => each.person === this.id);
+    const told = segments.map((each) => `${each.emotion} from ${clock(each.start_seconds)} to ${clock(each.stop_seconds)}`);
+    return `${name(this.id)}: ${told.join(", ") || "nothing clear"}`;
+  }
+}
+
+const actions = (record, clip, path) => {
+  const list = make("p", { className: "buttons downloads" });
+  const said = make("span", { role: "status" });
+  const stem = clip.file.name.replace(/\.[^.]*$/, "");
+  const button = (text, act) => {
+    const found = make("button", { type: "button", textContent: text });
+    found.addEventListener("click", async () => {
+      try { said.textContent = (await act()) ?? ""; } catch (problem) { said.textContent = problem.message; }
+    });
+    list.append(found);
+  };
+  for (const [kind, place] of Object.entries(record?.results ?? {})) {
+    button(NAMES[kind] ?? kind, () => save(place, `${stem}.${kind}`));
+  }
+  button("Copy as curl", async () => {
+    const text = curl(path, clip.file.name);
+    try { await navigator.clipboard.writeText(text); return "Copied."; } catch { return text; }
+  });
+  list.append(said);
+  return make("div", {}, make("h3", { textContent: "Take it along" }), list);
+};
