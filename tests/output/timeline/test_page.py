@@ -135,7 +135,7 @@ def test_personal_curves_are_dashed_below_the_plain_ones(talk, tmp_path):
     assert names == ["plain", "personal"]
     assert "personal: the same scores, read against how this person usually looks" in text
     assert "Personal: happy 100%." in text
-    assert "No personal curves: too little of this person is seen and heard." in text
+    assert "No personal curves: too little of this person is seen and heard, about 8 s are" in text
     assert "stroke-dasharray: 7 3" in text
     plain = page_of(make_timeline(), talk, tmp_path / "plain")[1]
     assert "Personal" not in plain

@@ -25,7 +25,7 @@ from facevoice.output.html.elements import (
 from facevoice.output.html.page import care, html_page
 from facevoice.output.html.thumbnails import thumbnail
 from facevoice.output.html.time_axis import axis, lane, ribbon
-from facevoice.output.person import why_none
+from facevoice.output.person import FEW_SHOWN, unchanged, why_none
 from facevoice.output.timeline.columns import printable
 from facevoice.output.timeline.curves import curves, points_of
 from facevoice.output.timeline.film import Film
@@ -215,10 +215,11 @@ def _mostly(timeline: Timeline, person: Person | None) -> str:
 
 def _personally(timeline: Timeline, person: Person | None) -> str:
     own = voice_shares(timeline, personal) if person is None else person.personal_shares
-    shares = _largest(own)
+    shares, rows = _largest(own), timeline.rows_of(None if person is None else person.id)
+    if shares and unchanged((row.personal, row.scores) for row in rows):
+        return f"Personal: the same, since {FEW_SHOWN}."
     if shares:
         return f"Personal: {shares}."
-    rows = timeline.rows_of(None if person is None else person.id)
     return f"No personal curves: {why_none(rows)}."
 
 
