@@ -1,5 +1,6 @@
 """An installation without training libraries, and without a network, must predict."""
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -11,9 +12,10 @@ import facevoice
 from facevoice.samples import SAMPLE
 
 
-def run(code: str, *arguments: object) -> str:
+def run(code: str, *arguments: object, **environment: str) -> str:
     result = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
+        env=os.environ | environment,
         capture_output=True,
         text=True,
         check=False,
@@ -23,7 +25,8 @@ def run(code: str, *arguments: object) -> str:
     return result.stdout
 
 
-def test_prediction_needs_neither_torch_nor_the_network(toy_bundle):
+def test_prediction_needs_neither_torch_nor_the_network(toy_bundle, tmp_path, monkeypatch):
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)  # set by our own import
     code = """
         import socket, sys
         for name in ("torch", "torchvision", "sklearn", "onnx", "scipy", "pandas", "opensmile"):
@@ -37,7 +40,9 @@ def test_prediction_needs_neither_torch_nor_the_network(toy_bundle):
 
         sys.exit(main(["predict", sys.argv[1], "--bundle", sys.argv[2], "--json"]))
     """
-    assert '"emotion": "' in run(code, SAMPLE, toy_bundle)
+    home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    assert '"emotion": "' in run(code, SAMPLE, toy_bundle, **home)
+    assert list(tmp_path.iterdir()) == []  # onnxruntime keeps there what it reports of its use
 
 
 def test_importing_facevoice_imports_nothing_heavy():

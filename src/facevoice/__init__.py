@@ -6,6 +6,7 @@
 'happy'
 """
 
+import os
 from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from facevoice.types import EMOTIONS, Evidence, FaceTrack, Frame, Scores, Waveform
 
 __version__ = version("facevoice")
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime 1.29 and later report their use
 
 _HOME: Final = {  # imported on first use, so that importing facevoice is cheap
     "EMOTIONS": "types",

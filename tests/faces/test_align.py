@@ -8,7 +8,7 @@ from PIL import Image
 from skimage import transform
 
 from facevoice.errors import InvalidInputError
-from facevoice.faces.align import TEMPLATE, align, similarity
+from facevoice.faces.align import TEMPLATE, align, align_light, similarity
 from facevoice.types import Float64Array
 from support.detector_contract import astronaut
 
@@ -101,6 +101,16 @@ def test_size_scales_the_template() -> None:
     large = Image.fromarray(align(astronaut(), points)).reduce(4)
     assert small.shape == (64, 64, 3)
     assert np.abs(small - np.asarray(large)).mean() < 4
+
+
+@pytest.mark.parametrize("scale", [0.3, 1.9])  # magnified, and averaged over blocks first
+def test_a_part_is_cut_from_the_whole_face(scale: float) -> None:
+    points = turned(TEMPLATE, scale, 12, (-30.0, 20.0))
+    grey = np.ascontiguousarray(astronaut()[..., 1])
+    whole = align(np.stack([grey] * 3, axis=2), points, 64)
+    part = align_light(grey, points, 64, (10, 8, 54, 62))
+    assert part.shape == (54, 44)
+    assert (part[..., None] == whole[8:62, 10:54]).all()
 
 
 def test_landmarks_too_far_apart_are_refused() -> None:

@@ -9,6 +9,7 @@ import zlib
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -20,6 +21,9 @@ from support.running_server import form, running, until
 
 pytest.importorskip("fastapi")
 pytestmark = pytest.mark.slow
+
+DEADLY = b"a deadly file"  # as in support.deadly_server
+PROGRAM = ("-c", "from support.deadly_server import main; main()")
 
 MEGABYTE = 1_000_000
 
@@ -210,47 +214,94 @@ def memory(server):
     return sum(psutil.Process(pid).memory_full_info().uss for pid in tree) / MEGABYTE
 
 
-def test_a_hundred_at_once_are_all_answered(server, sample):
+def test_a_hundred_at_once_are_all_answered(tmp_path, sample):
+    with running("base", tmp_path / "uploads", "--workers", 2) as server:
+        _send_a_hundred(server, sample)
+        assert server.send("/v1/predict", sample)[0] == 200
+        assert server.left() == []
+
+
+def _send_a_hundred(server, sample):
     peak = 0.0
     with ThreadPoolExecutor(100) as pool:
-        answers = [pool.submit(server.send, "/v1/predict", sample, timeout=240) for _ in range(100)]
+        answers = [pool.submit(server.send, "/v1/predict", sample, timeout=400) for _ in range(100)]
         while not all(answer.done() for answer in answers):
             peak = max(peak, memory(server))
             time.sleep(0.2)
     counts = Counter(answer.result()[0] for answer in answers)
     assert set(counts) == {200, 429}
     assert counts[200] >= 18  # two workers, sixteen waiting
-    assert peak < 1200
+    assert peak < 1200, peak
     refused = [answer.result() for answer in answers if answer.result()[0] == 429]
     assert all(int(headers["retry-after"]) >= 1 for _, headers, _ in refused)
 
 
-def workers_of(server):
-    """The processes of a server that load networks."""
-    children = psutil.Process(server.process.pid).children()
-    return [each for each in children if "spawn_main" in " ".join(each.cmdline())]
+def long_sample(path):
+    """The sample fifteen times, every 5 seconds."""
+    with av.open(str(SAMPLE)) as first, av.open(str(path), "w") as film:
+        streams = [film.add_stream_from_template(stream) for stream in first.streams]
+        for turn in range(15):
+            with av.open(str(SAMPLE)) as clip:
+                for packet in clip.demux():
+                    if packet.dts is None:
+                        continue
+                    later = round(5 * turn / packet.time_base)
+                    packet.pts, packet.dts = packet.pts + later, packet.dts + later
+                    packet.stream = streams[packet.stream.index]
+                    film.mux(packet)
+    return path.read_bytes()
 
 
-def test_a_killed_worker_costs_its_own_request(server, sample):
-    jobs = [json.loads(server.send("/v1/jobs", sample)[2])["id"] for _ in range(2)]
-    until(lambda: server.record(jobs[0])["state"] != "queued", 60)
-    for worker in workers_of(server)[:1]:
-        worker.kill()
-    states = Counter(server.finished(job)["state"] for job in jobs)
-    assert states["done"] >= 1
+def at_work(server):
+    """The processes of a server that have an upload open."""
+
+    def reads(process):
+        return any(server.folder in Path(file.path).parents for file in process.open_files())
+
+    return [each for each in psutil.Process(server.process.pid).children() if reads(each)]
+
+
+def begun(server, content, count):
+    """Films that are being worked on, by id, and the processes that do so."""
+    jobs = [json.loads(server.send("/v1/jobs", content)[2])["id"] for _ in range(count)]
+
+    def under_way():
+        done = [server.record(job)["progress"]["done_seconds"] for job in jobs]
+        return all(done) and len(at_work(server)) >= count
+
+    until(under_way, 60)
+    return jobs, at_work(server)
+
+
+def test_a_killed_worker_costs_its_own_request(server, tmp_path):
+    jobs, workers = begun(server, long_sample(tmp_path / "long.mp4"), 2)
+    workers[0].kill()
+    records = sorted((server.finished(job) for job in jobs), key=lambda each: each["state"])
+    assert [each["state"] for each in records] == ["done", "failed"]
+    assert records[1]["problem"]["kind"] == "worker"
     for job in jobs:
         server.request("DELETE", f"/v1/jobs/{job}")
 
 
-def test_a_killed_server_leaves_nothing_after_the_next_start(toy_bundle, tmp_path, sample):
+def test_a_killed_server_leaves_nothing_after_the_next_start(toy_bundle, tmp_path):
     folder = tmp_path / "uploads"
     with running(toy_bundle, folder, "--workers", 1) as first:
-        first.send("/v1/jobs", sample)
-        workers = workers_of(first)
+        begun(first, long_sample(tmp_path / "long.mp4"), 1)
+        children = psutil.Process(first.process.pid).children()
         first.process.kill()
         first.process.wait()
     assert first.left() != []
-    _, alive = psutil.wait_procs(workers, timeout=20)
+    _, alive = psutil.wait_procs(children, timeout=20)
     assert alive == []
     with running(toy_bundle, folder, "--workers", 1, ready=False) as second:
         assert second.left() == []
+
+
+@pytest.mark.parametrize("route", ["/v1/predict", "/v1/jobs"])
+def test_a_file_that_kills_its_decoder_costs_its_own_request(toy_bundle, tmp_path, route):
+    content = long_sample(tmp_path / "long.mp4")
+    with running(toy_bundle, tmp_path / "uploads", "--workers", 2, program=PROGRAM) as server:
+        (job,), _ = begun(server, content, 1)
+        assert kind_of(server.send(route, DEADLY)) == (500, "worker")
+        assert server.finished(job)["state"] == "done"
+        assert server.send(route, SAMPLE.read_bytes())[0] in {200, 202}

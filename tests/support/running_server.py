@@ -90,7 +90,7 @@ def running(bundle, folder, *options, token=None, ready=True, program=("-m", "fa
             [sys.executable, *program, *given, "--threads", "1", *map(str, options)],
             stdout=stream,
             stderr=stream,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env=os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
         )
     try:
         server = Server(process, _port(process, log), folder, log, token)

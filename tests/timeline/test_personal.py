@@ -29,6 +29,7 @@ from support.people import add_population, clips_of, few_emotions_will_do
 from support.places import DOCS
 from support.written_timelines import row
 
+TOO_LITTLE = "too little of this person is seen and heard, about 8 s are needed"
 WINDOWS = {"window": 1.0, "hop": 0.5}
 
 
@@ -168,7 +169,7 @@ def test_sound_alone_is_the_enrolled_persons(toy, baseline, voice, tmp_path):
 def test_there_is_a_reason_where_there_is_no_personal_answer(toy, toy_bundle, voice):
     made = timeline(SAMPLE, toy, **WINDOWS, personal="whole")
     assert {row.personal_reason for row in made.rows_of(0)} == {"too_little"}
-    assert "    personal: none: too little of this person is seen and heard" in summary(made)
+    assert f"    personal: none: {TOO_LITTLE}" in summary(made)
     assert made.personal_segments == ()
     assert made.people[0].personal_emotion is None
     rows = timeline(voice, toy, **WINDOWS, personal="whole").rows
@@ -227,7 +228,7 @@ def test_the_reason_is_that_of_most_windows_with_scores(toy):
                 missing={"face": "no_face", "voice": "silent"})
         for k in range(2, 5)
     ]  # fmt: skip
-    assert why_none([*scored, *empty]) == "too little of this person is seen and heard"
+    assert why_none([*scored, *empty]) == TOO_LITTLE
     assert why_none(empty) == why_none([]) == "there is nothing to read"
 
 

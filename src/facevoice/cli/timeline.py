@@ -270,13 +270,16 @@ def _voice(timeline: "Timeline") -> Iterator[str]:
 
 def _personal(timeline: "Timeline", person: int | None, shares: Mapping[str, float]) -> str:
     """What a person shows against his or her own baseline, or why that is not known."""
-    from facevoice.output.person import why_none
+    from facevoice.output.person import FEW_SHOWN, unchanged, why_none
 
     rows = timeline.rows_of(person)
     if not shares:
         return f"none: {why_none(rows)}"
     (*_, last) = (row.personal for row in rows if row.personal is not None)
-    return f"{_shown(shares)}, against {duration(last.seconds)} of this person"
+    length = duration(last.seconds)
+    if unchanged((row.personal, row.scores) for row in rows):
+        return f"the same: {FEW_SHOWN} in {length} of this person"
+    return f"{_shown(shares)}, against {length} of this person"
 
 
 def _shown(shares: Mapping[str, float]) -> str:

@@ -14,16 +14,22 @@ from facevoice.types import Float32Array, UInt8Array
 
 _SIDE: Final = 32  # pixels to which the face is averaged
 _CELLS: Final = 4  # per side
+_CELL: Final = _SIDE // _CELLS  # pixels of its side
 _DIRECTIONS: Final = 8
+_BINS: Final = _CELLS**2 * _DIRECTIONS
+_CELL_BINS: Final = _DIRECTIONS * np.kron(
+    np.arange(_CELLS**2).reshape(_CELLS, _CELLS), np.ones((_CELL, _CELL), np.intp)
+)
 _COLOUR_SHARE: Final = 0.5
 
 
 def describe(aligned: UInt8Array) -> Float32Array:
     """Describe a face as (D,) float32 of length 1; aligned: (256, 256, 3) uint8 RGB."""
     small = np.asarray(Image.fromarray(aligned).reduce(len(aligned) // _SIDE), np.float32)
-    colour = _cells(small)
+    colour = small.reshape(_CELLS, _CELL, _CELLS, _CELL, 3).mean(axis=(1, 3))
     colour = _unit((colour - colour.mean(axis=(0, 1))).ravel())
-    texture = _unit(_gradients(small.mean(axis=2)))
+    red, green, blue = np.moveaxis(small, 2, 0)
+    texture = _unit(_gradients((red + green + blue) / 3))
     return np.concatenate([colour * _COLOUR_SHARE**0.5, texture * (1 - _COLOUR_SHARE) ** 0.5])
 
 
@@ -32,20 +38,13 @@ def likeness(first: Float32Array, second: Float32Array) -> float:
     return float(first @ second)
 
 
-def _cells(values: Float32Array) -> Float32Array:
-    """Means over a grid of cells: (32, 32, C) -> (4, 4, C)."""
-    side = _SIDE // _CELLS
-    grid = values.reshape(_CELLS, side, _CELLS, side, -1)
-    return np.asarray(grid.mean(axis=(1, 3)), np.float32)
-
-
 def _gradients(light: Float32Array) -> Float32Array:
     """Square-rooted energy of the gradients by cell and unsigned direction, minus its mean."""
     down, across = np.gradient(light)
     angle = np.arctan2(down, across) % np.pi
     bins: NDArray[np.intp] = (angle * (_DIRECTIONS / np.pi)).astype(np.intp) % _DIRECTIONS
-    one_hot = np.eye(_DIRECTIONS, dtype=np.float32)[bins] * np.hypot(down, across)[..., None]
-    energy = np.sqrt(_cells(one_hot).ravel())
+    sums = np.bincount((_CELL_BINS + bins).ravel(), np.hypot(down, across).ravel(), _BINS)
+    energy = np.sqrt(sums / _CELL**2)
     return np.asarray(energy - energy.mean(), np.float32)
 
 

@@ -25,6 +25,10 @@ MOST_MOUTHS: Final = 8
 """Faces per picture that are watched, the largest first."""
 
 _SIDE: Final = 64  # pixels of the aligned face
+_FACE: Final = (10, 8, 54, 62)  # the part of it that is drawn; the slices are parts of this one
+_UPPER: Final = np.s_[:, :26]
+_MOUTH: Final = np.s_[:, 30:54, 6:38]
+_LIPS: Final = np.s_[:, 36:52, 12:32]
 _RATE_HZ: Final = 30.0
 _SMALLEST_EYES: Final = 10.0  # pixels between the eyes; the mouth of a smaller face is noise
 _CONTRAST: Final = 4.0
@@ -113,7 +117,7 @@ class Mouths:
             for at, light in between:
                 share = np.float32((at - mouth.seen) / (time - mouth.seen))
                 points = last + share * (landmarks - last)
-                aligned.append(align_light(light, points, _SIDE))
+                aligned.append(align_light(light, points, _SIDE, _FACE))
             if aligned:
                 times, motions = _new_motions(mouth, [at for at, _ in between], np.stack(aligned))
                 if len(times):
@@ -162,8 +166,8 @@ class RecentMotions:
 def _new_motions(
     mouth: _Mouth, times: list[float], lights: UInt8Array
 ) -> tuple[Float64Array, Float64Array]:
-    """The times (T,) and motions (T, MOTIONS) that the next aligned faces (T, 64, 64) add."""
-    even = _evenly_lit(lights[:, 38:62, 16:48]), _evenly_lit(lights[:, 8:62, 10:54])
+    """The times (T,) and motions (T, MOTIONS) that the next aligned faces (T, 54, 44) add."""
+    even = _evenly_lit(lights[_MOUTH]), _evenly_lit(lights)
     before, mouth.even = mouth.even, (even[0][-1:], even[1][-1:])
     earlier, mouth.last = mouth.last, times[-1]
     if before is None:
@@ -181,7 +185,7 @@ def _motions(
     """The motions (T, 9) between T + 1 successive aligned faces.
 
     mouths, faces: the mouth's region and the face in even light, T + 1 of each.
-    lights: (T, 64, 64) the aligned faces, without the first.
+    lights: (T, 54, 44) the aligned faces, without the first.
     seconds: (T,) between the successive faces: pictures do not lie on the grid of time exactly.
 
     Mean change per second of the mouth's region, of its upper, middle and lower third, of the upper
@@ -190,10 +194,10 @@ def _motions(
     """
     gaps = np.maximum(seconds, _SHORTEST_GAP)[:, None, None]
     change = np.abs(np.diff(mouths, axis=0)) / gaps
-    above = np.abs(np.diff(faces[:, :26], axis=0)) / gaps
+    above = np.abs(np.diff(faces[_UPPER], axis=0)) / gaps
     thirds = change[:, :8], change[:, 8:16], change[:, 16:]
     changes = [change, *thirds, above, change[:, 6:20, 8:24]]
-    mouth = lights[:, 44:60, 22:42].astype(np.float64)
+    mouth = lights[_LIPS].astype(np.float64)
     darkest = np.partition(mouth.reshape(len(mouth), -1), 30, axis=1)[:, :30]
     return np.stack(
         [

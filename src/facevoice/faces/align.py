@@ -8,6 +8,7 @@ the pictures that expression networks are trained on. Coordinates are continuous
 the picture, far below the scatter of the landmarks.
 """
 
+import math
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +20,9 @@ from facevoice.faces.sample import padded_crop
 from facevoice.types import ALIGNED_SIZE, Float64Array, UInt8Array, require
 
 Points = NDArray[np.floating[Any]]
+
+Part = tuple[int, int, int, int]
+"""Left, top, right and bottom of a part of an aligned face, in whole pixels."""
 
 # github.com/seetaface/SeetaFaceEngine, FaceIdentification/tools/aligner.cpp: std_points
 _MEAN_SHAPE: Final = (
@@ -50,20 +54,20 @@ def similarity(source: Points, target: Points) -> Float64Array:
         source.ndim == 2 and source.shape == target.shape and source.shape[1:] == (2,),
         f"source and target must both be (N, 2), got {source.shape} and {target.shape}",
     )
-    count = len(source)
-    source_mean, target_mean = source.sum(axis=0) / count, target.sum(axis=0) / count
-    source_left, target_left = source - source_mean, target - target_mean
-    variance = (source_left**2).sum()
+    # as complex numbers, a rotation with a scale is one factor; this is its least-squares solution
+    before, after = ([complex(x, y) for x, y in points.tolist()] for points in (source, target))
+    middle, target_middle = sum(before) / len(before), sum(after) / len(after)
+    left = [point - middle for point in before]
+    variance = sum(point.real * point.real + point.imag * point.imag for point in left)
     require(
-        np.isfinite(variance) and variance > 0,
+        math.isfinite(variance) and variance > 0,
         f"points must be finite and differ, got {source.tolist()}",
     )
-    # a rotation with a scale in the plane is one complex factor; this is its least-squares solution
-    turn = (source_left * target_left).sum() / variance
-    tilt = (source_left[:, 0] * target_left[:, 1] - source_left[:, 1] * target_left[:, 0]).sum()
-    tilt /= variance
-    linear = np.array([[turn, -tilt], [tilt, turn]])
-    return np.column_stack([linear, target_mean - linear @ source_mean])
+    pairs = zip(left, after, strict=True)
+    factor = sum(point.conjugate() * (to - target_middle) for point, to in pairs) / variance
+    shift = target_middle - factor * middle
+    turn, tilt = factor.real, factor.imag
+    return np.array([[turn, -tilt, shift.real], [tilt, turn, shift.imag]])
 
 
 def align(image: UInt8Array, landmarks: Points, size: int = ALIGNED_SIZE) -> UInt8Array:
@@ -80,49 +84,62 @@ def align(image: UInt8Array, landmarks: Points, size: int = ALIGNED_SIZE) -> UIn
     finite, or are so far apart that the face would be larger than 16384 pixels.
     """
     check_picture(image)
-    return _warped(image, landmarks, size)
+    return warp(image, _to_template(landmarks, size), size)
 
 
-def align_light(light: UInt8Array, landmarks: Points, size: int) -> UInt8Array:
-    """As ``align``, for brightness only: (H, W) uint8 -> (size, size) uint8."""
+def align_light(light: UInt8Array, landmarks: Points, size: int, part: Part) -> UInt8Array:
+    """Part of what ``align`` gives, for brightness only: (H, W) uint8 -> (rows, columns) uint8."""
     require(
         light.ndim == 2 and light.dtype == np.uint8 and light.size != 0,
         f"light must be (H, W) uint8, got {light.shape} {light.dtype}",
     )
-    return _warped(light, landmarks, size)
+    return warp(light, _to_template(landmarks, size), size, part)
 
 
-def _warped(image: UInt8Array, landmarks: Points, size: int) -> UInt8Array:
-    """image: (H, W) or (H, W, 3); returns (size, size) or (size, size, 3)."""
-    return warp(image, similarity(landmarks, TEMPLATE * (size / ALIGNED_SIZE)), size)
+def _to_template(landmarks: Points, size: int) -> Float64Array:
+    return similarity(landmarks, TEMPLATE * (size / ALIGNED_SIZE))
 
 
-def warp(image: UInt8Array, forward: Float64Array, size: int) -> UInt8Array:
+def warp(
+    image: UInt8Array, forward: Float64Array, size: int, part: Part | None = None
+) -> UInt8Array:
     """The square of a picture that a similarity leads to, interpolated as ``align`` does.
 
     image: (H, W) or (H, W, 3) uint8.
     forward: (2, 3) from the picture to the square, as ``similarity`` gives it.
-    Returns (size, size) or (size, size, 3). Raises InvalidInputError if the square covers more than
-    16384 pixels per side of the picture.
+    part: of the square; None: all of it.
+    Returns (size, size) or (size, size, 3), or the part. Raises InvalidInputError if the square
+    covers more than 16384 pixels per side of the picture.
     """
-    turn, tilt = forward[:, 0]  # a similarity is (turn, -tilt), (tilt, turn), like its inverse
-    shrink = 1 / float(np.hypot(turn, tilt))
-    linear = np.array([(turn, tilt), (-tilt, turn)]) * shrink**2  # from the result to the picture
-    shift = -linear @ forward[:, 2]
+    (turn, _, across), (tilt, _, down) = forward.tolist()
+    back = 1 / complex(turn, tilt)  # a similarity is such a factor and a shift
+    origin = -back * complex(across, down)
+    shrink = abs(back)
     require(
         shrink * size <= _LARGEST_SHRINK * ALIGNED_SIZE,
         f"landmarks are too far apart: the face would cover {shrink * size:.0f} pixels",
     )
     block = max(1, round(shrink))
-    corners = np.array([(0, 0), (size, 0), (0, size), (size, size)]) @ linear.T + shift
-    start = np.floor(corners.min(axis=0)).astype(int) - _BORDER * block
-    stop = np.ceil(corners.max(axis=0)).astype(int) + _BORDER * block
-    stop += (start - stop) % block
-    region = Image.fromarray(padded_crop(image, start, stop))
+    corners = [origin + back * corner for corner in (0, size, size * 1j, size + size * 1j)]
+    left, width = _covered([corner.real for corner in corners], block)
+    top, height = _covered([corner.imag for corner in corners], block)
+    region = Image.fromarray(padded_crop(image, (left, top), (left + width, top + height)))
     if block > 1:
         region = region.reduce(block)
-    inner = np.column_stack([linear, shift - start]) / block
+    first_column, first_row, last_column, last_row = (0, 0, size, size) if part is None else part
+    origin += back * complex(first_column, first_row) - complex(left, top)
+    inner = back.real, -back.imag, origin.real, back.imag, back.real, origin.imag
     warped = region.transform(
-        (size, size), Image.Transform.AFFINE, tuple(inner.ravel()), Image.Resampling.BILINEAR
+        (last_column - first_column, last_row - first_row),
+        Image.Transform.AFFINE,
+        tuple(value / block for value in inner),
+        Image.Resampling.BILINEAR,
     )
     return np.array(warped)
+
+
+def _covered(corners: list[float], block: int) -> tuple[int, int]:
+    """Start and length, in whole blocks, of the pixels that interpolation may read on one axis."""
+    start = math.floor(min(corners)) - _BORDER * block
+    length = math.ceil(max(corners)) + _BORDER * block - start
+    return start, length + -length % block

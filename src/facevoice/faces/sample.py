@@ -7,6 +7,8 @@ from PIL import Image
 from facevoice.types import ALIGNED_SIZE, UInt8Array, require
 
 Box = tuple[float, float, float, float]
+Pixel = tuple[int, int] | NDArray[np.intp]
+"""x and y."""
 
 
 def evenly_spaced(count_available: int, count_wanted: int) -> NDArray[np.intp]:
@@ -29,21 +31,22 @@ def evenly_spaced(count_available: int, count_wanted: int) -> NDArray[np.intp]:
     return (2 * np.arange(count_wanted) + 1) * count_available // (2 * count_wanted)
 
 
-def padded_crop(image: UInt8Array, start: NDArray[np.intp], stop: NDArray[np.intp]) -> UInt8Array:
+def padded_crop(image: UInt8Array, start: Pixel, stop: Pixel) -> UInt8Array:
     """The pixels from start (x, y) to stop (x, y); beyond the picture its edge is repeated.
 
     image: (H, W) or (H, W, 3). Returns (stop y - start y, stop x - start x) or with 3 channels.
     """
-    limit = np.array([image.shape[1], image.shape[0]])
+    height, width = image.shape[:2]
+    if min(start) >= 0 and stop[0] <= width and stop[1] <= height:
+        return np.ascontiguousarray(image[start[1] : stop[1], start[0] : stop[0]])
+    limit = np.array([width, height])
     first = np.clip(start, 0, limit - 1)
     last = np.clip(stop, first + 1, limit)
-    missing = (stop - start) - (last - first)
+    missing = np.subtract(stop, start) - (last - first)
     before = np.clip(first - start, 0, missing)
-    region = np.ascontiguousarray(image[first[1] : last[1], first[0] : last[0]])
-    if missing.any():
-        pads = np.stack([before, missing - before], axis=1)[::-1].tolist()
-        region = np.pad(region, [*pads, (0, 0)][: image.ndim], mode="edge")
-    return region
+    region = image[first[1] : last[1], first[0] : last[0]]
+    pads = np.stack([before, missing - before], axis=1)[::-1].tolist()
+    return np.pad(region, [*pads, (0, 0)][: image.ndim], mode="edge")
 
 
 def crop_and_resize(images: UInt8Array, box: Box, size: int) -> UInt8Array:

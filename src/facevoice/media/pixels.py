@@ -3,8 +3,9 @@
 import math
 import re
 import struct
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
+import av
 import numpy as np
 from av.error import FFmpegError
 from av.sidedata.sidedata import SideData
@@ -20,6 +21,10 @@ MAX_SIDE: Final = 16_384
 """The longest side of a picture that is read, in pixels."""
 MAX_PIXELS: Final = 2**27
 """The most pixels of a picture that is read (134 million, 400 MB as RGB)."""
+
+ONE_THREAD: Final[Any] = {"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {}
+"""For ``VideoReformatter.reformat``, which since PyAV 17 uses a thread per core if it is not asked
+for one: these pictures are too small for that to pay."""
 
 _most_pixels: Final = [MAX_PIXELS]  # of this process
 _FLOATS: Final = re.compile(r"f(16|32)(le|be)?$")
@@ -59,12 +64,14 @@ class Converter:
             return None
         try:
             if form == "rgb24":
-                scaled = self._scalers[form].reformat(picture, width, height, form)
+                scaled = self._scalers[form].reformat(picture, width, height, form, **ONE_THREAD)
                 image = np.asarray(scaled.to_ndarray(), np.uint8)
             elif picture.format.name in _LIGHT_FIRST and ratio == 1:
                 image = _first_plane(picture)
             else:  # in the range of values that film uses, as above
-                scaled = self._scalers["yuv420p"].reformat(picture, width, height, "yuv420p")
+                scaled = self._scalers["yuv420p"].reformat(
+                    picture, width, height, "yuv420p", **ONE_THREAD
+                )
                 image = _first_plane(scaled)
         except (FFmpegError, ValueError):
             return None

@@ -17,7 +17,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from facevoice.media.clock import TIME_TOLERANCE
-from facevoice.media.pixels import Converter
+from facevoice.media.pixels import ONE_THREAD, Converter
 from facevoice.media.stream_decoder import Timed
 from facevoice.types import Damage, Damaged, UInt8Array, ignored
 
@@ -122,7 +122,12 @@ class Viewer:
         height, width = THUMBNAIL
         try:
             small = self._thumbnails.reformat(
-                picture, width, height, "rgb24", interpolation=Interpolation.AREA
+                picture,
+                width,
+                height,
+                "rgb24",
+                interpolation=Interpolation.AREA,
+                **ONE_THREAD,
             )
             thumbnail = np.asarray(small.to_ndarray(), np.uint8)
         except (FFmpegError, ValueError):

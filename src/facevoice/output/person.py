@@ -6,8 +6,9 @@ from typing import Final
 
 from facevoice.messages import counted
 from facevoice.output.wording import duration
-from facevoice.person import FEWEST_CLIPS, Reason
+from facevoice.person import CLIP_SECONDS, FEWEST_CLIPS, Personal, Reason
 from facevoice.timeline.table import Row
+from facevoice.types import Scores
 
 REASON_CLAUSES: Final[Mapping[Reason, str]] = {
     "no_baseline": "no person is named for this input",
@@ -18,10 +19,14 @@ REASON_CLAUSES: Final[Mapping[Reason, str]] = {
 """What follows the code of a reason why there is no personal answer."""
 
 
+FEW_SHOWN: Final = "few emotions seem to be shown"
+"""Why personal scores are the plain ones: the mean of few emotions is not the person's own."""
+
 _IN_FILMS: Final[Mapping[Reason, str]] = {
     **REASON_CLAUSES,
     "no_baseline": "it is not known whose voice this is",
-    "too_little": "too little of this person is seen and heard",
+    "too_little": "too little of this person is seen and heard, about"
+    f" {(FEWEST_CLIPS - 0.5) * CLIP_SECONDS:.0f} s are needed",
 }
 
 
@@ -33,6 +38,12 @@ def why_none(rows: Iterable[Row]) -> str:
     found = Counter(row.personal_reason for row in rows if row.scores is not None)
     reason = found.most_common(1)[0][0] if found else None
     return _IN_FILMS[reason or "nothing_scored"]
+
+
+def unchanged(answers: Iterable[tuple[Personal | None, Scores | None]]) -> bool:
+    """Whether there are personal answers, all of which are the plain ones to the last digit."""
+    found = [personal.scores == plain for personal, plain in answers if personal is not None]
+    return bool(found) and all(found)
 
 
 def rests_on(clips: int, seconds: float) -> str:

@@ -135,7 +135,7 @@ def test_personal_curves_are_dashed_below_the_plain_ones(talk, tmp_path):
     assert names == ["plain", "personal"]
     assert "personal: the same scores, read against how this person usually looks" in text
     assert "Personal: happy 100%." in text
-    assert "No personal curves: too little of this person is seen and heard." in text
+    assert "No personal curves: too little of this person is seen and heard, about 8 s are" in text
     assert "stroke-dasharray: 7 3" in text
     plain = page_of(make_timeline(), talk, tmp_path / "plain")[1]
     assert "Personal" not in plain
@@ -166,11 +166,11 @@ def test_undecided_segments_are_striped(talk, tmp_path):
     text = page_of(unclear, talk, tmp_path)[1]
     document = Document(text)
     first = json.loads(document.content["script"][0])[0]
-    assert first["segments"][0] == [0.0, 5.0, "undecided: angry or sad"]
+    assert first["segments"][0] == [0.0, 5.0, "undecided (angry or sad)"]
     striped = [a for a in document.all("span") if "undecided" in a.get("class", "")]
     assert [a["title"] for a in striped] == ["angry or sad"]
     assert "--d:var(--e5)" in striped[0]["style"]
-    assert "<td>undecided: angry or sad</td>" in text
+    assert "<td>undecided (angry or sad)</td>" in text
 
 
 def test_times_are_the_players(tmp_path):

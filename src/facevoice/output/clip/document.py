@@ -23,7 +23,7 @@ from facevoice.output.html.elements import (
     section,
 )
 from facevoice.output.html.page import care, html_page
-from facevoice.output.person import REASON_CLAUSES, rests_on
+from facevoice.output.person import FEW_SHOWN, REASON_CLAUSES, rests_on, unchanged
 from facevoice.output.timeline.film import Film
 from facevoice.output.wording import clock, duration, listed, percent, undecided, verdict
 from facevoice.predict.prediction import EvidenceSummary
@@ -176,6 +176,8 @@ def _personal(clip: Clip, colours: Colours) -> str:
         f"Read against {rests_on(personal.clips, personal.seconds)} of the same person. The answer"
         " above does without."
     )
+    if unchanged([(personal, clip.prediction.scores)]):
+        about += f" Both are the same: {FEW_SHOWN}."
     answer = _answer(personal.scores, colours)
     return section(
         heading, answer + bars(personal.scores, colours, "Personal scores by emotion"), about

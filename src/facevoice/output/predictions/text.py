@@ -8,7 +8,7 @@ from facevoice.branches.tree import members_of
 from facevoice.messages import counted
 from facevoice.output.damage import damage_sentence
 from facevoice.output.missing import REASONS
-from facevoice.output.person import REASON_CLAUSES, rests_on
+from facevoice.output.person import FEW_SHOWN, REASON_CLAUSES, rests_on, unchanged
 from facevoice.output.wording import CLOSE, listed, undecided, verdict, visible
 from facevoice.predict.prediction import Prediction
 from facevoice.types import Scores
@@ -74,7 +74,13 @@ def _about_the_person(prediction: Prediction) -> Iterator[str]:
     personal, reason = prediction.personal, prediction.personal_reason
     if personal is not None:
         found = rests_on(personal.clips, personal.seconds)
-        yield f"  personal: read against {found} of the same person"
+        said = f"  personal: read against {found} of the same person"
+        between = undecided(personal.scores)
+        if unchanged([(personal, prediction.scores)]):
+            said += f", which changes nothing: {FEW_SHOWN}"
+        elif between is not None:
+            said += f"; undecided between {listed(between)}"
+        yield said
     if reason is not None:
         yield f"  no personal answer: {reason} ({REASON_CLAUSES[reason]})"
 

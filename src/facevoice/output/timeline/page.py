@@ -25,7 +25,7 @@ from facevoice.output.html.elements import (
 from facevoice.output.html.page import care, html_page
 from facevoice.output.html.thumbnails import thumbnail
 from facevoice.output.html.time_axis import axis, lane, ribbon
-from facevoice.output.person import why_none
+from facevoice.output.person import FEW_SHOWN, unchanged, why_none
 from facevoice.output.timeline.columns import printable
 from facevoice.output.timeline.curves import curves, points_of
 from facevoice.output.timeline.film import Film
@@ -215,10 +215,11 @@ def _mostly(timeline: Timeline, person: Person | None) -> str:
 
 def _personally(timeline: Timeline, person: Person | None) -> str:
     own = voice_shares(timeline, personal) if person is None else person.personal_shares
-    shares = _largest(own)
+    shares, rows = _largest(own), timeline.rows_of(None if person is None else person.id)
+    if shares and unchanged((row.personal, row.scores) for row in rows):
+        return f"Personal: the same, since {FEW_SHOWN}."
     if shares:
         return f"Personal: {shares}."
-    rows = timeline.rows_of(None if person is None else person.id)
     return f"No personal curves: {why_none(rows)}."
 
 
@@ -283,8 +284,8 @@ def _own_cell(timeline: Timeline, emotion: str | None) -> tuple[str, ...]:
 
 
 def _said(names: Sequence[str]) -> str:
-    """What a segment shows, in words: "happy", or "undecided: happy or sad"."""
-    return one_line(f"undecided: {' or '.join(names)}" if len(names) > 1 else names[0])
+    """What a segment shows, in words: "happy", or "undecided (happy or sad)"."""
+    return one_line(f"undecided ({' or '.join(names)})" if len(names) > 1 else names[0])
 
 
 def _score(segment: Segment) -> str:
