@@ -107,6 +107,8 @@ class EvidenceReader:
     ) -> Generator[EvidenceWindow, None, None]:
         """Yield all windows of a file, each of which depends on itself and the past alone.
 
+        In a film that is followed by another process, a thread makes the next window meanwhile.
+
         main_only: keep only the aligned pictures that the main person may need.
         attribute: attribute the speech to people.
 
@@ -115,6 +117,16 @@ class EvidenceReader:
             WorkerError: the process that follows people was killed.
             FacevoiceError: the file cannot be read.
         """
+        windows = self._windows(path, plan, main_only=main_only, attribute=attribute)
+        return prefetched(windows, 1) if self._apart(plan) else windows
+
+    def _apart(self, plan: Plan) -> bool:
+        """Whether people are followed in a process of their own."""
+        return plan.has_video and self._device == "cpu" and is_worth_a_process(plan.seconds)
+
+    def _windows(
+        self, path: Path, plan: Plan, *, main_only: bool, attribute: bool
+    ) -> Generator[EvidenceWindow, None, None]:
         maker = self.maker(plan, main_only=main_only, attribute=attribute)
         pictures: Iterator[Followed | Damage] = iter(())
         sound: Iterator[Waveform | Damage] = iter(())
@@ -211,7 +223,7 @@ class EvidenceReader:
     ) -> Generator[Followed | Damage, None, None]:
         """Follow people in parallel to the windows: it needs no sound, as windows do."""
         make = partial(follow_file, path, plan, with_mouths=with_mouths)
-        if self._device == "cpu" and is_worth_a_process(plan.seconds):
+        if self._apart(plan):
             return in_another_process(partial(make, self._new_detector))
         return prefetched(make(lambda: self._detector), PICTURES_AHEAD)
 
