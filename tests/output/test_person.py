@@ -10,6 +10,7 @@ from facevoice.output.person import FEW_SHOWN, unchanged
 from facevoice.output.predictions.text import render
 from facevoice.person import Personal
 from facevoice.predict import Predictor
+from facevoice.types import Scores
 from support.evidence_factory import make_evidence
 from support.written_timelines import make_timeline, with_personal
 
@@ -22,9 +23,10 @@ def test_an_answer_that_changes_nothing_says_so(toy_bundle):
     assert f"24 clips, 1 min 27 s of the same person, which changes nothing: {FEW_SHOWN}" in render(
         same, tree
     )
-    moved = replace(found.scores, values=np.roll(found.scores.values, 1))
-    other = replace(found, personal=Personal(moved, 24, 87.0))
-    assert "of the same person\n" in render(other, tree)
+    for values, said in (((0.5, 0.45), "; undecided between angry and disgust"), ((0.95, 0), "")):
+        moved = Scores(found.scores.labels, np.array([*values, 0, 0, 0, 0, 0.05]))
+        other = replace(found, personal=Personal(moved, 24, 87.0))
+        assert f"of the same person{said}\n" in render(other, tree)
 
 
 def test_a_person_whose_windows_all_stay_as_they_are():

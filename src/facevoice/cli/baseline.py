@@ -115,7 +115,7 @@ def _say_what_was_found(baseline: "Baseline", found: Counter[str], output: Path)
     from facevoice.person import FEWEST_CLIPS
 
     enough = "enough to read this person's clips against"
-    if baseline.clips < FEWEST_CLIPS and not baseline.statistics.neutral:
+    if not baseline.statistics.enough:
         enough = (
             f"too little: {FEWEST_CLIPS} clips are needed, or one of the person's neutral self with"
             " --neutral; add some with --update"
@@ -125,7 +125,10 @@ def _say_what_was_found(baseline: "Baseline", found: Counter[str], output: Path)
     show(f"a face in {face}, a voice in {voice}")
     _show_trust(baseline)
     if found["again"]:
-        say(f"{counted(found['again'], 'input')} enrolled already: left out")
+        say(
+            f"{counted(found['again'], 'input')} enrolled already: left out, and kept as first"
+            " enrolled, with --neutral or without"
+        )
     if found["nothing"]:
         say(f"{counted(found['nothing'], 'input')} without a face or a voice: left out")
     say_several(found["crowd"])

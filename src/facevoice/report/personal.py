@@ -213,7 +213,8 @@ def personal_lines(figures: Sequence[PersonalFigures]) -> list[str]:
         lines += ["", _heading(each)]
         width = max(len(node.node) for node in each.nodes)
         lines.append(f"{'percent':{width}}     raw         personal      points")
-        lines.append(f"{'':{width}}   WAR   UAR   WAR   UAR   WAR       p")
+        spread = "  (WAR of the worst and the best order)" if each.orders > 1 else ""
+        lines.append(f"{'':{width}}   WAR   UAR   WAR   UAR   WAR       p{spread}")
         lines += [_line(node, width, each.orders) for node in each.nodes]
     return lines
 

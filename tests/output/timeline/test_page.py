@@ -166,11 +166,11 @@ def test_undecided_segments_are_striped(talk, tmp_path):
     text = page_of(unclear, talk, tmp_path)[1]
     document = Document(text)
     first = json.loads(document.content["script"][0])[0]
-    assert first["segments"][0] == [0.0, 5.0, "undecided: angry or sad"]
+    assert first["segments"][0] == [0.0, 5.0, "undecided (angry or sad)"]
     striped = [a for a in document.all("span") if "undecided" in a.get("class", "")]
     assert [a["title"] for a in striped] == ["angry or sad"]
     assert "--d:var(--e5)" in striped[0]["style"]
-    assert "<td>undecided: angry or sad</td>" in text
+    assert "<td>undecided (angry or sad)</td>" in text
 
 
 def test_times_are_the_players(tmp_path):

@@ -74,10 +74,13 @@ def _about_the_person(prediction: Prediction) -> Iterator[str]:
     personal, reason = prediction.personal, prediction.personal_reason
     if personal is not None:
         found = rests_on(personal.clips, personal.seconds)
-        changes = ""
+        said = f"  personal: read against {found} of the same person"
+        between = undecided(personal.scores)
         if unchanged([(personal, prediction.scores)]):
-            changes = f", which changes nothing: {FEW_SHOWN}"
-        yield f"  personal: read against {found} of the same person{changes}"
+            said += f", which changes nothing: {FEW_SHOWN}"
+        elif between is not None:
+            said += f"; undecided between {listed(between)}"
+        yield said
     if reason is not None:
         yield f"  no personal answer: {reason} ({REASON_CLAUSES[reason]})"
 

@@ -284,8 +284,8 @@ def _own_cell(timeline: Timeline, emotion: str | None) -> tuple[str, ...]:
 
 
 def _said(names: Sequence[str]) -> str:
-    """What a segment shows, in words: "happy", or "undecided: happy or sad"."""
-    return one_line(f"undecided: {' or '.join(names)}" if len(names) > 1 else names[0])
+    """What a segment shows, in words: "happy", or "undecided (happy or sad)"."""
+    return one_line(f"undecided ({' or '.join(names)})" if len(names) > 1 else names[0])
 
 
 def _score(segment: Segment) -> str:
