@@ -34,8 +34,10 @@ from facevoice.scores.table import ScoreTable, read_score_table
 
 ORDERS = 30
 REPEATS = 3
+MIXES = 12  # persons of each kind made of a speaker's clips
 DRAWS = 30  # of neutral clips to enrol
 LONG, SHORT = 24, 16  # clips of a mixed person, and of one with a single emotion
+FEW = 8  # clips of a person, one of them somebody else's
 VOICE = "speech"
 ENROLLED = (1, 3, 10)
 NEUTRAL_SHARES = (0.0, 0.3, 0.5, 0.7, 0.9)
@@ -226,15 +228,33 @@ def mixes(clips: Clips) -> Iterator[tuple[str, str, NDArray[np.intp]]]:
         for share in NEUTRAL_SHARES:
             if not len(others) or (share and not len(neutral)):
                 continue
-            for _ in range(REPEATS):
+            for _ in range(MIXES):
                 count = round(share * LONG)
                 quiet = rng.choice(neutral, count) if count else neutral[:0]
                 classes = rng.choice(others, LONG - count)
                 loud = [rng.choice(own[truth == each]) for each in classes]
                 mixed = rng.permutation(np.concatenate([quiet, loud]).astype(int))
                 yield f"{share:.0%} neutral", corpus, mixed
-        for each in np.unique(truth):
+        for each in np.unique(truth).repeat(MIXES):
             yield "one emotion", corpus, rng.choice(own[truth == each], SHORT)
+        for _ in range(MIXES):
+            yield from _strangers(clips, corpus, own, rng)
+
+
+def _strangers(
+    clips: Clips, corpus: str, own: NDArray[np.intp], rng: np.random.Generator
+) -> Iterator[tuple[str, str, NDArray[np.intp]]]:
+    """A person alone, and with clips of others under the same name: half of them, or one of FEW."""
+    truth = clips.truth[own]
+    some = [rng.choice(own[truth == each]) for each in rng.choice(np.unique(truth), LONG)]
+    yield "one person", corpus, np.array(some)
+    kin = (clips.corpora == corpus) & (clips.speakers != clips.speakers[own[0]])
+    other = np.flatnonzero(clips.speakers == rng.choice(clips.speakers[kin]))
+    half = np.concatenate([some[: LONG // 2], rng.choice(other, LONG // 2)])
+    yield "two people", corpus, rng.permutation(half)
+    odd = rng.choice(np.flatnonzero(clips.corpora != corpus))
+    yield f"{FEW} clips", corpus, np.array([*some[:FEW]])
+    yield f"{FEW}, one odd", corpus, np.array([*some[: FEW - 1], odd])
 
 
 def show_mixes(clips: Clips) -> None:

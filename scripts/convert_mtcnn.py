@@ -5,12 +5,15 @@
 
 Reads the P-, R- and O-Net of Zhang et al. 2016 from the wheel of facenet-pytorch 2.5.3 (MIT),
 refuses files with another sha256, writes each net as a small hand-made graph, and compares it with
-the torch original at several shapes. Three things are folded into the weights, all exact up to
-float rounding:
+the torch original at several shapes. What differs from the original is exact up to float rounding:
 
-- the normalisation ``(x - 127.5) / 128`` into the first convolution, so that inputs are 0 to 255;
+- the normalisation ``(x - 127.5) / 128`` is folded into the first convolution, so that inputs are
+  0 to 255;
 - the softmax over (no face, face) becomes the sigmoid of the difference of its two logits;
-- the original's column-major flattening into the order of the first dense layer's weights.
+- the original's column-major flattening is folded into the order of the first dense weights;
+- a parametric ReLU is written ``slope * x + (1 - slope) * relu(x)``, and the R-Net's 28 first
+  channels are filled up to 32 with zeros. onnxruntime then keeps its own layout of channels from
+  the first convolution to the last; its PRelu took as long as all convolutions together.
 """
 
 import argparse
@@ -88,8 +91,14 @@ class Graph:
     def prelu(self, name: str) -> None:
         """Parametric ReLU: one slope per channel."""
         slope = self.weights[f"{name}.weight"]
-        flat = self.last.startswith("gemm")
-        self.node("PRelu", self.constant(name, slope if flat else slope[:, None, None]))
+        if not self.last.startswith("gemm"):
+            slope = slope[:, None, None]
+        whole = self.last
+        self.node("Relu")
+        self.node("Mul", self.constant(f"{name}.positive", 1 - slope))
+        positive, self.last = self.last, whole
+        self.node("Mul", self.constant(f"{name}.slope", slope))
+        self.node("Add", positive)
 
     def pool(self, size: int) -> None:
         """Max pooling with stride 2; a partial last window is kept."""
@@ -159,7 +168,7 @@ def proposal_net(weights: Weights) -> onnx.ModelProto:
 
 def refinement_net(weights: Weights) -> onnx.ModelProto:
     """R-Net: 24x24 crops; face (N, 1), offsets (N, 4)."""
-    graph = Graph(weights)
+    graph = Graph(weights | _filled_up(weights, 32))
     for index, pool in ((1, 3), (2, 3), (3, 0)):
         graph.conv(f"conv{index}", from_pixels=index == 1)
         graph.prelu(f"prelu{index}")
@@ -169,6 +178,18 @@ def refinement_net(weights: Weights) -> onnx.ModelProto:
     graph.prelu("prelu4")
     graph.heads("dense5_1", "dense5_2")
     return graph.model(24, {"face": [1], "offsets": [4]})
+
+
+def _filled_up(weights: Weights, channels: int) -> Weights:
+    """The weights around the first layer's channels, with zeros for further channels."""
+    missing = (0, channels - len(weights["conv1.bias"]))
+    still = (0, 0)
+    return {
+        "conv1.weight": np.pad(weights["conv1.weight"], (missing, still, still, still)),
+        "conv1.bias": np.pad(weights["conv1.bias"], missing),
+        "prelu1.weight": np.pad(weights["prelu1.weight"], missing),
+        "conv2.weight": np.pad(weights["conv2.weight"], (still, missing, still, still)),
+    }
 
 
 def output_net(weights: Weights) -> onnx.ModelProto:

@@ -55,6 +55,16 @@ def test_importing_facevoice_imports_nothing_heavy():
     assert run(code).strip() == "[]"
 
 
+def test_help_imports_neither_numpy_nor_the_list_of_packages():
+    code = """
+        import sys
+        import facevoice.cli
+        facevoice.cli.parser().format_help()
+        print(sorted({"numpy", "importlib.metadata", "asyncio"} & set(sys.modules)))
+    """
+    assert run(code).strip() == "[]"
+
+
 def test_every_public_name_is_there():
     for name in facevoice.__all__:
         assert getattr(facevoice, name) is not None

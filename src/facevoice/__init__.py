@@ -8,7 +8,6 @@
 
 import os
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from facevoice.timeline.live import LiveWindow, live
     from facevoice.types import EMOTIONS, Evidence, FaceTrack, Frame, Scores, Waveform
 
-__version__ = version("facevoice")
+    __version__: str
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime 1.29 and later report their use
 
@@ -67,10 +66,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":  # the list of packages takes longer than all that is above
+        return import_module("importlib.metadata").version("facevoice")
     if name not in _HOME:
         raise AttributeError(f"module 'facevoice' has no attribute {name!r}")
     return getattr(import_module(f"facevoice.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME])
+    return sorted([*globals(), *_HOME, "__version__"])

@@ -193,6 +193,12 @@ def test_one_clip_that_is_declared_neutral_is_enough(bundle, clips, tmp_path, ca
     command = ("predict", clips[2], "--baseline", path, "-o", output, "--bundle", bundle)
     assert run(*command) == 0
     assert records(output)[0]["personal"]["clips"] == 1
+    capsys.readouterr()
+    whole = ("predict", clips[3], "--same-person", "--baseline", path, "--bundle", bundle)
+    assert run(*whole) == 0
+    out, err = capsys.readouterr()
+    assert "read against 2 clips" in out
+    assert err == ""
 
 
 def test_a_clip_that_is_known_already_is_said_and_counts_once(

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from facevoice import __version__
 from facevoice.cli import (
     adapt,
     baseline,
@@ -31,7 +30,7 @@ from facevoice.cli import (
     timeline,
     train,
 )
-from facevoice.cli.console import say
+from facevoice.cli.console import say, show
 from facevoice.cli.options import INTERRUPTED
 from facevoice.errors import FacevoiceError
 from facevoice.messages import near
@@ -74,13 +73,23 @@ class _Parser(argparse.ArgumentParser):
         self.exit(USAGE, f"{self.prog}: {visible(message)} (try {self.prog} --help)\n")
 
 
+class _ShowVersion(argparse.Action):
+    """Prints the version, which takes a while to look up, and ends."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from facevoice import __version__
+
+        show(f"facevoice {__version__}")
+        parser.exit()
+
+
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     top = _Parser(
         prog="facevoice",
         description="Recognise emotion in face and voice from an ordinary video, offline.",
     )
-    top.add_argument("--version", action="version", version=f"facevoice {__version__}")
+    top.add_argument("--version", action=_ShowVersion, nargs=0, help="show the version and exit")
     verbs = top.add_subparsers(dest="verb", metavar="COMMAND", required=True)
     for verb in _VERBS:
         verb.add(verbs)

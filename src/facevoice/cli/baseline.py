@@ -115,7 +115,7 @@ def _say_what_was_found(baseline: "Baseline", found: Counter[str], output: Path)
     from facevoice.person import FEWEST_CLIPS
 
     enough = "enough to read this person's clips against"
-    if baseline.clips < FEWEST_CLIPS and not baseline.statistics.neutral:
+    if not baseline.statistics.enough:
         enough = (
             f"too little: {FEWEST_CLIPS} clips are needed, or one of the person's neutral self with"
             " --neutral; add some with --update"

@@ -1,7 +1,6 @@
 """facevoice doctor: what is installed, what is missing, how to get it."""
 
 import argparse
-import importlib.metadata
 import platform
 import sys
 from typing import Final
@@ -57,9 +56,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _version(package: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
+        return version(package)
+    except PackageNotFoundError:
         return None
 
 

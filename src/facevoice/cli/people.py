@@ -132,7 +132,7 @@ class _Watched:
         from facevoice.messages import counted, some
         from facevoice.person import FEWEST_CLIPS
 
-        few = [name for name, each in baselines.items() if each.clips < FEWEST_CLIPS]
+        few = [name for name, each in baselines.items() if not each.statistics.enough]
         if not baselines:
             say("no input is named in the table of people")
         if few:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from facevoice import __version__
 from facevoice.cli.console import ProgressLine, show, when_interrupted
 from facevoice.cli.inputs import find_inputs
 from facevoice.cli.options import (
@@ -337,6 +336,8 @@ def _settings(
     options: argparse.Namespace, bundle: "Bundle", baseline: "Baseline | None"
 ) -> dict[str, Any]:
     """What a timeline depends on, as JSON values."""
+    from facevoice import __version__
+
     settings = {name: value for name, value in vars(options).items() if name not in _NOT_SETTINGS}
     enrolled = None if baseline is None else baseline.sha256
     return settings | {"bundle": bundle.sha256, "baseline": enrolled, "facevoice": __version__}

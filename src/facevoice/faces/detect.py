@@ -5,7 +5,7 @@ continuous: pixel i covers [i, i + 1), so its centre lies at i + 0.5.
 """
 
 import math
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Final, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from facevoice.types import Face, Float32Array, PictureSize, UInt8Array, require
 
 Boxes = NDArray[np.floating[Any]]
+
+_RIVALS: Final = 128  # boxes that are compared with each other at once: bounds the memory
 
 
 @runtime_checkable
@@ -94,18 +96,20 @@ def suppress(
     order = np.argsort(-scores, kind="stable")
     ranked = boxes[order]
     areas = _area(ranked, pixel)
-    kept = []
-    left = np.arange(len(order))
-    while left.size:
-        best, left = left[0], left[1:]
-        kept.append(best)
-        shared = _intersection(ranked[best], ranked[left], pixel)
-        if measure == "union":
-            whole = areas[best] + areas[left] - shared
-        else:
-            whole = np.minimum(areas[best], areas[left])
-        left = left[shared <= threshold * whole]
-    return order[np.array(kept, np.intp)]
+    kept = np.zeros(0, np.intp)
+    for start in range(0, len(order), _RIVALS):
+        block = np.arange(start, min(start + _RIVALS, len(order)))
+        rivals = np.concatenate([kept, block])
+        shared = _intersection(ranked[rivals, None], ranked[None, block], pixel)
+        first, second = areas[rivals, None], areas[block]
+        whole = first + second - shared if measure == "union" else np.minimum(first, second)
+        drops = np.greater(shared, threshold * whole)
+        left: NDArray[np.bool_] = ~drops[: len(kept)].any(axis=0)
+        for index, dropped in enumerate(drops[len(kept) :]):
+            if left[index]:
+                left[index + 1 :] &= ~dropped[index + 1 :]
+        kept = np.concatenate([kept, block[left]])
+    return order[kept]
 
 
 def _area(boxes: Boxes, pixel: float = 0.0) -> Boxes:
@@ -116,8 +120,9 @@ def _area(boxes: Boxes, pixel: float = 0.0) -> Boxes:
 
 def _intersection(first: Boxes, second: Boxes, pixel: float = 0.0) -> Boxes:
     """Areas shared by boxes that broadcast against each other: (..., 4) and (..., 4)."""
-    lower = np.maximum(first[..., :2], second[..., :2])
-    upper = np.minimum(first[..., 2:], second[..., 2:])
-    sides = np.maximum(upper - lower + np.float32(pixel), 0)
-    shared: Boxes = sides[..., 0] * sides[..., 1]
+    # a side at a time: arrays whose last axis has two elements are slow
+    width = np.minimum(first[..., 2], second[..., 2]) - np.maximum(first[..., 0], second[..., 0])
+    height = np.minimum(first[..., 3], second[..., 3]) - np.maximum(first[..., 1], second[..., 1])
+    more = np.float32(pixel)
+    shared: Boxes = np.maximum(width + more, 0) * np.maximum(height + more, 0)
     return shared

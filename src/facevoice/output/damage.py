@@ -1,11 +1,15 @@
 """A file's damage in words."""
 
+from typing import TYPE_CHECKING
+
 from facevoice.messages import counted
 from facevoice.output.wording import listed
-from facevoice.types import Damage
+
+if TYPE_CHECKING:  # see wording
+    from facevoice.types import Damage
 
 
-def damage_sentence(damage: Damage) -> str:
+def damage_sentence(damage: "Damage") -> str:
     """What is damaged and what became of it, as one sentence; "" if nothing is."""
     facts = [
         (damage.corrupt_pictures, "corrupt picture", "not scored"),

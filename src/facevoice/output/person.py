@@ -13,7 +13,8 @@ from facevoice.types import Scores
 REASON_CLAUSES: Final[Mapping[Reason, str]] = {
     "no_baseline": "no person is named for this input",
     "no_population": "this model holds no statistics of people in general",
-    "too_little": f"at least {counted(FEWEST_CLIPS, 'clip')} of the person are needed",
+    "too_little": f"at least {counted(FEWEST_CLIPS, 'clip')} of the person are needed, with a face"
+    " to read a face, with a voice to read a voice",
     "nothing_scored": "there is nothing to read",
 }
 """What follows the code of a reason why there is no personal answer."""

@@ -4,11 +4,10 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
-from facevoice.types import Scores
+if TYPE_CHECKING:  # numpy would double the time of a message or of --help
+    from facevoice.types import Scores
 
 UNDECIDED_MARGIN: Final = 0.1
 """A lead of the first label over the second that is smaller than this decides nothing."""
@@ -38,17 +37,16 @@ def json_line(record: Mapping[str, Any]) -> str:
     return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def undecided(scores: Scores) -> tuple[str, str] | None:
+def undecided(scores: "Scores") -> tuple[str, str] | None:
     """The two labels between which the scores do not decide; None if they do."""
     if len(scores.labels) == 1:
         return None
-    first, second = np.argsort(-scores.values, kind="stable")[:2].tolist()
-    if scores.values[first] - scores.values[second] >= UNDECIDED_MARGIN:
-        return None
-    return scores.labels[first], scores.labels[second]
+    ranked = sorted(zip(scores.values, scores.labels, strict=True), key=lambda each: -each[0])
+    (most, first), (next_most, second), *_ = ranked
+    return None if most - next_most >= UNDECIDED_MARGIN else (first, second)
 
 
-def verdict(scores: Scores, *, unsure: bool = False) -> str:
+def verdict(scores: "Scores", *, unsure: bool = False) -> str:
     """What the scores say, in a word or two: "happy", "undecided" or "unsure: happy".
 
     unsure: whether the highest is below the model's threshold for an answer.

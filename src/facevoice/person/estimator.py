@@ -281,7 +281,12 @@ class Statistics(Value):
         """Why a person cannot be judged against these; None if it is possible."""
         if population is None or not population.branches:
             return "no_population"
-        return "too_little" if self.clips < FEWEST_CLIPS and not self.neutral else None
+        return None if self.enough else "too_little"
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are clips enough to read others against."""
+        return self.clips >= FEWEST_CLIPS or self.neutral > 0
 
     def shift(self, population: Population) -> dict[str, Shift]:
         """How the log scores of each branch are read against the person, by its name."""

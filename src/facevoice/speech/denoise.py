@@ -178,11 +178,15 @@ def _smooth(mask: Float32Array, rate_hz: int, settings: DenoiseSettings) -> Floa
 def _average_triangle(padded: Float32Array, reach: int) -> Float32Array:
     """Mean along the first axis, weighted by 1, 2, ... reach + 1 ... 2, 1; drops the padding.
 
-    A triangle is a box applied twice, and a box is a difference of running sums.
+    A triangle is a box applied twice.
     """
-    total = padded.astype(np.float64)
-    for _ in range(2):
-        sums = np.zeros((len(total) + 1, *total.shape[1:]))
-        np.cumsum(total, axis=0, out=sums[1:])
-        total = (sums[reach + 1 :] - sums[: -reach - 1]) / (reach + 1)
-    return total.astype(np.float32)
+    return _average_box(_average_box(padded, reach), reach)
+
+
+def _average_box(padded: Float32Array, reach: int) -> Float32Array:
+    """Mean of ``reach + 1`` neighbours along the first axis; few, so that adding them is fast."""
+    count = len(padded) - reach
+    total = padded[:count]
+    for shift in range(1, reach + 1):
+        total = total + padded[shift : shift + count]
+    return total / np.float32(reach + 1)
