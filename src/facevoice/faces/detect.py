@@ -103,8 +103,8 @@ def suppress(
         shared = _intersection(ranked[rivals, None], ranked[None, block], pixel)
         first, second = areas[rivals, None], areas[block]
         whole = first + second - shared if measure == "union" else np.minimum(first, second)
-        drops = np.greater(shared, threshold * whole)
-        left: NDArray[np.bool_] = ~drops[: len(kept)].any(axis=0)
+        drops = shared > threshold * whole
+        left = np.asarray(~drops[: len(kept)].any(axis=0))
         for index, dropped in enumerate(drops[len(kept) :]):
             if left[index]:
                 left[index + 1 :] &= ~dropped[index + 1 :]
