@@ -124,6 +124,32 @@ def test_a_small_screen_in_the_dark_by_keyboard(page):
     assert serious(page) == []
 
 
+def with_personal_answers(route):
+    """The timeline as it is for someone of whom enough is known."""
+    answer = route.fetch()
+    timeline = answer.json()
+    scores = dict.fromkeys(timeline["labels"], 0.1) | {"fear": 0.4}
+    for row in timeline["windows"]:
+        row["personal"] = {"emotion": "fear", "confidence": 0.4, "scores": scores}
+    for person in timeline["people"]:
+        person["personal_shares"] = {"fear": 1.0}
+    route.fulfill(response=answer, json=timeline)
+
+
+def test_plain_and_personal_curves_are_shown_together(page):
+    page.set_input_files("#files", SAMPLE)
+    person = page.locator(".person")
+    expect(person).to_contain_text("No personal curves", timeout=WAIT)
+    expect(person.locator(".curves")).to_have_count(1)
+    page.get_by_role("button", name=f"Delete {SAMPLE.name}").click()
+    page.route("**/timeline.json", with_personal_answers)
+    page.set_input_files("#files", SAMPLE)
+    expect(person.locator(".curves")).to_have_count(2, timeout=WAIT)
+    expect(person.locator("h4").last).to_have_text("personal fear 40%")
+    expect(person).to_contain_text("Share of the time: fear 100%")
+    assert serious(page) == []
+
+
 def test_the_camera_waits_for_consent(page):
     page.get_by_role("button", name="Record from the camera").click()
     begin = page.get_by_role("button", name="Begin")

@@ -66,7 +66,7 @@ def test_a_part_of_a_clip(server, sample):
 
 
 def test_a_film_gives_every_format_and_is_deleted(server, sample):
-    status, headers, body = server.send("/v1/jobs?frames=true", sample, "film.mp4")
+    status, headers, body = server.send("/v1/jobs?frames=true&personal=true", sample, "film.mp4")
     assert status == 202
     address = headers["location"]
     record = server.finished(json.loads(body)["id"])
@@ -82,7 +82,7 @@ def test_a_film_gives_every_format_and_is_deleted(server, sample):
             assert b"timeline.mp4" not in content
     timeline = json.loads(server.get(f"{address}/timeline.json")[2])
     jsonschema.validate(timeline, TIMELINE_SCHEMA)
-    assert timeline["path"] == "film.mp4"
+    assert (timeline["path"], timeline["personal"]) == ("film.mp4", "whole")
     assert server.get(f"{address}/timeline.csv")[0] == 200
     assert kind_of(server.get(f"{address}/timeline.exe")) == (404, "not_found")
     assert not any(each.suffix == ".mp4" for each in server.left())

@@ -82,7 +82,7 @@ class CutFinder:
         blank = range_ < 12 * _BLANK and float(thumbnail.std(axis=(0, 1)).max()) < _BLANK
         plain = 0.0 if self._last is None else _difference(self._last, thumbnail)
         upper = sorted(self._past)[len(self._past) // 2 :]
-        usual = float(np.mean(upper)) if upper else 0.0
+        usual = sum(upper) / len(upper) if upper else 0.0
         shifted, likeness = plain, 1.0
         if self._shown is not None and (self._after_blank or plain >= _LEAST_CHANGE):
             # after a blank, compare with the last picture that showed something
@@ -125,7 +125,8 @@ class CutFinder:
 
 
 def _difference(first: UInt8Array, second: UInt8Array) -> float:
-    return float(np.abs(first.astype(np.int16) - second).mean())
+    apart = np.maximum(first, second) - np.minimum(first, second)
+    return int(apart.sum(dtype=np.int64)) / apart.size  # exact, unlike a mean of floats
 
 
 def _least_difference(first: UInt8Array, second: UInt8Array) -> float:

@@ -212,6 +212,8 @@ def _motions(
 
 def _evenly_lit(parts: UInt8Array) -> Float64Array:
     """Remove the level and contrast of the light from each picture: (T, H, W)."""
-    mean = parts.mean(axis=(1, 2), keepdims=True)
-    deviation = parts.std(axis=(1, 2), keepdims=True)
-    return np.asarray((parts - mean) / (deviation + _CONTRAST), np.float64)
+    light = parts.astype(np.float64)
+    light -= light.mean(axis=(1, 2), keepdims=True)
+    deviation = np.sqrt((light**2).mean(axis=(1, 2), keepdims=True))
+    light /= deviation + _CONTRAST
+    return light

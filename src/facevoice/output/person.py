@@ -23,12 +23,13 @@ REASON_CLAUSES: Final[Mapping[Reason, str]] = {
 FEW_SHOWN: Final = "few emotions seem to be shown"
 """Why personal scores are the plain ones: the mean of few emotions is not the person's own."""
 
-_IN_FILMS: Final[Mapping[Reason, str]] = {
+REASONS_IN_FILMS: Final[Mapping[Reason, str]] = {
     **REASON_CLAUSES,
     "no_baseline": "it is not known whose voice this is",
     "too_little": "too little of this person is seen and heard, about"
     f" {(FEWEST_CLIPS - 0.5) * CLIP_SECONDS:.0f} s are needed",
 }
+"""Why there are no personal answers, in films."""
 
 
 def why_none(rows: Iterable[Row]) -> str:
@@ -38,7 +39,7 @@ def why_none(rows: Iterable[Row]) -> str:
     """
     found = Counter(row.personal_reason for row in rows if row.scores is not None)
     reason = found.most_common(1)[0][0] if found else None
-    return _IN_FILMS[reason or "nothing_scored"]
+    return REASONS_IN_FILMS[reason or "nothing_scored"]
 
 
 def unchanged(answers: Iterable[tuple[Personal | None, Scores | None]]) -> bool:

@@ -18,6 +18,7 @@ from facevoice import __version__
 from facevoice.bundle import bundle_folder, read_card
 from facevoice.output.html.colours import colours_of
 from facevoice.output.html.page import STYLE
+from facevoice.output.person import FEW_SHOWN, REASONS_IN_FILMS
 from facevoice.output.timeline import FORMATS
 from facevoice.output.wording import duration
 from facevoice.serve.body import FIELD, Body, ClientGoneError, discard, receive_upload
@@ -275,6 +276,7 @@ def _add_state(app: FastAPI, service: Service) -> None:
             },
             "formats": _formats(),
             "colours": service.colours,
+            "personal_reasons": {**REASONS_IN_FILMS, "unchanged": FEW_SHOWN},
             "notice": NOTICE,
             "version": __version__,
         }

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any, Final, Generic, TypeVar
 
 from facevoice.errors import WorkerError
+from facevoice.workers.messages import receive, send
 
 _STARTING: Final = threading.Lock()  # the environment and __main__ belong to the whole process
 
@@ -97,7 +98,7 @@ class Worker(Generic[T, R]):
             WorkerError: it died before it was ready. And whatever ``opening`` raised.
         """
         try:
-            state, value = self.pipe.recv()
+            state, value = receive(self.pipe)
         except (EOFError, OSError):
             return Outcome(self._unit, None, self._death())
         if state == "ready":
@@ -148,7 +149,7 @@ class Worker(Generic[T, R]):
         while self._process.is_alive():  # its last outcome may be larger than the pipe holds
             with suppress(EOFError, OSError):
                 if self.pipe.poll(0.05):
-                    self.pipe.recv()
+                    self.pipe.recv_bytes()
                     continue
             self._process.join(0.05)
         self.pipe.close()
@@ -233,9 +234,9 @@ def _serve(opening: Opening[T, R], pipe: Any) -> None:
     try:
         work = opening()
     except Exception as error:  # noqa: BLE001 - handed to the parent
-        pipe.send(("failed", _portable(error)))
+        send(pipe, ("failed", _portable(error)))
         return
-    pipe.send(("ready", None))
+    send(pipe, ("ready", None))
     while True:
         unit = pipe.recv()
         if unit is None:
@@ -243,9 +244,9 @@ def _serve(opening: Opening[T, R], pipe: Any) -> None:
         try:
             value = work(unit)
         except Exception as error:  # noqa: BLE001 - as above
-            pipe.send(("failed", _portable(error)))
+            send(pipe, ("failed", _portable(error)))
         else:
-            pipe.send(("done", value))
+            send(pipe, ("done", value))
 
 
 def _portable(error: Exception) -> Exception:

@@ -17,24 +17,24 @@ export const hasToken = () => token !== "";
 const headers = () => (token ? { Authorization: `Bearer ${token}` } : {});
 
 export class Problem extends Error {
-  constructor(status, detail, wait) {
-    super(detail);
-    this.status = status;
-    this.wait = wait;
+  constructor(status, title, detail = "", wait = 0) {
+    super(detail ? `${title}: ${detail}` : title);
+    Object.assign(this, { status, title, wait });
   }
 }
 
 const problemOf = (status, text, wait) => {
   try {
     const { title, detail } = JSON.parse(text);
-    return new Problem(status, `${title}: ${detail}`, wait);
+    return new Problem(status, title, detail, wait);
   } catch {
-    return new Problem(status, `The server answered with status ${status}.`, wait);
+    return new Problem(status, `The server answered with status ${status}`, "", wait);
   }
 };
 
 export const call = async (path, options = {}) => {
-  const answer = await fetch(path, { ...options, headers: headers(), cache: "no-store" });
+  const answer = await fetch(path, { ...options, headers: headers(), cache: "no-store" })
+    .catch(() => { throw new Problem(0, "The server cannot be reached"); });
   if (!answer.ok) throw problemOf(answer.status, await answer.text(), 0);
   return answer;
 };
@@ -56,8 +56,8 @@ export const send = (path, file, sent, signal) => new Promise((resolve, reject) 
       reject(problemOf(request.status, request.responseText, wait));
     }
   });
-  request.addEventListener("error", () => reject(new Problem(0, "The server cannot be reached.")));
-  request.addEventListener("abort", () => reject(new Problem(0, "Cancelled.")));
+  request.addEventListener("error", () => reject(new Problem(0, "The server cannot be reached")));
+  request.addEventListener("abort", () => reject(new Problem(0, "Cancelled")));
   signal.addEventListener("abort", () => request.abort());
   const form = new FormData();
   form.append("file", file, file.name);

@@ -90,7 +90,7 @@ const fail = (clip, problem) => {
   clip.line.state.textContent = problem.message;
   clip.line.state.classList.add("failed");
   clip.line.buttons.replaceChildren(button("Remove", `Remove ${clip.file.name}`, () => remove(clip)));
-  say(`${clip.file.name}: ${problem.message}`);
+  say(`${clip.file.name}: ${problem.title ?? problem.message}`);
 };
 
 const analyse = async (clip) => {
@@ -124,7 +124,7 @@ const sent = async (clip, path) => {
       if (problem.status !== 429) throw problem;
       state.textContent = "the server is busy: waiting";
       await pause(1000 * (problem.wait || 5));
-      if (clip.stop.signal.aborted) throw new Problem(0, "Cancelled.");
+      if (clip.stop.signal.aborted) throw new Problem(0, "Cancelled");
     }
   }
 };
@@ -139,10 +139,10 @@ const followed = async (clip, first) => {
     state.textContent = record.state === "queued" ? "waiting for a worker"
       : left === null ? "analysing" : `analysing, ${duration(left)} left`;
     await pause(LOOK);
-    if (clip.stop.signal.aborted) throw new Problem(0, "Cancelled.");
+    if (clip.stop.signal.aborted) throw new Problem(0, "Cancelled");
     record = await json(clip.job);
   }
-  if (record.problem) throw new Problem(record.problem.status, `${record.problem.title}: ${record.problem.detail}`);
+  if (record.problem) throw new Problem(record.problem.status, record.problem.title, record.problem.detail);
   return { record, timeline: await json(record.results.json) };
 };
 

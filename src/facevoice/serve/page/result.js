@@ -4,9 +4,11 @@ import { curl, save } from "./api.js";
 import { clock, drawing, make, percent } from "./parts.js";
 
 const NAMES = {
-  json: "JSON", vtt: "Subtitles (VTT)", eaf: "ELAN", TextGrid: "Praat (TextGrid)",
-  html: "Page (HTML)", "annotated.mp4": "Video with boxes",
+  html: "Page (HTML)", vtt: "Subtitles (VTT)", eaf: "ELAN", TextGrid: "Praat (TextGrid)",
+  json: "JSON", "annotated.mp4": "Video with boxes",
 };
+
+const PERSONAL = "The dashed curves are personal: the same scores, read against how this person usually looks and sounds.";
 
 export const show = ({ prediction, timeline, record, clip, model }) => {
   const view = make("section", { className: "result" });
@@ -64,7 +66,7 @@ const film = (view, timeline, file, address, model) => {
   const people = timeline.people.map((person) => person.id);
   if (timeline.windows.some((row) => row.person === null && row.scores)) people.push(null);
   const cards = people.map((id) => new Card(timeline, id, model, player));
-  if (timeline.windows.some((row) => row.personal)) view.append(choice(cards));
+  if (timeline.windows.some((row) => row.personal)) view.append(make("p", { className: "about", textContent: PERSONAL }));
   view.append(legend(timeline.labels, model), ...cards.map((card) => card.element));
   player.follow((time) => cards.forEach((card) => card.at(time)));
   player.portraits(cards);
@@ -73,30 +75,29 @@ const film = (view, timeline, file, address, model) => {
 // The verdict on who is seen longest, and its label.
 const summary = (timeline) => {
   const { people } = timeline;
-  if (!people.length) return [timeline.windows.some((row) => row.scores) ? "A voice, nobody in view" : "Nobody is seen or heard", null];
+  if (!people.length) {
+    const label = heard(timeline);
+    return label ? [`A voice: mostly ${label}`, label] : ["Nobody is seen or heard", null];
+  }
   const [first] = [...people].sort((one, other) => other.seconds_seen - one.seconds_seen);
   const more = people.length > 1 ? `, and ${people.length - 1} more` : "";
   if (!first.emotion) return [`${name(first.id)}: nothing to score${more}`, null];
   return [`${name(first.id)}: mostly ${first.emotion}${more}`, first.emotion];
 };
 
+// The emotion of voices of no one in view for most of their time.
+const heard = ({ segments }) => {
+  const seconds = {};
+  for (const { person, emotion, start_seconds: start, stop_seconds: stop } of segments) {
+    if (person === null) seconds[emotion] = (seconds[emotion] ?? 0) + stop - start;
+  }
+  return Object.keys(seconds).sort((one, other) => seconds[other] - seconds[one])[0];
+};
+
 const name = (id) => (id === null ? "A voice of no one in view" : `Person ${id}`);
 
 const legend = (labels, model) => make("ul", { className: "legend" }, ...labels.map((label) => (
   make("li", {}, make("span", { className: `swatch ${colour(model, label)}` }), label))));
-
-let choices = 0;
-const choice = (cards) => {
-  const group = `which-${choices += 1}`;
-  const option = (text, own) => {
-    const input = make("input", { type: "radio", name: group, checked: !own });
-    input.addEventListener("change", () => cards.forEach((card) => card.choose(own)));
-    return make("label", {}, input, ` ${text}`);
-  };
-  return make("fieldset", { className: "which" },
-    make("legend", { className: "away", textContent: "Which answers" }),
-    option("as seen and heard", false), option("against the person's own baseline", true));
-};
 
 // The film with boxes, and a position that works where the browser cannot play it.
 class Player {
@@ -116,6 +117,7 @@ class Player {
       make("div", { className: "screen" }, this.media, this.canvas), this.trouble,
       make("div", { className: "place" }, this.slider, this.output));
     this.media.addEventListener("error", () => { this.trouble.hidden = false; });
+    this.media.addEventListener("loadedmetadata", () => this.media.classList.toggle("sound", !this.media.videoWidth));
     this.media.addEventListener("play", () => this.#tick());
     this.media.addEventListener("seeked", () => this.tell(this.media.currentTime));
     this.slider.addEventListener("input", () => this.go(Number(this.slider.value)));
@@ -207,44 +209,72 @@ const draw = (canvas, [width, height], boxes) => {
   }
 };
 
+// What is shown of a person twice: plain, and against the person's own baseline.
+const READINGS = [
+  { kind: "plain", scores: (row) => row.scores?.scores, of: (row) => row, shares: "shares", segments: "segments" },
+  { kind: "personal", scores: (row) => row.personal?.scores, of: (row) => row.personal, shares: "personal_shares", segments: "personal_segments" },
+];
+
 // One person: face, what is shown now, curves.
 class Card {
   constructor(timeline, id, model, player) {
     const windows = timeline.windows.filter((row) => row.person === id && row.scores);
-    Object.assign(this, { timeline, id, model, player, windows, own: false });
+    Object.assign(this, { timeline, id, model, player, windows });
     this.person = timeline.people.find((each) => each.id === id);
-    this.now = make("p", { className: "now" });
-    this.about = make("p", { className: "about" });
-    this.head = make("div", { className: "head" }, make("div", {}, make("h3", { textContent: name(id) }), this.now, this.about));
-    this.curves = make("div", { className: "curves" });
-    this.curves.addEventListener("click", (event) => this.#seek(event));
-    this.element = make("article", { className: "person" }, this.head, this.curves);
-    this.choose(false);
+    const about = this.person ? this.#presence() : "Speech that was attributed to no one in view.";
+    this.head = make("div", { className: "head" }, make("div", {},
+      make("h3", { textContent: name(id) }), make("p", { className: "about", textContent: about })));
+    const found = READINGS.filter((each) => each.kind === "plain" || this.#differs(each));
+    this.readings = found.map((each) => ({ ...each, now: make("span", { className: "now" }) }));
+    this.head.querySelector(".about").append(this.#lacking());
+    this.element = make("article", { className: "person" }, this.head,
+      make("div", { className: "readings" }, ...this.readings.map((each) => this.#drawn(each, found.length > 1))));
+    this.at(player.start);
   }
 
-  choose(own) {
-    this.own = own;
-    this.about.textContent = this.person ? this.#said(own) : "Speech that was attributed to no one in view.";
-    this.#draw();
-    this.at(Number(this.player.slider.value));
-  }
-
-  #said(own) {
+  #presence() {
     const { seconds_seen: seen, seconds_speaking: speaks } = this.person;
-    const shares = own ? this.person.personal_shares : this.person.shares;
-    const most = Object.entries(shares).sort((one, other) => other[1] - one[1]).filter(([, share]) => share >= 0.005).slice(0, 3);
-    const none = own ? "too little is known of this person for a baseline" : "nothing could be scored";
-    const told = most.map(([label, share]) => `${label} ${percent(share)}`).join(", ");
-    const what = told ? `Share of the time: ${told}` : `Here, ${none}`;
-    return `Seen for ${seen.toFixed(1)} s, speaking for ${speaks.toFixed(1)} s. ${what}.`;
+    return `Seen for ${seen.toFixed(1)} s, speaking for ${speaks.toFixed(1)} s.`;
+  }
+
+  #differs({ scores }) {
+    return this.windows.some((row) => scores(row) && this.timeline.labels.some((label) => scores(row)[label] !== row.scores.scores[label]));
+  }
+
+  // Why there are no personal curves.
+  #lacking() {
+    if (this.timeline.personal === null || this.readings.length > 1) return "";
+    const reasons = this.model.personal_reasons;
+    if (this.windows.some((row) => row.personal)) return ` Personal: the same, since ${reasons.unchanged}.`;
+    const counts = {};
+    for (const { personal_reason: code } of this.windows) counts[code] = (counts[code] ?? 0) + 1;
+    const [most] = Object.keys(counts).sort((one, other) => counts[other] - counts[one]);
+    return ` No personal curves: ${reasons[most ?? "nothing_scored"]}.`;
+  }
+
+  #drawn(reading, named) {
+    const curves = make("div", { className: `curves ${reading.kind}` }, this.#curves(reading), make("i", { className: "hand" }));
+    curves.addEventListener("click", (event) => this.#seek(event, curves));
+    const title = make("h4", { textContent: named ? `${reading.kind} ` : "" }, reading.now);
+    return make("div", {}, title, make("p", { className: "about", textContent: this.#shares(reading) }), curves);
+  }
+
+  #shares(reading) {
+    if (!this.person) return "";
+    const most = Object.entries(this.person[reading.shares]).sort((one, other) => other[1] - one[1])
+      .filter(([, share]) => share >= 0.005).slice(0, 3);
+    const text = most.map(([label, share]) => `${label} ${percent(share)}`).join(", ");
+    return text ? `Share of the time: ${text}.` : "Nothing could be scored.";
   }
 
   at(time) {
     const covers = this.windows.filter((row) => row.start_seconds <= time && time < row.stop_seconds);
     const middle = (row) => Math.abs((row.start_seconds + row.stop_seconds) / 2 - time);
     const [row] = covers.sort((one, other) => middle(one) - middle(other));
-    const answer = row && (this.own ? row.personal : row);
-    this.now.textContent = answer ? `${answer.emotion} ${percent(answer.confidence)}` : "nothing here";
+    for (const { now, of } of this.readings) {
+      const answer = row && of(row);
+      now.textContent = answer ? `${answer.emotion} ${percent(answer.confidence)}` : "nothing here";
+    }
   }
 
   portrait(film, { box: [left, top, right, bottom], picture_size: [width] }) {
@@ -258,22 +288,22 @@ class Card {
     this.head.prepend(canvas);
   }
 
-  #seek(event) {
-    const { left, width } = this.curves.getBoundingClientRect();
+  #seek(event, curves) {
+    const { left, width } = curves.getBoundingClientRect();
     const { start, stop } = this.player;
     this.player.go(start + ((event.clientX - left) / width) * (stop - start));
   }
 
-  #draw() {
+  #curves(reading) {
     const { start, stop } = this.player;
     const { labels, hop_seconds: hop } = this.timeline;
-    const svg = drawing("svg", { viewBox: "0 0 1000 100", preserveAspectRatio: "none", role: "img", "aria-label": this.#spoken() });
+    const svg = drawing("svg", { viewBox: "0 0 1000 100", preserveAspectRatio: "none", role: "img", "aria-label": this.#spoken(reading) });
     const across = (time) => (1000 * (time - start)) / Math.max(stop - start, 1e-9);
     for (const label of labels) {
       let path = "";
       let before = null;
       for (const row of this.windows) {
-        const scores = this.own ? row.personal?.scores : row.scores.scores;
+        const scores = reading.scores(row);
         if (!scores) continue;
         const y = 97 - 94 * scores[label];
         const goesOn = before && row.start_seconds - before.start_seconds < 2 * hop;
@@ -285,19 +315,17 @@ class Card {
       if (before) path += `H${across(before.stop_seconds)}`;
       if (path) svg.append(drawing("path", { d: path, class: colour(this.model, label) }));
     }
-    this.curves.classList.toggle("personal", this.own);
-    this.curves.replaceChildren(svg, make("i", { className: "hand" }));
+    return svg;
   }
 
-  #spoken() {
-    const segments = this.timeline.segments.filter((each) => each.person === this.id);
+  #spoken(reading) {
+    const segments = (this.timeline[reading.segments] ?? []).filter((each) => each.person === this.id);
     const told = segments.map((each) => `${each.emotion} from ${clock(each.start_seconds)} to ${clock(each.stop_seconds)}`);
-    return `${name(this.id)}: ${told.join(", ") || "nothing clear"}`;
+    return `${name(this.id)}, ${reading.kind}: ${told.join(", ") || "nothing clear"}`;
   }
 }
 
 const actions = (record, clip, path) => {
-  const list = make("p", { className: "buttons downloads" });
   const said = make("span", { role: "status" });
   const stem = clip.file.name.replace(/\.[^.]*$/, "");
   const button = (text, act) => {
@@ -305,15 +333,18 @@ const actions = (record, clip, path) => {
     found.addEventListener("click", async () => {
       try { said.textContent = (await act()) ?? ""; } catch (problem) { said.textContent = problem.message; }
     });
-    list.append(found);
+    return found;
   };
-  for (const [kind, place] of Object.entries(record?.results ?? {})) {
-    button(NAMES[kind] ?? kind, () => save(place, `${stem}.${kind}`));
-  }
-  button("Copy as curl", async () => {
+  const row = (kinds) => make("p", { className: "buttons downloads" }, ...kinds.map((kind) => (
+    button(NAMES[kind] ?? kind, () => save(record.results[kind], `${stem}.${kind}`)))));
+  const kinds = Object.keys(record?.results ?? {});
+  const tables = kinds.filter((kind) => !(kind in NAMES));
+  const main = row(Object.keys(NAMES).filter((kind) => kinds.includes(kind)));
+  main.append(button("Copy as curl", async () => {
     const text = curl(path, clip.file.name);
     try { await navigator.clipboard.writeText(text); return "Copied."; } catch { return text; }
-  });
-  list.append(said);
-  return make("div", {}, make("h3", { textContent: "Take it along" }), list);
+  }));
+  const found = make("div", {}, make("h3", { textContent: kinds.length ? "Download" : "From a terminal" }), main, said);
+  if (tables.length) found.append(make("details", {}, make("summary", { textContent: "Tables" }), row(tables)));
+  return found;
 };
