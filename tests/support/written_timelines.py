@@ -163,7 +163,7 @@ def make_timeline(*, origin=0.0, labels=EMOTIONS, with_frames=True, path="talk.m
         rows=tuple(rows),
         segments=(
             Segment(0, origin, origin + 5.0, labels[0], 0.6),
-            Segment(0, origin + 5.0, origin + 9.1234567, last, 0.25),
+            Segment(0, origin + 5.0, origin + 9.1234567, last, 0.25, labels[0]),
             Segment(1, origin + 4.0, origin + 10.0, last, math.nan),
             Segment(None, origin + 7.0, origin + 8.0, labels[0], 0.5),
         ),

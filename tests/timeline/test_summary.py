@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from facevoice.timeline import Person
-from facevoice.timeline.summary import Cores, Sighted, people_of, speech_of
+from facevoice.timeline.summary import Cores, Sighted, people_of, segments_of, speech_of
+from facevoice.types import Scores
 from support.written_timelines import row
 
 LABELS = ("a", "b")
@@ -43,6 +44,43 @@ def test_no_part_of_a_row_lies_beyond_the_last_sight():
     assert Cores(rows, sighted).of(rows[0]) == (0.5, 2.43)
     unseen = replace(rows[0], person=None)
     assert Cores([unseen], {}).of(unseen) == (0.0, 3.0)
+
+
+def between(values):
+    """Rows of three labels, three seconds each, one after the other."""
+    rows = [row(3.0 * number, 0, ("a", "b", "c"), 0) for number in range(len(values))]
+    return [
+        replace(each, scores=Scores(("a", "b", "c"), np.array(value)))
+        for each, value in zip(rows, values, strict=True)
+    ]
+
+
+def test_a_segment_is_undecided_by_the_rule_of_predictions_on_its_mean():
+    """One doubtful window among clear ones is not enough."""
+    cases = {
+        "b": [(0.48, 0.42, 0.1)] * 3,
+        None: [(0.48, 0.42, 0.1), (0.8, 0.1, 0.1), (0.8, 0.1, 0.1)],
+        "c": [(0.4, 0.1, 0.5)],
+    }
+    for other, values in cases.items():
+        rows = between(values)
+        (found,) = segments_of(rows, Cores(rows, {0: Sighted(0.0, 9.0)}))
+        assert found.undecided == (other if other != "c" else "a")
+        mean = np.mean(values, axis=0)
+        assert found.score == pytest.approx(mean.max())
+        pair = Scores(("a", "b", "c"), mean).undecided
+        assert pair == (None if other is None else (found.emotion, found.undecided))
+    alone = [replace(row(0.0, 0, ("a",), 0), scores=Scores(("a",), np.ones(1)))]
+    assert segments_of(alone, Cores(alone, {0: Sighted(0.0, 3.0)}))[0].undecided is None
+
+
+def test_a_segment_that_another_emotion_leads_by_little_is_undecided():
+    rows = between([(0.6, 0.3, 0.1), (0.44, 0.46, 0.1), (0.6, 0.3, 0.1), (0.44, 0.46, 0.1)])
+    (found,) = segments_of(rows, Cores(rows, {0: Sighted(0.0, 12.0)}))
+    assert (found.emotion, found.undecided) == ("a", None)
+    rows = between([(0.46, 0.44, 0.1), (0.41, 0.49, 0.1), (0.46, 0.44, 0.1), (0.41, 0.49, 0.1)])
+    (found,) = segments_of(rows, Cores(rows, {0: Sighted(0.0, 12.0)}))
+    assert (found.emotion, found.undecided) == ("a", "b")
 
 
 def test_people_are_equal_whose_portraits_are_not():

@@ -32,6 +32,8 @@ class Piece(NamedTuple):
 
     def cut(self, low: float, high: float) -> "Piece":
         """The part in [low, high)."""
+        if low <= self.position and self.stop <= high:
+            return self
         first = int(min(max(low, self.position), self.stop)) - self.position
         last = int(max(min(high, self.stop) - self.position, first))
         return Piece(self.position + first, self.samples[first:last])

@@ -37,8 +37,10 @@ def unbroken(
     broken: MediaUnreadableError | None = None
     try:
         for packet in packets:
-            base = packet.time_base or Fraction(1, 1000)
-            runs = streams.setdefault(packet.stream.index, PacketRuns(base))
+            stream = packet.stream.index
+            if stream not in streams:
+                streams[stream] = PacketRuns(packet.time_base or Fraction(1, 1000))
+            runs = streams[stream]
             known = runs.mended
             ready = runs.push(packet)
             if runs.mended > known:
@@ -87,7 +89,9 @@ class PacketRuns:
         return [*ready, packet]
 
     def _leaps(self, stamp: float) -> bool:
-        return self._last is not None and abs(stamp - self._last - self._step) > _JUMP_SECONDS
+        if self._last is None or 0 <= stamp - self._last <= _JUMP_SECONDS:  # no step is longer
+            return False
+        return abs(stamp - self._last - self._step) > _JUMP_SECONDS
 
     def _hold(self, packet: "Packet[Stream]", stamp: float) -> None:
         self._held.append(packet)

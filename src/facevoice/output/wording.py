@@ -1,17 +1,13 @@
-"""How numbers, times and lists are written, on pages and in messages alike."""
+"""How numbers, times and lists are written, on pages and in messages alike.
+
+Without numpy, which would double the time of a message or of --help.
+"""
 
 import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
-
-if TYPE_CHECKING:  # numpy would double the time of a message or of --help
-    from facevoice.types import Scores
-
-UNDECIDED_MARGIN: Final = 0.1
-"""A lead of the first label over the second that is smaller than this decides nothing."""
-CLOSE: Final = f"their scores differ by less than {UNDECIDED_MARGIN:g}"
+from typing import Any, Final
 
 _UNSEEN: Final = re.compile(
     # control characters, marks that turn the direction of text, line separators, lone surrogates
@@ -35,25 +31,6 @@ def json_line(record: Mapping[str, Any]) -> str:
     """A record as one line of JSON, with such characters as JSON's own escapes."""
     text = json.dumps(record, ensure_ascii=False, allow_nan=False)
     return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
-def undecided(scores: "Scores") -> tuple[str, str] | None:
-    """The two labels between which the scores do not decide; None if they do."""
-    if len(scores.labels) == 1:
-        return None
-    ranked = sorted(zip(scores.values, scores.labels, strict=True), key=lambda each: -each[0])
-    (most, first), (next_most, second), *_ = ranked
-    return None if most - next_most >= UNDECIDED_MARGIN else (first, second)
-
-
-def verdict(scores: "Scores", *, unsure: bool = False) -> str:
-    """What the scores say, in a word or two: "happy", "undecided" or "unsure: happy".
-
-    unsure: whether the highest is below the model's threshold for an answer.
-    """
-    if unsure:
-        return f"unsure: {scores.emotion}"
-    return scores.emotion if undecided(scores) is None else "undecided"
 
 
 def percent(value: float) -> str:

@@ -171,16 +171,18 @@ def _merged(
 ) -> list[Segment]:
     scored = [(row, scores) for row in run if (scores := of(row)) is not None]
     labels = scored[0][1].labels
-    shown = _steadied([scores.values for _, scores in scored])
+    steady = _steadied([scores.values for _, scores in scored])
     found: list[Segment] = []
-    for emotion, group in groupby(zip(shown, scored, strict=True), key=itemgetter(0)):
+    for emotion, group in groupby(zip(steady, scored, strict=True), key=itemgetter(0)):
         part = [each for _, each in group]
         weights = [cores.seconds(row) for row, _ in part]
-        values = [scores.values[emotion] for _, scores in part]
-        mean = float(np.average(values, weights=weights))
+        mean = np.average([scores.values for _, scores in part], axis=0, weights=weights)
         start, stop = cores.of(part[0][0])[0], cores.of(part[-1][0])[1]
         own = _personal_emotion([row for row, _ in part], cores) if of is plain else None
-        found.append(Segment(person, start, stop, labels[emotion], mean, own))
+        shown, score = labels[emotion], float(mean[emotion])
+        between = Scores(labels, mean).undecided or ()
+        other = next((label for label in between if label != shown), None)
+        found.append(Segment(person, start, stop, shown, score, other, own))
     return found
 
 

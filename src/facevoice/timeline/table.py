@@ -195,6 +195,8 @@ class Segment:
 
     person: their id; None for a voice that belongs to no one in view.
     score: mean of the emotion's fused score, 0 to 1.
+    undecided: the other label between which and the emotion the mean scores do not decide, see
+        ``Scores``; None if they do.
     personal_emotion: the label with the highest mean personal score over the stretch; None without
         personal answers, and in ``Timeline.personal_segments``.
     """
@@ -204,6 +206,7 @@ class Segment:
     stop_seconds: float
     emotion: str
     score: float
+    undecided: str | None = None
     personal_emotion: str | None = None
 
     def __post_init__(self) -> None:

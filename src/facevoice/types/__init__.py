@@ -9,7 +9,7 @@ from facevoice.types.damage import UNDAMAGED, Damage, Damaged, ignored
 from facevoice.types.evidence import MISSING_CODES, MODALITIES, Evidence, MissingCode, Modality
 from facevoice.types.faces import ALIGNED_SIZE, Face, FaceTrack, PictureSize
 from facevoice.types.media import Frame, Sample, Waveform
-from facevoice.types.scores import EMOTIONS, TIE_TOLERANCE, Scores
+from facevoice.types.scores import EMOTIONS, TIE_TOLERANCE, UNDECIDED_MARGIN, Scores
 
 __all__ = [
     "ALIGNED_SIZE",
@@ -18,6 +18,7 @@ __all__ = [
     "MODALITIES",
     "TIE_TOLERANCE",
     "UNDAMAGED",
+    "UNDECIDED_MARGIN",
     "AudioTracks",
     "Damage",
     "Damaged",

@@ -69,6 +69,7 @@ def freeze_array(
         and all(length in {None, found} for length, found in zip(shape, array.shape, strict=True))
         and (dtype is None or array.dtype == dtype)
     )
-    owner = type(instance).__name__
-    require(fits, f"{owner}.{name} must be {wanted}, got {describe(array)}")
+    if not fits:  # the message takes longer than the check
+        owner = type(instance).__name__
+        raise InvalidInputError(f"{owner}.{name} must be {wanted}, got {describe(array)}")
     set_field(instance, name, frozen_array(array))

@@ -17,6 +17,9 @@ EMOTIONS: Final = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surpr
 TIE_TOLERANCE: Final = 2.0**-39
 """Scores that differ by less (about 2e-12) count as equal; the first of equal labels wins."""
 
+UNDECIDED_MARGIN: Final = 0.1
+"""A lead of the first label over the second that is smaller than this decides nothing."""
+
 _SUM_TOLERANCE: Final = 1e-4
 _EXACT_TOLERANCE: Final = 1e-9  # values whose sum is this close to 1 are not rescaled
 
@@ -82,6 +85,16 @@ class Scores(Value):
     def confidence(self) -> float:
         """The highest score."""
         return float(self.values.max())
+
+    @property
+    def undecided(self) -> tuple[str, str] | None:
+        """The two labels between which the scores do not decide; None if they do."""
+        if len(self.labels) == 1:
+            return None
+        first, second = np.argsort(-self.values, kind="stable")[:2].tolist()
+        if self.values[first] - self.values[second] >= UNDECIDED_MARGIN:
+            return None
+        return self.labels[first], self.labels[second]
 
     def to_dict(self) -> dict[str, float]:
         """Scores by label."""

@@ -20,9 +20,9 @@ from facevoice.output.html.colours import colours_of
 from facevoice.output.timeline import film as film_module
 from facevoice.output.timeline import page, write
 from facevoice.output.timeline.curves import curves, points_of
-from facevoice.output.timeline.spans import cells, seen, verdicts
+from facevoice.output.timeline.spans import cells, seen
+from facevoice.output.timeline.webvtt import to_vtt
 from facevoice.timeline import Person
-from facevoice.types import Scores
 from support.media_files import steady, tone, write_media
 from support.written_timelines import make_talk, make_timeline, row, with_personal
 
@@ -142,35 +142,19 @@ def test_personal_curves_are_dashed_below_the_plain_ones(talk, tmp_path):
     assert 'class="which"' not in plain
 
 
-def between(row, first, second):
-    """A row whose scores are .5 and .45 for two labels."""
-    labels = row.scores.labels
-    values = np.full(len(labels), 0.05 / (len(labels) - 2))
-    values[labels.index(first)], values[labels.index(second)] = 0.5, 0.45
-    return replace(row, scores=Scores(labels, values))
-
-
 def test_undecided_segments_are_striped(talk, tmp_path):
-    """By the rule of predict, on the mean of the segment: one doubtful window is not enough."""
     timeline = make_timeline()
-    doubtful = [
-        between(row, "angry", "sad") if row.person == 0 and row.start_seconds < 4 else row
-        for row in timeline.rows
-    ]
-    unclear = replace(timeline, rows=tuple(doubtful))
-    assert verdicts(unclear, unclear.segments) == [
-        ("angry", "sad"), ("disgust",), ("disgust",), ("angry",),
-    ]  # fmt: skip
-    once = replace(timeline, rows=(doubtful[0], *timeline.rows[1:]))
-    assert verdicts(once, once.segments)[0] == ("angry",)
+    first, *others = timeline.segments
+    unclear = replace(timeline, segments=(replace(first, undecided="sad"), *others))
     text = page_of(unclear, talk, tmp_path)[1]
     document = Document(text)
-    first = json.loads(document.content["script"][0])[0]
-    assert first["segments"][0] == [0.0, 5.0, "undecided (angry or sad)"]
+    shown = json.loads(document.content["script"][0])[0]
+    assert shown["segments"][0] == [0.0, 5.0, "undecided between angry and sad"]
     striped = [a for a in document.all("span") if "undecided" in a.get("class", "")]
-    assert [a["title"] for a in striped] == ["angry or sad"]
+    assert [a["title"] for a in striped] == ["angry or sad", "disgust or angry"]
     assert "--d:var(--e5)" in striped[0]["style"]
-    assert "<td>undecided (angry or sad)</td>" in text
+    assert "<td>angry</td><td>60%</td><td>sad</td>" in text
+    assert "person 0: undecided between angry and sad\n" in to_vtt(unclear)
 
 
 def test_times_are_the_players(tmp_path):

@@ -87,7 +87,8 @@ def test_tables_of_version_1_0_are_read(tmp_path):
     assert len(old) == len(row) - 4
     rows = tuple(replace(row, picture_size=None) for row in timeline.rows)
     frames = replace(timeline.frames, picture_sizes=None)
-    without = replace(timeline, damage=UNDAMAGED, rows=rows, frames=frames)
+    segments = tuple(replace(each, undecided=None) for each in timeline.segments)
+    without = replace(timeline, damage=UNDAMAGED, rows=rows, frames=frames, segments=segments)
     with about.open("w", encoding="utf-8", newline="") as stream:
         csv.writer(stream).writerows([old.keys(), old.values()])
     assert same(read(path), without)

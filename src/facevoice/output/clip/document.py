@@ -25,7 +25,8 @@ from facevoice.output.html.elements import (
 from facevoice.output.html.page import care, html_page
 from facevoice.output.person import FEW_SHOWN, REASON_CLAUSES, rests_on, unchanged
 from facevoice.output.timeline.film import Film
-from facevoice.output.wording import clock, duration, listed, percent, undecided, verdict
+from facevoice.output.verdict import verdict
+from facevoice.output.wording import clock, duration, listed, percent
 from facevoice.predict.prediction import EvidenceSummary
 from facevoice.types import Modality, Scores
 
@@ -186,7 +187,7 @@ def _personal(clip: Clip, colours: Colours) -> str:
 
 def _answer(scores: Scores, colours: Colours, *, unsure: bool = False) -> str:
     """The verdict in large letters."""
-    said, between = verdict(scores, unsure=unsure), undecided(scores)
+    said, between = verdict(scores, unsure=unsure), scores.undecided
     if between is None or unsure:
         return f'<p class="answer c{colours[scores.emotion]}">{escape(said)}</p>'
     both = " and ".join(map(escape, between))

@@ -20,7 +20,8 @@ from facevoice.output.html.elements import (
     table,
 )
 from facevoice.output.html.time_axis import axis, lane, placed, ribbon, share, visible
-from facevoice.output.wording import CLOSE, clock, duration, listed, percent, undecided
+from facevoice.output.verdict import CLOSE
+from facevoice.output.wording import clock, duration, listed, percent
 from facevoice.types import Scores
 from facevoice.types.spans import Span
 
@@ -84,7 +85,7 @@ def _names(stretch: Stretch, labels: tuple[str, ...]) -> tuple[str, ...]:
     if stretch.values is None:
         return ()
     scores = Scores(labels, stretch.values)
-    return undecided(scores) or (scores.emotion,)
+    return scores.undecided or (scores.emotion,)
 
 
 def _face_lane(clip: Clip) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from facevoice.output.clip.content import Clip
 from facevoice.output.clip.nodes import Node, counted_modalities
 from facevoice.output.missing import REASONS
-from facevoice.output.wording import listed, percent, undecided
+from facevoice.output.wording import listed, percent
 from facevoice.types import MODALITIES, MissingCode
 
 CLEAR: Final = 0.75
@@ -49,7 +49,7 @@ def verdict(root: Node, unsure_below: float | None = None) -> tuple[str, ...]:
     if len(order) == 1:
         return (f"To the model, {subject(root)} like “{first}”, the only label it knows.",)
     second, follower = scores.labels[int(order[1])], float(scores.values[order[1]])
-    if undecided(scores) is not None:
+    if scores.undecided is not None:
         likeness = f"about as much like “{first}” as like “{second}”: it is undecided"
     elif value >= CLEAR:
         likeness = f"clearly like “{first}”"

@@ -9,7 +9,8 @@ from facevoice.messages import counted
 from facevoice.output.damage import damage_sentence
 from facevoice.output.missing import REASONS
 from facevoice.output.person import FEW_SHOWN, REASON_CLAUSES, rests_on, unchanged
-from facevoice.output.wording import CLOSE, listed, undecided, verdict, visible
+from facevoice.output.verdict import CLOSE, verdict
+from facevoice.output.wording import listed, visible
 from facevoice.predict.prediction import Prediction
 from facevoice.types import Scores
 
@@ -24,7 +25,7 @@ def render(prediction: Prediction, tree: Branch) -> str:
     lines += _table(prediction, tree)
     if prediction.abstained:
         lines.append(f"  {UNSURE}")
-    elif prediction.scores is not None and (between := undecided(prediction.scores)) is not None:
+    elif prediction.scores is not None and (between := prediction.scores.undecided) is not None:
         lines.append(f"  undecided between {listed(between)}: {CLOSE}")
     lines += [
         f"  no {modality}: {code} ({REASONS[code].clause})"
@@ -75,7 +76,7 @@ def _about_the_person(prediction: Prediction) -> Iterator[str]:
     if personal is not None:
         found = rests_on(personal.clips, personal.seconds)
         said = f"  personal: read against {found} of the same person"
-        between = undecided(personal.scores)
+        between = personal.scores.undecided
         if unchanged([(personal, prediction.scores)]):
             said += f", which changes nothing: {FEW_SHOWN}"
         elif between is not None:

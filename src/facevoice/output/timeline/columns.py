@@ -199,6 +199,8 @@ TABLES: Final[Mapping[str, tuple[Column, ...]]] = {
         Column("stop_seconds", "float", "s", "end of the segment, not included"),
         Column("emotion", "text", "label", "the label of the segment"),
         Column("score", "float", "0 to 1", "mean fused score of that emotion"),
+        Column("undecided", "text", "label", "another label whose mean score differs from that by"
+               " less than 0.1; empty: the emotion leads by more", since="1.1"),
         Column("personal.emotion", "text", "label", "the label with the highest mean personal"
                " score in the segment", ("personal_emotion",), since="1.1"),
     ),
@@ -208,6 +210,8 @@ TABLES: Final[Mapping[str, tuple[Column, ...]]] = {
         Column("stop_seconds", "float", "s", "end of the segment, not included", since="1.1"),
         Column("emotion", "text", "label", "the label of the segment", since="1.1"),
         Column("score", "float", "0 to 1", "mean personal score of that emotion", since="1.1"),
+        Column("undecided", "text", "label", "another label whose mean score differs from that by"
+               " less than 0.1; empty: the emotion leads by more", since="1.1"),
     ),
     "frames": (
         Column("time_seconds", "float", "s", "instant of the frame"),

@@ -29,8 +29,9 @@ from facevoice.output.person import FEW_SHOWN, unchanged, why_none
 from facevoice.output.timeline.columns import printable
 from facevoice.output.timeline.curves import curves, points_of
 from facevoice.output.timeline.film import Film
-from facevoice.output.timeline.spans import NOBODY, cells, name_of, seen, speaking, verdicts
-from facevoice.output.wording import CLOSE, clock, duration, listed, percent
+from facevoice.output.timeline.spans import NOBODY, cells, labels_of, name_of, said, seen, speaking
+from facevoice.output.verdict import CLOSE
+from facevoice.output.wording import clock, duration, listed, percent
 from facevoice.timeline.summary import personal, plain, voice_shares
 from facevoice.timeline.table import Person, Row, Segment, Timeline
 from facevoice.types import Scores
@@ -187,9 +188,11 @@ def _drawings(
     def drawn(of: Callable[[Row], Scores | None], segments: Iterable[Segment]) -> str:
         points = points_of(rows, places, there, of)
         lines = curves(points, timeline.labels, colours, span, timeline.cuts, own=of is personal)
-        own = [each for each in segments if each.person == whom]
-        spans = [(each.start_seconds, each.stop_seconds) for each in own]
-        named = zip(spans, verdicts(timeline, own, of), strict=True)
+        named = (
+            ((each.start_seconds, each.stop_seconds), labels_of(each))
+            for each in segments
+            if each.person == whom
+        )
         return lines + ribbon(named, colours, span)
 
     usual = drawn(plain, timeline.segments)
@@ -253,13 +256,12 @@ def _tables(timeline: Timeline, info: media.MediaInfo, left_out: int) -> str:
             name_of(each.person) if info.has_video else "the voice",
             clock(each.start_seconds, last),
             clock(each.stop_seconds, last),
-            escape(_said(names)),
-            _score(each),
+            escape(one_line(each.emotion)),
+            "" if math.isnan(each.score) else percent(each.score),
+            "" if each.undecided is None else escape(one_line(each.undecided)),
             *_own_cell(timeline, each.personal_emotion),
         )
-        for each, names in zip(
-            timeline.segments, verdicts(timeline, timeline.segments), strict=True
-        )
+        for each in timeline.segments
     ]
     cuts = listed([clock(cut, last) for cut in timeline.cuts.tolist()])
     about, body = "", ""
@@ -269,7 +271,7 @@ def _tables(timeline: Timeline, info: media.MediaInfo, left_out: int) -> str:
     if left_out:
         about += f" Curves are drawn for all but {left_out} of them."
     if segments:
-        rows = table(("Who", "From", "To", "Emotion", "Score", *own), segments)
+        rows = table(("Who", "From", "To", "Emotion", "Score", "Undecided with", *own), segments)
         body += details("All segments", rows)
     if cuts:
         body += details(counted(len(timeline.cuts), "cut"), f"<p>{cuts}</p>")
@@ -283,38 +285,23 @@ def _own_cell(timeline: Timeline, emotion: str | None) -> tuple[str, ...]:
     return ("none" if emotion is None else escape(one_line(emotion)),)
 
 
-def _said(names: Sequence[str]) -> str:
-    """What a segment shows, in words: "happy", or "undecided (happy or sad)"."""
-    return one_line(f"undecided ({' or '.join(names)})" if len(names) > 1 else names[0])
-
-
-def _score(segment: Segment) -> str:
-    return "" if math.isnan(segment.score) else percent(segment.score)
-
-
 def _shown(timeline: Timeline, person: Person | None) -> dict[str, Any]:
     """What the script shows for a person at the playhead."""
 
     def rounded(spans: Sequence[Span]) -> list[list[float]]:
         return [[round(start, 3), round(stop, 3)] for start, stop in spans]
 
-    def told(
-        segments: Iterable[Segment], of: Callable[[Row], Scores | None]
-    ) -> list[list[float | str]]:
-        own = [each for each in segments if each.person == whom]
+    def told(segments: Iterable[Segment]) -> list[list[float | str]]:
         return [
-            [
-                round(each.start_seconds, 3),
-                round(each.stop_seconds, 3),
-                f"{_said(names)} {'' if len(names) > 1 else _score(each)}".strip(),
-            ]
-            for each, names in zip(own, verdicts(timeline, own, of), strict=True)
+            [round(each.start_seconds, 3), round(each.stop_seconds, 3), said(each)]
+            for each in segments
+            if each.person == whom
         ]
 
     whom = None if person is None else person.id
     return {
-        "segments": told(timeline.segments, plain),
-        "personal": told(timeline.personal_segments or (), personal),
+        "segments": told(timeline.segments),
+        "personal": told(timeline.personal_segments or ()),
         "seen": None if whom is None else rounded(seen(timeline, whom)),
         "speaks": rounded(speaking(timeline, whom)),
     }

@@ -4,7 +4,8 @@ Windows overlap, but marks on a time axis must not: each window is represented b
 is nearer to its own middle than to that of any other window (its *cell*), as in the summary.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -12,10 +13,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from facevoice.output.wording import undecided
-from facevoice.timeline.summary import places_of, plain
-from facevoice.timeline.table import FrameTable, Row, Segment, Timeline
-from facevoice.types import Float32Array, Float64Array, Scores
+from facevoice.output.html.elements import one_line
+from facevoice.output.wording import listed, percent
+from facevoice.timeline.summary import places_of
+from facevoice.timeline.table import FrameTable, Segment, Timeline
+from facevoice.types import Float32Array, Float64Array
 from facevoice.types.spans import Span, joined, overlaps
 
 NOBODY: Final = "voice of no one in view"
@@ -56,46 +58,18 @@ def emotions(segments: Iterable[Segment], person: int | None) -> list[tuple[Span
     ]
 
 
-def verdicts(
-    timeline: Timeline, segments: Sequence[Segment], of: Callable[[Row], Scores | None] = plain
-) -> list[tuple[str, ...]]:
-    """The label of each segment; two if its mean scores are undecided between them.
-
-    of: which scores of a row the segments are of, ``plain`` or ``personal``.
-    """
-    places = cells(timeline)
-    held: dict[int | None, list[tuple[Span, Float64Array]]] = {
-        segment.person: [] for segment in segments
-    }
-    for row in timeline.rows:
-        scores = of(row) if row.person in held else None
-        if scores is not None:
-            held[row.person].append((places[row.start_seconds], scores.values))
-    scored = {
-        person: (np.array([span for span, _ in each]), np.stack([values for _, values in each]))
-        for person, each in held.items()
-        if each
-    }
-    return [
-        _verdict(segment, *scored[segment.person], timeline.labels)
-        if segment.person in scored
-        else (segment.emotion,)
-        for segment in segments
-    ]
+def labels_of(segment: Segment) -> tuple[str, ...]:
+    """The label of a segment, or the two between which it is undecided."""
+    return (segment.emotion, *([] if segment.undecided is None else [segment.undecided]))
 
 
-def _verdict(
-    segment: Segment, parts: Float64Array, values: Float64Array, labels: tuple[str, ...]
-) -> tuple[str, ...]:
-    """parts: (N, 2) cells in order of time. values: (N, K) their scores."""
-    start, stop = segment.start_seconds, segment.stop_seconds
-    first = int(np.searchsorted(parts[:, 1], start, side="right"))
-    last = int(np.searchsorted(parts[:, 0], stop, side="left"))
-    weights = np.diff(np.clip(parts[first:last], start, stop)).ravel()
-    if not weights.any():
-        return (segment.emotion,)
-    mean = np.average(values[first:last], axis=0, weights=weights)
-    return undecided(Scores(labels, mean)) or (segment.emotion,)
+def said(segment: Segment) -> str:
+    """What a segment shows, in words: "happy 60%", or "undecided between happy and sad"."""
+    labels = labels_of(segment)
+    if len(labels) > 1:
+        return one_line(f"undecided between {listed(labels)}")
+    score = "" if math.isnan(segment.score) else percent(segment.score)
+    return f"{one_line(segment.emotion)} {score}".strip()
 
 
 def speaking(timeline: Timeline, person: int | None) -> list[Span]:

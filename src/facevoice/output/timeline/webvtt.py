@@ -1,11 +1,9 @@
 """WebVTT subtitles: one cue per segment (https://www.w3.org/TR/webvtt1/)."""
 
-import math
 from html import escape
 
 from facevoice.output.html.elements import one_line
-from facevoice.output.timeline.spans import name_of
-from facevoice.output.wording import percent
+from facevoice.output.timeline.spans import name_of, said
 from facevoice.timeline.table import Segment, Timeline
 
 
@@ -18,12 +16,11 @@ def to_vtt(timeline: Timeline) -> str:
 def _cue(segment: Segment) -> str:
     start = max(0, round(1000 * segment.start_seconds))
     stop = max(start + 1, round(1000 * segment.stop_seconds))  # a cue must not be empty
-    score = "" if math.isnan(segment.score) else f" {percent(segment.score)}"
-    who, emotion = name_of(segment.person), escape(one_line(segment.emotion), quote=False)
+    who, emotion = name_of(segment.person), escape(said(segment), quote=False)
     own = ""
     if segment.personal_emotion is not None:
         own = f" (personal: {escape(one_line(segment.personal_emotion), quote=False)})"
-    return f"{_clock(start)} --> {_clock(stop)}\n<v {who}>{who}: {emotion}{score}{own}"
+    return f"{_clock(start)} --> {_clock(stop)}\n<v {who}>{who}: {emotion}{own}"
 
 
 def _clock(milliseconds: int) -> str:
