@@ -297,11 +297,11 @@ def test_a_killed_server_leaves_nothing_after_the_next_start(toy_bundle, tmp_pat
         assert second.left() == []
 
 
-@pytest.mark.parametrize("route", ["/v1/predict", "/v1/jobs"])
-def test_a_file_that_kills_its_decoder_costs_its_own_request(toy_bundle, tmp_path, route):
+def test_a_file_that_kills_its_decoder_costs_its_own_request(toy_bundle, tmp_path):
     content = long_sample(tmp_path / "long.mp4")
     with running(toy_bundle, tmp_path / "uploads", "--workers", 2, program=PROGRAM) as server:
         (job,), _ = begun(server, content, 1)
-        assert kind_of(server.send(route, DEADLY)) == (500, "worker")
+        for route in ("/v1/predict", "/v1/jobs"):
+            assert kind_of(server.send(route, DEADLY)) == (500, "worker")
         assert server.finished(job)["state"] == "done"
-        assert server.send(route, SAMPLE.read_bytes())[0] in {200, 202}
+        assert server.send("/v1/jobs", SAMPLE.read_bytes())[0] == 202

@@ -65,6 +65,7 @@ def test_a_fault_keeps_the_worker(crew):
     assert asyncio.run(crew.run("a", 60))[0] == before
 
 
+@pytest.mark.slow
 def test_a_deadline_ends_the_process(crew):
     before, _ = asyncio.run(crew.run("a", 60))
     assert code_of(crew.run(60.0, 0.1)) == (422, "deadline")

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from html import escape
-from typing import Any
+from typing import Any, Final
+
+_SENDING: Final = "The file is sent as a form, as <code>curl -F file=@clip.mp4</code> does."
 
 
 def reference_page(description: Mapping[str, Any]) -> str:
@@ -25,6 +27,8 @@ def _operations(paths: Mapping[str, Any]) -> Iterator[str]:
     for path, methods in paths.items():
         for method, operation in methods.items():
             about = escape(operation.get("description", "")).replace("\n\n", "</p><p>")
+            if "requestBody" in operation:
+                about += f"</p><p>{_SENDING}"
             yield (
                 f"<section><h2><code>{method.upper()} {escape(path)}</code></h2><p>{about}</p>"
                 f"{_parameters(operation.get('parameters', []))}</section>"
@@ -46,4 +50,4 @@ def _kind(schema: Mapping[str, Any]) -> str:
     kinds = [each["type"] for each in schema.get("anyOf", [schema]) if each.get("type") != "null"]
     text = " or ".join(schema.get("enum", kinds))
     default = schema.get("default")
-    return text if default is None else f"{text}, {default} if not given"
+    return text if default is None else f"{text}, {str(default).lower()} if not given"
