@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from facevoice.output.wording import duration, speed, visible
-from facevoice.workers.progress import Progress
+
+if TYPE_CHECKING:
+    from facevoice.workers.progress import Progress
 
 _LINE_SECONDS: Final = 0.2  # between updates of a line on a terminal
 _LOG_SECONDS: Final = 30.0  # between lines in a log
@@ -75,12 +77,14 @@ class ProgressLine:
         begin a new count.
         """
         if self._progress is None or done < self._progress.done or total != self._progress.total:
+            from facevoice.workers.progress import Progress
+
             self._progress = Progress(total, clock=time.monotonic)
             self._progress.count(done, kept=done > 1)
         self._progress.count(done - self._progress.done)
         self.show(self._progress, note)
 
-    def show(self, progress: Progress, note: str = "") -> None:
+    def show(self, progress: "Progress", note: str = "") -> None:
         """Show counts, rate, time left and errors, unless they were shown a moment ago."""
         finished = progress.done >= progress.total
         if finished and (self._terminal or not self._last):
@@ -116,7 +120,7 @@ class ProgressLine:
         say(message)
 
 
-def facts(progress: Progress, *, left: bool = True) -> list[str]:
+def facts(progress: "Progress", *, left: bool = True) -> list[str]:
     """Units reused, rate, time left if asked for, and errors; each only if there are any."""
     found = [f"{progress.kept} known already"] if progress.kept else []
     if progress.rate is not None and progress.seconds_left is not None:
