@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -75,11 +76,13 @@ def _threads(asked: int | None) -> int:
 
 
 class Session:
-    """An ONNX model, ready to run.
+    """An ONNX model. It is loaded at its first use: a file without sound needs no voice networks.
 
     path: a .onnx file.
     device: "cpu" or "cuda" (cuda needs the package onnxruntime-gpu, and is untested).
     threads: processor threads per run; None: FACEVOICE_THREADS, or else all cores.
+
+    Every use but the construction raises BundleError if onnxruntime cannot load the model.
     """
 
     def __init__(self, path: Path, *, device: Device = "cpu", threads: int | None = None) -> None:
@@ -88,29 +91,49 @@ class Session:
                 f"device {device!r} was requested; this onnxruntime offers"
                 f" {', '.join(available_devices())}: install onnxruntime-gpu, or use cpu"
             )
+        self.path = path
+        self._device = device
+        self._threads = _threads(threads)
+
+    @cached_property
+    def _loaded(self) -> onnxruntime.InferenceSession:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors; its warnings are about graph clean-up
-        options.intra_op_num_threads = _threads(threads)
+        options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
         # an arena never gives back what loading took, which large networks gain nothing by
-        options.enable_cpu_mem_arena = not (path.is_file() and path.stat().st_size > _LARGE)
+        large = self.path.is_file() and self.path.stat().st_size > _LARGE
+        options.enable_cpu_mem_arena = not large
         # spinning threads take a core away from the decoder or from another worker
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        provider = "CUDAExecutionProvider" if device == "cuda" else "CPUExecutionProvider"
+        provider = "CUDAExecutionProvider" if self._device == "cuda" else "CPUExecutionProvider"
         try:
-            self._session = onnxruntime.InferenceSession(
-                str(path), sess_options=options, providers=[provider]
+            return onnxruntime.InferenceSession(
+                str(self.path), sess_options=options, providers=[provider]
             )
         except _LOAD_ERRORS as error:
-            raise BundleError(f"{path}: onnxruntime cannot load this model: {error}") from error
-        self.path = path
-        self.inputs = tuple(item.name for item in self._session.get_inputs())
-        self.outputs = tuple(item.name for item in self._session.get_outputs())
+            raise BundleError(
+                f"{self.path}: onnxruntime cannot load this model: {error}"
+            ) from error
+
+    def load(self) -> None:
+        """Load the model now, to see whether that is possible."""
+        self._loaded  # noqa: B018
+
+    @cached_property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the inputs, in order."""
+        return tuple(item.name for item in self._loaded.get_inputs())
+
+    @cached_property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the outputs, in order."""
+        return tuple(item.name for item in self._loaded.get_outputs())
 
     def run(self, *arrays: NDArray[Any]) -> Sequence[NDArray[np.float32]]:
         """Run the model on its inputs, in order; return all outputs, in order."""
         feed = dict(zip(self.inputs, arrays, strict=True))
-        outputs: Sequence[NDArray[np.float32]] = self._session.run(None, feed)
+        outputs: Sequence[NDArray[np.float32]] = self._loaded.run(None, feed)
         return outputs
 
     def __repr__(self) -> str:

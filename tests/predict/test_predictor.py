@@ -5,7 +5,9 @@ from pathlib import Path
 
 import jsonschema
 import numpy as np
+import onnxruntime
 import pytest
+from PIL import Image
 
 import facevoice
 from facevoice import media
@@ -19,7 +21,7 @@ from facevoice.evidence import plan
 from facevoice.output.predictions.text import render
 from facevoice.samples import SAMPLE
 from support.joined_clips import SOUND_RATE, write_film
-from support.media_files import damaged, steady, tone, write_media
+from support.media_files import damaged, steady, tone, write_media, write_tracks
 from support.places import PREDICTION_SCHEMA
 
 
@@ -308,3 +310,30 @@ def test_face_crops_need_no_video(predictor):
     prediction = predictor.of_evidence(evidence)
     assert prediction.missing == {"voice": "no_audio_stream"}
     assert prediction.evidence.face_frames == 2
+
+
+@pytest.mark.parametrize("content", ["sound", "picture"])
+def test_networks_that_are_not_used_are_not_loaded(tmp_path, monkeypatch, content):
+    loaded = []
+    load = onnxruntime.InferenceSession
+
+    def noted(path, **options):
+        loaded.append(Path(path).stem)
+        return load(path, **options)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", noted)
+    predictor = facevoice.load()
+    assert loaded == []
+    if content == "sound":
+        path = write_tracks(
+            tmp_path / "sound.mka", media.read_waveform(SAMPLE, rate_hz=16_000).samples
+        )
+    else:
+        path = tmp_path / "picture.png"
+        Image.fromarray(next(media.iter_frames(SAMPLE)).image).save(path)
+    assert predictor(path).scores is not None
+    face = {"pnet", "rnet", "onet", "expression", "mini_xception"}
+    voice = {"silero_vad_16k_sequence", "speech_encoder", "moonshine_encoder", "speech"}
+    needed, other = (voice, face) if content == "sound" else (face, voice)
+    assert needed <= set(loaded)
+    assert not other & set(loaded)

@@ -103,8 +103,9 @@ def test_a_part_says_what_is_wrong_with_it(toys: tuple[Encoder, ...]) -> None:
     for layers in ((), "layer_1"):
         with pytest.raises(BundleError, match="layers must name"):
             EncoderPart("x.onnx", "samples", layers)  # type: ignore[arg-type]
+    wrong = Encoder(EncoderPart("bands.onnx", "log_mel", ("layer_9",)), toys[0].session)
     with pytest.raises(BundleError, match="no output layer_9; it has layer_1, layer_2"):
-        Encoder(EncoderPart("bands.onnx", "log_mel", ("layer_9",)), toys[0].session)
+        wrong.states(noise(1))
 
 
 def test_the_shipped_encoders_read_speech_of_any_length() -> None:

@@ -136,7 +136,10 @@ class _Context:
             raise BundleError(f"{self.folder}: {file} is used in the tree but not listed in files")
         if file not in self.sessions:  # branches may share an encoder
             path = file_path(self.folder, file)
-            self.sessions[file] = Session(path, device=self.device, threads=self.threads)
+            session = Session(path, device=self.device, threads=self.threads)
+            if self.folder.parent != SHIPPED:  # of those that ship it is known that they load
+                session.load()
+            self.sessions[file] = session
         return self.sessions[file]
 
     def branch(self, node: Mapping[str, Any]) -> Branch:
@@ -227,8 +230,8 @@ def load_bundle(
     """Load a bundle: check every file's hash, then build the tree.
 
     Raises:
-        BundleError: see ``read_card``; an unknown kind of branch; a wrong value; a population that
-            does not fit the tree.
+        BundleError: see ``read_card``; an unknown kind of branch; a wrong value; a network that
+            onnxruntime cannot load; a population that does not fit the tree.
         HashMismatchError: a file's bytes are not those that bundle.json names.
         LabelMismatchError: a fusion would mix label sets.
     """

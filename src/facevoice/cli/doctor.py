@@ -3,6 +3,8 @@
 import argparse
 import platform
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Final
 
 from facevoice.cli.console import show
@@ -64,6 +66,14 @@ def _version(package: str) -> str | None:
         return None
 
 
+def _check_loading(networks: Iterable[Path]) -> None:
+    """Load networks, which otherwise happens at their first use; BundleError if one cannot be."""
+    from facevoice.session import Session
+
+    for network in networks:
+        Session(network).load()
+
+
 def _check_models() -> int:
     """Check all networks and load the bundles that ship; returns how many are broken."""
     from facevoice.bundle import load_bundle, shipped_bundles
@@ -78,6 +88,7 @@ def _check_models() -> int:
         name = f"{folder.parent.name}/{folder.name}"
         try:
             networks = [shipped_model(folder, path.name) for path in folder.glob("*.onnx")]
+            _check_loading(networks)
         except FacevoiceError as error:
             broken += 1
             show(f"  {name:18} BROKEN: {error}")
@@ -86,6 +97,7 @@ def _check_models() -> int:
     for folder in shipped_bundles():
         try:
             bundle = load_bundle(folder)
+            _check_loading(folder.glob("*.onnx"))
         except FacevoiceError as error:
             broken += 1
             show(f"  bundle {folder.name:14} BROKEN: {error}")

@@ -89,11 +89,11 @@ def people_of(options: argparse.Namespace) -> People | None:
         InvalidInputError: the baseline cannot be read, or options contradict each other.
         DatasetError: the table of people cannot be read.
     """
+    if not (options.same_person or options.people or options.baseline):
+        return None
     from facevoice.datasets.people import read_people
     from facevoice.person import Baseline
 
-    if not (options.same_person or options.people or options.baseline):
-        return None
     if options.report is not None and (options.same_person or options.people):
         raise InvalidInputError(
             "--report shows one input by itself: leave out --same-person and --people"

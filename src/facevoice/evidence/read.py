@@ -107,7 +107,7 @@ class EvidenceReader:
     ) -> Generator[EvidenceWindow, None, None]:
         """Yield all windows of a file, each of which depends on itself and the past alone.
 
-        In a film that is followed by another process, a thread makes the next window meanwhile.
+        In a film of 20 s or more, a thread makes the next window meanwhile.
 
         main_only: keep only the aligned pictures that the main person may need.
         attribute: attribute the speech to people.
@@ -118,11 +118,7 @@ class EvidenceReader:
             FacevoiceError: the file cannot be read.
         """
         windows = self._windows(path, plan, main_only=main_only, attribute=attribute)
-        return prefetched(windows, 1) if self._apart(plan) else windows
-
-    def _apart(self, plan: Plan) -> bool:
-        """Whether people are followed in a process of their own."""
-        return plan.has_video and self._device == "cpu" and is_worth_a_process(plan.seconds)
+        return prefetched(windows, 1) if is_worth_a_process(plan.seconds) else windows
 
     def _windows(
         self, path: Path, plan: Plan, *, main_only: bool, attribute: bool
@@ -223,7 +219,7 @@ class EvidenceReader:
     ) -> Generator[Followed | Damage, None, None]:
         """Follow people in parallel to the windows: it needs no sound, as windows do."""
         make = partial(follow_file, path, plan, with_mouths=with_mouths)
-        if self._apart(plan):
+        if self._device == "cpu" and is_worth_a_process(plan.seconds):
             return in_another_process(partial(make, self._new_detector))
         return prefetched(make(lambda: self._detector), PICTURES_AHEAD)
 

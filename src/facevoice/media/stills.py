@@ -34,6 +34,7 @@ _AVIF_BRANDS: Final = (b"avif", b"avis")
 _HEIC_BRANDS: Final = (
     b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1",
 )  # fmt: skip
+_MATROSKA: Final = b"\x1a\x45\xdf\xa3"
 HEAD_BYTES: Final = 64
 """In so many first bytes, the brands of a HEIC or AVIF file are named."""
 _ROTATED: Final = range(5, 9)  # EXIF orientations that swap width and height
@@ -114,6 +115,8 @@ def _quiet() -> Iterator[None]:
 
 def _open(path: Path) -> Image.Image | None:
     formats = _formats(path)
+    if not formats:
+        return None
     try:
         image = Image.open(path, formats=formats)
     except UnidentifiedImageError:
@@ -155,15 +158,19 @@ def _by_ffmpeg(path: Path) -> Image.Image:
 
 
 def _formats(path: Path) -> tuple[str, ...]:
-    """The formats that a file may have, by its first bytes.
+    """The formats that a file may have, by its first bytes; none if it is surely a film.
+
+    Most films are known at once: to try each format, Pillow loads all of its plugins.
 
     Raises:
         MissingDependencyError: it is HEIC, and pillow-heif is not installed.
         MediaUnreadableError: it is AVIF, and this Pillow cannot read it.
     """
-    formats = still_formats(_head(path))
+    head = _head(path)
+    formats = still_formats(head)
     if formats is None:
-        return _FORMATS
+        is_film = head.startswith(_MATROSKA) or (head[4:8] == b"ftyp" and head[:3] == bytes(3))
+        return () if is_film else _FORMATS
     if "AVIF" in formats:
         return _avif(path)
     _register_heic(path)

@@ -74,21 +74,10 @@ SHIPPED_ENCODERS: Final = (
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Encoder:
-    """A part that is loaded.
-
-    Raises BundleError if the network lacks one of the layers.
-    """
+    """A part and its network."""
 
     part: EncoderPart
     session: Session
-
-    def __post_init__(self) -> None:
-        absent = [layer for layer in self.part.layers if layer not in self.session.outputs]
-        if absent:
-            raise BundleError(
-                f"encoder {self.part.file} has no output {', '.join(absent)};"
-                f" it has {', '.join(self.session.outputs)}"
-            )
 
     def states(
         self, waveform: Waveform, first: int = 0, *, piece_seconds: float = LONGEST_SECONDS
@@ -101,8 +90,15 @@ class Encoder:
         piece_seconds: the network reads equal pieces of at most this length.
 
         Raises:
+            BundleError: the network lacks one of the layers.
             InvalidInputError: the sound is not at 16 kHz.
         """
+        absent = [layer for layer in self.part.layers if layer not in self.session.outputs]
+        if absent:
+            raise BundleError(
+                f"encoder {self.part.file} has no output {', '.join(absent)};"
+                f" it has {', '.join(self.session.outputs)}"
+            )
         latest = _LATEST.get(self.session)
         key = waveform, first, piece_seconds
         if latest is None or latest[0][0] is not waveform or latest[0][1:] != key[1:]:
