@@ -110,7 +110,7 @@ def child(film: str, mode: str) -> None:
     wall = time.perf_counter() - wall
     own = time.process_time() - processor
     other = resource.getrusage(resource.RUSAGE_CHILDREN)  # of the process that followed people
-    peaks = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, other.ru_maxrss
+    peaks = _peak_kb(), other.ru_maxrss
     figures = {
         "film": result.stop_seconds - result.start_seconds,
         "wall": wall,
@@ -120,6 +120,15 @@ def child(film: str, mode: str) -> None:
         "stages": spent,
     }
     print(json.dumps(figures))
+
+
+def _peak_kb() -> int:
+    """The most memory that this process has held, without what its parent held at the start."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+    return int(lines["VmHWM"].split()[0])
 
 
 def run_child(film: Path, mode: str) -> dict[str, Any]:

@@ -40,7 +40,9 @@ _SMALL: Final = " ".join(
 SUBSTITUTIONS: Final = (
     # the environment at hand has it all
     (r"^uv sync .*|^uv tool install .*|^pip install uv$", "true"),
-    (r"\buv run (--no-dev |--group \w+ )?", ""),
+    (r"\buv run (--no-dev |--(group|extra) \w+ )*", ""),
+    # it serves until it is interrupted
+    (r"\bfacevoice serve\b.*", "facevoice serve --help"),
     # there is no camera
     (r"\blive 0\b", "live talk.mkv"),
     (r"rtsp://\S+", "talk.mkv"),

@@ -13,12 +13,21 @@ from facevoice.serve.crew import Crew
 from facevoice.serve.problems import RefusedError
 
 
+class Riddle:
+    """An answer that cannot be read."""
+
+    def __reduce__(self):
+        return int, ("no number",)
+
+
 def open_worker():
     def work(unit):
         if unit == "die":
             os._exit(11)
         if unit == "raise":
             raise ValueError("a fault")
+        if unit == "riddle":
+            return Riddle()
         if unit == "grow":
             held = [bytearray(1_000_000) for _ in range(400)]
             time.sleep(60 * len(held))
@@ -53,8 +62,9 @@ def test_work_is_done_by_a_process_that_stays(crew):
     assert asyncio.run(crew.run("b", 60)) == (first, "b")
 
 
-def test_a_death_costs_one_request(crew):
-    assert code_of(crew.run("die", 60)) == (500, "worker")
+@pytest.mark.parametrize("unit", ["die", pytest.param("riddle", marks=pytest.mark.slow)])
+def test_a_death_costs_one_request(crew, unit):
+    assert code_of(crew.run(unit, 60)) == (500, "worker")
     assert asyncio.run(crew.run("a", 60))[1] == "a"
 
 
@@ -107,12 +117,13 @@ def test_places_are_bounded(crew):
 
 
 @pytest.mark.slow
-def test_nobody_waits_for_a_worker_that_cannot_be_opened():
+def test_nobody_waits_for_a_worker_that_cannot_be_opened(caplog):
     crew = Crew(broken, workers=1, threads=1, waiting=1, most_bytes=300_000_000)
     crew.start()
     try:
         assert code_of(crew.run("a", 60)) == (503, "not_ready")
         assert "ValueError" in str(crew.failure)
+        assert len([each for each in caplog.records if each.name == "facevoice.serve"]) == 1
         assert crew.ready == 0
     finally:
         crew.close()

@@ -22,7 +22,7 @@ from facevoice.output.person import FEW_SHOWN, REASONS_IN_FILMS
 from facevoice.output.timeline import FORMATS
 from facevoice.output.wording import duration
 from facevoice.serve.body import FIELD, Body, ClientGoneError, discard, receive_upload
-from facevoice.serve.crew import Crew
+from facevoice.serve.crew import UNOPENED, Crew
 from facevoice.serve.guard import NOTICE, App, Guard, headers_of
 from facevoice.serve.jobs import Job, Jobs
 from facevoice.serve.measured import CONTENT_TYPE, Measured
@@ -251,8 +251,7 @@ def _add_state(app: FastAPI, service: Service) -> None:
     async def readyz() -> dict[str, Any]:
         """Whether a worker is alive and has loaded the model."""
         if not service.crew.ready:
-            failure = service.crew.failure
-            detail = "no worker is ready yet" if failure is None else str(failure)
+            detail = "no worker is ready yet" if service.crew.failure is None else UNOPENED
             raise RefusedError(503, "not_ready", detail, {"Retry-After": "2"})
         return {"status": "ready", "workers": service.crew.ready}
 

@@ -4,6 +4,7 @@ A worker that dies takes along the work that it does, and nothing else: another 
 """
 
 import asyncio
+import logging
 import queue
 import threading
 import time
@@ -19,6 +20,9 @@ from facevoice.workers import Opening, Outcome, Worker
 T = TypeVar("T")
 R = TypeVar("R")
 
+UNOPENED: Final = "no worker can be started: the server's log says why"
+
+_LOG: Final = logging.getLogger("facevoice.serve")
 _LOOK_SECONDS: Final = 0.2  # between looks at deadlines
 _WATCH_SECONDS: Final = 1.0  # between looks at the workers of those who wait
 _START_SECONDS: Final = 180.0  # within which a worker must have loaded its bundle
@@ -117,7 +121,7 @@ class Crew(Generic[T, R]):
     def _check_workers(self) -> None:
         """Refuse to wait for workers that cannot be started."""
         if self.failure is not None and not self.ready:
-            raise RefusedError(503, "not_ready", str(self.failure), {"Retry-After": "10"})
+            raise RefusedError(503, "not_ready", UNOPENED, {"Retry-After": "10"})
 
     def close(self) -> None:
         """End all workers at once."""
@@ -198,7 +202,7 @@ class _Slot(threading.Thread, Generic[T, R]):
         try:
             worker = Worker(self._opening, self._threads)
         except (FacevoiceError, OSError) as error:
-            self.failure = FacevoiceError(f"no worker can be started: {error}")
+            self._fail(error)
             return None
         end = time.monotonic() + _START_SECONDS
         try:
@@ -209,12 +213,18 @@ class _Slot(threading.Thread, Generic[T, R]):
                     return worker
                 if time.monotonic() > end:
                     raise WorkerError(f"a worker is not ready after {_START_SECONDS:g} s")  # noqa: TRY301
-        except FacevoiceError as error:
-            self.failure = error
         except Exception as error:  # noqa: BLE001 - whatever a library raises while it loads
-            self.failure = FacevoiceError(f"a worker cannot be opened: {type(error).__name__}")
+            self._fail(error)
         worker.kill()
         return None
+
+    def _fail(self, error: Exception) -> None:
+        """Note why no worker opens, and log it once."""
+        known = isinstance(error, FacevoiceError | OSError)
+        found = FacevoiceError(str(error) if known else f"{type(error).__name__} while it loads")
+        if self.failure is None or str(found) != str(self.failure):
+            _LOG.error("a worker cannot be opened: %s", found)
+        self.failure = found
 
     def _next(self, worker: Worker[T, R]) -> None:
         """Do the next errand, if one comes soon; notices a worker that dies while it is idle."""
@@ -229,7 +239,12 @@ class _Slot(threading.Thread, Generic[T, R]):
         began = time.monotonic()
         errand.begin()
         worker.send(errand.unit)
-        outcome = self._outcome(worker, errand, began + errand.seconds)
+        try:
+            outcome = self._outcome(worker, errand, began + errand.seconds)
+        except Exception as error:  # noqa: BLE001 - an answer that cannot be read
+            _LOG.error("a fault: %s", type(error).__name__)
+            worker.kill()
+            outcome = Outcome(errand.unit, None, WorkerError("its answer cannot be read"))
         errand.took = time.monotonic() - began
         errand.end(outcome)
 
