@@ -159,8 +159,13 @@ def encoder_features(
 
 def pooled(states: Sequence[Float32Array]) -> Float32Array:
     """Mean, then deviation over time of layers (steps, width): (D,) float32."""
-    exact = [layer.astype(np.float64) for layer in states]
-    parts = [each for layer in exact for each in (layer.mean(axis=0), layer.std(axis=0))]
+    parts = []
+    for layer in states:
+        exact = layer.astype(np.float64)
+        mean = exact.mean(axis=0)
+        exact -= mean  # as numpy's std does, but in place, and without the mean again
+        exact *= exact
+        parts += [mean, np.sqrt(exact.mean(axis=0))]
     return np.concatenate(parts).astype(np.float32)
 
 
