@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from facevoice.samples import SAMPLE
+from support.media_files import tone, write_media
 from support.running_server import running
 
 pytest.importorskip("fastapi")
@@ -86,7 +87,7 @@ def test_drop_see_seek_take_delete(page, server):
     target = page.query_selector("#drop")
     page.evaluate(DROP, [target, content])
     result = page.locator(".result")
-    expect(result.locator(".answer")).to_contain_text("mostly", timeout=WAIT)
+    expect(result.locator(".answer")).to_contain_text("Person 0: ", timeout=WAIT)
     expect(result.locator("canvas.face")).to_be_visible()
     shown(page, "wide")
     curves = result.locator(".curves").first
@@ -148,6 +149,31 @@ def test_plain_and_personal_curves_are_shown_together(page):
     expect(person.locator("h4").last).to_have_text("personal fear 40%")
     expect(person).to_contain_text("Share of the time: fear 100%")
     assert serious(page) == []
+
+
+def test_a_sound_file_has_a_player(page, tmp_path):
+    path = write_media(tmp_path / "a.wav", sound=tone(2.0, 16_000))
+    page.set_input_files("#files", path)
+    player = page.locator(".result audio")
+    expect(player).to_be_visible(timeout=WAIT)
+    assert player.bounding_box()["width"] > 200
+
+
+def test_scores_that_do_not_decide_are_no_verdict(page):
+    def close(route):
+        answer = route.fetch()
+        timeline = answer.json()
+        for each in timeline["segments"]:
+            each |= {"emotion": "sad", "undecided": "fear"}
+        for row in timeline["windows"]:
+            row["scores"]["scores"] = {"sad": 0.5, "fear": 0.45, "happy": 0.05}
+        route.fulfill(response=answer, json=timeline | {"labels": ["sad", "fear", "happy"]})
+
+    page.route("**/timeline.json", close)
+    page.set_input_files("#files", SAMPLE)
+    answer = page.locator(".result .answer")
+    expect(answer).to_have_text("Person 0: undecided between sad and fear", timeout=WAIT)
+    expect(page.locator(".person .now")).to_have_text("undecided between sad and fear")
 
 
 def test_the_camera_waits_for_consent(page):

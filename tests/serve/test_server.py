@@ -65,6 +65,11 @@ def test_a_part_of_a_clip(server, sample):
     assert kind_of(server.send("/v1/predict?audio_track=7", sample)) == (422, "invalid_input")
 
 
+@pytest.mark.parametrize("query", ["predict?strat=1", "predict?personal=true", "jobs?hop=1&hop=2"])
+def test_a_parameter_is_never_left_out_without_a_word(server, sample, query):
+    assert kind_of(server.send(f"/v1/{query}", sample)) == (422, "invalid_input")
+
+
 def test_a_film_gives_every_format_and_is_deleted(server, sample):
     status, headers, body = server.send("/v1/jobs?frames=true&personal=true", sample, "film.mp4")
     assert status == 202

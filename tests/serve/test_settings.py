@@ -54,6 +54,8 @@ def test_the_command_says_what_is_wrong_in_a_line(capsys, tmp_path):
     pytest.importorskip("fastapi")
     assert main(["serve", "--host", "0.0.0.0"]) == 1  # noqa: S104
     assert main(["serve", "--token-file", str(tmp_path / "none")]) == 1
-    first, second = capsys.readouterr().err.splitlines()
+    assert main(["serve", "--max-mb", "5", "--disk-mb", "4"]) == 1
+    first, second, third = capsys.readouterr().err.splitlines()
     assert "--no-token" in first
     assert "No such file" in second
+    assert "--disk-mb 4 cannot hold" in third

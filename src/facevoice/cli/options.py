@@ -75,8 +75,10 @@ def key_value(text: str) -> tuple[str, str]:
     return key, value
 
 
-def add_model_options(command: argparse.ArgumentParser, *, threads: int | None = None) -> None:
-    """--bundle, --device and --threads; threads: the default, None for all cores."""
+def add_model_options(
+    command: argparse.ArgumentParser, *, threads: int | None = None, otherwise: str = "all cores"
+) -> None:
+    """--bundle, --device and --threads; threads: the default; otherwise: what None stands for."""
     command.add_argument(
         "--bundle",
         default="base",
@@ -94,7 +96,7 @@ def add_model_options(command: argparse.ArgumentParser, *, threads: int | None =
         type=positive,
         default=threads,
         metavar="N",
-        help=f"threads per network (default: {threads or 'all cores'})",
+        help=f"threads per network (default: {threads or otherwise})",
     )
 
 

@@ -44,7 +44,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         help="hold uploads and results in this folder (default: a private one among temporary"
         " files)",
     )
-    add_model_options(command)
+    add_model_options(command, otherwise="each worker's share of the cores")
     command.set_defaults(run=run)
 
 
@@ -138,9 +138,14 @@ def run(options: argparse.Namespace) -> int:
     from facevoice.serve.run import run as serve
     from facevoice.serve.settings import Limits, Settings
 
+    if options.disk_mb < options.max_mb:
+        raise InvalidInputError(
+            f"--disk-mb {options.disk_mb} cannot hold a file of --max-mb {options.max_mb}: give"
+            " less to --max-mb, or more to --disk-mb"
+        )
     limits = Limits(
         max_bytes=options.max_mb * 1_000_000,
-        disk_bytes=max(options.disk_mb, options.max_mb) * 1_000_000,
+        disk_bytes=options.disk_mb * 1_000_000,
         max_seconds=options.max_seconds,
         clip_seconds=options.clip_seconds,
         max_pixels=options.max_megapixels * 1_000_000,

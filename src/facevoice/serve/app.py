@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import FastAPI, Query, Request
+from fastapi import Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.exceptions import HTTPException
@@ -34,6 +34,7 @@ from facevoice.serve.storage import Desk, Storage
 from facevoice.serve.tasks import Answer, Task
 from facevoice.serve.work import Work, result_names
 from facevoice.session import hash_of
+from facevoice.types import UNDECIDED_MARGIN
 from facevoice.workers import threads_each
 
 PAGE: Final = Path(__file__).with_name("page")
@@ -183,6 +184,7 @@ def make_app(settings: Settings, storage: Storage) -> App:
         docs_url=None,
         redoc_url=None,
         lifespan=service.running,
+        dependencies=[Depends(_check_names)],
         responses=_PROBLEMS,
     )
     app.state.service = service
@@ -275,6 +277,7 @@ def _add_state(app: FastAPI, service: Service) -> None:
             },
             "formats": _formats(),
             "colours": service.colours,
+            "undecided_margin": UNDECIDED_MARGIN,
             "personal_reasons": {**REASONS_IN_FILMS, "unchanged": FEW_SHOWN},
             "notice": NOTICE,
             "version": __version__,
@@ -432,6 +435,22 @@ def _add_pages(app: FastAPI) -> None:
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
         return HTMLResponse(reference_page(app.openapi()))
+
+
+def _check_names(request: Request) -> None:
+    """Refuse parameters that the route does not know, or that are given twice.
+
+    Raises:
+        RefusedError: a misspelt one would be left out without a word.
+    """
+    known = [each.alias for each in request.scope["route"].dependant.query_params]
+    given = [name for name, _ in request.query_params.multi_items()]
+    for name in given:
+        if name not in known:
+            takes = f"choose from {', '.join(known)}" if known else "nothing is taken here"
+            raise RefusedError(422, "invalid_input", f"{name}: unknown, {takes}")
+        if given.count(name) > 1:
+            raise RefusedError(422, "invalid_input", f"{name}: given more than once")
 
 
 def _check_span(start: float | None, stop: float | None) -> None:

@@ -24,6 +24,14 @@ export const show = ({ prediction, timeline, record, clip, model }) => {
 
 const colour = (model, label) => `c${model.colours[label] ?? 0}`;
 
+// The labels that lead: one, or two between which the scores do not decide.
+const leading = (model, scores) => {
+  const [first, second] = Object.entries(scores).sort((one, other) => other[1] - one[1]);
+  return second && first[1] - second[1] < model.undecided_margin ? [first[0], second[0]] : [first[0]];
+};
+
+const undecided = (labels) => `undecided between ${labels.join(" and ")}`;
+
 const picture = (view, prediction, address, model) => {
   const image = make("img", { src: address, alt: "The picture" });
   const { box, picture_size: size } = prediction.evidence;
@@ -39,8 +47,12 @@ const verdict = (prediction, model) => {
     found.append(make("p", { className: "answer", textContent: "Nothing to score" }), make("p", { textContent: why }));
     return found;
   }
+  const labels = leading(model, prediction.scores);
+  const decided = labels.length === 1 || prediction.abstained;
   const word = prediction.abstained ? `unsure: ${prediction.emotion}` : prediction.emotion;
-  found.append(make("p", { className: `answer ${colour(model, prediction.emotion)}`, textContent: word }));
+  found.append(make("p", {
+    className: `answer ${decided ? colour(model, prediction.emotion) : ""}`, textContent: decided ? word : undecided(labels),
+  }));
   found.append(bars(prediction.scores, model));
   return found;
 };
@@ -72,26 +84,30 @@ const film = (view, timeline, file, address, model) => {
   player.portraits(cards);
 };
 
-// The verdict on who is seen longest, and its label.
+// The verdict on who is seen longest, and its label if it is decided.
 const summary = (timeline) => {
   const { people } = timeline;
   if (!people.length) {
-    const label = heard(timeline);
-    return label ? [`A voice: mostly ${label}`, label] : ["Nobody is seen or heard", null];
+    const found = longest(timeline, null);
+    return found ? [`A voice: ${found[0]}`, found[1]] : ["Nobody is seen or heard", null];
   }
   const [first] = [...people].sort((one, other) => other.seconds_seen - one.seconds_seen);
   const more = people.length > 1 ? `, and ${people.length - 1} more` : "";
-  if (!first.emotion) return [`${name(first.id)}: nothing to score${more}`, null];
-  return [`${name(first.id)}: mostly ${first.emotion}${more}`, first.emotion];
+  const [words, label] = longest(timeline, first.id) ?? ["nothing to score", null];
+  return [`${name(first.id)}: ${words}${more}`, label];
 };
 
-// The emotion of voices of no one in view for most of their time.
-const heard = ({ segments }) => {
-  const seconds = {};
-  for (const { person, emotion, start_seconds: start, stop_seconds: stop } of segments) {
-    if (person === null) seconds[emotion] = (seconds[emotion] ?? 0) + stop - start;
+// What somebody, or a voice of no one in view, shows for most of the time.
+const longest = ({ segments }, id) => {
+  const found = new Map();
+  for (const { person, emotion, undecided: other, start_seconds: start, stop_seconds: stop } of segments) {
+    if (person !== id) continue;
+    const key = other ? [emotion, other].sort().join("\n") : emotion;
+    const before = found.get(key) ?? { seconds: 0, words: other ? undecided([emotion, other]) : `mostly ${emotion}` };
+    found.set(key, { ...before, seconds: before.seconds + stop - start, label: other ? null : emotion });
   }
-  return Object.keys(seconds).sort((one, other) => seconds[other] - seconds[one])[0];
+  const [most] = [...found.values()].sort((one, other) => other.seconds - one.seconds);
+  return most && [most.words, most.label];
 };
 
 const name = (id) => (id === null ? "A voice of no one in view" : `Person ${id}`);
@@ -109,19 +125,27 @@ class Player {
     this.media.setAttribute("aria-label", file.name);
     this.canvas = make("canvas");
     this.canvas.setAttribute("aria-hidden", "true");
-    this.trouble = make("p", { className: "trouble", hidden: true, textContent: "This browser cannot play the file. The curves work without it." });
+    this.trouble = make("p", { className: "trouble", hidden: true });
     this.slider = make("input", { type: "range", min: start, max: stop, step: "any", value: start });
     this.slider.setAttribute("aria-label", "Position");
     this.output = make("output", { textContent: clock(start) });
     this.element = make("div", {},
       make("div", { className: "screen" }, this.media, this.canvas), this.trouble,
       make("div", { className: "place" }, this.slider, this.output));
-    this.media.addEventListener("error", () => { this.trouble.hidden = false; });
-    this.media.addEventListener("loadedmetadata", () => this.media.classList.toggle("sound", !this.media.videoWidth));
+    this.media.addEventListener("error", () => this.#lacks("This browser cannot play the file. The curves work without it."));
+    this.media.addEventListener("loadedmetadata", () => {
+      this.media.classList.toggle("sound", !this.media.videoWidth);
+      if (timeline.people.length && !this.media.videoWidth) this.#lacks("This browser plays the sound of the file, but cannot show its pictures.");
+    });
     this.media.addEventListener("play", () => this.#tick());
     this.media.addEventListener("seeked", () => this.tell(this.media.currentTime));
     this.slider.addEventListener("input", () => this.go(Number(this.slider.value)));
     this.slider.addEventListener("keydown", (event) => this.#step(event, hop / 2));
+  }
+
+  #lacks(what) {
+    Object.assign(this.trouble, { textContent: what, hidden: false });
+    this.canvas.hidden = true;
   }
 
   #step(event, by) {
@@ -179,6 +203,7 @@ class Player {
     });
     try {
       await happens("loadeddata");
+      if (!film.videoWidth) return;
       for (const card of cards) {
         const best = (this.timeline.frames ?? []).filter((frame) => frame.person === card.id)
           .sort((one, other) => clarity(other) - clarity(one))[0];
@@ -271,9 +296,11 @@ class Card {
     const covers = this.windows.filter((row) => row.start_seconds <= time && time < row.stop_seconds);
     const middle = (row) => Math.abs((row.start_seconds + row.stop_seconds) / 2 - time);
     const [row] = covers.sort((one, other) => middle(one) - middle(other));
-    for (const { now, of } of this.readings) {
+    for (const { now, of, scores } of this.readings) {
       const answer = row && of(row);
-      now.textContent = answer ? `${answer.emotion} ${percent(answer.confidence)}` : "nothing here";
+      const labels = answer ? leading(this.model, scores(row)) : [];
+      const decided = answer ? `${answer.emotion} ${percent(answer.confidence)}` : "nothing here";
+      now.textContent = labels.length > 1 ? undecided(labels) : decided;
     }
   }
 
@@ -320,7 +347,7 @@ class Card {
 
   #spoken(reading) {
     const segments = (this.timeline[reading.segments] ?? []).filter((each) => each.person === this.id);
-    const told = segments.map((each) => `${each.emotion} from ${clock(each.start_seconds)} to ${clock(each.stop_seconds)}`);
+    const told = segments.map((each) => `${each.undecided ? undecided([each.emotion, each.undecided]) : each.emotion} from ${clock(each.start_seconds)} to ${clock(each.stop_seconds)}`);
     return `${name(this.id)}, ${reading.kind}: ${told.join(", ") || "nothing clear"}`;
   }
 }
