@@ -95,6 +95,7 @@ def test_a_film_gives_every_format_and_is_deleted(server, sample):
     assert server.request("DELETE", address)[0] == 204
     assert server.left() == []
     assert kind_of(server.get(address)) == (404, "not_found")
+    assert kind_of(server.get("/v1/jobs")) == (405, "wrong_method")
 
 
 def test_progress_is_sent_as_events(server, sample):

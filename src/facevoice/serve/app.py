@@ -226,7 +226,7 @@ def _add_handlers(app: FastAPI, service: Service) -> None:
 
     @app.exception_handler(HTTPException)
     def _http(_: Request, error: HTTPException) -> Response:
-        code = "not_found" if error.status_code == 404 else "error"
+        code = {404: "not_found", 405: "wrong_method"}.get(error.status_code, "error")
         found = RefusedError(error.status_code, code, str(error.detail), error.headers)
         return _answer(service, found)
 

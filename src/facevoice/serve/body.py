@@ -93,7 +93,7 @@ async def receive_upload(
             piece = message.get("body", b"")
             size += len(piece)
             if size > limits.max_bytes + _FORM_BYTES:
-                raise _too_large(limits)
+                raise _too_large(limits.max_bytes)
             parser.write(piece)
             if body.ended:
                 break
@@ -155,12 +155,12 @@ def _check_length(headers: Mapping[str, str], limits: Limits) -> None:
     if not (stated.isascii() and stated.isdecimal()):
         raise _bad("the content length is not a number")
     if len(stated) > 18 or int(stated) > limits.max_bytes + _FORM_BYTES:
-        raise _too_large(limits)
+        raise _too_large(limits.max_bytes)
 
 
-def _too_large(limits: Limits) -> RefusedError:
+def _too_large(most_bytes: int) -> RefusedError:
     return RefusedError(
-        413, "too_large", f"the file has more than {limits.max_bytes / 1e6:g} MB, the limit here"
+        413, "too_large", f"the file has more than {most_bytes / 1e6:g} MB, the limit here"
     )
 
 
@@ -229,9 +229,7 @@ class _Form:
     def _write(self, data: bytes, start: int, end: int) -> None:
         self._size += end - start
         if self._size > self.most_bytes:
-            raise RefusedError(
-                413, "too_large", f"the file has more than {self.most_bytes / 1e6:g} MB"
-            )
+            raise _too_large(self.most_bytes)
         self.desk.take(end - start)
         if self._file is not None:
             self._file.write(memoryview(data)[start:end])

@@ -13,6 +13,7 @@ _TITLES: Final[Mapping[str, str]] = {
     "invalid_input": "A parameter is wrong",
     "unreadable": "The file cannot be decoded",
     "not_found": "There is no such thing here",
+    "wrong_method": "This address takes another method",
     "missing_dependency": "The server lacks an optional package",
     "worker": "The work on this file was ended",
     "too_large": "The file is too large",
