@@ -31,7 +31,7 @@ def results(toy_bundle, tmp_path_factory):
     bundle = load_bundle(people, threads=1)
     predictor = facevoice.Predictor(bundle, threads=1)
     prediction = predictor(SAMPLE)
-    baseline = facevoice.Baseline.empty(bundle).after([prediction] * 3)
+    baseline = facevoice.Baseline.empty(bundle).update(prediction, neutral=True)
     prediction = read_against(prediction, bundle, baseline)
     ((evidence, _),) = predictor.trace(SAMPLE)
     known = {"baseline": baseline, "window": 2.0}
