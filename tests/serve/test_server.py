@@ -249,8 +249,9 @@ def test_the_reference_needs_nothing_from_elsewhere(server):
 
 
 @pytest.mark.slow
-def test_a_server_that_ends_leaves_nothing(toy_bundle, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_server_that_ends_leaves_nothing(toy_bundle, tmp_path, number):
     with running(toy_bundle, tmp_path / "uploads", "--workers", "1", ready=False) as server:
-        server.process.send_signal(signal.SIGINT)
+        server.process.send_signal(number)
         server.process.wait(30)
     assert [each.name for each in (tmp_path / "uploads").iterdir()] == ["lock"]

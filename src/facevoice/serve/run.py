@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -29,6 +30,7 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
         FacevoiceError: the bundle cannot be read.
     """
     _log_to(say)
+    signal.signal(signal.SIGTERM, _end)  # uvicorn raises it again once it has closed
     with (
         _listening(settings) as listening,
         Storage(settings.folder, settings.limits.disk_bytes) as storage,
@@ -47,6 +49,11 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
         )
         say(f"serving at {address(settings, listening.getsockname()[1])}")
         uvicorn.Server(config).run([listening])
+
+
+def _end(number: int, _: object) -> None:
+    """End as after Ctrl-C: what was uploaded and made is removed."""
+    raise SystemExit(128 + number)
 
 
 def address(settings: Settings, port: int) -> str:
