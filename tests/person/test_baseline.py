@@ -8,7 +8,7 @@ import pytest
 import facevoice
 from facevoice.errors import InvalidInputError
 from facevoice.person import Baseline
-from facevoice.predict import Prediction
+from facevoice.predict import Prediction, read_against
 from facevoice.samples import SAMPLE
 from support.evidence_factory import make_evidence
 from support.people import add_population, clips_of
@@ -160,3 +160,5 @@ def test_rounded_records_are_refused(predictor, clips):
     rounded = Prediction.from_dict(clips[0].to_dict())
     with pytest.raises(InvalidInputError, match="rounded"):
         Baseline.empty(predictor.bundle).update(rounded)
+    with pytest.raises(InvalidInputError, match="rounded"):  # and not: nothing_scored
+        read_against(rounded, predictor.bundle, Baseline.empty(predictor.bundle))

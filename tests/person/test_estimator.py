@@ -277,6 +277,12 @@ def test_a_reading_that_makes_no_sense_is_refused(log_scores, weights, length):
         Reading(log_scores, weights, length)
 
 
+def test_a_branch_has_no_more_clips_than_its_person():
+    record = after([Reading({"voice": MEANS[0]}, {"voice": 1.0}, 1.0)] * 4).to_dict()
+    with pytest.raises(InvalidInputError, match="4 of a person's 2 clips"):
+        Statistics.from_dict(record | {"clips": 2})
+
+
 def test_one_sided_people_of_two_labels_are_not_shifted():
     """One emotion of two is half of the labels: only what is beyond the first tells variety."""
     likely = np.log([0.99, 0.01])

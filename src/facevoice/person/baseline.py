@@ -124,12 +124,7 @@ class Baseline:
             InvalidInputError: another bundle made the prediction, or it was read from a record
                 with rounded numbers.
         """
-        self.check_made_by(prediction.bundle_name, prediction.bundle_sha256)
-        if prediction.reading is None and prediction.scores is not None:
-            raise InvalidInputError(
-                "this prediction was read from a record with rounded numbers, which a baseline"
-                " cannot use: predict again, or keep to_dict(exact=True)"
-            )
+        self.check_prediction(prediction)
         if prediction.reading is None or self.holds(prediction):
             return self
         return replace(
@@ -154,6 +149,15 @@ class Baseline:
         """Raise InvalidInputError unless it was enrolled with this very bundle and fits it."""
         self.check_made_by(bundle.name, bundle.sha256)
         self.statistics.check([*dotted_leaves(bundle.tree)], bundle.tree.labels)
+
+    def check_prediction(self, prediction: Judged) -> None:
+        """Raise InvalidInputError unless a prediction can be added, or read against this."""
+        self.check_made_by(prediction.bundle_name, prediction.bundle_sha256)
+        if prediction.reading is None and prediction.scores is not None:
+            raise InvalidInputError(
+                "this prediction was read from a record with rounded numbers, which a baseline"
+                " cannot use: predict again, or keep to_dict(exact=True)"
+            )
 
     def check_made_by(self, bundle_name: str, bundle_sha256: str) -> None:
         """Raise InvalidInputError unless it was enrolled with the bundle of this name and hash."""

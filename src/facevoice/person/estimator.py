@@ -247,6 +247,8 @@ class Statistics(Value):
             "statistics need counts and seconds >= 0, got"
             f" {self.clips}, {self.neutral} of them neutral, and {self.seconds}",
         )
+        most = max((each.every.clips for each in self.branches.values()), default=0)
+        require(most <= self.clips, f"a branch has {most} of a person's {self.clips} clips")
         set_field(self, "branches", MappingProxyType(dict(self.branches)))
 
     @classmethod

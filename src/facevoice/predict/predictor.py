@@ -251,10 +251,11 @@ def read_against(prediction: Prediction, bundle: Bundle, baseline: Baseline) -> 
     bundle: the one that made it.
 
     Raises:
-        InvalidInputError: another bundle made the prediction or the baseline.
+        InvalidInputError: another bundle made the prediction or the baseline, or the prediction
+            was read from a record with rounded numbers.
     """
     baseline.check(bundle)
-    baseline.check_made_by(prediction.bundle_name, prediction.bundle_sha256)
+    baseline.check_prediction(prediction)
     personal, reason = personal_of(
         bundle.tree,
         bundle.population,

@@ -138,6 +138,8 @@ def figure_lines(figures: Sequence[Figures]) -> Iterator[str]:
             f"  {percent(each.matrix.uar):>5}  {between(each.uar):15}"
             f"  {percent(each.matrix.macro_f1):>7}  {ece(each):>4}  {percent(each.coverage):>7}"
         )
+    if caution := figures[0].uar.caution:
+        yield f"Intervals by groups: {caution}."
 
 
 def _comparison(known: ScoreTable, choice: Choice) -> Iterator[str]:

@@ -180,7 +180,7 @@ def make_app(settings: Settings, storage: Storage) -> App:
     app = FastAPI(
         title="facevoice",
         version=__version__,
-        description=f"Emotion in face and voice, on this machine alone. {NOTICE}",
+        description=f"Emotion in face and voice; the model runs on this computer. {NOTICE}",
         docs_url=None,
         redoc_url=None,
         lifespan=service.running,

@@ -184,6 +184,7 @@ def test_few_groups_are_cautioned() -> None:
     assert interval.units == 6
     assert "6 groups" in interval.caution
     assert bootstrap(statistic, 12).caution == ""
+    assert "only one group" in bootstrap(statistic, 12, groups=np.zeros(12)).caution
 
 
 def test_uar_statistic_counts_classes_in_the_resample() -> None:

@@ -43,6 +43,8 @@ class Interval:
     def caution(self) -> str:
         """What a reader needs to know before trusting the interval; may be empty."""
         if self.method == "group bootstrap" and self.units < FEW_GROUPS:
+            if self.units == 1:
+                return "only one group: an interval over groups needs several"
             return f"only {self.units} groups: the true interval is wider"
         return ""
 
