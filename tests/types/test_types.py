@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facevoice.errors import FacevoiceError, InvalidInputError, LabelMismatchError
+from facevoice.serve.problems import RefusedError
 from facevoice.types import EMOTIONS, Evidence, Face, FaceTrack, Frame, Scores, Waveform
 from support.evidence_factory import make_evidence
 
@@ -108,5 +109,6 @@ def test_every_error_has_its_own_kind():
     def below(root: type[FacevoiceError]) -> set[type[FacevoiceError]]:
         return {root}.union(*(below(child) for child in root.__subclasses__()))
 
+    assert issubclass(RefusedError, FacevoiceError)  # the one that is defined elsewhere
     kinds = [error.kind for error in below(FacevoiceError)]
     assert len(set(kinds)) == len(kinds)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from facevoice.errors import FacevoiceError
 
@@ -41,6 +41,8 @@ class RefusedError(FacevoiceError):
 
     status: of HTTP. code: the kind of problem. headers: further ones of the answer.
     """
+
+    kind: ClassVar[str] = "refused"
 
     def __init__(
         self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None

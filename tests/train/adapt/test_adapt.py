@@ -163,6 +163,7 @@ def test_the_card_says_what_was_done(adapted, clips, base):
     assert set(people.values()) == {len(set(clips.groups))}
 
 
+@pytest.mark.slow
 def test_the_same_inputs_give_the_same_bytes_and_are_not_redone(adapted, clips, base, tmp_path):
     again = adapt(base, clips, tmp_path / "again", QUICK)
     for path in adapted.iterdir():

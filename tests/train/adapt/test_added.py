@@ -86,6 +86,7 @@ def test_looks_are_mirrored_without_looking_again():
     assert found[left] == looks_of(read, face[None])[0, right]
 
 
+@pytest.mark.slow
 def test_an_adapted_bundle_holds_the_parts_of_its_new_branches(tmp_path, monkeypatch):
     """Writing checks that the new branches score clips as the procedure does."""
 

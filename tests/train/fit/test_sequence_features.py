@@ -95,14 +95,8 @@ def test_the_bundle_scores_clips_as_training_did(runs, clips, tmp_path):
             np.testing.assert_allclose(found.values, scores, atol=2e-4, err_msg=name)
 
 
-@pytest.mark.parametrize(
-    ("stage", "epoch"),
-    [
-        pytest.param("net", 2, marks=pytest.mark.slow),
-        ("blstm", 1),
-        pytest.param("blstm", 8, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("stage", "epoch"), [("net", 2), ("blstm", 1), ("blstm", 8)])
 def test_a_run_killed_in_any_stage_resumes_to_the_very_same_weights(
     runs, clips, tmp_path, stage, epoch
 ):

@@ -122,7 +122,7 @@ class FeatureSource:
         del generator
         views = rng.integers(len(self._features), size=len(rows))
         found = [self._features[view][int(row)] for view, row in zip(views, rows, strict=True)]
-        return _padded([torch.from_numpy(values) for values in found], self._frames)
+        return _padded([torch.tensor(values) for values in found], self._frames)
 
     def evaluation(self, rows: Indices, size: int) -> Iterator[tuple[Indices, Inputs]]:
         """The features of unchanged faces."""
