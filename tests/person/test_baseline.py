@@ -63,6 +63,13 @@ def test_clips_are_declared_neutral_in_every_way(predictor, clips, tmp_path):
     assert Baseline.of(predictor, [SAMPLE], neutral=True).statistics.neutral == 1
 
 
+def test_a_path_is_no_list_and_no_baseline(predictor):
+    with pytest.raises(InvalidInputError, match=r"\['anna.mp4'\]"):
+        Baseline.of(predictor, "anna.mp4")
+    with pytest.raises(InvalidInputError, match=r"Baseline.load\('anna.json'\)"):
+        predictor(SAMPLE, baseline="anna.json")
+
+
 def test_a_clip_without_scores_adds_nothing(predictor, clips):
     baseline = Baseline.empty(predictor.bundle).after(clips)
     assert baseline.update(replace(clips[0], scores=None, reading=None)) is baseline

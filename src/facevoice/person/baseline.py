@@ -13,7 +13,7 @@ from facevoice.branches.tree import dotted_leaves
 from facevoice.errors import InvalidInputError
 from facevoice.person.estimator import Statistics
 from facevoice.person.readings import Reading
-from facevoice.types import Evidence, Scores
+from facevoice.types import Evidence, Scores, require
 from facevoice.writing import replacing
 
 FORMAT: Final = "facevoice baseline"
@@ -101,7 +101,12 @@ class Baseline:
 
         Raises:
             FacevoiceError: a file cannot be read.
+            InvalidInputError: ``paths`` is a single path.
         """
+        require(
+            not isinstance(paths, (str, os.PathLike)),
+            f"paths must be several, such as [{paths!r}], not one path",
+        )
         found = (predictor(path) for path in paths)
         return cls.empty(predictor.bundle).after(found, neutral=neutral)
 

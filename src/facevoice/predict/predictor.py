@@ -30,6 +30,7 @@ from facevoice.types import (
     Modality,
     Scores,
     UInt8Array,
+    require,
 )
 
 
@@ -73,9 +74,13 @@ class Predictor:
 
         Raises:
             FacevoiceError: the file cannot be read, the part is empty, or there is no such track.
-            InvalidInputError: the baseline was enrolled with another bundle.
+            InvalidInputError: the baseline is no ``Baseline``, or was enrolled with another bundle.
         """
         if baseline is not None:
+            require(
+                isinstance(baseline, Baseline),
+                f"baseline must be a Baseline, such as Baseline.load({baseline!r})",
+            )
             baseline.check(self.bundle)
         started = time.perf_counter()
         info = media.probe(Path(path), audio_track)
