@@ -179,7 +179,9 @@ def make_stage(folder: Path) -> None:
     (folder / "clips").mkdir()
     (folder / "interviews").mkdir()
     (folder / "corpus").mkdir()
-    for name in ("clip.mp4", "new_clip.mp4", "more.mov", "film.mkv", "talk.mkv", "interview.mp4"):
+    for name in ("clip", "new_clip", "calm", "interview"):
+        shutil.copy(SAMPLE, folder / f"{name}.mp4")
+    for name in ("more.mov", "film.mkv", "talk.mkv"):
         shutil.copy(SAMPLE, folder / name)
     _write_labelled(folder / "my_clips")
     for number, path in enumerate(sorted((folder / "my_clips").glob("*/*.mp4"))[:6]):
