@@ -121,15 +121,18 @@ class FeatureSource:
         """(N, T, D) and (N,) lengths: one view of each row's features."""
         del generator
         views = rng.integers(len(self._features), size=len(rows))
-        found = [self._features[view][int(row)] for view, row in zip(views, rows, strict=True)]
-        return _padded([torch.tensor(values) for values in found], self._frames)
+        found = [self._view(int(view), int(row)) for view, row in zip(views, rows, strict=True)]
+        return _padded(found, self._frames)
 
     def evaluation(self, rows: Indices, size: int) -> Iterator[tuple[Indices, Inputs]]:
         """The features of unchanged faces."""
         for start in range(0, len(rows), size):
             chosen = rows[start : start + size]
-            found = [torch.from_numpy(self._features[0][int(row)]) for row in chosen]
-            yield chosen, _padded(found, self._frames)
+            yield chosen, _padded([self._view(0, int(row)) for row in chosen], self._frames)
+
+    def _view(self, view: int, row: int) -> Tensor:
+        """(T, D): one view of a row's features, copied, since cached arrays may be read-only."""
+        return torch.tensor(self._features[view][row])
 
 
 def cached_features(
