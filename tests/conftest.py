@@ -1,6 +1,10 @@
 """Fixtures that several tests share; hypothesis is told to keep to a steady pace."""
 
 import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # before numpy is imported: workers share the cores
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+
 from pathlib import Path
 
 import pytest
