@@ -161,7 +161,7 @@ def _card(
     from facevoice.report import report_card, write_report
     from facevoice.report.fit import figure_text
     from facevoice.report.record import report_record
-    from facevoice.report.words import LEAK_HEADINGS, verdict
+    from facevoice.report.words import LEAK_HEADINGS, leak_findings, verdict
 
     card = report_card(
         table,
@@ -177,7 +177,7 @@ def _card(
     else:
         show("\n".join(figure_text(figures or (*card.branches, card.system))))
         show(verdict(card))
-        show("\n".join((LEAK_HEADINGS[card.leak.verdict], *card.leak.findings)))
+        show("\n".join((f"{LEAK_HEADINGS[card.leak.verdict]}.", *leak_findings(card.leak))))
     if options.output is not None:
         for path in write_report(card, options.output):
             say(f"written: {path}")
