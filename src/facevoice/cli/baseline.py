@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from facevoice.cli.console import ProgressLine, say, show
 from facevoice.cli.inputs import error_line, find_inputs, predicted
-from facevoice.cli.options import add_model_options, add_span_options, add_track_option, check_span
+from facevoice.cli.options import (
+    add_model_options,
+    add_span_options,
+    add_track_option,
+    check_span,
+    output_file,
+)
 from facevoice.cli.people import say_if_nobody_can_be_read, say_several, shows_several
 from facevoice.errors import InvalidInputError
 from facevoice.writing import check_file, check_writable
@@ -29,7 +35,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command.add_argument(
         "-o",
         "--output",
-        type=Path,
+        type=output_file,
         required=True,
         metavar="FILE",
         help="the baseline to write, such as anna.baseline.json",

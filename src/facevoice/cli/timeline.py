@@ -115,7 +115,6 @@ def run(options: argparse.Namespace) -> int:
     folders: Sequence[Path | None] = [None] * len(paths)
     if options.output is not None:
         folders = _folders(paths, options.output)
-        check_folder(options.output.parent, made=False)
         check_folder(options.output)
     bundle = load_bundle(options.bundle, device=options.device, threads=options.threads)
     bundle.check_extras()
