@@ -43,6 +43,8 @@ def answer(capsys: pytest.CaptureFixture[str], line: str) -> tuple[int, str]:
         ("predikt SAMPLE", "did you mean 'predict'?"),
         ("predict SAMPLE --device gpu", "'gpu' is none of cpu, cuda"),
         ("predict SAMPLE --bundle bas", "did you mean 'base'?"),
+        ("predict SAMPLE --bundel base", "did you mean '--bundle'?"),
+        ("baseline SAMPLE --ouput=anna.json", "--ouput is not an option of this command; did you"),
         ("models bas", "did you mean 'base'?"),
         ("evaluate labels.csv --split tset", "splits: test, train; did you mean 'test'?"),
         ("timeline SAMPLE -o out --formats csv,htm", "did you mean 'html'?"),
