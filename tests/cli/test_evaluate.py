@@ -36,7 +36,7 @@ def test_a_table_of_any_format_gives_figures(
     write_score_table(skilled(1), table)
     assert facevoice("evaluate", table) == 0
     out = capsys.readouterr().out
-    for word in ("WAR", "UAR", "95 % Wilson", *BRANCHES):
+    for word in ("WAR: share of the clips predicted right", "UAR", "95 % Wilson", *BRANCHES):
         assert word in out
     assert facevoice("evaluate", table, "--json") == 0
     assert len(json.loads(capsys.readouterr().out)["branches"]) == 3

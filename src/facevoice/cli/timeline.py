@@ -243,6 +243,8 @@ def summary(timeline: "Timeline") -> Iterator[str]:
     unattributed = sum(row.person is None and row.voice is not None for row in timeline.rows)
     if unattributed and not sound_alone:
         yield f"  speech of no one in view in {counted(unattributed, 'window')}"
+    if not (timeline.people or unattributed or sound_alone):
+        yield "  nobody is seen or heard"
     if timeline.audio_tracks is not None and timeline.audio_tracks.hint:
         yield f"  {timeline.audio_tracks.hint}"
     if timeline.damage:
