@@ -158,7 +158,7 @@ def test_models_shows_branches_and_what_they_never_met_at_any_width(
 def test_doctor_names_what_is_there(capsys):
     assert facevoice("doctor") == 0
     out = capsys.readouterr().out
-    for word in ("onnxruntime", "extra opensmile", "extra train", "bundle base"):
+    for word in ("onnxruntime", "extra opensmile", "extra train", "bundle base", "files intact"):
         assert word in out
 
 

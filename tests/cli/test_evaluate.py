@@ -36,7 +36,7 @@ def test_a_table_of_any_format_gives_figures(
     write_score_table(skilled(1), table)
     assert facevoice("evaluate", table) == 0
     out = capsys.readouterr().out
-    for word in ("WAR", "UAR", "95 % Wilson", *BRANCHES):
+    for word in ("WAR: share of the clips predicted right", "UAR", "95 % Wilson", *BRANCHES):
         assert word in out
     assert facevoice("evaluate", table, "--json") == 0
     assert len(json.loads(capsys.readouterr().out)["branches"]) == 3
@@ -50,7 +50,8 @@ def test_weights_on_a_table_give_the_report_card(
     options = ("--weights", weights, "--split", "test", "-o", folder, "--title", "Mine")
     assert facevoice("evaluate", table, *options) == 0
     out = capsys.readouterr().out
-    assert "No leak found" in out
+    assert "No leak found in names, bytes and scores of the clips.\n" in out
+    assert "Not compared: the speakers with those who taught it" in out
     assert "best single branch, strong" in out
     names = sorted(path.name for path in folder.iterdir())
     assert names == ["report.html", "report.json", "report.md", "report.tex"]

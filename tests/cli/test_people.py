@@ -210,6 +210,7 @@ def test_a_clip_that_is_known_already_is_said_and_counts_once(
     assert run("baseline", *clips[2:], copy, "-o", path, "--update", "--bundle", bundle) == 0
     out, err = capsys.readouterr()
     assert "3 inputs enrolled already: left out" in err
+    assert "to change that, enrol all clips of the person again with --overwrite" in err
     assert "3 clips, " in out
     assert path.read_bytes() == enrolled.read_bytes()
     for chosen, said in ((("--baseline", enrolled), "4 inputs"), ((), "1 input")):

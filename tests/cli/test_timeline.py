@@ -140,7 +140,6 @@ def test_outputs_are_checked_before_anything_is_read(films, command, tmp_path, c
     for words, said in (
         ([film, "-o", out], "one.people.csv exists: replace it with --overwrite"),
         ([*twins, "-o", out, "--overwrite"], "files of the same names"),
-        ([film, "-o", tmp_path / "not" / "there"], "does not exist"),
         ([film, "-o", tmp_path / "file"], "not a folder"),
         ([long_name, "-o", out], "cannot be written"),
         ([film, "--overwrite"], "needs -o"),

@@ -43,6 +43,8 @@ def answer(capsys: pytest.CaptureFixture[str], line: str) -> tuple[int, str]:
         ("predikt SAMPLE", "did you mean 'predict'?"),
         ("predict SAMPLE --device gpu", "'gpu' is none of cpu, cuda"),
         ("predict SAMPLE --bundle bas", "did you mean 'base'?"),
+        ("predict SAMPLE --bundel base", "did you mean '--bundle'?"),
+        ("baseline SAMPLE --ouput=anna.json", "--ouput is not an option of this command; did you"),
         ("models bas", "did you mean 'base'?"),
         ("evaluate labels.csv --split tset", "splits: test, train; did you mean 'test'?"),
         ("timeline SAMPLE -o out --formats csv,htm", "did you mean 'html'?"),
@@ -89,7 +91,23 @@ def answer(capsys: pytest.CaptureFixture[str], line: str) -> tuple[int, str]:
         ("predict SAMPLE -o file", "its suffix sets the format"),
         ("predict SAMPLE --cache file", "is a file, not a folder"),
         ("predict SAMPLE -o folder.csv", "facevoice: folder.csv cannot be written: it is a folder"),
-        ("demo -o nowhere/page.html", "the folder nowhere does not exist"),
+        *(
+            (f"{line} -o nowhere/{name}", "the folder nowhere does not exist: make it")
+            for line, name in (
+                ("demo", "page.html"),
+                ("predict SAMPLE", "t.csv"),
+                ("baseline SAMPLE", "anna.json"),
+                ("score labels.csv", "t.npz"),
+                ("evaluate labels.csv", "t.npz"),
+                ("fuse empty.csv", "weights.json"),
+            )
+        ),
+        ("predict SAMPLE -o folder/", "folder/ names a folder: give the name of a file to write"),
+        ("baseline SAMPLE -o new/", "new/ names a folder"),
+        ("score labels.csv -o t.npz/", "t.npz/ names a folder"),
+        ("evaluate labels.csv -o t.npz/", "t.npz/ names a folder"),
+        ("fuse empty.csv -o new/", "new/ names a folder"),
+        ("demo -o new.html/", "new.html/ names a folder"),
         ("evaluate labels.csv -o report.html", "a report is a folder of several files"),
         ("evaluate labels.csv -o card --split test --weights w.json --record x", "--record writes"),
     ],

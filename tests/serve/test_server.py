@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sys
 
 import jsonschema
 import pytest
@@ -11,6 +12,7 @@ from facevoice.cli import main
 from facevoice.output.wording import json_line
 from facevoice.predict import load
 from facevoice.samples import SAMPLE
+from facevoice.serve.problems import RefusedError
 from support.media_files import numbered, steady, tone, write_media
 from support.places import PREDICTION_SCHEMA, TIMELINE_SCHEMA
 from support.running_server import form, running
@@ -236,6 +238,19 @@ def test_figures_and_the_model(server):
     models = json.loads(server.get("/v1/models")[2])
     assert models["models"][0]["name"] == "toy"
     assert models["limits"]["max_bytes"] == 2_000_000
+
+
+def test_a_format_that_needs_a_package_names_it(monkeypatch):
+    from facevoice.serve.app import _wanted
+
+    for name in ("pyarrow", "pyarrow.parquet"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(RefusedError, match="needs the package pyarrow") as found:
+        _wanted("json,parquet")
+    assert (found.value.status, found.value.code) == (501, "missing_dependency")
+    assert "parquet" not in _wanted(None)
+    with pytest.raises(RefusedError, match="did you mean 'json'"):
+        _wanted("jsn")
 
 
 def test_the_reference_needs_nothing_from_elsewhere(server):

@@ -8,7 +8,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from facevoice.cli import (
     adapt,
@@ -68,6 +68,18 @@ class _Parser(argparse.ArgumentParser):
             raise argparse.ArgumentError(
                 action, f"{value!r} is none of {', '.join(known)}{near(str(value), known)}"
             )
+
+    def _get_option_tuples(self, option_string: str) -> list[Any]:
+        """The options that begin so; refuse a misspelt one, before any other complaint.
+
+        Not where a command comes first: what follows it are the command's own options.
+        """
+        found: list[Any] = super()._get_option_tuples(option_string)
+        name, _, _ = option_string.partition("=")
+        if not found and name.startswith("--") and " " not in name and self._subparsers is None:
+            meant = near(name, self._option_string_actions)
+            self.error(f"{name} is not an option of this command{meant}")
+        return found
 
     def error(self, message: str) -> NoReturn:
         self.exit(USAGE, f"{self.prog}: {visible(message)} (try {self.prog} --help)\n")

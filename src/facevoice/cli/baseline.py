@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from facevoice.cli.console import ProgressLine, say, show
 from facevoice.cli.inputs import error_line, find_inputs, predicted
-from facevoice.cli.options import add_model_options, add_span_options, add_track_option, check_span
+from facevoice.cli.options import (
+    add_model_options,
+    add_span_options,
+    add_track_option,
+    check_span,
+    output_file,
+)
 from facevoice.cli.people import say_if_nobody_can_be_read, say_several, shows_several
 from facevoice.errors import InvalidInputError
 from facevoice.writing import check_file, check_writable
@@ -29,7 +35,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command.add_argument(
         "-o",
         "--output",
-        type=Path,
+        type=output_file,
         required=True,
         metavar="FILE",
         help="the baseline to write, such as anna.baseline.json",
@@ -127,7 +133,8 @@ def _say_what_was_found(baseline: "Baseline", found: Counter[str], output: Path)
     if found["again"]:
         say(
             f"{counted(found['again'], 'input')} enrolled already: left out, and kept as first"
-            " enrolled, with --neutral or without"
+            " enrolled, with --neutral or without; to change that, enrol all clips of the person"
+            " again with --overwrite"
         )
     if found["nothing"]:
         say(f"{counted(found['nothing'], 'input')} without a face or a voice: left out")
@@ -142,9 +149,9 @@ def _show_trust(baseline: "Baseline") -> None:
         name: each.trust + each.neutral_trust for name, each in baseline.statistics.branches.items()
     }
     parts = ", ".join(f"{name} {percent(each)}" for name, each in trust.items())
-    show(f"how far these count: {parts}")
+    show(f"how far each branch is read against this person: {parts}")
     if not any(trust.values()):
         show(
             "the clips look alike: until some show other emotions, answers stay as they are (if"
-            " these are the person's neutral self, enrol them with --neutral)"
+            " these are the person's neutral self, enrol them again with --neutral --overwrite)"
         )

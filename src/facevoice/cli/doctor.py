@@ -85,7 +85,7 @@ def _check_models() -> int:
     show(f"  devices            {', '.join(devices)}")
     broken = 0
     for folder in PART_FOLDERS:
-        name = f"{folder.parent.name}/{folder.name}"
+        name = folder.parent.name
         try:
             networks = [shipped_model(folder, path.name) for path in folder.glob("*.onnx")]
             _check_loading(networks)
@@ -100,7 +100,7 @@ def _check_models() -> int:
             _check_loading(folder.glob("*.onnx"))
         except FacevoiceError as error:
             broken += 1
-            show(f"  bundle {folder.name:14} BROKEN: {error}")
+            show(f"  bundle {folder.name:11} BROKEN: {error}")
         else:
-            show(f"  bundle {folder.name:14} {bundle.version}, files intact")
+            show(f"  bundle {folder.name:11} {bundle.version}, files intact")
     return broken

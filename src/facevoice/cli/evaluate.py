@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from facevoice.cli.console import say, show
 from facevoice.cli.labelled import add_input_options, is_prepared, score_labelled, training_clips
-from facevoice.cli.options import add_overwrite_option
+from facevoice.cli.options import add_overwrite_option, output_file
 from facevoice.errors import InvalidInputError
 from facevoice.messages import counted
 
@@ -42,7 +42,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command.add_argument(
         "-o",
         "--output",
-        type=Path,
+        type=_folder_or_table,
         metavar="FOLDER|TABLE",
         help="write the report card to this folder (HTML, Markdown, JSON, LaTeX); for labelled"
         " clips, a name that ends in .npz .csv .parquet writes the score table instead",
@@ -66,6 +66,10 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         " the earlier ones",
     )
     command.set_defaults(run=run)
+
+
+def _folder_or_table(text: str) -> Path:
+    return output_file(text) if Path(text).suffix.lower() in _TABLES else Path(text)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -161,7 +165,7 @@ def _card(
     from facevoice.report import report_card, write_report
     from facevoice.report.fit import figure_text
     from facevoice.report.record import report_record
-    from facevoice.report.words import LEAK_HEADINGS, verdict
+    from facevoice.report.words import LEAK_HEADINGS, leak_findings, verdict
 
     card = report_card(
         table,
@@ -177,7 +181,7 @@ def _card(
     else:
         show("\n".join(figure_text(figures or (*card.branches, card.system))))
         show(verdict(card))
-        show("\n".join((LEAK_HEADINGS[card.leak.verdict], *card.leak.findings)))
+        show("\n".join((f"{LEAK_HEADINGS[card.leak.verdict]}.", *leak_findings(card.leak))))
     if options.output is not None:
         for path in write_report(card, options.output):
             say(f"written: {path}")

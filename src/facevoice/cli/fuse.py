@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facevoice.cli.console import say, show
-from facevoice.cli.options import add_overwrite_option, natural, share
+from facevoice.cli.options import add_overwrite_option, natural, output_file, share
 from facevoice.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -70,7 +70,11 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command.add_argument("--allow-trained", action="store_true",
                          help="also fit on clips that taught what scored them")  # fmt: skip
     command.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="write the weights to this JSON file"
+        "-o",
+        "--output",
+        type=output_file,
+        metavar="FILE",
+        help="write the weights to this JSON file",
     )
     add_overwrite_option(command)
     command.set_defaults(run=run)
@@ -86,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
     from facevoice.writing import check_file
 
     if options.output is not None:
-        check_file(options.output, overwrite=options.overwrite, made=True)
+        check_file(options.output, overwrite=options.overwrite)
     whole = read_score_table(options.table)
     table = one_split(whole, options.split)
     if options.branches:

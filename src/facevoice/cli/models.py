@@ -12,6 +12,7 @@ from facevoice.messages import counted
 
 _LEAST_WIDTH: Final = 40
 _MOST_WIDTH: Final = 120
+_WORDS: Final = {"val": "validation", "count": "clips", "war": "WAR", "uar": "UAR"}
 
 Card = Mapping[str, Any]
 
@@ -111,6 +112,11 @@ def _measured(nodes: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def _figure(figure: object) -> str:
-    if isinstance(figure, dict):
-        return ", ".join(f"{key} {value}" for key, value in figure.items())
-    return str(figure)
+    if not isinstance(figure, dict):
+        return str(figure)
+    return ", ".join(f"{_in_words(key)} {value}" for key, value in figure.items())
+
+
+def _in_words(key: str) -> str:
+    """What a key of a run's figures stands for: "val_war" is "validation WAR"."""
+    return " ".join(_WORDS.get(word, word) for word in key.split("_"))

@@ -1,6 +1,7 @@
 """Options that several verbs share."""
 
 import argparse
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -214,8 +215,15 @@ def add_training_options(command: argparse.ArgumentParser) -> None:
     )
 
 
+def output_file(text: str) -> Path:
+    """The name of a file to write; one that ends in a slash is that of a folder."""
+    if text.endswith(("/", os.sep)):
+        raise argparse.ArgumentTypeError(f"{text} names a folder: give the name of a file to write")
+    return Path(text)
+
+
 def page_file(text: str) -> Path:
     """The name of a page to write: browsers open .html and .htm, and no film is replaced by it."""
-    if Path(text).suffix.lower() not in (".html", ".htm"):
+    if output_file(text).suffix.lower() not in (".html", ".htm"):
         raise argparse.ArgumentTypeError(f"a page's name ends in .html, got {text}")
     return Path(text)

@@ -12,6 +12,7 @@ from facevoice.cli.options import (
     add_span_options,
     add_track_option,
     check_span,
+    output_file,
     page_file,
     positive,
 )
@@ -50,7 +51,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command.add_argument(
         "-o",
         "--output",
-        type=Path,
+        type=output_file,
         metavar="FILE",
         help="write to this file; its suffix sets the format: .jsonl .json .csv .parquet .txt",
     )

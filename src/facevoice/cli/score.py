@@ -1,12 +1,11 @@
 """facevoice score: labelled clips -> a table of every branch's scores, for fuse and evaluate."""
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facevoice.cli.console import say
 from facevoice.cli.labelled import add_input_options, score_labelled, training_clips
-from facevoice.cli.options import add_overwrite_option
+from facevoice.cli.options import add_overwrite_option, output_file
 from facevoice.messages import counted
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command.add_argument(
         "-o",
         "--output",
-        type=Path,
+        type=output_file,
         required=True,
         metavar="TABLE",
         help="the table to write (.parquet .csv .npz)",

@@ -115,7 +115,6 @@ def run(options: argparse.Namespace) -> int:
     folders: Sequence[Path | None] = [None] * len(paths)
     if options.output is not None:
         folders = _folders(paths, options.output)
-        check_folder(options.output.parent, made=False)
         check_folder(options.output)
     bundle = load_bundle(options.bundle, device=options.device, threads=options.threads)
     bundle.check_extras()
@@ -227,13 +226,16 @@ class _FilmLine:
 
 def summary(timeline: "Timeline") -> Iterator[str]:
     """One line for the film, one for each person, and what else there is to know."""
+    from facevoice.output.timeline.spans import doubt
+
     length = timeline.stop_seconds - timeline.start_seconds
     sound_alone = any(row.sound_alone for row in timeline.rows)
     people = counted(len(timeline.people), "person", "people")
     found = f"{people}, {counted(len(timeline.cuts), 'cut')}"
     yield f"{timeline.path}: {length:.1f} s, {'sound without picture' if sound_alone else found}"
     for person in timeline.people:
-        yield f"{_line(person)}; {_shown(person.shares) or 'nothing to score'}"
+        shares = _shown(person.shares) or "nothing to score"
+        yield f"{_line(person)}; {shares}{doubt(timeline.segments, person.id)}"
         if timeline.personal is not None:
             yield f"    personal: {_personal(timeline, person.id, person.personal_shares)}"
     if sound_alone:
@@ -241,6 +243,8 @@ def summary(timeline: "Timeline") -> Iterator[str]:
     unattributed = sum(row.person is None and row.voice is not None for row in timeline.rows)
     if unattributed and not sound_alone:
         yield f"  speech of no one in view in {counted(unattributed, 'window')}"
+    if not (timeline.people or unattributed or sound_alone):
+        yield "  nobody is seen or heard"
     if timeline.audio_tracks is not None and timeline.audio_tracks.hint:
         yield f"  {timeline.audio_tracks.hint}"
     if timeline.damage:
@@ -257,12 +261,12 @@ def _line(person: "Person") -> str:
 
 def _voice(timeline: "Timeline") -> Iterator[str]:
     """What is heard where there are no pictures."""
-    from facevoice.output.timeline.spans import speaking
+    from facevoice.output.timeline.spans import doubt, speaking
     from facevoice.timeline.summary import personal, voice_shares
 
     seconds = sum(stop - start for start, stop in speaking(timeline, None))
     shares = _shown(voice_shares(timeline)) or "nothing to score"
-    yield f"  the voice: speaking {seconds:.1f} s; {shares}"
+    yield f"  the voice: speaking {seconds:.1f} s; {shares}{doubt(timeline.segments, None)}"
     if timeline.personal is not None:
         yield f"    personal: {_personal(timeline, None, voice_shares(timeline, personal))}"
 
@@ -270,6 +274,7 @@ def _voice(timeline: "Timeline") -> Iterator[str]:
 def _personal(timeline: "Timeline", person: int | None, shares: Mapping[str, float]) -> str:
     """What a person shows against his or her own baseline, or why that is not known."""
     from facevoice.output.person import FEW_SHOWN, unchanged, why_none
+    from facevoice.output.timeline.spans import doubt
 
     rows = timeline.rows_of(person)
     if not shares:
@@ -278,7 +283,8 @@ def _personal(timeline: "Timeline", person: int | None, shares: Mapping[str, flo
     length = duration(last.seconds)
     if unchanged((row.personal, row.scores) for row in rows):
         return f"the same: {FEW_SHOWN} in {length} of this person"
-    return f"{_shown(shares)}, against {length} of this person"
+    unsure = doubt(timeline.personal_segments or (), person)
+    return f"against {length} of this person: {_shown(shares)}{unsure}"
 
 
 def _shown(shares: Mapping[str, float]) -> str:

@@ -20,7 +20,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from facevoice.branches.base import softmax
-from facevoice.person.population import BranchPopulation, Population
+from facevoice.person.population import BranchPopulation, Population, misfit
 from facevoice.person.readings import Reading
 from facevoice.types import Float64Array
 from facevoice.types.checks import frozen_array, is_finite, require, set_field
@@ -267,17 +267,9 @@ class Statistics(Value):
 
     def check(self, leaves: Sequence[str], labels: Sequence[str]) -> None:
         """Raise InvalidInputError unless they fit the leaves and labels of a bundle."""
-        unknown = [name for name in self.branches if name not in leaves]
-        require(
-            not unknown,
-            f"the baseline has statistics of {', '.join(unknown)}; the branches are:"
-            f" {', '.join(leaves)}",
-        )
-        for name, each in self.branches.items():
-            require(
-                len(each.shares) == len(labels),
-                f"the baseline of {name} has {len(each.shares)} values for {len(labels)} labels",
-            )
+        sizes = {name: len(each.shares) for name, each in self.branches.items()}
+        wrong = misfit("baseline", sizes, leaves, labels)
+        require(not wrong, wrong)
 
     def lacking(self, population: Population | None) -> Lacking | None:
         """Why a person cannot be judged against these; None if it is possible."""

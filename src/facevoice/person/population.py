@@ -98,17 +98,9 @@ class Population(Value):
 
     def check(self, leaves: Sequence[str], labels: Sequence[str]) -> None:
         """Raise BundleError unless it fits the leaves and labels of a bundle."""
-        unknown = [name for name in self.branches if name not in leaves]
-        if unknown:
-            raise BundleError(
-                f"the population has statistics of {', '.join(unknown)}; the branches are:"
-                f" {', '.join(leaves)}"
-            )
-        for name, each in self.branches.items():
-            if len(each.mean) != len(labels):
-                raise BundleError(
-                    f"the population of {name} has {len(each.mean)} values for {len(labels)} labels"
-                )
+        sizes = {name: len(each.mean) for name, each in self.branches.items()}
+        if wrong := misfit("population", sizes, leaves, labels):
+            raise BundleError(wrong)
 
     def to_dict(self, digits: int = 6) -> dict[str, Any]:
         """The block of bundle.json."""
@@ -149,3 +141,20 @@ class Population(Value):
             if isinstance(error, BundleError):
                 raise
             raise BundleError(f"the block population is malformed: {error!r}") from error
+
+
+def misfit(
+    what: str, sizes: Mapping[str, int], leaves: Sequence[str], labels: Sequence[str]
+) -> str:
+    """Why statistics by branch do not fit the leaves and labels of a bundle; "" if they do.
+
+    what: the statistics are called so. sizes: how many values each branch has.
+    """
+    unknown = [name for name in sizes if name not in leaves]
+    if unknown:
+        known = ", ".join(leaves)
+        return f"the {what} has statistics of {', '.join(unknown)}; the branches are: {known}"
+    for name, size in sizes.items():
+        if size != len(labels):
+            return f"the {what} of {name} has {size} values for {len(labels)} labels"
+    return ""

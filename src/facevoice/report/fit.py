@@ -116,12 +116,16 @@ def _figures(known: ScoreTable, choice: Choice) -> list[Figures]:
 
 
 def figure_text(figures: Sequence[Figures]) -> Iterator[str]:
-    """How many clips there are and the chance level, then ``figure_lines``."""
+    """How many clips there are and the chance level, ``figure_lines``, and what these measure."""
     first = figures[0].matrix
     occurring = int((first.support > 0).sum())
     clips, classes = counted(first.total, "labelled clip"), counted(occurring, "class", "classes")
     yield f"{clips} in {classes}; chance is about {percent(1 / occurring)} %"
     yield from figure_lines(figures)
+    yield (
+        "WAR: share of the clips predicted right; UAR: mean of that over the classes; ECE: error of"
+        " the scores as probabilities; coverage: share of the clips that have an answer."
+    )
 
 
 def figure_lines(figures: Sequence[Figures]) -> Iterator[str]:

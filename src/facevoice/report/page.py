@@ -55,7 +55,7 @@ def _subtitle(card: ReportCard) -> str:
 def _summary(card: ReportCard) -> str:
     system = card.system
     leak = card.leak
-    findings = " ".join(leak.findings) or words.LEAK_CHECKED
+    findings = " ".join(words.leak_findings(leak))
     kind = leak.verdict.replace(" ", "-")
     notes = "".join(
         f"<li>{escape(text)}</li>"

@@ -123,7 +123,7 @@ def check_people(bundle: Bundle, groups: Sequence[str]) -> None:
     if most < FEWEST_CLIPS:
         raise InvalidInputError(
             f"nobody has {FEWEST_CLIPS} clips, which a baseline needs (at most {most} are of one"
-            " person): the labels need a column speaker or group"
+            " person): the column speaker or group of the labels says whose each clip is"
         )
 
 

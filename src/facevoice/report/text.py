@@ -34,9 +34,8 @@ def markdown_report(card: ReportCard) -> str:
 def _markdown(card: ReportCard) -> Iterator[str]:
     data = card.data
     yield f"# {card.title}\n"
-    yield f"**{words.LEAK_HEADINGS[card.leak.verdict]}.** " + (
-        " ".join(card.leak.findings) or words.LEAK_CHECKED
-    )
+    findings = " ".join(words.leak_findings(card.leak))
+    yield f"**{words.LEAK_HEADINGS[card.leak.verdict]}.** {findings}"
     yield f"\n{words.verdict(card)} {words.silent_classes(card.system)}\n"
     yield "\n".join(f"{line}\n" for line in (*words.cautions(card), *card.notes))
     yield "## Figures\n"

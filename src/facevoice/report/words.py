@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from facevoice.report.card import JointSearch, RareClasses, ReportCard
-from facevoice.report.leaks import Verdict
+from facevoice.report.leaks import LeakStatus, Verdict
 from facevoice.scores.metrics import Figures, Interval, PairedTest
 
 LEAK_HEADINGS: dict[Verdict, str] = {
@@ -14,13 +14,19 @@ LEAK_HEADINGS: dict[Verdict, str] = {
     "suspect": "Possible leak: check these clips",
     "unknown": "Leaks cannot be ruled out",
     "not looked for": "Clips that taught the models were not looked for",
-    "none found": "No leak found",
+    "none found": "No leak found in names, bytes and scores of the clips",
 }
 LEAK_CHECKED = (
-    "As far as the table and the weights show, no group is in two splits, no clip has the scores"
-    " of another, no clip judged here was fitted on, and none with the same name and label, or the"
-    " same bytes, taught what gave the scores. Speakers and converted copies were not compared."
+    "No group is in two splits, no clip has the scores of another, no clip judged here was fitted"
+    " on, and none with the same name and label, or the same bytes, taught what gave the scores, as"
+    " far as the table and the weights show. Not compared: the speakers with those who taught it,"
+    " and converted or cut copies under other names."
 )
+
+
+def leak_findings(leak: LeakStatus) -> tuple[str, ...]:
+    """What is behind a heading of leaks: what was found, or else what was looked for."""
+    return leak.findings or (LEAK_CHECKED,)
 
 
 def percent(share: float, digits: int = 1) -> str:

@@ -16,10 +16,12 @@ from starlette.exceptions import HTTPException
 
 from facevoice import __version__
 from facevoice.bundle import bundle_folder, read_card
+from facevoice.errors import MissingDependencyError
+from facevoice.messages import near
 from facevoice.output.html.colours import colours_of
 from facevoice.output.html.page import STYLE
 from facevoice.output.person import FEW_SHOWN, REASONS_IN_FILMS
-from facevoice.output.timeline import FORMATS
+from facevoice.output.timeline import FORMATS, check_formats
 from facevoice.output.wording import duration
 from facevoice.serve.body import FIELD, Body, ClientGoneError, discard, receive_upload
 from facevoice.serve.crew import UNOPENED, Crew
@@ -448,6 +450,7 @@ def _check_names(request: Request) -> None:
     for name in given:
         if name not in known:
             takes = f"choose from {', '.join(known)}" if known else "nothing is taken here"
+            takes += near(name, known)
             raise RefusedError(422, "invalid_input", f"{name}: unknown, {takes}")
         if given.count(name) > 1:
             raise RefusedError(422, "invalid_input", f"{name}: given more than once")
@@ -469,8 +472,12 @@ def _wanted(formats: str | None) -> tuple[str, ...]:
     if formats is None:
         return tuple(name for name in known if name != "mp4")
     names = tuple(dict.fromkeys(filter(None, formats.split(","))))
-    if not names or not set(names) <= set(known):
-        raise RefusedError(
-            422, "invalid_input", f"formats: choose from {', '.join(known)}, separated by commas"
-        )
+    unknown = next((name for name in names if name not in FORMATS), "")
+    if unknown or not names:
+        choices = f"choose from {', '.join(known)}, separated by commas{near(unknown, known)}"
+        raise RefusedError(422, "invalid_input", f"formats: {choices}")
+    try:
+        check_formats(names)
+    except MissingDependencyError as error:
+        raise RefusedError(501, error.kind, str(error)) from error
     return names

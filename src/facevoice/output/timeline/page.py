@@ -29,7 +29,16 @@ from facevoice.output.person import FEW_SHOWN, unchanged, why_none
 from facevoice.output.timeline.columns import printable
 from facevoice.output.timeline.curves import curves, points_of
 from facevoice.output.timeline.film import Film
-from facevoice.output.timeline.spans import NOBODY, cells, labels_of, name_of, said, seen, speaking
+from facevoice.output.timeline.spans import (
+    NOBODY,
+    cells,
+    doubt,
+    labels_of,
+    name_of,
+    said,
+    seen,
+    speaking,
+)
 from facevoice.output.verdict import CLOSE
 from facevoice.output.wording import clock, duration, listed, percent
 from facevoice.timeline.summary import personal, plain, voice_shares
@@ -213,16 +222,20 @@ def _face(person: Person | None, kind: str = "face") -> str:
 
 def _mostly(timeline: Timeline, person: Person | None) -> str:
     shares = _largest(voice_shares(timeline) if person is None else person.shares)
-    return f"Share of the time: {shares}." if shares else "Nothing could be scored."
+    if not shares:
+        return "Nothing could be scored."
+    unsure = doubt(timeline.segments, None if person is None else person.id)
+    return f"Share of the time: {shares}{unsure}."
 
 
 def _personally(timeline: Timeline, person: Person | None) -> str:
     own = voice_shares(timeline, personal) if person is None else person.personal_shares
-    shares, rows = _largest(own), timeline.rows_of(None if person is None else person.id)
+    whom = None if person is None else person.id
+    shares, rows = _largest(own), timeline.rows_of(whom)
     if shares and unchanged((row.personal, row.scores) for row in rows):
         return f"Personal: the same, since {FEW_SHOWN}."
     if shares:
-        return f"Personal: {shares}."
+        return f"Personal: {shares}{doubt(timeline.personal_segments or (), whom)}."
     return f"No personal curves: {why_none(rows)}."
 
 

@@ -72,6 +72,27 @@ def said(segment: Segment) -> str:
     return f"{one_line(segment.emotion)} {score}".strip()
 
 
+def doubt(segments: Iterable[Segment], person: int | None) -> str:
+    """How much of one person's time the segments leave undecided; "" if none.
+
+    The end of a list of shares: "; undecided 17% of the time, between sad and neutral". Of several
+    such pairs, the one with the most time is named.
+    """
+    seconds: dict[tuple[str, ...], float] = {}
+    for each in segments:
+        if each.person == person:
+            labels = tuple(sorted(labels_of(each)))
+            seconds[labels] = seconds.get(labels, 0.0) + each.stop_seconds - each.start_seconds
+    pairs = {labels: length for labels, length in seconds.items() if len(labels) > 1}
+    if not pairs:
+        return ""
+    share = percent(math.fsum(pairs.values()) / math.fsum(seconds.values()))
+    when = "throughout" if share == "100%" else f"{share} of the time"
+    most = max(pairs, key=lambda labels: pairs[labels])
+    where = "between" if len(pairs) == 1 else "mostly between"
+    return f"; undecided {when}, {where} {one_line(listed(most))}"
+
+
 def speaking(timeline: Timeline, person: int | None) -> list[Span]:
     """When this person speaks; None: speech of no one in view.
 

@@ -117,7 +117,7 @@ def check_table_file(path: str | Path, *, overwrite: bool) -> None:
     _format(target)
     if target.suffix.lower() == ".parquet":
         _optional("pyarrow.parquet", "a Parquet score table")
-    check_file(target, overwrite=overwrite, made=True)
+    check_file(target, overwrite=overwrite)
 
 
 def table_of_frame(frame: "pd.DataFrame") -> ScoreTable:
