@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import facevoice
 from facevoice.cli import main
 from facevoice.output.predictions.columns import columns_of, flat_row
 from support.small_corpus import make_variants
+from support.stopped import stopped_after
 
 
 @pytest.fixture(scope="module")
@@ -40,17 +40,12 @@ def kept_in(parts: Path) -> dict[Path, int]:
 
 
 def start_and_stop(
-    arguments: list[str], parts: Path, count: int, how: signal.Signals, *, group: bool
+    arguments: list[str], count: int, how: signal.Signals, *, group: bool
 ) -> tuple[int, str]:
-    """Run until so many records are kept, then send a signal; the status and what was said."""
-    process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    deadline = time.monotonic() + 240
-    while len(kept_in(parts)) < count and process.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    (os.killpg if group else os.kill)(process.pid, how)
-    _, err = process.communicate(timeout=60)
-    return process.returncode, err
+    """Send a signal when so many records are kept; the status and what was said."""
+    place = "facevoice.batch.records:Records.write"
+    end = stopped_after(count, place, arguments[3:], how, group=group)
+    return end.status, end.said
 
 
 def alone(predictor, paths) -> list[dict]:
@@ -61,11 +56,11 @@ def test_killed_and_resumed_the_table_is_whole(corpus, toy_bundle, tmp_path):
     output = tmp_path / "table.jsonl"
     parts = tmp_path / "table.jsonl.parts"
     arguments = command(corpus[0].parent, "-o", output, "--workers", 2, "--bundle", toy_bundle)
-    status, _ = start_and_stop(arguments, parts, 4, signal.SIGKILL, group=False)
+    status, _ = start_and_stop(arguments, 4, signal.SIGKILL, group=False)
     assert status == -signal.SIGKILL
     assert not output.exists()
     kept = kept_in(parts)
-    assert 4 <= len(kept) < 10
+    assert len(kept) == 4
     refused = subprocess.run(arguments, capture_output=True, text=True, check=False)
     assert refused.returncode == 1
     assert re.fullmatch(r"facevoice: .*--resume.*delete the folder.*\n", refused.stderr)
@@ -84,10 +79,10 @@ def test_ctrl_c_says_how_to_go_on(corpus, toy_bundle, tmp_path):
     output = tmp_path / "table.csv"
     parts = tmp_path / "table.csv.parts"
     arguments = command(corpus[0].parent, "-o", output, "--workers", 2, "--bundle", toy_bundle)
-    status, err = start_and_stop(arguments, parts, 3, signal.SIGINT, group=True)
+    status, err = start_and_stop(arguments, 3, signal.SIGINT, group=True)
     assert status == 130
     last = err.splitlines()[-1]
-    assert re.fullmatch(r"facevoice: interrupted; \d+ records? kept in .*--resume", last)
+    assert re.fullmatch(r"facevoice: interrupted; 3 records kept in .*--resume", last)
     assert "Traceback" not in err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus", parts.name]
     assert main([*arguments[3:], "--resume"]) == 1
@@ -219,12 +214,12 @@ def test_a_thousand_clips_killed_twice(variants, toy_bundle, tmp_path):
     output = tmp_path / "table.parquet"
     parts = tmp_path / "table.parquet.parts"
     arguments = command(corpus[0].parent, "-o", output, "--workers", 2, "--bundle", toy_bundle)
-    start_and_stop(arguments, parts, 300, signal.SIGKILL, group=False)
+    start_and_stop(arguments, 300, signal.SIGKILL, group=False)
     first = kept_in(parts)
-    start_and_stop([*arguments, "--resume"], parts, 650, signal.SIGKILL, group=True)
+    start_and_stop([*arguments, "--resume"], 350, signal.SIGKILL, group=True)
     second = kept_in(parts)
-    assert 300 <= len(first) < 640
-    assert 650 <= len(second) < 990
+    assert len(first) == 300
+    assert len(second) == 650
     assert {path: second[path] for path in first} == first  # none was done again
     assert not output.exists()
     done = subprocess.run([*arguments, "--resume"], capture_output=True, text=True, check=False)

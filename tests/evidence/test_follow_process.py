@@ -4,7 +4,6 @@ import multiprocessing
 import os
 import pickle
 import signal
-import subprocess
 import sys
 import time
 from functools import partial
@@ -24,6 +23,7 @@ from facevoice.samples import SAMPLE
 from facevoice.timeline import timeline
 from facevoice.types import Face
 from support.media_files import steady, tone, write_media
+from support.stopped import stopped_after
 
 FACE = Face(np.array([0, 0, 9, 9], np.float32), np.eye(5, 2, dtype=np.float32), 1.0)
 
@@ -172,21 +172,12 @@ def test_sound_alone_starts_no_process(toy_bundle, tmp_path, monkeypatch):
 
 
 def test_an_interrupt_ends_both_processes(toy_bundle, tmp_path):
-    film = write_media(tmp_path / "film.mp4", times=steady(4000), size=(320, 240))
+    film = write_media(tmp_path / "film.mp4", times=steady(600), size=(320, 240))
     words = ["timeline", str(film), "-o", str(tmp_path / "out"), "--bundle", str(toy_bundle)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "facevoice", *words],
-        stderr=subprocess.PIPE,
-        start_new_session=True,  # as in a terminal, whose Ctrl-C reaches all of its processes
-    )
-    parent, others = psutil.Process(process.pid), []
-    while not others and process.poll() is None:
-        time.sleep(0.05)
-        others = [each for each in parent.children() if "spawn_main" in " ".join(each.cmdline())]
-    os.killpg(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert b"Traceback" not in said
-    _, alive = psutil.wait_procs(others, timeout=5)
-    assert others
-    assert not alive
+    place = "facevoice.workers.process:Worker.receive"  # that it is ready, then pictures
+    end = stopped_after(2, place, words, signal.SIGINT, group=True)
+    assert end.status == 130
+    assert "Traceback" not in end.said
+    assert end.children
+    assert not any(psutil.pid_exists(child) for child in end.children)
+    assert not (tmp_path / "out").exists()

@@ -2,6 +2,7 @@
 
 import json
 import resource
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -22,8 +23,9 @@ from facevoice.errors import DatasetError, OutputError, RecipeError
 from facevoice.samples import SAMPLE
 from facevoice.scores.table import ScoreTable, write_score_table
 from facevoice.scores.table.keys import keys_of
+from facevoice.train.export import assemble as assemble_module
 from facevoice.train.export.assemble import assemble
-from facevoice.train.export.onnx_files import Run, export
+from facevoice.train.export.onnx_files import Exported, Run
 from facevoice.train.fit.samples import drawing_order, split_of
 from facevoice.train.nets import NETS, NetSize, multiply_adds, parameter_count
 from facevoice.train.nets.small import SmallResNet
@@ -81,6 +83,28 @@ def voices(tmp_path_factory):
 def runs(faces, voices, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     return [train(FACE, faces, folder / "face"), train(VOICE, voices, folder / "voice")]
+
+
+@pytest.fixture(scope="session")
+def bundle(runs, tmp_path_factory):
+    """The runs assembled, with a model card."""
+    folder = tmp_path_factory.mktemp("assembled")
+    tree = folder / "tree.toml"
+    tree.write_text('model_card = "card.md"\n' + TREE)
+    (folder / "card.md").write_text("# What it is for\n")
+    return assemble(runs, tree, folder / "bundle")
+
+
+@pytest.fixture
+def _exported_already(bundle, monkeypatch):
+    """Networks are those of the bundle: their export is what takes long."""
+
+    def copied(run, folder):
+        name = f"{run.recipe.name}.onnx"
+        shutil.copyfile(bundle / name, folder / name)
+        return Exported({"model": name}, 0.0)
+
+    monkeypatch.setattr(assemble_module, "export", copied)
 
 
 def log_of(run):
@@ -155,7 +179,7 @@ def test_small_pictures_come_first(faces, tmp_path, monkeypatch):
     assert seen == [8] * steps + [16] * steps + [24] * steps
 
 
-def test_a_run_notes_what_it_learnt_from(runs, faces, voices, tmp_path):
+def test_a_run_notes_what_it_learnt_from(runs, faces, voices, bundle):
     lessons = read_lessons(runs[1])
     groups = np.array(voices.groups)
     labels = [LABELS[k] for k in voices.y]
@@ -164,15 +188,13 @@ def test_a_run_notes_what_it_learnt_from(runs, faces, voices, tmp_path):
     validated = np.isin(keys, lessons.validated)
     assert 0 < validated.sum() < (groups != "s5").sum()
     assert not np.isin(lessons.validated, lessons.learnt).any()
-    tree = tmp_path / "tree.toml"
-    tree.write_text(TREE)
-    folder = assemble(runs, tree, tmp_path / "bundle")
-    card = json.loads((folder / "bundle.json").read_text())
-    taught = known(folder, card, faces.ids, [LABELS[k] for k in faces.y])
+    card = json.loads((bundle / "bundle.json").read_text())
+    taught = known(bundle, card, faces.ids, [LABELS[k] for k in faces.y])
     assert set(taught.tolist()) == {"yes", "validation"}
     assert VALIDATED_ON in card["files"]
 
 
+@pytest.mark.usefixtures("_exported_already")
 def test_branches_carry_the_licences_of_all_they_learnt_from(runs, faces, tmp_path):
     later = recipe_from(FACE.to_dict() | {"initial": str(runs[0]), "epochs": 1}, "test")
     others = replace(faces, meta=faces.meta | {"licence": "CC0"}, corpora=("others",) * COUNT)
@@ -191,14 +213,12 @@ def test_branches_carry_the_licences_of_all_they_learnt_from(runs, faces, tmp_pa
     assert card["licences"]["data"] == "; ".join(f"{name}: {text}" for name, text in whole.items())
 
 
-def test_a_model_card_goes_along(runs, tmp_path):
+def test_a_model_card_goes_along(runs, bundle, tmp_path):
+    assert (bundle / "MODEL_CARD.md").read_text() == "# What it is for\n"
     tree = tmp_path / "tree.toml"
     tree.write_text('model_card = "card.md"\n' + TREE)
     with pytest.raises(RecipeError, match=r"model card card\.md: there is no such file"):
         assemble(runs, tree, tmp_path / "bundle")
-    (tmp_path / "card.md").write_text("# What it is for\n")
-    folder = assemble(runs, tree, tmp_path / "bundle")
-    assert (folder / "MODEL_CARD.md").read_text() == "# What it is for\n"
 
 
 def test_a_run_notes_what_its_initial_weights_learnt_from(runs, faces, tmp_path):
@@ -219,21 +239,19 @@ def test_a_folder_keeps_to_its_recipe(runs, faces):
         train(other, faces, runs[0])
 
 
-def test_runs_become_a_bundle_that_predicts(runs, tmp_path):
-    tree = tmp_path / "tree.toml"
-    tree.write_text(TREE)
-    folder = assemble(runs, tree, tmp_path / "bundle")
-    prediction = facevoice.load(folder)(SAMPLE)
+def test_runs_become_a_bundle_that_predicts(bundle):
+    prediction = facevoice.load(bundle)(SAMPLE)
     assert prediction.scores.labels == LABELS
     assert set(prediction.scores.parts) == {"face", "voice"}
-    card = json.loads((folder / "bundle.json").read_text())
+    card = json.loads((bundle / "bundle.json").read_text())
     population = {name: each["people"] for name, each in card["population"].items()}
     assert set(population) == {"face.tiny_face", "voice.tiny_voice"}
     voice = card["tree"]["members"][1]["members"][0]
     assert voice["temperature"] == 2.0
     assert card["provenance"]["branches"]["tiny_face"]["parity_with_torch"] <= 1e-4
     assert card["figures"]["tiny_voice"]["test_count"] == 16
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "tree.toml"]
+    beside = sorted(path.name for path in bundle.parent.iterdir())
+    assert beside == ["bundle", "card.md", "tree.toml"]
 
 
 def test_a_tree_must_use_the_runs_and_no_others(runs, tmp_path):
@@ -248,6 +266,7 @@ def test_a_tree_must_use_the_runs_and_no_others(runs, tmp_path):
         assemble(runs, tree, tmp_path / "bundle")
 
 
+@pytest.mark.usefixtures("_exported_already")
 def test_a_score_table_gives_a_temperature(runs, tmp_path):
     """The clips of speaker s5, whom the voice has not met."""
     stored = Run.open(runs[1]).scores("test")
@@ -347,12 +366,12 @@ def test_what_is_learnt_is_divided_by_the_labels_shares(faces, tmp_path):
         assert torch.equal(values, weights[0.5][name])
 
 
-def test_an_exported_network_says_nothing_of_where_it_was_made(faces, tmp_path):
-    run = Run.open(train(replace(FACE, epochs=1, name="net"), faces, tmp_path / "run"))
-    export(run, tmp_path)
-    content = (tmp_path / "net.onnx").read_bytes()
-    assert b".py" not in content
-    assert str(tmp_path).encode() not in content
+def test_an_exported_network_says_nothing_of_where_it_was_made(runs, bundle):
+    for name in ("tiny_face.onnx", "tiny_voice.onnx"):
+        content = (bundle / name).read_bytes()
+        assert b".py" not in content
+        for folder in (runs[0].parent, bundle.parent):
+            assert str(folder).encode() not in content
 
 
 def test_no_network_that_ships_says_where_it_was_made():
