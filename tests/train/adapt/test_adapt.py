@@ -55,8 +55,26 @@ def base(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def adapted(clips, base, tmp_path_factory):
-    return adapt(base, clips, tmp_path_factory.mktemp("out") / "mine", QUICK)
+def made(clips, base, tmp_path_factory):
+    """The adapted bundle, and what was said of the progress while clips were read and fitted."""
+    read, fitted = [], []
+    folder = adapt(
+        base, clips, tmp_path_factory.mktemp("out") / "mine", QUICK,
+        lambda *counts: read.append(counts), lambda *counts: fitted.append(counts),
+    )  # fmt: skip
+    return folder, read, fitted
+
+
+@pytest.fixture(scope="module")
+def adapted(made):
+    return made[0]
+
+
+@pytest.fixture(scope="module")
+def features_found(clips, base, tmp_path_factory):
+    """What the networks of the base make of the clips, in two views."""
+    work = tmp_path_factory.mktemp("work")
+    return read_leaves(load_bundle(base), clips, work, views=2, seed=0)
 
 
 def edited(clips, folder, change):
@@ -78,10 +96,9 @@ def test_held_out_speakers_are_told_better_than_by_the_base(adapted):
         assert figures[f"{name}, out of fold"]["log_loss"] < 1.2
 
 
-def test_a_speaker_in_no_fit_is_told_better(clips, base, tmp_path):
-    bundle = load_bundle(base)
+def test_a_speaker_in_no_fit_is_told_better(clips, base, features_found):
+    bundle, found = load_bundle(base), features_found
     known = clips_of(bundle, clips, QUICK)
-    found = read_leaves(bundle, clips, tmp_path, views=2, seed=0)
     held = known.groups == "s3"
     result = fit(found, known, np.flatnonzero(~held), bundle, "moments")
     table = result.table(found, known, np.flatnonzero(held))
@@ -91,10 +108,9 @@ def test_a_speaker_in_no_fit_is_told_better(clips, base, tmp_path):
     assert right > (original == known.y[held]).mean()
 
 
-def test_the_bundle_scores_clips_as_the_procedure_does(clips, base, adapted, tmp_path):
-    bundle = load_bundle(base)
+def test_the_bundle_scores_clips_as_the_procedure_does(clips, base, adapted, features_found):
+    bundle, found = load_bundle(base), features_found
     known = clips_of(bundle, clips, QUICK)
-    found = read_leaves(bundle, clips, tmp_path, views=2, seed=0)
     rows = np.arange(len(clips.ids))
     result = fit(found, known, rows, bundle, "moments")
     wanted = result.tree.fuse(result.table(found, known, rows))
@@ -114,10 +130,10 @@ def test_the_bundle_scores_clips_as_the_procedure_does(clips, base, adapted, tmp
         pytest.param("sequence", "blstm", marks=pytest.mark.slow),
     ],
 )
-def test_every_head_is_written_as_it_was_fitted(clips, base, tmp_path, name, kind):
+def test_every_head_is_written_as_it_was_fitted(clips, base, features_found, tmp_path, name, kind):
     bundle = load_bundle(base)
     known = clips_of(bundle, clips, QUICK)
-    leaf = next(x for x in read_leaves(bundle, clips, tmp_path, views=1, seed=0) if x.name == name)
+    leaf = next(each for each in features_found if each.name == name)
     head = fit_head(leaf, known, np.flatnonzero(leaf.speaks)[:32], kind)
     sessions = []
     for number, model in enumerate(head.models(leaf)):
@@ -174,14 +190,6 @@ def test_the_same_inputs_give_the_same_bytes_and_are_not_redone(adapted, clips, 
     adapt(base, clips, again, dataclasses.replace(QUICK, seed=1))
     assert (again / "bundle.json").stat().st_mtime_ns != before
     assert not list(tmp_path.glob(".*"))
-
-
-def test_the_command_prints_before_and_after(clips, base, tmp_path, capsys):
-    arguments = ["adapt", str(base), "--data", str(clips.folder), "-o", str(tmp_path / "mine")]
-    assert main([*arguments, "--temporal", "moments", "--views", "1"]) == 0
-    text = capsys.readouterr()
-    assert "fused before, out of fold" in text.out
-    assert "bundle written to" in text.err
 
 
 def test_clips_without_faces_leave_the_face_branches_as_they_are(base, tmp_path):
@@ -256,19 +264,18 @@ def test_without_speakers_single_clips_are_held_out(
     edited(clips, tmp_path / "data", change)
     words = ["adapt", str(base), "--data", str(tmp_path / "data"), "-o", str(tmp_path / "mine")]
     assert main([*words, "--temporal", "moments", "--views", "1"]) == 0
-    assert warning in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert warning in said.err
+    assert "bundle written to" in said.err
+    assert "fused before, out of fold" in said.out
     card = json.loads((tmp_path / "mine" / "bundle.json").read_text())
     assert warning in card["provenance"]["adapted"]["notes"][0]
     assert people in card["description"]
     assert card["figures"]["fused after, out of fold"]["count"] == 48
 
 
-def test_progress_goes_on_after_the_clips_are_read(clips, base, tmp_path):
-    read, fitted = [], []
-    adapt(
-        base, clips, tmp_path / "mine", QUICK,
-        lambda *counts: read.append(counts), lambda *counts: fitted.append(counts),
-    )  # fmt: skip
+def test_progress_goes_on_after_the_clips_are_read(made):
+    _, read, fitted = made
     assert read == [(number + 1, 48) for number in range(48)]
     total = fitted[0][1]  # three branches and the weights, without each of five folds and on all
     assert total == 4 * 6
