@@ -3,6 +3,7 @@
 import csv
 import os
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -10,13 +11,18 @@ import pytest
 import facevoice
 from support.places import PREDICTION_SCHEMA
 
+LONG = ("talk_60s_256px.mp4",)
 
-def expected() -> list[dict[str, str]]:
+
+def expected() -> list[Any]:
     path = Path(os.environ.get("FACEVOICE_DATA", ".")) / "clips" / "expected.csv"
     if not path.is_file():
         return []
     with path.open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream))
+        return [
+            pytest.param(row, marks=pytest.mark.slow if row["file"] in LONG else ())
+            for row in csv.DictReader(stream)
+        ]
 
 
 CLIPS = expected() or [pytest.param({}, marks=pytest.mark.skip("needs FACEVOICE_DATA"))]

@@ -36,8 +36,7 @@ def spans(rows):
     return sorted({(row.start_seconds, row.stop_seconds) for row in rows})
 
 
-@pytest.mark.parametrize("hop", [1.0, 3.0])
-@pytest.mark.parametrize("start", [600.0, 18_000.0])
+@pytest.mark.parametrize(("start", "hop"), [(600.0, 3.0), (18_000.0, 1.0)])
 def test_an_empty_stretch_makes_no_rows(
     tmp_path: Path, bundle: Bundle, start: float, hop: float
 ) -> None:
@@ -56,7 +55,7 @@ def test_an_empty_stretch_makes_no_rows(
     assert prediction.stop_seconds == pytest.approx(start + SECONDS, abs=0.05)
 
 
-@pytest.mark.parametrize("gap", [400.0, 2_400.0, 8_000.0])
+@pytest.mark.parametrize("gap", [400.0, 8_000.0])
 def test_a_film_may_be_interrupted(tmp_path: Path, bundle: Bundle, gap: float) -> None:
     source = write_media(
         tmp_path / "a.flv",

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -18,9 +19,9 @@ from facevoice.errors import BundleError, DatasetError, RecipeError
 from facevoice.scores.table.keys import keys_of_digests
 from facevoice.session import Session
 from facevoice.speech.prosody import FEATURES
-from facevoice.train.adapt import features
-from facevoice.train.adapt.features import read_leaves
-from facevoice.train.adapt.fit import Settings, fit
+from facevoice.train.adapt import features, run
+from facevoice.train.adapt.features import LeafFeatures, read_leaves
+from facevoice.train.adapt.fit import Adapted, Settings, fit
 from facevoice.train.adapt.heads import Clips
 from facevoice.train.adapt.onnx_heads import Answer, Linear, cut, feature_model, picture_model
 from facevoice.train.adapt.refit import fit_head
@@ -54,27 +55,45 @@ def base(tmp_path_factory):
     return make_toy_bundle(tmp_path_factory.mktemp("bundles") / "toy", WIDER)
 
 
+@dataclasses.dataclass(frozen=True)
+class Made:
+    """The adapted bundle, what it was fitted on and what came of it, and the progress told."""
+
+    folder: Path
+    leaves: tuple[LeafFeatures, ...]
+    fitted: Adapted
+    reading: list[tuple[int, int]]
+    fitting: list[tuple[int, int]]
+
+
 @pytest.fixture(scope="module")
 def made(clips, base, tmp_path_factory):
-    """The adapted bundle, and what was said of the progress while clips were read and fitted."""
-    read, fitted = [], []
-    folder = adapt(
-        base, clips, tmp_path_factory.mktemp("out") / "mine", QUICK,
-        lambda *counts: read.append(counts), lambda *counts: fitted.append(counts),
-    )  # fmt: skip
-    return folder, read, fitted
+    reading, fitting, kept = [], [], []
+
+    def keeping(leaves, *others):
+        kept.append((leaves, fit(leaves, *others)))
+        return kept[-1][1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "fit", keeping)
+        folder = adapt(
+            base, clips, tmp_path_factory.mktemp("out") / "mine", QUICK,
+            lambda *counts: reading.append(counts), lambda *counts: fitting.append(counts),
+        )  # fmt: skip
+    ((leaves, fitted),) = kept
+    return Made(folder, leaves, fitted, reading, fitting)
 
 
 @pytest.fixture(scope="module")
 def adapted(made):
-    return made[0]
+    return made.folder
 
 
 @pytest.fixture(scope="module")
-def features_found(clips, base, tmp_path_factory):
-    """What the networks of the base make of the clips, in two views."""
-    work = tmp_path_factory.mktemp("work")
-    return read_leaves(load_bundle(base), clips, work, views=2, seed=0)
+def blind(tmp_path_factory):
+    """The clips without faces."""
+    folder = tmp_path_factory.mktemp("data") / "blind"
+    return write_clips(folder, faceless=set(range(48)), voiceless={9})
 
 
 def edited(clips, folder, change):
@@ -96,8 +115,8 @@ def test_held_out_speakers_are_told_better_than_by_the_base(adapted):
         assert figures[f"{name}, out of fold"]["log_loss"] < 1.2
 
 
-def test_a_speaker_in_no_fit_is_told_better(clips, base, features_found):
-    bundle, found = load_bundle(base), features_found
+def test_a_speaker_in_no_fit_is_told_better(clips, base, made):
+    bundle, found = load_bundle(base), made.leaves
     known = clips_of(bundle, clips, QUICK)
     held = known.groups == "s3"
     result = fit(found, known, np.flatnonzero(~held), bundle, "moments")
@@ -108,13 +127,11 @@ def test_a_speaker_in_no_fit_is_told_better(clips, base, features_found):
     assert right > (original == known.y[held]).mean()
 
 
-def test_the_bundle_scores_clips_as_the_procedure_does(clips, base, adapted, features_found):
-    bundle, found = load_bundle(base), features_found
-    known = clips_of(bundle, clips, QUICK)
+def test_the_bundle_scores_clips_as_the_procedure_does(clips, base, made):
+    known = clips_of(load_bundle(base), clips, QUICK)
     rows = np.arange(len(clips.ids))
-    result = fit(found, known, rows, bundle, "moments")
-    wanted = result.tree.fuse(result.table(found, known, rows))
-    written = load_bundle(adapted)
+    wanted = made.fitted.tree.fuse(made.fitted.table(made.leaves, known, rows))
+    written = load_bundle(made.folder)
     for row in (0, 5, 9, 17, 30, 46):  # some lack a face or a voice
         scores = written.tree.score(clips.evidence(row))
         np.testing.assert_allclose(scores.values, wanted[row], atol=5e-4)
@@ -130,10 +147,10 @@ def test_the_bundle_scores_clips_as_the_procedure_does(clips, base, adapted, fea
         pytest.param("sequence", "blstm", marks=pytest.mark.slow),
     ],
 )
-def test_every_head_is_written_as_it_was_fitted(clips, base, features_found, tmp_path, name, kind):
+def test_every_head_is_written_as_it_was_fitted(clips, base, made, tmp_path, name, kind):
     bundle = load_bundle(base)
     known = clips_of(bundle, clips, QUICK)
-    leaf = next(each for each in features_found if each.name == name)
+    leaf = next(each for each in made.leaves if each.name == name)
     head = fit_head(leaf, known, np.flatnonzero(leaf.speaks)[:32], kind)
     sessions = []
     for number, model in enumerate(head.models(leaf)):
@@ -192,8 +209,7 @@ def test_the_same_inputs_give_the_same_bytes_and_are_not_redone(adapted, clips, 
     assert not list(tmp_path.glob(".*"))
 
 
-def test_clips_without_faces_leave_the_face_branches_as_they_are(base, tmp_path):
-    blind = write_clips(tmp_path / "clips", faceless=set(range(48)))
+def test_clips_without_faces_leave_the_face_branches_as_they_are(base, blind, tmp_path):
     card = json.loads((adapt(base, blind, tmp_path / "mine", QUICK) / "bundle.json").read_text())
     told = card["provenance"]["adapted"]
     assert set(told["chosen"]) == {"spectrogram_adapted"}
@@ -243,12 +259,16 @@ def test_data_that_teach_nothing_are_refused(clips, base, adapted, tmp_path):
     assert not (tmp_path / "mine").exists()
 
 
+def half(text):
+    return "\n".join(text.splitlines()[:25]) + "\n"
+
+
 def one_group(text):
-    return re.sub(r",s\d,", ",s0,", text)
+    return re.sub(r",s\d,", ",s0,", half(text))
 
 
 def each_its_own(text):
-    return re.sub(r"(c\d+)(,\w+,,)s\d,", r"\1\2\1,", text)
+    return re.sub(r"(c\d+)(,\w+,,)s\d,", r"\1\2\1,", half(text))
 
 
 @pytest.mark.parametrize(
@@ -271,15 +291,16 @@ def test_without_speakers_single_clips_are_held_out(
     card = json.loads((tmp_path / "mine" / "bundle.json").read_text())
     assert warning in card["provenance"]["adapted"]["notes"][0]
     assert people in card["description"]
-    assert card["figures"]["fused after, out of fold"]["count"] == 48
+    assert card["figures"]["fused after, out of fold"]["count"] == 24
 
 
 def test_progress_goes_on_after_the_clips_are_read(made):
-    _, read, fitted = made
-    assert read == [(number + 1, 48) for number in range(48)]
-    total = fitted[0][1]  # three branches and the weights, without each of five folds and on all
+    assert made.reading == [(number + 1, 48) for number in range(48)]
+    total = made.fitting[0][
+        1
+    ]  # three branches and the weights, without each of five folds and on all
     assert total == 4 * 6
-    assert fitted == [(number, total) for number in range(total + 1)]
+    assert made.fitting == [(number, total) for number in range(total + 1)]
 
 
 def test_a_convolutional_network_is_cut_with_its_levels(tmp_path):
@@ -354,20 +375,20 @@ def with_machine(folder):
     return folder
 
 
-def test_a_machine_on_utterance_features_is_refitted_too(clips, tmp_path):
+def test_a_machine_on_utterance_features_is_refitted_too(blind, tmp_path):
     """Writing checks that the new network scores clips as the procedure does."""
     base = with_machine(tmp_path / "base")
-    folder = adapt(base, clips, tmp_path / "mine", QUICK)
+    folder = adapt(base, blind, tmp_path / "mine", QUICK)
     card = json.loads((folder / "bundle.json").read_text())
     bundle = load_bundle(folder)
     assert "Functionals(prosody_adapted: prosody)" in {repr(x) for x in leaves_of(bundle.tree)}
     before = card["figures"]["prosody, out of fold"]
     after = card["figures"]["prosody_adapted, out of fold"]
     assert after["war"] > before["war"] + 0.2
-    labels = [clips.labels[k] for k in clips.y]
-    assert (known(folder, bundle.card, clips.ids, labels) == "yes").all()
+    labels = [blind.labels[k] for k in blind.y]
+    assert (known(folder, bundle.card, blind.ids, labels) == "yes").all()
     assert card[PARTLY] is True  # the toy does not say what taught it
-    assert main(["evaluate", str(clips.folder), "--bundle", str(folder)]) == 1
+    assert main(["evaluate", str(blind.folder), "--bundle", str(folder)]) == 1
 
 
 def test_clips_that_taught_the_bundle_before_make_a_note(clips, tmp_path):

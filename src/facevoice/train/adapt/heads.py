@@ -7,7 +7,6 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from threadpoolctl import threadpool_limits
 
 from facevoice.scores.table import ScoreTable, grouped_folds
 from facevoice.train.adapt.features import Items, LeafFeatures
@@ -132,8 +131,7 @@ def _averaged(items: Items, y: Rows, last: NDArray[np.intp]) -> Linear:
         scaled, back = _narrowed((values[:, columns] - mean) / scale)
         for strength in _STRENGTHS:
             model = LogisticRegression(C=strength, max_iter=_ROUNDS)
-            with threadpool_limits(1):  # thousands of tiny steps: threads wait for one another
-                model.fit(scaled, y, sample_weight=1 / counts)
+            model.fit(scaled, y, sample_weight=1 / counts)
             found, offset = model.coef_.T, model.intercept_
             if classes == 2:  # scikit-learn then gives the second class's logit alone
                 found, offset = np.hstack([-found, found]) / 2, np.hstack([-offset, offset]) / 2

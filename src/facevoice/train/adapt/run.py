@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from facevoice.bundle import Bundle, load_bundle
 from facevoice.bundle.reweigh import bundle_fusion
@@ -54,7 +55,8 @@ def adapt(
             base, data, Path(work), views=settings.views, seed=settings.seed, progress=progress
         )
     rows = np.arange(len(data.ids))
-    adapted = fit(leaves, clips, rows, base, settings.temporal, fitting)
+    with threadpool_limits(1, "blas"):  # of thousands of tiny steps, where threads only wait
+        adapted = fit(leaves, clips, rows, base, settings.temporal, fitting)
     notes = (speaker_note(data), trained_note(base, data), *adapted.notes)
     adapted = replace(adapted, notes=tuple(filter(None, notes)))
     figures = figures_of(adapted, base)
