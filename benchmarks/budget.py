@@ -3,7 +3,8 @@
 Two films of one talking person (``--clip``), looped, at 640x360 and at 1920x1080, both of 25
 pictures a second. For each, in one run and on one thread: decoding alone (PyAV, no conversion of
 colours); every network that a timeline uses, its multiplications counted from its own shapes and
-divided by what a large matrix product reaches here, in onnxruntime, in the same run; and what must
+divided by what a large matrix product reaches here, in onnxruntime, in the same run, in float32 or
+in int8 as the network does it; and what must
 be copied to draw aligned faces. Their sum is the floor. Beside it stands what each stage of the
 timeline takes, as seconds of processor time of its own thread, which is steadier on a shared
 machine than wall time.
@@ -18,6 +19,8 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
+from operator import truediv
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,7 +28,7 @@ import av
 import numpy as np
 import onnx
 import onnxruntime
-from onnx import helper
+from onnx import helper, numpy_helper
 from stages import Replacement, replaced, timed
 from timeline_speed import looped
 
@@ -34,6 +37,7 @@ from facevoice.evidence import read
 from facevoice.samples import SAMPLE
 from facevoice.session import Session
 from facevoice.timeline import timeline
+from facevoice.train.export.static_int8 import quantise
 
 SIZES = ((640, 360), (1920, 1080))
 _PRODUCT = 1024  # side of the matrices whose product is the ceiling
@@ -42,8 +46,8 @@ _TIMES = 7
 _PAGE = f"""# Budget
 
 Written by `{{}}`:
-processor time on one thread. Load average at the start {{:.1f}}; ceiling {{:.0f}} GFLOP/s: a MatMul
-of {_PRODUCT}x{_PRODUCT}, float32, onnxruntime {{}}, one thread.
+processor time on one thread. Load average at the start {{:.1f}}; ceiling {{:.0f}} GFLOP/s in
+float32 and {{:.0f}} in int8: a MatMul of {_PRODUCT}x{_PRODUCT}, onnxruntime {{}}, one thread.
 
 The floor of a network is its multiplications at that ceiling; small matrices, pooling and
 activations count as nothing. Decoding is its own floor. The reading of sound, start-up, and passing
@@ -51,21 +55,28 @@ data between threads and processes are in neither table.
 """
 
 Spent = dict[str, float]
+Rates = tuple[float, float]
+"""Operations, or operations per second: in float32, in int8."""
 
 
-def ceiling() -> float:
-    """Floating-point operations per second of a large MatMul in onnxruntime, one thread."""
-    shape = [_PRODUCT, _PRODUCT]
-    kinds = [helper.make_tensor_value_info(name, 1, shape) for name in "abc"]
-    graph = helper.make_graph(
-        [helper.make_node("MatMul", ["a", "b"], ["c"])], "product", kinds[:2], kinds[2:]
-    )
+def ceilings() -> Rates:
+    """Operations per second of a large MatMul in onnxruntime, on one thread."""
+    shape = (_PRODUCT, _PRODUCT)
+    values, weights = np.random.default_rng(0).normal(0, 1, (2, *shape)).astype(np.float32)
+    read, made = (helper.make_tensor_value_info(name, 1, shape) for name in ("x", "y"))
+    node = helper.make_node("MatMul", ["x", "w"], ["y"])
+    held = [numpy_helper.from_array(weights, "w")]
+    graph = helper.make_graph([node], "product", [read], [made], held)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options)
-    given = dict.fromkeys("ab", np.ones(shape, np.float32))
-    return 2 * _PRODUCT**3 / least(lambda: session.run(None, given))
+    rates = []
+    with tempfile.TemporaryDirectory() as folder:
+        plain, small = Path(folder) / "plain.onnx", Path(folder) / "small.onnx"
+        onnx.save(model, plain)
+        quantise(plain, small, iter([values]))
+        for path in (plain, small):
+            session = Session(path, threads=1)
+            rates.append(2 * _PRODUCT**3 / least(partial(session.run, values)))
+    return rates[0], rates[1]
 
 
 def least(work: Callable[[], Any]) -> float:
@@ -83,16 +94,16 @@ class Operations:
 
     def __init__(self) -> None:
         self._models: dict[Path, tuple[onnxruntime.InferenceSession, list[Any]]] = {}
-        self._known: dict[tuple[Any, ...], float] = {}
+        self._known: dict[tuple[Any, ...], Rates] = {}
 
-    def of(self, path: Path, arrays: tuple[Any, ...]) -> float:
-        """Operations of one run on these inputs."""
+    def of(self, path: Path, arrays: tuple[Any, ...]) -> Rates:
+        """Operations of one run on these inputs, in float32 and in int8."""
         key = path, *(array.shape for array in arrays)
         if key not in self._known:
             self._known[key] = self._count(path, arrays)
         return self._known[key]
 
-    def _count(self, path: Path, arrays: tuple[Any, ...]) -> float:
+    def _count(self, path: Path, arrays: tuple[Any, ...]) -> Rates:
         if path not in self._models:
             self._models[path] = _opened(path)
         session, nodes = self._models[path]
@@ -100,24 +111,25 @@ class Operations:
         outputs = [item.name for item in session.get_outputs()]
         made = session.run(None, dict(zip(names, arrays, strict=True)))
         sizes = {name: np.shape(array) for name, array in zip(outputs, made, strict=True)}
-        total = 0.0
-        for kind, left, right, output in nodes:
+        totals = [0.0, 0.0]
+        for kind, left, right, output, in_int8 in nodes:
             size = float(np.prod(sizes[output]))
             inner = np.prod(sizes[right][1:]) if kind == "Conv" else sizes[left][-1]
-            total += 2 * size * float(inner)
-        return total
+            totals[in_int8] += 2 * size * float(inner)
+        return totals[0], totals[1]
 
 
 def _opened(path: Path) -> tuple[onnxruntime.InferenceSession, list[Any]]:
     """A network that also returns all that its convolutions and products read and write."""
     model = onnx.load(str(path))
+    stored = {node.output[0] for node in model.graph.node if node.op_type == "DequantizeLinear"}
     nodes = [
-        (node.op_type, node.input[0], node.input[1], node.output[0])
+        (node.op_type, *node.input[:2], node.output[0], stored.issuperset(node.input[:2]))
         for node in model.graph.node
         if node.op_type in {"Conv", "MatMul", "Gemm"}
     ]
     known = {item.name for item in model.graph.output}
-    for name in {name for node in nodes for name in node[1:]} - known:
+    for name in {name for node in nodes for name in node[1:4]} - known:
         model.graph.output.append(helper.make_empty_tensor_value_info(name))
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
@@ -128,7 +140,7 @@ def _opened(path: Path) -> tuple[onnxruntime.InferenceSession, list[Any]]:
 class Watched:
     """Counts what each stage takes while the block runs, and what its networks would take."""
 
-    def __init__(self, per_second: float) -> None:
+    def __init__(self, per_second: Rates) -> None:
         self.measured: Spent = defaultdict(float)
         self.networks: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
         self._per_second, self._operations = per_second, Operations()
@@ -158,7 +170,8 @@ class Watched:
             stopped = time.thread_time()
             found = self.networks[session.path.stem]
             found[0] += stopped - started
-            found[1] += self._operations.of(session.path, arrays) / self._per_second
+            operations = self._operations.of(session.path, arrays)
+            found[1] += sum(map(truediv, operations, self._per_second))
             counted = time.thread_time() - stopped
             self._aside.seconds = getattr(self._aside, "seconds", 0.0) + counted
             return result
@@ -182,7 +195,7 @@ def copying(faces_per_second: float) -> float:
     return faces_per_second * least(lambda: np.copyto(np.empty_like(picture), picture))
 
 
-def table(film: Path, size: tuple[int, int], per_second: float) -> str:
+def table(film: Path, size: tuple[int, int], per_second: Rates) -> str:
     """The table of one film."""
     alone = decoding(film)
     bundle = load_bundle("base", threads=1)
@@ -233,9 +246,10 @@ def main() -> None:
     options.add_argument("--seconds", type=float, default=60.0)
     options.add_argument("-o", "--output", type=Path, default=Path("benchmarks/BUDGET.md"))
     chosen = options.parse_args()
-    per_second = ceiling()
+    per_second = ceilings()
     command = f"python benchmarks/budget.py --clip {chosen.clip.name} --seconds {chosen.seconds:g}"
-    text = [_PAGE.format(command, os.getloadavg()[0], per_second / 1e9, onnxruntime.__version__)]
+    rates = (rate / 1e9 for rate in per_second)
+    text = [_PAGE.format(command, os.getloadavg()[0], *rates, onnxruntime.__version__)]
     with tempfile.TemporaryDirectory() as folder:
         for size in SIZES:
             film = looped(chosen.clip, chosen.seconds, Path(folder) / f"{size[1]}.mkv", size)

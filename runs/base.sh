@@ -55,7 +55,8 @@ leave_corpora_out_centred # ... and where neutral clips lie in its second model
 run train recipes/base_speech.toml "${voices[@]}" -o runs-out/base_speech
 run train recipes/base_speech_centred.toml "${voices[@]}" -o runs-out/base_speech_centred
 run bundle --overwrite runs-out/base_face_votes runs-out/base_speech runs-out/base_speech_centred \
-    --tree recipes/base_tree.toml -o "$output"
+    --tree recipes/base_tree.toml -o runs-out/base_float32
+run quantize --overwrite runs-out/base_float32 --data prepared/fer2013 --name base --shared-parts -o "$output"
 leave_corpora_out --record "$output" # trained above: only the figures, into the card
 run evaluate --overwrite prepared/fer2013 --split test --bundle "$output" -o runs-out/fer2013_test.npz
 uv run python scripts/population.py "$output" runs-out/fer2013_test.npz # of the face, for baselines

@@ -332,7 +332,7 @@ def test_networks_that_are_not_used_are_not_loaded(tmp_path, monkeypatch, conten
         path = tmp_path / "picture.png"
         Image.fromarray(next(media.iter_frames(SAMPLE)).image).save(path)
     assert predictor(path).scores is not None
-    face = {"pnet", "rnet", "onet", "expression", "mini_xception"}
+    face = {"pnet", "rnet", "onet", "expression_int8", "mini_xception"}
     voice = {"silero_vad_16k_sequence", "speech_encoder", "moonshine_encoder", "speech"}
     needed, other = (voice, face) if content == "sound" else (face, voice)
     assert needed <= set(loaded)

@@ -24,8 +24,11 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command.add_argument("--data", type=Path, required=True, metavar="FOLDER",
                          help="the output of facevoice prepare")  # fmt: skip
     command.add_argument("-o", "--output", type=Path, required=True, help="the new bundle folder")
+    command.add_argument("--name", default="", help="of the new bundle (default: OLD-int8)")
     command.add_argument("--clips", type=positive, default=64, metavar="N",
                          help="clips to find ranges on (default: 64)")  # fmt: skip
+    command.add_argument("--shared-parts", action="store_true",
+                         help="copy no networks that ship with facevoice")  # fmt: skip
     add_overwrite_option(command)
     command.set_defaults(run=run)
 
@@ -42,8 +45,8 @@ def run(options: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         raise MissingDependencyError.of(str(error.name), "train", "quantising") from None
     outcomes = quantize(
-        options.bundle, data, options.output, clips=options.clips,
-        report=lambda outcome: show(line(outcome)),
+        options.bundle, data, options.output, name=options.name, clips=options.clips,
+        shared_parts=options.shared_parts, report=lambda outcome: show(line(outcome)),
     )  # fmt: skip
     if all(outcome.reason for outcome in outcomes):
         raise BundleError("no branch can be put into int8: no bundle was written")

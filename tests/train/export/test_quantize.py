@@ -1,6 +1,8 @@
 """Bundles in int8: what changes, what stays, and who decides."""
 
 import json
+from itertools import pairwise
+from unittest.mock import patch
 
 import numpy as np
 import onnx
@@ -12,7 +14,8 @@ from facevoice.bundle.trained_on import known
 from facevoice.bundle.write import files_of, write_card
 from facevoice.cli import main
 from facevoice.session import Session, hash_of
-from facevoice.train.export.quantize import parted
+from facevoice.train.export import static_int8
+from facevoice.train.export.quantize import parted, quantize
 from facevoice.train.export.static_int8 import obstacle
 from facevoice.train.prepare.folder import open_prepared
 from facevoice.train.prepare.packed import pack
@@ -120,6 +123,19 @@ def test_the_card_states_where_the_bundle_comes_from(bundle, made, data):
     assert known(made, new, ids, labels).tolist() == ["validation", "yes", "no"]
 
 
+def test_a_bundle_may_keep_its_name_and_leave_shared_parts_where_they_ship(data, tmp_path):
+    folder = tmp_path / "again"
+    outcomes = quantize(
+        "base", data, folder, name="base", shared_parts=True, limits=(1.0, 0.0), clips=2
+    )
+    assert [outcome.name for outcome in outcomes if not outcome.reason] == ["mini_xception", "speech"]
+    made = load_bundle(folder)
+    assert made.name == "base"
+    assert (folder / "mini_xception_int8.onnx").exists()
+    assert not (folder / "speech_encoder.onnx").exists()
+    assert made.path("speech_encoder.onnx").exists()
+
+
 def test_nothing_is_overwritten(bundle, data, made, capsys):
     before = hash_of(made / "bundle.json")
     assert main(["quantize", str(bundle), "--data", str(data.folder), "-o", str(made)]) == 1
@@ -140,14 +156,47 @@ def test_nobody_is_on_both_sides(data, tmp_path):
     ranging, judging = parted(data)
     assert sorted([*ranging, *judging]) == list(range(COUNT))
     assert not {data.groups[row] for row in ranging} & {data.groups[row] for row in judging}
-    table = (data.folder / "samples.csv").read_text()
+    table = (
+        (data.folder / "samples.csv").read_text().replace("clip 5,happy,train", "clip 5,happy,test")
+    )
     for name in ("samples", "faces", "pictures", "spans", "speech"):
         (tmp_path / f"{name}.npy").write_bytes((data.folder / f"{name}.npy").read_bytes())
     (tmp_path / "prepared.json").write_text((data.folder / "prepared.json").read_text())
     (tmp_path / "samples.csv").write_text(table.replace("clip 3,happy,train", "clip 3,happy,val"))
     ranging, judging = parted(open_prepared(tmp_path))
     assert judging.tolist() == [3]
-    assert len(ranging) == COUNT - 1
+    assert ranging.tolist() == [row for row in range(COUNT) if row not in {3, 5}]  # 5: for a test
+
+
+def test_weights_have_seven_bits_and_the_ends_stay_in_float32(tmp_path):
+    """On processors without VNNI, weights of 8 bits would overflow."""
+    rng = np.random.default_rng(0)
+    sizes = [(2, 64), (64, 64), (64, 3)]
+    names = ["x", "one", "two", "y"]
+    nodes = [
+        helper.make_node("MatMul", [before, f"w{number}"], [after])
+        for number, (before, after) in enumerate(pairwise(names))
+    ]
+    weights = [
+        numpy_helper.from_array(rng.normal(0, 1, size).astype(np.float32), f"w{number}")
+        for number, size in enumerate(sizes)
+    ]
+    value = helper.make_tensor_value_info
+    ends = [value("x", 1, [4, 2])], [value("y", 1, [4, 3])]
+    graph = helper.make_graph(nodes, "three", *ends, weights)
+    opsets = [helper.make_opsetid("", 17)]
+    plain, small = tmp_path / "plain.onnx", tmp_path / "small.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), plain)
+    inputs = rng.normal(0, 1, (8, 4, 2)).astype(np.float32)
+    with patch.object(static_int8, "_LARGEST_END", 0.05):  # the middle has 4096 of 4416 weights
+        static_int8.quantise(plain, small, iter(inputs))
+    stored = {each.name: numpy_helper.to_array(each) for each in onnx.load(small).graph.initializer}
+    (middle,) = (array for array in stored.values() if array.dtype == np.int8 and array.size > 64)
+    assert middle.shape == (64, 64)
+    assert abs(middle.astype(int)).max() <= 64
+    assert {"w0", "w2"} <= set(stored)
+    before, after = (Session(path).run(inputs[0])[0] for path in (plain, small))
+    np.testing.assert_allclose(after, before, atol=0.05 * abs(before).max())
 
 
 def test_a_network_without_products_has_nothing_to_quantise(tmp_path):

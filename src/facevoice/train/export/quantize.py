@@ -79,6 +79,8 @@ def quantize(
     data: Prepared,
     output: Path,
     *,
+    name: str = "",
+    shared_parts: bool = False,
     clips: int = 64,
     limits: tuple[float, float] = (LARGEST_CHANGE, LEAST_SAME),
     report: Callable[[Outcome], None] | None = None,
@@ -91,6 +93,8 @@ def quantize(
         bundle: name or folder.
         data: samples to find ranges on and to judge by.
         output: the new folder; it appears under its name when all of it is written and loads.
+        name: of the new bundle; "": the old name and "-int8".
+        shared_parts: leave out networks that ship with the package, see ``bundle.files``.
         clips: samples that ranges are found on, of each branch.
         limits: the largest mean change of scores and the least share of the same labels with which
             a branch goes into int8.
@@ -109,34 +113,40 @@ def quantize(
     named = named_leaves(tree) or {str(tree["name"]): tree}
     outcomes, made = [], []
     with tempfile.TemporaryDirectory(prefix="facevoice-") as work:
-        for (name, node), branch in zip(named.items(), leaves(base.tree), strict=True):
+        for (branch_name, node), branch in zip(named.items(), leaves(base.tree), strict=True):
             ranged = _evenly(_readable(branch, data, ranging), clips)
             judged = _evenly(_readable(branch, data, judging), _MOST_CHECKED)
-            outcome, new = _tried(name, node, branch, data, (ranged, judged), limits, Path(work))
+            outcome, new = _tried(
+                branch_name, node, branch, data, (ranged, judged), limits, Path(work)
+            )
             outcomes.append(outcome)
             made.append(new)
             if report is not None:
                 report(outcome)
         if not all(outcome.reason for outcome in outcomes):
-            rows_used = np.union1d(ranging, judging)
-            _write(base, _replaced(tree, iter(made)), outcomes, data, rows_used, Path(work), output)
+            card = _card(base, outcomes, data) | {"name": name or f"{base.name}-int8"}
+            card["tree"] = _replaced(tree, iter(made))
+            lessons = _lessons(base, data, np.union1d(ranging, judging))
+            _write(base, card, lessons, Path(work), output, shared_parts=shared_parts)
     return tuple(outcomes)
 
 
 def parted(data: Prepared) -> tuple[Rows, Rows]:
-    """Rows to find ranges on, and rows to judge by: what is not for training, else half.
+    """Rows to find ranges on, and rows to judge by: those for validation, else half.
 
     The half is every second group, so that nobody is on both sides; every second sample where
-    there is one group.
+    there is one group. Test samples are read only where there are no others.
     """
-    held_out = np.isin(np.array(data.splits), ("val", "test"))
-    if held_out.all() or not held_out.any():
-        groups = np.array(data.groups)
+    splits = np.array(data.splits)
+    usable = np.flatnonzero((splits != "test") | (splits == "test").all())
+    judging = splits[usable] == "val"
+    if judging.all() or not judging.any():
+        groups = np.array(data.groups)[usable]
         names = np.unique(groups)
-        held_out = np.isin(groups, names[1::2])
+        judging = np.isin(groups, names[1::2])
         if len(names) == 1:
-            held_out = np.arange(len(groups)) % 2 == 1
-    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+            judging = np.arange(len(groups)) % 2 == 1
+    return usable[~judging], usable[judging]
 
 
 def _readable(branch: Branch, data: Prepared, rows: Rows) -> Rows:
@@ -312,17 +322,26 @@ def _replaced(node: Node, made: Iterator[dict[str, Any]]) -> dict[str, Any]:
     return {**node, "members": [_replaced(member, made) for member in members_of(node)]}
 
 
+def _lessons(base: Bundle, data: Prepared, rows: Rows) -> Lessons | None:
+    """What taught the bundle, and the clips that chose its ranges; None if it does not say."""
+    earlier = read_lessons(base.folder)
+    if earlier is None:
+        return None
+    chosen = lessons_of(data.keys(), rows.astype(np.int64))
+    return earlier + Lessons(earlier.learnt[:0], chosen.every)
+
+
 def _write(
     base: Bundle,
-    tree: dict[str, Any],
-    outcomes: Sequence[Outcome],
-    data: Prepared,
-    rows: Rows,
+    card: dict[str, Any],
+    lessons: Lessons | None,
     work: Path,
     output: Path,
+    *,
+    shared_parts: bool,
 ) -> None:
-    """Write the bundle; the clips that chose its ranges count among those that taught it."""
-    kept = files_named(tree, base.card["files"])
+    tree = card["tree"]
+    kept = [name for name in files_named(tree, base.card["files"]) if (base.folder / name).exists()]
     made = [path for path in work.glob("*.onnx") if files_named(tree, {path.name: ""})]
     texts = [
         path for pattern in ("*.md", "LICENSE*", "NOTICE*") for path in base.folder.glob(pattern)
@@ -330,13 +349,10 @@ def _write(
     with new_bundle(output) as folder:
         for path in (*map(base.path, kept), *made, *texts):
             shutil.copyfile(path, folder / path.name)
-        earlier = read_lessons(base.folder)
-        if earlier is not None:
-            chosen = lessons_of(data.keys(), rows.astype(np.int64))
-            none = earlier.learnt[:0]
-            write_lessons(folder, earlier + Lessons(none, chosen.every))
-        card = _card(base, outcomes, data)
-        write_card(folder, card | {"files": files_of(folder, tree), "tree": tree})
+        if lessons is not None:
+            write_lessons(folder, lessons)
+        files = files_of(folder, tree, shared_parts=shared_parts)
+        write_card(folder, card | {"files": files})
 
 
 def _card(base: Bundle, outcomes: Sequence[Outcome], data: Prepared) -> dict[str, Any]:
@@ -356,6 +372,4 @@ def _card(base: Bundle, outcomes: Sequence[Outcome], data: Prepared) -> dict[str
     }
     card = {key: value for key, value in base.card.items() if key != "measured"}
     text = f"{base.card.get('description', '')} In int8: {quantised}.".strip()
-    return card | {
-        "name": f"{base.name}-int8", "description": text, "provenance": provenance,
-    }  # fmt: skip
+    return card | {"description": text, "provenance": provenance}
