@@ -128,7 +128,10 @@ def test_a_bundle_may_keep_its_name_and_leave_shared_parts_where_they_ship(data,
     outcomes = quantize(
         "base", data, folder, name="base", shared_parts=True, limits=(1.0, 0.0), clips=2
     )
-    assert [outcome.name for outcome in outcomes if not outcome.reason] == ["mini_xception", "speech"]
+    assert [outcome.name for outcome in outcomes if not outcome.reason] == [
+        "mini_xception",
+        "speech",
+    ]
     made = load_bundle(folder)
     assert made.name == "base"
     assert (folder / "mini_xception_int8.onnx").exists()
