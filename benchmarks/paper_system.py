@@ -24,8 +24,8 @@ bundles (4 GB) for another run.
 
 import argparse
 import json
+import os
 import pickle
-import resource
 import subprocess
 import sys
 import tempfile
@@ -180,6 +180,7 @@ def eager(clip: Path, places: Places) -> Scorer:
     }
     detector = MTCNN(image_size=256, margin=40, post_process=False)
     listener = load_silero_vad()
+    torch.set_num_threads(os.cpu_count() or 1)  # importing silero_vad leaves torch with one
 
     def frames_and_sound() -> tuple[list[NDArray[np.uint8]], NDArray[np.float32]]:
         with av.open(str(clip)) as container:
@@ -283,7 +284,9 @@ def child(mode: str, clip: Path, places: Places, repeats: int, started: float) -
         processor = min(processor, time.process_time() - busy)
         if seconds < warm:
             warm, networks = seconds, spent["networks"]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    from stages import peak_kb  # after the work: it loads facevoice
+
+    peak = peak_kb() / 1024
     print(json.dumps({"cold": cold, "warm": warm, "networks": networks,
                       "processor": processor, "peak_mb": peak,
                       "scores": scores.tolist()}))  # fmt: skip

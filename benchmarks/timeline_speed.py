@@ -90,6 +90,8 @@ def _timed_items(items: Any, spent: dict[str, float]) -> Generator[Any, None, No
 
 def child(film: str, mode: str) -> None:
     """Run once in a process of its own and print figures as JSON."""
+    from stages import peak_kb
+
     from facevoice.bundle import load_bundle
     from facevoice.evidence import read
     from facevoice.faces.find import FaceFinder
@@ -110,7 +112,7 @@ def child(film: str, mode: str) -> None:
     wall = time.perf_counter() - wall
     own = time.process_time() - processor
     other = resource.getrusage(resource.RUSAGE_CHILDREN)  # of the process that followed people
-    peaks = _peak_kb(), other.ru_maxrss
+    peaks = peak_kb(), other.ru_maxrss
     figures = {
         "film": result.stop_seconds - result.start_seconds,
         "wall": wall,
@@ -120,15 +122,6 @@ def child(film: str, mode: str) -> None:
         "stages": spent,
     }
     print(json.dumps(figures))
-
-
-def _peak_kb() -> int:
-    """The most memory that this process has held, without what its parent held at the start."""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
-    return int(lines["VmHWM"].split()[0])
 
 
 def run_child(film: Path, mode: str) -> dict[str, Any]:
