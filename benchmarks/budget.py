@@ -4,10 +4,9 @@ Two films of one talking person (``--clip``), looped, at 640x360 and at 1920x108
 pictures a second. For each, in one run and on one thread: decoding alone (PyAV, no conversion of
 colours); every network that a timeline uses, its multiplications counted from its own shapes and
 divided by what a large matrix product reaches here, in onnxruntime, in the same run, in float32 or
-in int8 as the network does it; and what must
-be copied to draw aligned faces. Their sum is the floor. Beside it stands what each stage of the
-timeline takes, as seconds of processor time of its own thread, which is steadier on a shared
-machine than wall time.
+in int8 as the network does it; and what must be copied to draw aligned faces. Their sum is the
+floor. Beside it stands what each stage of the timeline takes, as seconds of processor time of its
+own thread, which is steadier on a shared machine than wall time.
 Run: ``python benchmarks/budget.py [--clip FILE] [--seconds 60] -o benchmarks/BUDGET.md``.
 """
 
@@ -28,7 +27,8 @@ import av
 import numpy as np
 import onnx
 import onnxruntime
-from onnx import helper, numpy_helper
+from onnx import helper
+from products import product_networks
 from stages import Replacement, replaced, timed
 from timeline_speed import looped
 
@@ -37,7 +37,6 @@ from facevoice.evidence import read
 from facevoice.samples import SAMPLE
 from facevoice.session import Session
 from facevoice.timeline import timeline
-from facevoice.train.export.static_int8 import quantise
 
 SIZES = ((640, 360), (1920, 1080))
 _PRODUCT = 1024  # side of the matrices whose product is the ceiling
@@ -63,17 +62,10 @@ def ceilings() -> Rates:
     """Operations per second of a large MatMul in onnxruntime, on one thread."""
     shape = (_PRODUCT, _PRODUCT)
     values, weights = np.random.default_rng(0).normal(0, 1, (2, *shape)).astype(np.float32)
-    read, made = (helper.make_tensor_value_info(name, 1, shape) for name in ("x", "y"))
     node = helper.make_node("MatMul", ["x", "w"], ["y"])
-    held = [numpy_helper.from_array(weights, "w")]
-    graph = helper.make_graph([node], "product", [read], [made], held)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     rates = []
     with tempfile.TemporaryDirectory() as folder:
-        plain, small = Path(folder) / "plain.onnx", Path(folder) / "small.onnx"
-        onnx.save(model, plain)
-        quantise(plain, small, iter([values]))
-        for path in (plain, small):
+        for path in product_networks(Path(folder), [node], values, weights):
             session = Session(path, threads=1)
             rates.append(2 * _PRODUCT**3 / least(partial(session.run, values)))
     return rates[0], rates[1]

@@ -38,6 +38,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from peak_memory import peak_kb
 
 from facevoice.train.prepare.folder import Prepared, open_prepared
 from facevoice.types import EMOTIONS
@@ -284,8 +285,6 @@ def child(mode: str, clip: Path, places: Places, repeats: int, started: float) -
         processor = min(processor, time.process_time() - busy)
         if seconds < warm:
             warm, networks = seconds, spent["networks"]
-    from stages import peak_kb  # after the work: it loads facevoice
-
     peak = peak_kb() / 1024
     print(json.dumps({"cold": cold, "warm": warm, "networks": networks,
                       "processor": processor, "peak_mb": peak,
@@ -297,15 +296,13 @@ def child(mode: str, clip: Path, places: Places, repeats: int, started: float) -
 
 def ceiling() -> None:
     """Print the best rate of a large product and a large convolution, fp32 and int8, as JSON."""
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
+    from onnx import helper
+    from products import product_networks
 
     from facevoice.session import Session
-    from facevoice.train.export.static_int8 import quantise
 
     rng = np.random.default_rng(0)
     rates: dict[str, float] = defaultdict(float)
-    value = helper.make_tensor_value_info
     kinds: tuple[tuple[str, tuple[int, ...], tuple[int, ...], int, dict[str, Any]], ...] = (
         ("Gemm", (2048, 2048), (2048, 2048), 2048**3, {}),
         ("Conv", (4, 256, 56, 56), (256, 256, 3, 3), 4 * 56 * 56 * 256 * 256 * 9,
@@ -317,15 +314,8 @@ def ceiling() -> None:
             # the product's own output in 8 bits too, as in the middle of a network
             nodes = [helper.make_node(kind, ["x", "w"], ["y"], **facts),
                      helper.make_node("Relu", ["y"], ["z"])]  # fmt: skip
-            graph = helper.make_graph(
-                nodes, kind, [value("x", TensorProto.FLOAT, shape)],
-                [value("z", TensorProto.FLOAT, None)], [numpy_helper.from_array(array, "w")],
-            )  # fmt: skip
-            opsets = [helper.make_opsetid("", 17)]
-            plain, small = Path(work) / f"{kind}.onnx", Path(work) / f"{kind}_int8.onnx"
-            onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), plain)
             values = rng.normal(0, 1, shape).astype(np.float32)
-            quantise(plain, small, iter([values]))
+            plain, small = product_networks(Path(work), nodes, values, array)
             for name, session in {"fp32": Session(plain), "int8": Session(small)}.items():
                 for _ in range(6):
                     began, busy = time.perf_counter(), time.process_time()

@@ -1,9 +1,7 @@
-"""The stages of a timeline, how to time them, and the memory of a process: for the benchmarks."""
+"""The stages of a timeline, and how to time them: shared by budget.py and timeline_speed.py."""
 
-import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from facevoice.evidence import follow, windows
@@ -62,12 +60,3 @@ def _timed(
         return result
 
     return measured
-
-
-def peak_kb() -> int:
-    """The most memory that this process has held, without what its parent held at the start."""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
-    return int(lines["VmHWM"].split()[0])

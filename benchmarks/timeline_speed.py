@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+from peak_memory import peak_kb
 
 from facevoice.samples import SAMPLE
 
@@ -90,8 +91,6 @@ def _timed_items(items: Any, spent: dict[str, float]) -> Generator[Any, None, No
 
 def child(film: str, mode: str) -> None:
     """Run once in a process of its own and print figures as JSON."""
-    from stages import peak_kb
-
     from facevoice.bundle import load_bundle
     from facevoice.evidence import read
     from facevoice.faces.find import FaceFinder

@@ -296,10 +296,8 @@ def test_without_speakers_single_clips_are_held_out(
 
 def test_progress_goes_on_after_the_clips_are_read(made):
     assert made.reading == [(number + 1, 48) for number in range(48)]
-    total = made.fitting[0][
-        1
-    ]  # three branches and the weights, without each of five folds and on all
-    assert total == 4 * 6
+    _, total = made.fitting[0]
+    assert total == 4 * 6  # three branches and the weights, without each of five folds and on all
     assert made.fitting == [(number, total) for number in range(total + 1)]
 
 

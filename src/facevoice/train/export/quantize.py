@@ -124,8 +124,9 @@ def quantize(
             if report is not None:
                 report(outcome)
         if not all(outcome.reason for outcome in outcomes):
-            card = _card(base, outcomes, data) | {"name": name or f"{base.name}-int8"}
-            card["tree"] = _replaced(tree, iter(made))
+            card = _card(base, outcomes, data) | {
+                "name": name or f"{base.name}-int8", "tree": _replaced(tree, iter(made)),
+            }  # fmt: skip
             lessons = _lessons(base, data, np.union1d(ranging, judging))
             _write(base, card, lessons, Path(work), output, shared_parts=shared_parts)
     return tuple(outcomes)
@@ -138,7 +139,8 @@ def parted(data: Prepared) -> tuple[Rows, Rows]:
     there is one group. Test samples are read only where there are no others.
     """
     splits = np.array(data.splits)
-    usable = np.flatnonzero((splits != "test") | (splits == "test").all())
+    for_tests = splits == "test"
+    usable = np.flatnonzero(~for_tests | for_tests.all())
     judging = splits[usable] == "val"
     if judging.all() or not judging.any():
         groups = np.array(data.groups)[usable]
@@ -341,13 +343,14 @@ def _write(
     shared_parts: bool,
 ) -> None:
     tree = card["tree"]
-    kept = [name for name in files_named(tree, base.card["files"]) if (base.folder / name).exists()]
+    own = (base.folder / name for name in files_named(tree, base.card["files"]))
+    kept = [path for path in own if path.exists()]  # shared parts are not in the folder
     made = [path for path in work.glob("*.onnx") if files_named(tree, {path.name: ""})]
     texts = [
         path for pattern in ("*.md", "LICENSE*", "NOTICE*") for path in base.folder.glob(pattern)
     ]
     with new_bundle(output) as folder:
-        for path in (*map(base.path, kept), *made, *texts):
+        for path in (*kept, *made, *texts):
             shutil.copyfile(path, folder / path.name)
         if lessons is not None:
             write_lessons(folder, lessons)

@@ -86,7 +86,8 @@ def _named(path: Path) -> tuple[str, list[str]]:
         if node.op_type in _PRODUCTS
     }
     most = _LARGEST_END * sum(products.values())
-    ends = {*[*products][:1], *[*products][-1:]}
+    order = [*products]
+    ends = {*order[:1], *order[-1:]}
     return model.graph.input[0].name, sorted(name for name in ends if products[name] <= most)
 
 
